@@ -1,0 +1,300 @@
+"""`Netlist`: what a chip is, as frozen flat arrays that check themselves once.
+
+Nodes are hard macros, soft macros (clusters of standard cells), ports and standard cells; pins sit on nodes; a net
+is a list of pins whose first one drives it.  Lengths are in µm, measured from the lower-left corner of the canvas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netlists.errors import NetlistError, did_you_mean
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+ORIENTATIONS = ("N", "S", "FN", "FS", "E", "W", "FE", "FW")
+"""DEF orientation names; an orientation is stored as its index here."""
+
+ORIENTATION_MATRIX: Floats = np.array(
+    [
+        [[1, 0], [0, 1]],  # N   (x, y)
+        [[-1, 0], [0, -1]],  # S   (-x, -y)
+        [[-1, 0], [0, 1]],  # FN  (-x, y)
+        [[1, 0], [0, -1]],  # FS  (x, -y)
+        [[0, 1], [-1, 0]],  # E   (y, -x)
+        [[0, -1], [1, 0]],  # W   (-y, x)
+        [[0, -1], [-1, 0]],  # FE  (-y, -x)
+        [[0, 1], [1, 0]],  # FW  (y, x)
+    ],
+    dtype=np.float64,
+)
+"""[8, 2, 2] what each orientation does to a pin's offset from the center of its node."""
+
+
+class Kind(IntEnum):
+    """What a node is."""
+
+    HARD = 0  # a macro of fixed shape: memories, IP blocks; must not overlap another
+    SOFT = 1  # a cluster of standard cells; may overlap anything
+    PORT = 2  # an input or output of the chip, at a fixed place
+    CELL = 3  # a standard cell, to be clustered or placed on rows
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Routing capacity, as in the header of a Circuit Training `.plc`; tracks per µm."""
+
+    horizontal_per_um: float = 70.33
+    vertical_per_um: float = 74.51
+    macro_horizontal_per_um: float = 51.79  # tracks that a hard macro uses up over itself
+    macro_vertical_per_um: float = 51.79
+    smoothing: int = 2  # net congestion is averaged over this many cells to each side
+
+    def __post_init__(self) -> None:
+        if not (0 < self.horizontal_per_um < np.inf and 0 < self.vertical_per_um < np.inf):
+            raise NetlistError(
+                f"routes per micron are {self.horizontal_per_um} and {self.vertical_per_um}; expected positive numbers"
+            )
+        if not (0 <= self.macro_horizontal_per_um < np.inf and 0 <= self.macro_vertical_per_um < np.inf):
+            raise NetlistError("routes used by macros must be finite and at least 0")
+        if self.smoothing < 0:
+            raise NetlistError(f"smoothing factor is {self.smoothing}; expected 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """K rows of placement sites for standard cells (Bookshelf `.scl`), one entry a subrow."""
+
+    x_um: Floats  # [K] left end
+    y_um: Floats  # [K] bottom
+    height_um: Floats  # [K]
+    site_um: Floats  # [K] distance between neighboring sites
+    num_sites: Ints  # [K]
+
+    @property
+    def right_um(self) -> Floats:
+        """[K] right end of each row."""
+        return self.x_um + self.site_um * self.num_sites
+
+    def __len__(self) -> int:
+        return len(self.x_um)
+
+
+@dataclass(frozen=True, eq=False)
+class Netlist:
+    """V nodes joined by N nets through Q pins in P connections, on a fixed canvas with a grid of R×C cells.
+
+    A pin may serve several nets (an input pin of a soft macro stands for many).  `position_um` and `orientation` are
+    those of the file the netlist came from: binding for fixed nodes and ports, a suggestion for the others (NaN: none).
+    """
+
+    name: str
+    node_names: tuple[str, ...]  # [V]
+    kind: npt.NDArray[np.int8]  # [V] a `Kind`
+    size_um: Floats  # [V, 2] width, height
+    fixed: Bools  # [V] may not be moved; always true for ports
+    position_um: Floats  # [V, 2] centers
+    orientation: npt.NDArray[np.int8]  # [V] index into ORIENTATIONS
+    pin_node: Ints  # [Q] owner of each pin
+    pin_offset_um: Floats  # [Q, 2] from the center of the owner, for orientation N
+    net_start: Ints  # [N+1] net n has connections net_start[n]:net_start[n+1], the driver first
+    net_pin: Ints  # [P] the pin of each connection
+    net_weight: Floats  # [N]
+    canvas_um: tuple[float, float]  # width, height
+    grid: tuple[int, int]  # rows R, columns C
+    routing: Routing = field(default_factory=Routing)
+    rows: Rows | None = None
+    origin_um: tuple[float, float] = (0.0, 0.0)  # where the canvas' lower-left corner lies in the file
+    pin_names: tuple[str, ...] = ()  # [Q], or empty where pins have no names
+    net_names: tuple[str, ...] = ()  # [N], or empty where nets have no names
+    file_index: Ints | None = None  # [V] index of each node in a protobuf file, which counts pins too
+
+    def __post_init__(self) -> None:
+        check(self)
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.kind)
+
+    @property
+    def num_nets(self) -> int:
+        return len(self.net_weight)
+
+    @property
+    def cell_um(self) -> tuple[float, float]:
+        """Width and height of a grid cell."""
+        return self.canvas_um[0] / self.grid[1], self.canvas_um[1] / self.grid[0]
+
+    @cached_property
+    def hard(self) -> Ints:
+        """[M] the hard macros, in node order."""
+        return np.flatnonzero(self.kind == Kind.HARD)
+
+    @cached_property
+    def soft(self) -> Ints:
+        """The soft macros, in node order."""
+        return np.flatnonzero(self.kind == Kind.SOFT)
+
+    @cached_property
+    def ports(self) -> Ints:
+        """The ports, in node order."""
+        return np.flatnonzero(self.kind == Kind.PORT)
+
+    @cached_property
+    def cells(self) -> Ints:
+        """The standard cells, in node order."""
+        return np.flatnonzero(self.kind == Kind.CELL)
+
+    @cached_property
+    def movable_hard(self) -> Ints:
+        """The hard macros that may be moved, in node order."""
+        return self.hard[~self.fixed[self.hard]]
+
+    @cached_property
+    def movable_soft(self) -> Ints:
+        """The soft macros that may be moved, in node order."""
+        return self.soft[~self.fixed[self.soft]]
+
+    @cached_property
+    def connection_node(self) -> Ints:
+        """[P] the node at each connection of the nets."""
+        return frozen(self.pin_node[self.net_pin])
+
+    @cached_property
+    def connection_offset_um(self) -> Floats:
+        """[P, 2] offset of each connection from the center of its node, for orientation N."""
+        return frozen(self.pin_offset_um[self.net_pin])
+
+    @cached_property
+    def connection_net(self) -> Ints:
+        """[P] the net of each connection."""
+        return frozen(np.repeat(np.arange(self.num_nets), np.diff(self.net_start)))
+
+    def index(self, node_name: str) -> int:
+        """Node index of a name; raises `NetlistError` with the nearest name when there is none."""
+        found = self._index_of.get(node_name)
+        if found is None:
+            hint = did_you_mean(node_name, self.node_names)
+            raise NetlistError(f"no node named {node_name!r} among {self.num_nodes}{hint}")
+        return found
+
+    @cached_property
+    def _index_of(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.node_names)}
+
+    def with_(self, **changes: Any) -> Netlist:
+        """A copy with some fields replaced, checked again."""
+        return replace(self, **changes)
+
+    def same_as(self, other: Netlist) -> bool:
+        """Whether both describe the same chip: every field equal, but for pin and net names.
+
+        Connections are compared, not the pin table: a pin shared by two nets equals two pins at one place.
+        """
+        scalars = ("node_names", "canvas_um", "grid", "routing", "origin_um")
+        arrays = ("kind", "size_um", "fixed", "position_um", "orientation", "net_start", "net_weight")
+        derived = ("connection_node", "connection_offset_um")
+        return (
+            all(getattr(self, f) == getattr(other, f) for f in scalars)
+            and all(_equal(getattr(self, f), getattr(other, f)) for f in arrays + derived)
+            and _same_rows(self.rows, other.rows)
+        )
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, made read-only."""
+    array.flags.writeable = False
+    return array
+
+
+def _equal(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def _same_rows(a: Rows | None, b: Rows | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return all(_equal(getattr(a, f), getattr(b, f)) for f in ("x_um", "y_um", "height_um", "site_um", "num_sites"))
+
+
+def check(netlist: Netlist) -> None:
+    """Raise `NetlistError` naming the first node, pin or net that breaks a rule of `Netlist`."""
+    n = netlist
+    v, q, nets = len(n.node_names), len(n.pin_node), len(n.net_weight)
+    _check_shapes(n, v, q, nets)
+    width, height = n.canvas_um
+    if not (0 < width < np.inf and 0 < height < np.inf):
+        raise NetlistError(f"canvas is {width} by {height} µm; expected two positive numbers")
+    if min(n.grid) < 1:
+        raise NetlistError(f"grid is {n.grid[0]} rows by {n.grid[1]} columns; expected at least 1 by 1")
+    if len(set(n.node_names)) != v:
+        seen: set[str] = set()
+        twice = next(name for name in n.node_names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise NetlistError(f"node {twice!r} is defined twice; expected every name once")
+    _check_values(n, v, q)
+    _check_sizes(n)
+
+
+def _check_shapes(n: Netlist, v: int, q: int, nets: int) -> None:
+    expected = {
+        "kind": (v,), "size_um": (v, 2), "fixed": (v,), "position_um": (v, 2), "orientation": (v,),
+        "pin_offset_um": (q, 2), "net_start": (nets + 1,), "net_pin": (n.net_start[-1] if len(n.net_start) else 0,),
+    }  # fmt: skip
+    for field_name, shape in expected.items():
+        found = getattr(n, field_name).shape
+        if found != shape:
+            raise NetlistError(f"{field_name} has shape {found}; expected {shape}")
+    for names, count, what in ((n.pin_names, q, "pin_names"), (n.net_names, nets, "net_names")):
+        if names and len(names) != count:
+            raise NetlistError(f"{what} has {len(names)} names; expected {count} or none")
+
+
+def _check_values(n: Netlist, v: int, q: int) -> None:
+    if n.net_start[0] != 0 or np.any(np.diff(n.net_start) < 0):
+        raise NetlistError("net_start must begin at 0 and never fall")
+    for values, limit, what in ((n.pin_node, v, "pin"), (n.net_pin, q, "connection")):
+        stray = np.flatnonzero((values < 0) | (values >= limit))
+        if stray.size:
+            raise NetlistError(f"{what} {stray[0]} points to {values[stray[0]]}; expected 0..{limit - 1}")
+    bad = np.flatnonzero(~np.isfinite(n.pin_offset_um).all(axis=1))
+    if bad.size:
+        owner = n.node_names[n.pin_node[bad[0]]]
+        raise NetlistError(f"a pin of node {owner!r} has offset {n.pin_offset_um[bad[0]]}; expected finite numbers")
+    bad = np.flatnonzero(~(np.isfinite(n.net_weight) & (n.net_weight >= 0)))
+    if bad.size:
+        raise NetlistError(f"net {bad[0]} has weight {n.net_weight[bad[0]]}; expected a number of at least 0")
+    if np.any((n.orientation < 0) | (n.orientation >= len(ORIENTATIONS))):
+        raise NetlistError(f"an orientation is out of range; expected one of {', '.join(ORIENTATIONS)}")
+    if np.any((n.kind == Kind.PORT) & ~n.fixed):
+        raise NetlistError("a port is not fixed; ports have a given place")
+
+
+def _check_sizes(n: Netlist) -> None:
+    bad = np.flatnonzero(~(np.isfinite(n.size_um) & (n.size_um >= 0)).all(axis=1))
+    if bad.size:
+        raise NetlistError(
+            f"node {n.node_names[bad[0]]!r} has size {n.size_um[bad[0]]}; expected finite numbers of at least 0"
+        )
+    lost = np.flatnonzero(n.fixed & ~np.isfinite(n.position_um).all(axis=1))
+    if lost.size:
+        raise NetlistError(f"fixed node {n.node_names[lost[0]]!r} has no position; expected finite coordinates")
+    # A hair of slack: the canvas of a .plc is rounded to 3 decimals.
+    room = np.array(n.canvas_um) * (1 + 1e-6)
+    big = np.flatnonzero((n.kind == Kind.HARD) & ~n.fixed & (n.size_um > room).any(axis=1))
+    if big.size:
+        w, h = n.size_um[big[0]]
+        raise NetlistError(
+            f"hard macro {n.node_names[big[0]]!r} is {w:g} by {h:g} µm; "
+            f"expected at most the canvas, {n.canvas_um[0]:g} by {n.canvas_um[1]:g} µm"
+        )
