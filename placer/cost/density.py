@@ -1,0 +1,52 @@
+"""Density: how much of each grid cell is covered by hard and soft macros, and the mean of the fullest tenth.
+
+Source: `plc_client_os.py` of TILOS MacroPlacement (`get_density_cost`), with cell lookups clamped to the grid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from netlists.netlist import Floats
+from placer.cost.arrays import CostArrays, Positions
+
+
+@njit(cache=True, inline="always")
+def cell_of(coordinate: float, cell: float, count: int) -> int:
+    """Index of the grid cell that holds a coordinate, clamped to 0..count-1."""
+    return min(max(int(np.floor(coordinate / cell)), 0), count - 1)
+
+
+@njit(cache=True)
+def density_map(arrays: CostArrays, position: Positions, density: Floats) -> None:
+    """Fill `density` [R, C] with the covered part of each cell; above 1 where macros pile up."""
+    w = arrays.canvas_width_um / arrays.cols
+    h = arrays.canvas_height_um / arrays.rows
+    density[:] = 0.0
+    for v in arrays.solid:
+        x_low, x_high = position[v, 0] - arrays.size_um[v, 0] / 2, position[v, 0] + arrays.size_um[v, 0] / 2
+        y_low, y_high = position[v, 1] - arrays.size_um[v, 1] / 2, position[v, 1] + arrays.size_um[v, 1] / 2
+        c_low, c_high = cell_of(x_low, w, arrays.cols), cell_of(x_high, w, arrays.cols)
+        for r in range(cell_of(y_low, h, arrays.rows), cell_of(y_high, h, arrays.rows) + 1):
+            dy = min(y_high, (r + 1) * h) - max(y_low, r * h)
+            if dy <= 0.0:
+                continue
+            for c in range(c_low, c_high + 1):
+                dx = min(x_high, (c + 1) * w) - max(x_low, c * w)
+                if dx > 0.0:
+                    density[r, c] += dx * dy
+    density /= w * h
+
+
+@njit(cache=True)
+def density_cost(density: Floats) -> float:
+    """Half the mean of the fullest tenth of the cells; empty cells count only as missing from that tenth."""
+    cells = density.ravel()
+    k = int(np.floor(0.1 * cells.size))
+    full = np.sort(cells[cells > 0.0])[::-1]
+    if full.size == 0:
+        return 0.0
+    if k == 0:  # fewer than ten cells: the mean of those that hold something
+        return 0.5 * np.sum(full) / full.size
+    return 0.5 * np.sum(full[: min(k, full.size)]) / k

@@ -1,0 +1,106 @@
+"""The exact proxy cost of a placement: wirelength + 0.5 density + 0.5 congestion.
+
+The weights are those of the macro placement literature (TILOS; Cheng et al., ISPD 2023); Circuit Training's own
+default weighs density by 1, so its proxies are not comparable.  All sums are float64 in netlist order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from netlists.netlist import Floats, Kind, Netlist
+from netlists.placement import Placement
+from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
+from placer.cost.congestion import congestion_cost, congestion_maps
+from placer.cost.density import density_cost, density_map
+from placer.cost.wirelength import pin_positions, weighted_hpwl, wirelength_cost
+
+DENSITY_WEIGHT = 0.5
+CONGESTION_WEIGHT = 0.5
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The proxy cost of one placement and its parts, all without unit but `hpwl_um`."""
+
+    wirelength: float
+    density: float
+    congestion: float
+    hpwl_um: float  # sum over nets of weight × HPWL
+
+    @property
+    def proxy(self) -> float:
+        return self.wirelength + DENSITY_WEIGHT * self.density + CONGESTION_WEIGHT * self.congestion
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Where the cost arises, on the grid."""
+
+    density: Floats  # [R, C] covered part of each cell
+    horizontal: Floats  # [R, C] demand / capacity across the right edge of each cell
+    vertical: Floats  # [R, C] demand / capacity across the top edge of each cell
+
+
+class ProxyCost:
+    """The cost of many placements of one netlist; keeps its arrays ready between calls."""
+
+    def __init__(self, netlist: Netlist) -> None:
+        self.arrays = cost_arrays(netlist)
+
+    def __call__(self, position: Positions, orientation: Orientations) -> Cost:
+        """The cost of centers [V, 2] in µm and orientations [V]."""
+        return Cost(*evaluate_arrays(self.arrays, position, orientation))
+
+    def maps(self, position: Positions, orientation: Orientations) -> Maps:
+        """The density and congestion of every grid cell."""
+        a = self.arrays
+        pins = np.empty(a.offset_um.shape)
+        density, horizontal, vertical = np.empty((3, a.rows, a.cols))
+        pin_positions(a, position, orientation, pins)
+        density_map(a, position, density)
+        congestion_maps(a, pins, position, horizontal, vertical)
+        return Maps(density, horizontal, vertical)
+
+
+@njit(cache=True, nogil=True)
+def evaluate_arrays(
+    arrays: CostArrays, position: Positions, orientation: Orientations
+) -> tuple[float, float, float, float]:
+    """Wirelength, density and congestion cost and the weighted HPWL in µm."""
+    pins = np.empty((arrays.node.size, 2))
+    grid = np.empty((arrays.rows, arrays.cols))
+    other = np.empty((arrays.rows, arrays.cols))
+    pin_positions(arrays, position, orientation, pins)
+    hpwl_um = weighted_hpwl(arrays, pins)
+    density_map(arrays, position, grid)
+    density = density_cost(grid)
+    congestion_maps(arrays, pins, position, grid, other)
+    return wirelength_cost(arrays, hpwl_um), density, congestion_cost(grid, other), hpwl_um
+
+
+def evaluate(placement: Placement) -> Cost:
+    """The exact proxy cost of a placement."""
+    return ProxyCost(placement.netlist)(placement.position_um, placement.orientation)
+
+
+def summary(placement: Placement) -> dict[str, float | int]:
+    """The cost and the legality of a placement, with the keys of `placer evaluate --json`."""
+    cost = evaluate(placement)
+    violations = placement.violations()
+    n = placement.netlist
+    return {
+        "wirelength": cost.wirelength,
+        "density": cost.density,
+        "congestion": cost.congestion,
+        "proxy": cost.proxy,
+        "hpwl_um": cost.hpwl_um,
+        "overlaps": len(violations.overlaps),
+        "out_of_canvas": len(violations.out_of_canvas),
+        "hard_macros": int(np.sum(n.kind == Kind.HARD)),
+        "soft_macros": int(np.sum(n.kind == Kind.SOFT)),
+        "nets": n.num_nets,
+    }
