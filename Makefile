@@ -1,0 +1,30 @@
+# make demo | test | lint | clean.  Needs python3.11 or newer with venv and pip; everything else goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := run/demo
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/placer place harbor --out $(DEMO) --method rl --budget 240 --workers 2 --seed 0
+	@echo "report: $(DEMO)/report.html"
+
+# One thread a process: two test processes share two cores.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: $(PYTHON) is Python %d.%d; expected 3.11 or newer: make PYTHON=python3.11" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

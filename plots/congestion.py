@@ -1,0 +1,39 @@
+"""Heat maps of the grid: horizontal and vertical routing congestion and density, side by side on one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from netlists.errors import PlacementError
+from plots import style
+
+Map = npt.NDArray[np.float64]
+
+
+def draw(
+    horizontal: Map, vertical: Map, density: Map, *, canvas_um: tuple[float, float] | None = None, title: str = ""
+) -> Figure:
+    """Draw three maps [R, C] of loads, row 0 at the bottom; 1 is full, overflow is orange to red.
+
+    Axes are in µm when the canvas (width, height) is given, else in grid cells.
+    Raises `PlacementError` when the shapes differ.
+    """
+    maps = {"Horizontal congestion": horizontal, "Vertical congestion": vertical, "Density": density}
+    if len({values.shape for values in maps.values()}) != 1 or horizontal.ndim != 2:
+        raise PlacementError(f"maps have shapes {[values.shape for values in maps.values()]}; expected one [R, C]")
+    rows, columns = horizontal.shape
+    width, height = canvas_um or (float(columns), float(rows))
+    unit = "µm" if canvas_um else "grid cells"
+    figure = style.figure(12.0, float(np.clip(3.6 * height / width, 1.5, 9.0)) + 0.9 + 0.3 * bool(title))
+    if title:
+        figure.suptitle(style.plain(title), fontsize=style.TITLE_PT, color=style.INK, parse_math=False)
+    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    colors, scale, beyond = style.load_scale(*maps.values())
+    for axes, (name, values) in zip(panels, maps.items(), strict=True):
+        extent = (0.0, width, 0.0, height)
+        image = axes.imshow(values, cmap=colors, norm=scale, origin="lower", extent=extent, interpolation="nearest")
+        style.dress(axes, title=name, x=f"x ({unit})", y=f"y ({unit})" if axes is panels[0] else "")
+    style.load_bar(figure, image, panels, "used / available", beyond=beyond)
+    return figure

@@ -1,0 +1,185 @@
+"""The picture of a placement: canvas, grid, macros, ports and, under them, a congestion map."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from netlists.errors import PlacementError
+from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints
+from netlists.placement import Placement
+from plots import style
+
+HARD_FILL, HARD_LINE = "#b8c4d0", style.INK
+FIXED_FILL = "#f3d9a4"
+SOFT_FILL, CELL_FILL, PORT_FILL = style.GREEN, style.SKY, style.PURPLE
+MAX_GRID_LINES = 200  # beyond, lines would hide what lies under them
+LABEL_SIZES_PT = (9, 7, 5.5)
+NOTCH = (0.30, 0.15)  # legs along the macro's own x and y, in parts of its shorter side
+
+
+def draw(
+    placement: Placement,
+    *,
+    heat: npt.NDArray[np.float64] | None = None,
+    title: str = "",
+    heat_label: str = "congestion",
+) -> Figure:
+    """Draw a placement to scale, in µm from the lower-left corner of the canvas.
+
+    Hard macros are outlined, fixed ones hatched; the cut corner of a hard macro is its lower-left one in orientation
+    N, its longer leg along the macro's own x axis.  `heat` [R, C], row 0 at the bottom, is a load where 1 is full.
+    Raises `PlacementError` when `heat` does not have the shape of the netlist's grid.
+    """
+    n = placement.netlist
+    if heat is not None and heat.shape != n.grid:
+        raise PlacementError(f"heat map has shape {heat.shape}; expected the grid, {n.grid}")
+    low, high = _view(placement)
+    width_in = 8.0
+    height_in = float(np.clip(width_in * (high[1] - low[1]) / (high[0] - low[0]), 3.0, 11.0))
+    figure = style.figure(width_in, height_in + 0.7)
+    axes = figure.add_subplot()
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    style.dress(axes, title=title or n.name, x="x (µm)", y="y (µm)")
+    _draw_grid(axes, n.canvas_um, n.grid)
+    if heat is not None:
+        _draw_heat(figure, axes, heat, n.canvas_um, heat_label)
+    _draw_nodes(axes, placement, over_heat=heat is not None)
+    axes.add_patch(Rectangle((0, 0), *n.canvas_um, fill=False, edgecolor=style.INK, linewidth=1.4, zorder=3))
+    um_per_pt = (high[0] - low[0]) / (72 * width_in * 0.85)  # the axes take about 85% of the width
+    _draw_labels(axes, placement, um_per_pt)
+    figure.legend(
+        handles=_legend(placement), loc="outside lower center", ncols=5, frameon=False, fontsize=style.TICK_PT,
+        labelcolor=style.INK, handlelength=1.4, columnspacing=1.4,
+    )  # fmt: skip
+    return figure
+
+
+def corners(placement: Placement, nodes: Ints) -> Floats:
+    """[K, 4, 2] corners of nodes, counterclockwise from the lower left; sizes are those stored, as in `violations`."""
+    half = placement.netlist.size_um[nodes, None] / 2
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    return np.asarray(placement.position_um[nodes, None] + half * signs)
+
+
+def notches(placement: Placement, nodes: Ints) -> Floats:
+    """[K, 2, 2] the line that cuts the corner of each node which is the lower-left one in orientation N."""
+    turn = ORIENTATION_MATRIX[placement.orientation[nodes]]  # [K, 2, 2]
+    size = placement.netlist.size_um[nodes]
+    corner = placement.position_um[nodes] + size / 2 * (turn @ np.array([-1.0, -1.0]))
+    along_x, along_y = turn @ np.array([NOTCH[0], 0.0]), turn @ np.array([0.0, NOTCH[1]])
+    side = size.min(axis=1, keepdims=True)
+    return np.stack([corner + side * along_x, corner + side * along_y], axis=1)
+
+
+def _view(placement: Placement) -> tuple[Floats, Floats]:
+    """Corners of the part shown: the canvas, and what sticks out of it by up to half its size."""
+    n = placement.netlist
+    canvas = np.array(n.canvas_um)
+    points = [np.zeros((1, 2)), canvas[None], placement.position_um[n.ports], corners(placement, n.hard).reshape(-1, 2)]
+    shown = np.concatenate(points)
+    margin = 0.015 * canvas.max()
+    low = np.maximum(shown.min(axis=0), -canvas / 2) - margin
+    return low, np.minimum(shown.max(axis=0), 1.5 * canvas) + margin
+
+
+def _draw_grid(axes: Axes, canvas_um: tuple[float, float], grid: tuple[int, int]) -> None:
+    rows, columns = grid
+    if max(rows, columns) > MAX_GRID_LINES:
+        return
+    width, height = canvas_um
+    lines = [[(x, 0.0), (x, height)] for x in np.linspace(0, width, columns + 1)]
+    lines += [[(0.0, y), (width, y)] for y in np.linspace(0, height, rows + 1)]
+    axes.add_collection(LineCollection(lines, colors=style.GRID_LINE, linewidths=0.4, zorder=0.5), autolim=False)
+
+
+def _draw_heat(
+    figure: Figure, axes: Axes, heat: npt.NDArray[np.float64], canvas_um: tuple[float, float], label: str
+) -> None:
+    colors, scale, beyond = style.load_scale(heat)
+    extent = (0.0, canvas_um[0], 0.0, canvas_um[1])
+    image = axes.imshow(
+        heat,
+        cmap=colors,
+        norm=scale,
+        origin="lower",
+        extent=extent,
+        interpolation="nearest",
+        zorder=0.3,
+        aspect="equal",
+    )
+    style.load_bar(figure, image, axes, label, beyond=beyond)
+
+
+def _draw_nodes(axes: Axes, placement: Placement, *, over_heat: bool) -> None:
+    n = placement.netlist
+    fixed_hard = n.hard[n.fixed[n.hard]]
+    line = {"edgecolors": HARD_LINE, "linewidths": float(np.clip(12 / np.sqrt(len(n.hard) + 1), 0.3, 1.0))}
+    fade = 0.3 if over_heat else 1.0  # let the map shine through
+    # Cells have no outline: the smallest then add up to their density where many share a pixel.
+    _add(axes, placement, n.cells, "cells", facecolors=CELL_FILL, linewidths=0, alpha=0.55 * fade)
+    _add(
+        axes,
+        placement,
+        n.soft,
+        "soft macros",
+        facecolors=(SOFT_FILL, 0.22 * fade),
+        edgecolors=(SOFT_FILL, 0.7),
+        linewidths=0.4,
+    )
+    _add(axes, placement, n.movable_hard, "hard macros", facecolors=(HARD_FILL, 0.75 * fade), **line)
+    _add(axes, placement, fixed_hard, "fixed macros", facecolors=(FIXED_FILL, 0.85 * fade), hatch="////", **line)
+    cuts = LineCollection(list(notches(placement, n.hard)), colors=HARD_LINE, linewidths=line["linewidths"], zorder=2)
+    cuts.set_gid("orientations")
+    axes.add_collection(cuts, autolim=False)
+    ports = placement.position_um[n.ports]
+    size_pt2 = float(np.clip(6000 / (len(ports) + 1), 4, 30))
+    axes.scatter(ports[:, 0], ports[:, 1], s=size_pt2, marker="s", color=PORT_FILL, linewidths=0, zorder=4, gid="ports")
+
+
+def _add(axes: Axes, placement: Placement, nodes: Ints, gid: str, **look: object) -> None:
+    if len(nodes):
+        boxes = PolyCollection(list(corners(placement, nodes)), gid=gid, rasterized=True, zorder=2, **look)  # type: ignore[arg-type]
+        axes.add_collection(boxes, autolim=False)
+
+
+def _draw_labels(axes: Axes, placement: Placement, um_per_pt: float) -> None:
+    """Write the names of hard macros into them where they fit: whole, or else the last part of a path."""
+    n = placement.netlist
+    tails = [n.node_names[v].rsplit("/", 1)[-1] for v in n.hard]
+    twice = {tail for tail in tails if tails.count(tail) > 1} if len(tails) < 2000 else set(tails)
+    for v, tail in zip(n.hard, tails, strict=True):
+        wanted = [n.node_names[v]] if tail in twice else [n.node_names[v], tail]
+        width_pt, height_pt = n.size_um[v] / um_per_pt
+        fits = (
+            (name, size) for name in wanted for size in LABEL_SIZES_PT
+            if 0.62 * size * len(name) < 0.9 * width_pt and 1.2 * size < height_pt
+        )  # fmt: skip
+        for name, size in fits:
+            x, y = placement.position_um[v]
+            axes.text(
+                x, y, style.plain(name), fontsize=size, color=style.INK, ha="center", va="center", parse_math=False,
+                clip_on=True, zorder=5,
+            )  # fmt: skip
+            break
+
+
+def _legend(placement: Placement) -> list[Patch | Line2D]:
+    n = placement.netlist
+    fixed = int(n.fixed[n.hard].sum())
+    kinds = (
+        (len(n.hard) - fixed, "hard macros", {"facecolor": HARD_FILL, "edgecolor": HARD_LINE}),
+        (fixed, "fixed macros", {"facecolor": FIXED_FILL, "edgecolor": HARD_LINE, "hatch": "////"}),
+        (len(n.soft), "soft macros", {"facecolor": (SOFT_FILL, 0.22), "edgecolor": SOFT_FILL}),
+        (len(n.cells), "cells", {"facecolor": CELL_FILL}),
+    )
+    handles: list[Patch | Line2D] = [Patch(label=f"{k:,} {what}", **look) for k, what, look in kinds if k]
+    if len(n.ports):
+        label = f"{len(n.ports):,} ports"
+        handles.append(Line2D([], [], color=PORT_FILL, marker="s", markersize=4, linestyle="", label=label))
+    return handles

@@ -1,0 +1,157 @@
+"""The report: one self-contained HTML page about one or several placement runs."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
+
+from plots import style
+
+LABELS = {
+    "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
+    "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
+    "out_of_canvas": "Out of canvas", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
+    "ports": "Ports", "nets": "Nets", "seconds": "Wall clock (s)", "cpu_seconds": "CPU (s)",
+}  # fmt: skip
+"""What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
+
+LOWER_IS_BETTER = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
+WIDE = 1.8  # figures wider than this times their height scroll on a phone instead of shrinking
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the page shows of one placement run; whatever is empty is left out."""
+
+    netlist: str  # its name; runs on netlists of the same name are compared
+    method: str = ""
+    title: str = ""  # netlist and method when empty
+    cost: Mapping[str, float] = field(default_factory=dict)  # as printed by `placer evaluate --json`
+    facts: Mapping[str, object] = field(default_factory=dict)  # about the netlist: file, canvas, grid, ...
+    stages: Sequence[Mapping[str, object]] = ()  # one row a stage, the same keys: name, seconds, cpu_seconds, proxy
+    settings: Mapping[str, object] = field(default_factory=dict)
+    command: str = ""
+    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure, or PNG bytes
+    notes: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the programs that made the run
+
+    @property
+    def name(self) -> str:
+        """The heading of the run."""
+        return self.title or " · ".join(part for part in (self.netlist, self.method) if part)
+
+    @property
+    def legal(self) -> bool | None:
+        """Whether no hard macros overlap or leave the canvas; None when the cost table does not say."""
+        if "overlaps" not in self.cost or "out_of_canvas" not in self.cost:
+            return None
+        return not self.cost["overlaps"] and not self.cost["out_of_canvas"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as it stands in the page."""
+
+    caption: str
+    content: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the IHDR chunk (PNG specification, 11.2.2)."""
+        width, height = struct.unpack(">II", self.content[16:24])
+        return width, height
+
+    @property
+    def wide(self) -> bool:
+        """Whether the picture is too wide to shrink to a phone."""
+        return self.size[0] > WIDE * self.size[1]
+
+    @property
+    def source(self) -> str:
+        """The picture as a `data:` address."""
+        return "data:image/png;base64," + base64.b64encode(self.content).decode("ascii")
+
+
+def write(
+    path: str | Path,
+    runs: Sequence[Run],
+    *,
+    title: str = "Placement report",
+    figures: Mapping[str, Figure | bytes] | None = None,
+) -> None:
+    """Write the page, whole or not at all: a comparison and `figures` about all runs first, then a section a run.
+
+    The page needs no network, scripts or fonts of its own.  Raises `OSError` when the file cannot be written.
+    """
+    page = render(runs, title=title, figures=figures or {})
+    # Names from a file system may hold bytes that are not UTF-8.
+    style.write(path, page.encode("utf-8", errors="replace"))
+
+
+def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes]) -> str:
+    """The page as text; everything that comes from input files is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(shown=shown, label=lambda key: LABELS.get(key, key), pictures=pictures)
+    template = environment.from_string(resources.files("plots").joinpath("report.html").read_text(encoding="utf-8"))
+    columns = [key for key in (*LOWER_IS_BETTER, "seconds") if any(key in run.cost for run in runs)]
+    return template.render(title=title, runs=runs, figures=figures, columns=columns, best=best(runs))
+
+
+def best(runs: Sequence[Run]) -> set[tuple[int, str]]:
+    """(index of a run, cost key) of the lowest costs on each netlist, ties included.
+
+    Illegal placements do not compete, and a netlist with a single run has nothing to compare.
+    """
+    found: set[tuple[int, str]] = set()
+    for netlist in {run.netlist for run in runs}:
+        rivals = [i for i, run in enumerate(runs) if run.netlist == netlist]
+        if len(rivals) < 2:
+            continue
+        for key in LOWER_IS_BETTER:
+            costs = {i: runs[i].cost[key] for i in rivals if runs[i].legal is not False and key in runs[i].cost}
+            found |= {(i, key) for i, cost in costs.items() if cost == min(costs.values())}
+    return found
+
+
+def pictures(figures: Mapping[str, Figure | bytes]) -> list[Picture]:
+    """The figures as PNG pictures."""
+    return [
+        Picture(caption, style.png(image) if isinstance(image, Figure) else image) for caption, image in figures.items()
+    ]
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: 1,234,567, 0.0513, yes, – for none; sequences joined."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        return _decimal(float(value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(part) for part in value)
+    return str(value)
+
+
+def _decimal(value: float) -> str:
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else str(value)
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.4f}" if size >= 0.01 or value == 0 else f"{value:.3g}"

@@ -1,0 +1,91 @@
+"""Learning curves: small multiples of what a training run logs, and the convergence of several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from netlists.errors import SettingsError
+from plots import style
+
+PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("Proxy cost", "proxy cost", {"proxy_mean": "mean of batch", "proxy_best": "best so far"}),
+    ("Entropy of the policy", "nats", {"entropy": "entropy"}),
+    ("KL divergence per update", "nats", {"kl": "KL divergence"}),
+    ("Explained variance of the value", "1 − Var[error] / Var[return]", {"explained_variance": "explained variance"}),
+    ("Speed", "environment steps / s", {"steps_per_second": "speed"}),
+)
+"""Title, y label and columns (name: label) of each panel."""
+
+LEGEND_COLUMNS = 3
+
+
+def draw(history: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
+    """Draw the columns of a training history, all of length T, one panel a quantity, over the iteration.
+
+    Columns: `iteration` (else rows are counted from 1), `seconds`, and those in `PANELS`; absent
+    columns leave their panel out and NaN leaves a gap.  Raises `SettingsError` when no column is known or
+    lengths differ.
+    """
+    panels = [panel for panel in PANELS if any(column in history for column in panel[2])]
+    if not panels:
+        known = ", ".join(column for panel in PANELS for column in panel[2])
+        raise SettingsError(f"training history has the columns {list(history)}; expected some of {known}")
+    lengths = {column: len(values) for column, values in history.items()}
+    if len(set(lengths.values())) != 1:
+        raise SettingsError(f"columns of the training history have lengths {lengths}; expected one length")
+    iteration = history.get("iteration", range(1, next(iter(lengths.values())) + 1))
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = style.figure(4.0 * columns, 2.7 * rows + 0.3)
+    if title:
+        figure.suptitle(style.plain(title), fontsize=style.TITLE_PT, color=style.INK, parse_math=False)
+    for k, (name, unit, series) in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, k + 1)
+        _curves(axes, iteration, {label: history[c] for c, label in series.items() if c in history})
+        style.dress(axes, title=name, x="iteration", y=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return figure
+
+
+def _curves(axes: Axes, x: Sequence[float], curves: Mapping[str, Sequence[float]]) -> None:
+    marker = "o" if len(x) < 3 else ""  # a line needs two points to be seen
+    for k, (label, y) in enumerate(curves.items()):
+        color, dashes = style.SERIES[k % len(style.SERIES)], style.LINE_STYLES[k % len(style.LINE_STYLES)]
+        axes.plot(x, y, color=color, linestyle=dashes, linewidth=1.4, marker=marker, markersize=4, label=label)
+    axes.grid(color=style.GRID_LINE, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(curves) > 1:
+        axes.legend(frameon=False, fontsize=style.TICK_PT, labelcolor=style.INK)
+
+
+def convergence(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "") -> Figure:
+    """Draw the best proxy cost so far over wall-clock seconds, one step curve a label.
+
+    `series` maps a label to (seconds [T], proxy [T]).  Raises `SettingsError` when there are none or lengths differ.
+    """
+    if not series:
+        raise SettingsError("no curves to draw; expected at least one label with seconds and proxy costs")
+    figure = style.figure(8.0, 4.0 + 0.2 * -(-len(series) // LEGEND_COLUMNS))
+    axes = figure.add_subplot()
+    for k, (label, (seconds, proxy)) in enumerate(series.items()):
+        if len(seconds) != len(proxy):
+            raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(proxy)} costs; expected one each")
+        color = style.SERIES[k % len(style.SERIES)]
+        dashes = style.LINE_STYLES[k // len(style.SERIES) % len(style.LINE_STYLES)]
+        axes.step(
+            seconds, proxy, where="post", color=color, linestyle=dashes, linewidth=1.5, marker="o", markersize=2.5
+        )
+    style.dress(axes, title=title or "Best cost over time", x="wall-clock time (s)", y="proxy cost")
+    axes.grid(color=style.GRID_LINE, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    legend = figure.legend(
+        axes.lines, [style.plain(label, 32) for label in series], loc="outside lower center", ncols=LEGEND_COLUMNS,
+        frameon=False, fontsize=style.TICK_PT, labelcolor=style.INK,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
