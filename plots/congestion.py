@@ -26,7 +26,7 @@ def draw(
     rows, columns = horizontal.shape
     width, height = canvas_um or (float(columns), float(rows))
     unit = "µm" if canvas_um else "grid cells"
-    figure = style.figure(12.0, float(np.clip(3.6 * height / width, 1.5, 9.0)) + 0.9 + 0.3 * bool(title))
+    figure = style.figure(12.0, float(np.clip(3.6 * height / width, 1.0, 9.0)) + 0.9 + 0.3 * bool(title))
     if title:
         figure.suptitle(style.plain(title), fontsize=style.TITLE_PT, color=style.INK, parse_math=False)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
@@ -35,5 +35,5 @@ def draw(
         extent = (0.0, width, 0.0, height)
         image = axes.imshow(values, cmap=colors, norm=scale, origin="lower", extent=extent, interpolation="nearest")
         style.dress(axes, title=name, x=f"x ({unit})", y=f"y ({unit})" if axes is panels[0] else "")
-    style.load_bar(figure, image, panels, "used / available", beyond=beyond)
+    style.load_bar(image, panels[-1], "used / available", beyond=beyond)
     return figure

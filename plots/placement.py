@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints
@@ -18,6 +21,7 @@ from plots import style
 HARD_FILL, HARD_LINE = "#b8c4d0", style.INK
 FIXED_FILL = "#f3d9a4"
 SOFT_FILL, CELL_FILL, PORT_FILL = style.GREEN, style.SKY, style.PURPLE
+WRONG_LINE = "#c4005a"  # not among the colors of the map
 MAX_GRID_LINES = 200  # beyond, lines would hide what lies under them
 LABEL_SIZES_PT = (9, 7, 5.5)
 NOTCH = (0.30, 0.15)  # legs along the macro's own x and y, in parts of its shorter side
@@ -32,8 +36,9 @@ def draw(
 ) -> Figure:
     """Draw a placement to scale, in µm from the lower-left corner of the canvas.
 
-    Hard macros are outlined, fixed ones hatched; the cut corner of a hard macro is its lower-left one in orientation
-    N, its longer leg along the macro's own x axis.  `heat` [R, C], row 0 at the bottom, is a load where 1 is full.
+    Hard macros are outlined, fixed ones hatched, those that overlap or leave the canvas outlined in crimson.  The cut
+    corner of a hard macro is its lower-left one in orientation N, the longer leg along the macro's own x axis.
+    `heat` [R, C], row 0 at the bottom, is a load where 1 is full.
     Raises `PlacementError` when `heat` does not have the shape of the netlist's grid.
     """
     n = placement.netlist
@@ -41,21 +46,23 @@ def draw(
         raise PlacementError(f"heat map has shape {heat.shape}; expected the grid, {n.grid}")
     low, high = _view(placement)
     width_in = 8.0
-    height_in = float(np.clip(width_in * (high[1] - low[1]) / (high[0] - low[0]), 3.0, 11.0))
-    figure = style.figure(width_in, height_in + 0.7)
+    height_in = float(np.clip(width_in * (high[1] - low[1]) / (high[0] - low[0]), 1.2, 11.0))
+    figure = style.figure(width_in + 0.8 * (heat is not None), height_in + 0.6)
     axes = figure.add_subplot()
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     style.dress(axes, title=title or n.name, x="x (µm)", y="y (µm)")
     _draw_grid(axes, n.canvas_um, n.grid)
     if heat is not None:
-        _draw_heat(figure, axes, heat, n.canvas_um, heat_label)
+        _draw_heat(axes, heat, n.canvas_um, heat_label)
     _draw_nodes(axes, placement, over_heat=heat is not None)
+    wrong = _wrong(placement)
+    _add(axes, placement, wrong, "wrong", facecolors="none", edgecolors=WRONG_LINE, linewidths=1.8)
     axes.add_patch(Rectangle((0, 0), *n.canvas_um, fill=False, edgecolor=style.INK, linewidth=1.4, zorder=3))
     um_per_pt = (high[0] - low[0]) / (72 * width_in * 0.85)  # the axes take about 85% of the width
     _draw_labels(axes, placement, um_per_pt)
     figure.legend(
-        handles=_legend(placement), loc="outside lower center", ncols=5, frameon=False, fontsize=style.TICK_PT,
-        labelcolor=style.INK, handlelength=1.4, columnspacing=1.4,
+        handles=_legend(placement, len(wrong)), loc="outside lower center", ncols=6, frameon=False,
+        fontsize=style.TICK_PT, labelcolor=style.INK, handlelength=1.4, columnspacing=1.4,
     )  # fmt: skip
     return figure
 
@@ -98,9 +105,7 @@ def _draw_grid(axes: Axes, canvas_um: tuple[float, float], grid: tuple[int, int]
     axes.add_collection(LineCollection(lines, colors=style.GRID_LINE, linewidths=0.4, zorder=0.5), autolim=False)
 
 
-def _draw_heat(
-    figure: Figure, axes: Axes, heat: npt.NDArray[np.float64], canvas_um: tuple[float, float], label: str
-) -> None:
+def _draw_heat(axes: Axes, heat: npt.NDArray[np.float64], canvas_um: tuple[float, float], label: str) -> None:
     colors, scale, beyond = style.load_scale(heat)
     extent = (0.0, canvas_um[0], 0.0, canvas_um[1])
     image = axes.imshow(
@@ -113,7 +118,7 @@ def _draw_heat(
         zorder=0.3,
         aspect="equal",
     )
-    style.load_bar(figure, image, axes, label, beyond=beyond)
+    style.load_bar(image, axes, label, beyond=beyond)
 
 
 def _draw_nodes(axes: Axes, placement: Placement, *, over_heat: bool) -> None:
@@ -148,11 +153,18 @@ def _add(axes: Axes, placement: Placement, nodes: Ints, gid: str, **look: object
         axes.add_collection(boxes, autolim=False)
 
 
+def _wrong(placement: Placement) -> Ints:
+    """The hard macros that overlap or leave the canvas."""
+    found = placement.violations()
+    return np.union1d(found.overlaps, found.out_of_canvas).astype(np.int64)
+
+
 def _draw_labels(axes: Axes, placement: Placement, um_per_pt: float) -> None:
     """Write the names of hard macros into them where they fit: whole, or else the last part of a path."""
     n = placement.netlist
+    halo = [withStroke(linewidth=1.8, foreground=(1, 1, 1, 0.75))]  # readable on hatching and on the map
     tails = [n.node_names[v].rsplit("/", 1)[-1] for v in n.hard]
-    twice = {tail for tail in tails if tails.count(tail) > 1} if len(tails) < 2000 else set(tails)
+    twice = {tail for tail, times in Counter(tails).items() if times > 1}  # does not tell which macro it is
     for v, tail in zip(n.hard, tails, strict=True):
         wanted = [n.node_names[v]] if tail in twice else [n.node_names[v], tail]
         width_pt, height_pt = n.size_um[v] / um_per_pt
@@ -164,22 +176,27 @@ def _draw_labels(axes: Axes, placement: Placement, um_per_pt: float) -> None:
             x, y = placement.position_um[v]
             axes.text(
                 x, y, style.plain(name), fontsize=size, color=style.INK, ha="center", va="center", parse_math=False,
-                clip_on=True, zorder=5,
+                clip_on=True, zorder=5, path_effects=halo,
             )  # fmt: skip
             break
 
 
-def _legend(placement: Placement) -> list[Patch | Line2D]:
+def _legend(placement: Placement, wrong: int) -> list[Patch | Line2D]:
     n = placement.netlist
     fixed = int(n.fixed[n.hard].sum())
     kinds = (
-        (len(n.hard) - fixed, "hard macros", {"facecolor": HARD_FILL, "edgecolor": HARD_LINE}),
-        (fixed, "fixed macros", {"facecolor": FIXED_FILL, "edgecolor": HARD_LINE, "hatch": "////"}),
-        (len(n.soft), "soft macros", {"facecolor": (SOFT_FILL, 0.22), "edgecolor": SOFT_FILL}),
-        (len(n.cells), "cells", {"facecolor": CELL_FILL}),
+        (len(n.hard) - fixed, "hard macro", {"facecolor": HARD_FILL, "edgecolor": HARD_LINE}),
+        (fixed, "fixed macro", {"facecolor": FIXED_FILL, "edgecolor": HARD_LINE, "hatch": "////"}),
+        (len(n.soft), "soft macro", {"facecolor": (SOFT_FILL, 0.22), "edgecolor": SOFT_FILL}),
+        (len(n.cells), "cell", {"facecolor": CELL_FILL}),
+        (wrong, "illegal macro", {"facecolor": "none", "edgecolor": WRONG_LINE}),
     )
-    handles: list[Patch | Line2D] = [Patch(label=f"{k:,} {what}", **look) for k, what, look in kinds if k]
+    handles: list[Patch | Line2D] = [Patch(label=_count(k, what), **look) for k, what, look in kinds if k]
     if len(n.ports):
-        label = f"{len(n.ports):,} ports"
+        label = _count(len(n.ports), "port")
         handles.append(Line2D([], [], color=PORT_FILL, marker="s", markersize=4, linestyle="", label=label))
     return handles
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + "s" * (number != 1)

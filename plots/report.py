@@ -24,7 +24,7 @@ LABELS = {
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
 
-LOWER_IS_BETTER = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
+LOWER_IS_BETTER = ("proxy", "wirelength", "density", "congestion", "hpwl_um")
 WIDE = 1.8  # figures wider than this times their height scroll on a phone instead of shrinking
 
 
@@ -102,23 +102,26 @@ def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | by
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(shown=shown, label=lambda key: LABELS.get(key, key), pictures=pictures)
     template = environment.from_string(resources.files("plots").joinpath("report.html").read_text(encoding="utf-8"))
-    columns = [key for key in (*LOWER_IS_BETTER, "seconds") if any(key in run.cost for run in runs)]
+    columns = [
+        key
+        for key in (*LOWER_IS_BETTER, "overlaps", "out_of_canvas", "seconds")
+        if any(key in run.cost for run in runs)
+    ]
     return template.render(title=title, runs=runs, figures=figures, columns=columns, best=best(runs))
 
 
 def best(runs: Sequence[Run]) -> set[tuple[int, str]]:
     """(index of a run, cost key) of the lowest costs on each netlist, ties included.
 
-    Illegal placements do not compete, and a netlist with a single run has nothing to compare.
+    Illegal placements do not compete, and where all costs are equal none is best.
     """
     found: set[tuple[int, str]] = set()
     for netlist in {run.netlist for run in runs}:
-        rivals = [i for i, run in enumerate(runs) if run.netlist == netlist]
-        if len(rivals) < 2:
-            continue
+        rivals = {i: run.cost for i, run in enumerate(runs) if run.netlist == netlist and run.legal is not False}
         for key in LOWER_IS_BETTER:
-            costs = {i: runs[i].cost[key] for i in rivals if runs[i].legal is not False and key in runs[i].cost}
-            found |= {(i, key) for i, cost in costs.items() if cost == min(costs.values())}
+            costs = {i: cost[key] for i, cost in rivals.items() if key in cost}
+            if len(set(costs.values())) > 1:
+                found |= {(i, key) for i, cost in costs.items() if cost == min(costs.values())}
     return found
 
 

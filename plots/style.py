@@ -37,6 +37,7 @@ DPI = 130
 def figure(width_in: float, height_in: float) -> Figure:
     """An empty white figure with an Agg canvas and the constrained layout."""
     made = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white", layout="constrained")
+    made.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     FigureCanvasAgg(made)
     return made
 
@@ -68,20 +69,20 @@ def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, bool]:
     top = max(1.0, float(np.quantile(finite, 0.998))) if finite.size else 1.0
     steps = 512
     full = round(steps / top)
-    below = mpl.colormaps["Blues"](np.linspace(0.0, 0.75, full))
+    below = mpl.colormaps["Blues"](np.linspace(0.0, 0.65, full))
     # A scale that ends at 1.2 shows light orange only: up to 2, a color means the same overflow in every figure.
     above = mpl.colormaps["YlOrRd"](np.linspace(0.3, 0.3 + 0.7 * min(1.0, top - 1), steps - full))
     colors = ListedColormap(np.vstack([below, above]), name="load")
-    colors.set_bad(alpha=0)
     return colors, Normalize(0, top), bool(finite.size and finite.max() > top)
 
 
-def load_bar(drawn: Figure, image: ScalarMappable, beside: Any, label: str, *, beyond: bool) -> None:
-    """A color bar for a map drawn with `load_scale`, marked where the load is full."""
-    bar = drawn.colorbar(image, ax=beside, extend="max" if beyond else "neither", shrink=0.9, pad=0.02, aspect=28)
+def load_bar(image: ScalarMappable, axes: Axes, label: str, *, beyond: bool) -> None:
+    """Put a color bar to the right of axes, for a map drawn with `load_scale`; a line marks where the load is full."""
+    beside = axes.inset_axes((1.025, 0, 0.03, 1))
+    bar = axes.get_figure().colorbar(image, cax=beside, extend="max" if beyond else "neither")  # type: ignore[union-attr]
     bar.set_label(label, fontsize=LABEL_PT, color=INK)
-    bar.ax.tick_params(labelsize=TICK_PT, colors=INK, color=FAINT)
-    bar.ax.axhline(1.0, color=INK, linewidth=1.0)
+    beside.tick_params(labelsize=TICK_PT, colors=INK, color=FAINT)
+    beside.axhline(1.0, color=INK, linewidth=1.0)
 
 
 def png(drawn: Figure) -> bytes:

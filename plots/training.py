@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from netlists.errors import SettingsError
@@ -26,9 +27,9 @@ LEGEND_COLUMNS = 3
 def draw(history: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
     """Draw the columns of a training history, all of length T, one panel a quantity, over the iteration.
 
-    Columns: `iteration` (else rows are counted from 1), `seconds`, and those in `PANELS`; absent
-    columns leave their panel out and NaN leaves a gap.  Raises `SettingsError` when no column is known or
-    lengths differ.
+    Columns: `iteration` (else rows are counted from 1), `seconds` since the start (the last one is named), and those
+    in `PANELS`; absent columns leave their panel out and NaN leaves a gap.  Raises `SettingsError` when no column is
+    known or lengths differ.
     """
     panels = [panel for panel in PANELS if any(column in history for column in panel[2])]
     if not panels:
@@ -38,6 +39,8 @@ def draw(history: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
     if len(set(lengths.values())) != 1:
         raise SettingsError(f"columns of the training history have lengths {lengths}; expected one length")
     iteration = history.get("iteration", range(1, next(iter(lengths.values())) + 1))
+    seconds = history.get("seconds", ())
+    x_label = f"iteration ({seconds[-1]:,.0f} s in all)" if len(seconds) else "iteration"
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = style.figure(4.0 * columns, 2.7 * rows + 0.3)
@@ -46,7 +49,7 @@ def draw(history: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
     for k, (name, unit, series) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
         _curves(axes, iteration, {label: history[c] for c, label in series.items() if c in history})
-        style.dress(axes, title=name, x="iteration", y=unit)
+        style.dress(axes, title=name, x=x_label, y=unit)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure
 
@@ -65,25 +68,26 @@ def _curves(axes: Axes, x: Sequence[float], curves: Mapping[str, Sequence[float]
 def convergence(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "") -> Figure:
     """Draw the best proxy cost so far over wall-clock seconds, one step curve a label.
 
-    `series` maps a label to (seconds [T], proxy [T]).  Raises `SettingsError` when there are none or lengths differ.
+    `series` maps a label to (seconds [T], proxy [T]).  Raises `SettingsError` when there are none, or one is empty or
+    has two lengths.
     """
     if not series:
         raise SettingsError("no curves to draw; expected at least one label with seconds and proxy costs")
     figure = style.figure(8.0, 4.0 + 0.2 * -(-len(series) // LEGEND_COLUMNS))
     axes = figure.add_subplot()
+    curves: list[Line2D] = []
     for k, (label, (seconds, proxy)) in enumerate(series.items()):
-        if len(seconds) != len(proxy):
+        if len(seconds) != len(proxy) or not len(seconds):
             raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(proxy)} costs; expected one each")
         color = style.SERIES[k % len(style.SERIES)]
         dashes = style.LINE_STYLES[k // len(style.SERIES) % len(style.LINE_STYLES)]
-        axes.step(
-            seconds, proxy, where="post", color=color, linestyle=dashes, linewidth=1.5, marker="o", markersize=2.5
-        )
+        curves += axes.step(seconds, proxy, where="post", color=color, linestyle=dashes, linewidth=1.5)
+        axes.plot(seconds[-1], proxy[-1], "o", color=color, markersize=4)
     style.dress(axes, title=title or "Best cost over time", x="wall-clock time (s)", y="proxy cost")
     axes.grid(color=style.GRID_LINE, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     legend = figure.legend(
-        axes.lines, [style.plain(label, 32) for label in series], loc="outside lower center", ncols=LEGEND_COLUMNS,
+        curves, [style.plain(label, 32) for label in series], loc="outside lower center", ncols=LEGEND_COLUMNS,
         frameon=False, fontsize=style.TICK_PT, labelcolor=style.INK,
     )  # fmt: skip
     for text in legend.get_texts():
