@@ -20,7 +20,7 @@ LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
     "out_of_canvas": "Out of canvas", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
-    "ports": "Ports", "nets": "Nets", "seconds": "Wall clock (s)", "cpu_seconds": "CPU (s)",
+    "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
 
@@ -132,8 +132,8 @@ def pictures(figures: Mapping[str, Figure | bytes]) -> list[Picture]:
     ]
 
 
-def shown(value: Any) -> str:
-    """A value as people read it: 1,234,567, 0.0513, yes, – for none; sequences joined."""
+def shown(value: Any, key: str = "") -> str:
+    """A value as people read it: 1,234,567, 0.0513, yes, – for none; sequences joined; times to a tenth of a second."""
     if value is None:
         return "–"
     if isinstance(value, bool | np.bool_):
@@ -141,6 +141,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
+        if key.endswith("seconds") and np.isfinite(value):
+            return f"{value:,.1f}"
         return _decimal(float(value))
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
