@@ -53,7 +53,7 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
                 cells[count] = cell
                 count += 1
         if count > 1:
-            route(cells[:count], cols, max(arrays.weight[n], 1.0), across, up)
+            route(cells, count, cols, max(arrays.weight[n], 1.0), across, up)
     for r in range(rows):
         run = 0.0
         for c in range(cols):
@@ -67,13 +67,14 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
 
 
 @njit(cache=True)
-def route(cells: Ints, cols: int, weight: float, across: Floats, up: Floats) -> None:
-    """Add the run ends of one net over its distinct cells, the driver's first (r * cols + c each)."""
-    if cells.size == 3:
-        route_three(cells, cols, weight, across, up)
-        return
+def route(cells: Ints, count: int, cols: int, weight: float, across: Floats, up: Floats) -> None:
+    """Add the run ends of one net over its `count` distinct cells (r * cols + c each), the driver's first."""
     row, col = cells[0] // cols, cells[0] % cols
-    for k in range(1, cells.size):
+    if count == 3:
+        second, third = cells[1], cells[2]
+        route_three(row, col, second // cols, second % cols, third // cols, third % cols, weight, across, up)
+        return
+    for k in range(1, count):
         # Along the driver's row, then along the sink's column.
         other_row, other_col = cells[k] // cols, cells[k] % cols
         go_across(across, row, col, other_col, weight)
@@ -81,11 +82,17 @@ def route(cells: Ints, cols: int, weight: float, across: Floats, up: Floats) -> 
 
 
 @njit(cache=True)
-def route_three(cells: Ints, cols: int, weight: float, across: Floats, up: Floats) -> None:
+def route_three(
+    r1: int, c1: int, r2: int, c2: int, r3: int, c3: int, weight: float, across: Floats, up: Floats
+) -> None:
     """Add the run ends of a net over three cells: an L, a straight pair or a T, tested in this order."""
-    key = np.sort((cells % cols) * 2**31 + cells // cols)  # by column, then row
-    r1, r2, r3 = key[0] % 2**31, key[1] % 2**31, key[2] % 2**31
-    c1, c2, c3 = key[0] // 2**31, key[1] // 2**31, key[2] // 2**31
+    # By column, then row.
+    if (c2, r2) < (c1, r1):
+        r1, c1, r2, c2 = r2, c2, r1, c1
+    if (c3, r3) < (c2, r2):
+        r2, c2, r3, c3 = r3, c3, r2, c2
+    if (c2, r2) < (c1, r1):
+        r1, c1, r2, c2 = r2, c2, r1, c1
     if c1 < c2 < c3 and min(r1, r3) < r2 < max(r1, r3):
         go_across(across, r1, c1, c2, weight)
         go_across(across, r2, c2, c3, weight)
@@ -99,10 +106,17 @@ def route_three(cells: Ints, cols: int, weight: float, across: Floats, up: Float
         go_across(across, r2, c2, c3, weight)
         go_up(up, c2, r1, r2, weight)
     else:
-        low, middle, high = np.sort(cells)  # by row, then column
-        go_across(across, middle // cols, c1, c3, weight)
-        go_up(up, low % cols, low // cols, middle // cols, weight)
-        go_up(up, high % cols, middle // cols, high // cols, weight)
+        # A T along the middle row: the lowest and the highest pin (by row, then column) reach it in their columns.
+        left, right = c1, c3
+        if (r2, c2) < (r1, c1):
+            r1, c1, r2, c2 = r2, c2, r1, c1
+        if (r3, c3) < (r2, c2):
+            r2, c2, r3, c3 = r3, c3, r2, c2
+        if (r2, c2) < (r1, c1):
+            r1, c1, r2, c2 = r2, c2, r1, c1
+        go_across(across, r2, left, right, weight)
+        go_up(up, c1, r1, r2, weight)
+        go_up(up, c3, r2, r3, weight)
 
 
 @njit(cache=True, inline="always")
@@ -155,9 +169,9 @@ def block(
             dy = min(y_high, (r + 1) * h) - max(y_low, r * h)
             if dx <= 0.0 or dy <= 0.0:
                 dx = dy = 0.0
-            if (r == r_low or r == r_high) and abs(dy - h) > ALIGNED_UM:
+            if (r in (r_low, r_high)) and abs(dy - h) > ALIGNED_UM:
                 ragged_rows = True
-            if (c == c_low or c == c_high) and abs(dx - w) > ALIGNED_UM:
+            if (c in (c_low, c_high)) and abs(dx - w) > ALIGNED_UM:
                 ragged_cols = True
             vertical[r, c] += dx * up
             horizontal[r, c] += dy * across

@@ -1,0 +1,210 @@
+"""Macro placement as an environment: one hard macro a step, on a grid cell; the reward is the exact proxy cost.
+
+`EpisodeBatch` steps many episodes of one netlist at once, for training; `MacroPlacementEnv` is the same for a single
+episode behind Gymnasium's contract.
+
+Macros come in order of area, larger first, equal ones by the weight of their nets (most first).  The mask allows the
+cells where the macro fits (`spots.py`).  Where none does, every cell inside the canvas is allowed, the step is counted
+in `stuck`, and the hard macros are legalized at the end of the episode.  Soft macros are placed when the last hard
+macro is (`soft.py`); on the way they stand at estimated places.
+
+The reward of the last step is minus the exact proxy; with `shaping` F > 0 every step also gets F times the fall of an
+estimated wirelength cost E (all nets, unplaced nodes where their nets pull them), taken back at the end.  This is
+potential-based shaping with potential -F E (Ng, Harada, Russell, ICML 1999), which leaves the best policy the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from netlists.errors import SettingsError
+from netlists.netlist import Bools, Floats, Ints, Netlist
+from netlists.placement import Placement
+from placer import episode
+from placer.cost import Cost
+from placer.features import MAP_NAMES, SCALAR_NAMES, Singles, observe
+from placer.legalize import legalize
+
+
+@dataclass(frozen=True)
+class EnvSettings:
+    """How episodes run."""
+
+    soft_rounds: int = 50  # rounds of the soft-macro placement at the end
+    shaping: float = 1.0  # F above; 0 switches shaping off
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What a policy sees of B episodes at step t."""
+
+    maps: Singles  # [B, K, R, C], see features.MAP_NAMES
+    scalars: Singles  # [B, S], see features.SCALAR_NAMES
+    mask: Bools  # [B, R*C] cells that may be chosen
+    t: int
+
+
+def placing_order(netlist: Netlist) -> Ints:
+    """[T] the movable hard macros, larger area first, then those with more net weight, then node order."""
+    area = netlist.size_um.prod(axis=1)
+    wires = np.bincount(netlist.connection_node, np.repeat(netlist.net_weight, np.diff(netlist.net_start)),
+                        minlength=netlist.num_nodes)  # fmt: skip
+    m = netlist.movable_hard
+    return m[np.lexsort((m, -wires[m], -area[m]))]
+
+
+class EpisodeBatch:
+    """B episodes of one netlist in lockstep; raises `SettingsError` for a netlist without movable hard macros."""
+
+    def __init__(
+        self, netlist: Netlist, batch: int, settings: EnvSettings | None = None, threads: int | None = None
+    ) -> None:
+        self.netlist = netlist
+        self.settings = settings or EnvSettings()
+        self.order = placing_order(netlist)
+        if self.order.size == 0:
+            raise SettingsError(f"{netlist.name} has no hard macro that may be moved; expected at least one")
+        self.batch = batch
+        self.arrays = episode.episode_arrays(netlist, self.order, self.settings.soft_rounds)
+        self.state = episode.new_state(self.arrays, batch)
+        self._threads = min(batch, threads or len(os.sched_getaffinity(0)))
+        self._pool = ThreadPoolExecutor(self._threads)
+        self._gain = np.zeros(batch)
+        self._first_estimate = np.zeros(batch)
+        self.t = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps in an episode."""
+        return len(self.order)
+
+    def reset(self) -> Observation:
+        """Begin all episodes anew."""
+        self.t = 0
+        self._split(episode.begin)
+        self._first_estimate = self.state.estimate.copy()
+        return self._observe()
+
+    def step(self, action: Ints) -> tuple[Observation | None, Floats]:
+        """Place the current macro in cell `action` [B] (row * C + column); each must be allowed by the mask.
+
+        Returns the next observation, None after the last macro, and the rewards [B].
+        """
+        self._split(episode.step, self.t, action, self._gain)
+        reward = self.settings.shaping * self._gain
+        self.t += 1
+        if self.t < self.steps:
+            return self._observe(), reward
+        proxy = np.array([cost.proxy for cost in self._finish()])
+        taken_back = self.settings.shaping * (self._first_estimate - self.state.estimate)
+        return None, reward - proxy - taken_back
+
+    def _split(self, kernel: Callable[..., None], *args: Any) -> None:
+        """Run a kernel over all episodes, some in each thread; kernels release the interpreter's lock."""
+        ends = np.linspace(0, self.batch, self._threads + 1).astype(int)
+        jobs = [
+            self._pool.submit(kernel, self.arrays, self.state, int(first), int(last), *args)
+            for first, last in zip(ends[:-1], ends[1:], strict=True)
+            if first < last
+        ]
+        for job in jobs:
+            job.result()
+
+    def _observe(self) -> Observation:
+        rows, cols = self.netlist.grid
+        maps = np.empty((self.batch, len(MAP_NAMES), rows, cols), dtype=np.float32)
+        scalars = np.empty((self.batch, len(SCALAR_NAMES)), dtype=np.float32)
+        fits = np.empty((self.batch, rows, cols), dtype=np.bool_)
+        self._split(observe, self.t, maps, scalars, fits)
+        return Observation(maps, scalars, fits.reshape(self.batch, -1), self.t)
+
+    def _finish(self) -> list[Cost]:
+        for b in np.flatnonzero(self.state.stuck):
+            self.state.position[b] = legalize(self.placement(int(b))).position_um
+        parts = np.empty((self.batch, 4))
+        self._split(episode.finish, parts)
+        self.costs = [Cost(*(float(x) for x in row)) for row in parts]
+        return self.costs
+
+    @property
+    def stuck(self) -> Ints:
+        """[B] steps of each episode at which no cell fitted."""
+        return self.state.stuck.copy()
+
+    def placement(self, b: int) -> Placement:
+        """The placement of episode b as it stands."""
+        return Placement(self.netlist, self.state.position[b].copy(), self.arrays.orientation)
+
+
+class MacroPlacementEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], np.int64]):
+    """One episode of macro placement; see the module's docstring.
+
+    Observation: `maps` [K, R, C], `scalars` [S], `action_mask` [R*C].  Action: a grid cell, row * C + column.  A masked
+    action is replaced by the nearest allowed cell and reported as `invalid` in the info, which after the last step
+    also holds the proxy, its parts and the number of `stuck` steps.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own convention)
+
+    def __init__(self, netlist: Netlist, settings: EnvSettings | None = None) -> None:
+        self.episodes = EpisodeBatch(netlist, 1, settings)
+        rows, cols = netlist.grid
+        box = gymnasium.spaces.Box
+        self.observation_space = gymnasium.spaces.Dict(
+            {
+                "maps": box(0, np.inf, (len(MAP_NAMES), rows, cols), np.float32),
+                "scalars": box(0, np.inf, (len(SCALAR_NAMES),), np.float32),
+                "action_mask": gymnasium.spaces.MultiBinary(rows * cols),
+            }
+        )
+        self.action_space = gymnasium.spaces.Discrete(rows * cols)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Begin an episode; there is nothing random in it."""
+        super().reset(seed=seed)
+        self._seen = self._dict(self.episodes.reset())
+        return self._seen, {}
+
+    def step(self, action: np.int64) -> tuple[dict[str, npt.NDArray[Any]], float, bool, bool, dict[str, Any]]:
+        """Place the current macro in a grid cell."""
+        allowed = self._seen["action_mask"]
+        invalid = not allowed[action]
+        if invalid:
+            action = self._nearest(allowed, int(action))
+        observation, reward = self.episodes.step(np.array([action]))
+        info: dict[str, Any] = {"invalid": bool(invalid)}
+        if observation is not None:
+            self._seen = self._dict(observation)
+            return self._seen, float(reward[0]), False, False, info
+        cost = self.episodes.costs[0]
+        info |= {"proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
+                 "congestion": cost.congestion, "stuck": int(self.episodes.stuck[0])}  # fmt: skip
+        return self._seen, float(reward[0]), True, False, info
+
+    def placement(self) -> Placement:
+        """The placement as it stands."""
+        return self.episodes.placement(0)
+
+    @staticmethod
+    def _dict(observation: Observation) -> dict[str, npt.NDArray[Any]]:
+        return {
+            "maps": observation.maps[0],
+            "scalars": observation.scalars[0],
+            "action_mask": observation.mask[0].astype(np.int8),
+        }
+
+    def _nearest(self, allowed: npt.NDArray[np.int8], action: int) -> np.int64:
+        cols = self.episodes.netlist.grid[1]
+        cells = np.flatnonzero(allowed)
+        distance = np.hypot(cells // cols - action // cols, cells % cols - action % cols)
+        return np.int64(cells[np.argmin(distance)])

@@ -1,0 +1,118 @@
+"""Where in each grid cell a macro may go without overlap: the action mask, and the exact place behind each action.
+
+The center goes to the middle of the cell where that is free, else to the nearest point of the cell at which the macro
+overlaps nothing and stays inside the canvas; a cell without such a point is masked out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from netlists.netlist import Bools, Floats, Ints
+from placer.cost.arrays import CostArrays, Positions
+from placer.cost.density import cell_of
+
+HAIR = 1e-6
+"""Space kept between macros, in canvas sizes: enough that single-precision tools see no overlap either."""
+
+
+@njit(cache=True)
+def find_spots(cost: CostArrays, position: Positions, blockers: Ints, node: int, spot: Floats, fits: Bools) -> None:
+    """Fill `fits` [R, C] and the centers `spot` [R, C, 2] in µm for a macro that must not overlap the blockers."""
+    w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
+    half_x = min(cost.size_um[node, 0], cost.canvas_width_um) / 2
+    half_y = min(cost.size_um[node, 1], cost.canvas_height_um) / 2
+    box = grown_boxes(cost, position, blockers, node)
+    head, links = boxes_by_cell(cost, box)
+    for r in range(cost.rows):
+        y_low, y_high = max(r * h, half_y), min((r + 1) * h, cost.canvas_height_um - half_y)
+        for c in range(cost.cols):
+            x_low, x_high = max(c * w, half_x), min((c + 1) * w, cost.canvas_width_um - half_x)
+            fits[r, c] = False
+            if x_low <= x_high and y_low <= y_high:
+                x = min(max((c + 0.5) * w, x_low), x_high)
+                y = min(max((r + 0.5) * h, y_low), y_high)
+                fits[r, c] = nearest_spot(
+                    x, y, x_low, x_high, y_low, y_high, box, links, head[r, c], spot[r, c]
+                )  # fmt: skip
+
+
+@njit(cache=True)
+def grown_boxes(cost: CostArrays, position: Positions, blockers: Ints, node: int) -> Floats:
+    """[K, 4] left, right, bottom, top of where the node's center may not be: each blocker grown by half the node."""
+    hair = HAIR * max(cost.canvas_width_um, cost.canvas_height_um)
+    box = np.empty((blockers.size, 4))
+    for k, u in enumerate(blockers):
+        for d in range(2):
+            reach = (cost.size_um[node, d] + cost.size_um[u, d]) / 2 + hair
+            box[k, 2 * d], box[k, 2 * d + 1] = position[u, d] - reach, position[u, d] + reach
+    return box
+
+
+@njit(cache=True)
+def boxes_by_cell(cost: CostArrays, box: Floats) -> tuple[Ints, Ints]:
+    """For each cell the head [R, C] of a linked list [., 2] (box, next link or -1) of the boxes that reach into it."""
+    w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
+    head = np.full((cost.rows, cost.cols), -1, dtype=np.int64)
+    links = np.empty((16 + 16 * len(box), 2), dtype=np.int64)
+    used = 0
+    for k in range(len(box)):
+        for r in range(cell_of(box[k, 2], h, cost.rows), cell_of(box[k, 3], h, cost.rows) + 1):
+            for c in range(cell_of(box[k, 0], w, cost.cols), cell_of(box[k, 1], w, cost.cols) + 1):
+                if used == len(links):
+                    links = np.concatenate((links, np.empty_like(links)))
+                links[used, 0], links[used, 1] = k, head[r, c]
+                head[r, c] = used
+                used += 1
+    return head, links
+
+
+@njit(cache=True)
+def nearest_spot(
+    x: float, y: float, x_low: float, x_high: float, y_low: float, y_high: float,
+    box: Floats, links: Ints, first: int, spot: Floats,
+) -> bool:  # fmt: skip
+    """Write the point of a rectangle nearest to (x, y) that lies in no open box of a linked list; False if none.
+
+    Such a point is (x, y), or has a coordinate of its own or of a box edge in each direction.
+    """
+    xs, ys = np.empty(41), np.empty(41)
+    xs[0], ys[0] = x, y
+    count_x = count_y = 1
+    link = first
+    blocked = False
+    while link >= 0:
+        k, link = links[link]
+        if box[k, 0] < x_low and box[k, 1] > x_high and box[k, 2] < y_low and box[k, 3] > y_high:
+            return False
+        blocked = blocked or (box[k, 0] < x < box[k, 1] and box[k, 2] < y < box[k, 3])
+        for d in range(2):
+            if x_low <= box[k, d] <= x_high and count_x < len(xs):
+                xs[count_x] = box[k, d]
+                count_x += 1
+            if y_low <= box[k, 2 + d] <= y_high and count_y < len(ys):
+                ys[count_y] = box[k, 2 + d]
+                count_y += 1
+    spot[0], spot[1] = x, y
+    if not blocked:
+        return True
+    nearest = np.inf
+    for i in range(count_x):
+        for j in range(count_y):
+            distance = (xs[i] - x) ** 2 + (ys[j] - y) ** 2
+            if distance < nearest and is_free(xs[i], ys[j], box, links, first):
+                nearest = distance
+                spot[0], spot[1] = xs[i], ys[j]
+    return nearest < np.inf
+
+
+@njit(cache=True)
+def is_free(x: float, y: float, box: Floats, links: Ints, first: int) -> bool:
+    """Whether a point lies in no open box of a linked list."""
+    link = first
+    while link >= 0:
+        k, link = links[link]
+        if box[k, 0] < x < box[k, 1] and box[k, 2] < y < box[k, 3]:
+            return False
+    return True
