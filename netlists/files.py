@@ -1,0 +1,120 @@
+"""Load and save netlists and placements; the format follows from the suffix of the file.
+
+netlists     NAME.pb.txt[.gz]  Circuit Training protobuf, with a .plc beside it
+             NAME.aux          Bookshelf
+             a folder with one of these, or the name of a bundled design
+placements   NAME.plc          Circuit Training
+             NAME.pl           Bookshelf
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netlists import bookshelf, protobuf
+from netlists.errors import NetlistError, SettingsError, did_you_mean
+from netlists.netlist import Netlist
+from netlists.placement import Placement
+
+DESIGNS = Path(__file__).parent / "designs"
+_BUNDLED = ".pb.txt.gz"
+_PROTOBUF, _BOOKSHELF = (".pb.txt", ".pb.txt.gz"), (".aux", ".aux.gz")
+_EXPECTED = "expected a file ending in .pb.txt, .pb.txt.gz or .aux, a folder with one, or a bundled design"
+
+
+def catalog() -> list[str]:
+    """Names of the bundled designs."""
+    return sorted(path.name.removesuffix(_BUNDLED) for path in DESIGNS.glob("*" + _BUNDLED))
+
+
+def load(path: str | Path, plc: str | Path | None = None, **options: Any) -> Netlist:
+    """Load a netlist from a file, a folder that has one, or by the name of a bundled design.
+
+    `plc` replaces the `.plc` beside a protobuf netlist; `options` are those of `bookshelf.read`.  Raises `NetlistError`
+    when there is no such netlist or something in it is wrong, `SettingsError` for an option the format does not have.
+    """
+    file = _find(Path(path))
+    if file.name.lower().endswith(_PROTOBUF):
+        if options:
+            raise SettingsError(f"{file}: options {', '.join(options)} are for Bookshelf netlists only; leave them out")
+        return protobuf.read_netlist(file, plc)
+    if plc is not None:
+        raise SettingsError(f"{file}: a .plc is for protobuf netlists only; leave it out")
+    return bookshelf.read(file, **options)
+
+
+def _find(path: Path) -> Path:
+    """The netlist file that is meant."""
+    try:
+        if path.is_dir():
+            return _only_netlist(path)
+        is_netlist = path.name.lower().endswith(_PROTOBUF + _BOOKSHELF)
+        if is_netlist or path.exists():
+            if not is_netlist:
+                raise NetlistError(f"{path}: unknown kind of netlist, {_EXPECTED} ({', '.join(catalog())})")
+            return path
+    except (OSError, ValueError) as error:
+        raise NetlistError(f"{path}: {error}; {_EXPECTED}") from None
+    names = catalog()
+    if str(path) in names:
+        return DESIGNS / f"{path}{_BUNDLED}"
+    raise NetlistError(f"{path}: no such netlist, {_EXPECTED} ({', '.join(names)}){did_you_mean(str(path), names)}")
+
+
+def _only_netlist(folder: Path) -> Path:
+    found = sorted(file for file in folder.iterdir() if file.name.lower().endswith(_PROTOBUF + _BOOKSHELF))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "no netlist"
+        raise NetlistError(
+            f"{folder}: the folder has {names}, expected exactly one file ending in .pb.txt[.gz] or .aux"
+        )
+    return found[0]
+
+
+def save(netlist: Netlist, path: str | Path) -> None:
+    """Save a netlist as protobuf (with its `.plc`) or Bookshelf (with the files its `.aux` names).
+
+    Raises `NetlistError` for another suffix, or when a file cannot be written.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(_PROTOBUF):
+        protobuf.write_netlist(netlist, path)
+    elif path.name.lower().endswith(_BOOKSHELF):
+        bookshelf.write(netlist, path)
+    else:
+        raise NetlistError(f"{path}: unknown kind of netlist, expected a name ending in .pb.txt, .pb.txt.gz or .aux")
+
+
+def load_placement(netlist: Netlist, path: str | Path, **options: Any) -> Placement:
+    """Load a placement of the netlist; `options` are those of `bookshelf.read_pl`.
+
+    Fixed nodes within 1e-3 µm of their place lie there.  Raises `NetlistError` when the file is wrong or another
+    netlist's, `PlacementError` naming file, line and node when it moves a fixed node or lacks a movable one.
+    """
+    path = Path(path)
+    if _is_plc(path):
+        if options:
+            raise SettingsError(f"{path}: options {', '.join(options)} are for .pl files only; leave them out")
+        return protobuf.read_plc(netlist, path)
+    return bookshelf.read_pl(netlist, path, **options)
+
+
+def save_placement(placement: Placement, path: str | Path, costs: Mapping[str, float] | None = None) -> None:
+    """Save a placement; `costs` (`wirelength`, `density`, `congestion`) go to the header of a `.plc`.
+
+    Raises `NetlistError` for another suffix, or when the file cannot be written.
+    """
+    path = Path(path)
+    if _is_plc(path):
+        protobuf.write_plc(placement, path, costs)
+    else:
+        bookshelf.write_pl(placement, path)
+
+
+def _is_plc(path: Path) -> bool:
+    name = path.name.lower().removesuffix(".gz")
+    if not name.endswith((".plc", ".pl")):
+        raise NetlistError(f"{path}: unknown kind of placement, expected a name ending in .plc or .pl")
+    return name.endswith(".plc")
