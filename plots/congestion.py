@@ -35,5 +35,6 @@ def draw(
         extent = (0.0, width, 0.0, height)
         image = axes.imshow(values, cmap=colors, norm=scale, origin="lower", extent=extent, interpolation="nearest")
         style.dress(axes, title=name, x=f"x ({unit})", y=f"y ({unit})" if axes is panels[0] else "")
+        style.label_lengths(axes)
     style.load_bar(image, panels[-1], "used / available", beyond=beyond)
     return figure

@@ -51,6 +51,7 @@ def draw(
     axes = figure.add_subplot()
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     style.dress(axes, title=title or n.name, x="x (µm)", y="y (µm)")
+    style.label_lengths(axes)
     _draw_grid(axes, n.canvas_um, n.grid)
     if heat is not None:
         _draw_heat(axes, heat, n.canvas_um, heat_label)

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Array = npt.NDArray[Any]
 
@@ -50,6 +51,13 @@ def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
     axes.tick_params(labelsize=TICK_PT, colors=INK, color=FAINT)
     for spine in axes.spines.values():
         spine.set_color(FAINT)
+
+
+def label_lengths(axes: Axes) -> None:
+    """Write lengths on both axes in full, without a power of ten to multiply by."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6))
+        axis.set_major_formatter(lambda length, _: f"{length:,.10g}")
 
 
 def plain(text: str, limit: int = 90) -> str:

@@ -136,6 +136,14 @@ def test_the_picture_follows_the_shape_of_the_canvas() -> None:
     assert height > width
 
 
+def test_lengths_are_written_in_full() -> None:
+    huge = chip().netlist.with_(canvas_um=(2e6, 2e6))
+    figure = placement.draw(Placement.given(huge))
+    style.png(figure)
+    assert {"0", "2,000,000"} <= {tick.get_text() for tick in figure.axes[0].get_xticklabels()}
+    assert not figure.axes[0].xaxis.get_offset_text().get_text()
+
+
 def test_maps_share_one_scale_and_keep_their_values() -> None:
     maps = [np.full((4, 5), value) for value in (0.2, 0.9, 1.6)]
     figure = congestion.draw(*maps, canvas_um=(50.0, 40.0), title="maps")
