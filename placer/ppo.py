@@ -1,0 +1,176 @@
+"""Proximal policy optimization of the placement policy (Schulman et al., arXiv 1707.06347; GAE: arXiv 1506.02438).
+
+One iteration plays a batch of whole episodes, then improves the policy on them for a few epochs.  Returns are
+normalized by their running mean and deviation, so that settings carry over between netlists.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netlists.errors import SettingsError
+from netlists.netlist import Netlist
+from placer.env import EnvSettings, EpisodeBatch
+from placer.policy import PlacementPolicy, netlist_graph
+from placer.rollouts import Rollout, play
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """All settings of the learner; also the options of `placer train`."""
+
+    num_envs: int = 32  # episodes played together in an iteration
+    epochs: int = 3  # passes over them
+    minibatch: int = 512  # steps
+    learning_rate: float = 1e-3
+    clip: float = 0.2  # epsilon in Schulman et al., eq. 7
+    discount: float = 1.0
+    gae_lambda: float = 0.97
+    entropy_weight: float = 0.003
+    value_weight: float = 0.5
+    max_grad_norm: float = 0.5
+    target_kl: float = 0.03  # stop an iteration's epochs beyond this divergence
+    shaping: float = 1.0  # see `env.py`
+    soft_rounds: int = 50  # see `env.py`
+
+    def __post_init__(self) -> None:
+        for name in ("num_envs", "epochs", "minibatch", "learning_rate", "clip", "max_grad_norm", "target_kl"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
+        for name in ("discount", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 to 1")
+
+    @property
+    def env(self) -> EnvSettings:
+        return EnvSettings(soft_rounds=self.soft_rounds, shaping=self.shaping)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class IterationStats:
+    """What one iteration of training reports."""
+
+    iteration: int
+    proxy_mean: float
+    proxy_best: float
+    entropy: float
+    kl: float
+    explained_variance: float
+    stuck: int  # steps without a fitting cell, over all episodes
+    steps_per_second: float
+    seconds: float
+
+
+class Learner:
+    """Trains one policy on one netlist, iteration by iteration."""
+
+    def __init__(
+        self, netlist: Netlist, policy: PlacementPolicy, settings: PPOSettings, seed: int, threads: int | None = None
+    ) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.device = next(policy.parameters()).device
+        self.episodes = EpisodeBatch(netlist, settings.num_envs, settings.env, threads)
+        self.graph = netlist_graph(netlist, self.episodes.order).to(self.device)
+        self.optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.iteration = 0
+        self.return_mean, self.return_std = 0.0, 1.0
+
+    def iterate(self) -> IterationStats:
+        """Play and learn once."""
+        start = time.perf_counter()
+        with torch.no_grad():
+            embedding = self.policy.encode(self.graph)
+        rollout = play(self.policy, embedding, self.episodes, self.generator)
+        played = time.perf_counter()
+        advantage, returns = self._advantages(rollout)
+        value = rollout.value * self.return_std + self.return_mean
+        explained = 1 - float((returns - value).var() / returns.var().clamp_min(1e-12))
+        self._track(returns)
+        entropy, kl = self._learn(rollout, advantage, (returns - self.return_mean) / self.return_std)
+        self.iteration += 1
+        return IterationStats(
+            iteration=self.iteration,
+            proxy_mean=float(rollout.proxy.mean()),
+            proxy_best=float(rollout.proxy.min()),
+            entropy=entropy,
+            kl=kl,
+            explained_variance=explained,
+            stuck=int(self.episodes.stuck.sum()),
+            steps_per_second=rollout.action.numel() / (played - start),
+            seconds=time.perf_counter() - start,
+        )
+
+    def _advantages(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Advantages and returns [T, B] (GAE, eq. 16); episodes end with the last step."""
+        s = self.settings
+        value = rollout.value * self.return_std + self.return_mean
+        advantage = torch.zeros_like(rollout.reward)
+        following = torch.zeros_like(rollout.reward[0])
+        next_value = torch.zeros_like(following)
+        for t in reversed(range(len(rollout.reward))):
+            error = rollout.reward[t] + s.discount * next_value - value[t]
+            following = error + s.discount * s.gae_lambda * following
+            advantage[t] = following
+            next_value = value[t]
+        return advantage, advantage + value
+
+    def _track(self, returns: Tensor) -> None:
+        """Move the running mean and deviation of the returns toward those just seen."""
+        rate = max(1 / (self.iteration + 1), 0.05)
+        self.return_mean += rate * (float(returns.mean()) - self.return_mean)
+        self.return_std += rate * (max(float(returns.std()), 1e-6) - self.return_std)
+
+    def _learn(self, rollout: Rollout, advantage: Tensor, target: Tensor) -> tuple[float, float]:
+        """Improve the policy on a rollout; returns the mean entropy and the last divergence from the old policy."""
+        s = self.settings
+        advantage = (advantage - advantage.mean()) / advantage.std().clamp_min(1e-8)
+        steps = torch.arange(len(rollout.action))[:, None].expand_as(rollout.action)
+        flat = [
+            x.flatten(0, 1)
+            for x in (rollout.maps, rollout.scalars, rollout.mask, rollout.action, rollout.log_prob, steps)
+        ]
+        flat += [advantage.flatten(), target.flatten()]
+        count = len(flat[0])
+        entropies, kl = [], 0.0
+        for _ in range(s.epochs):
+            divergences = []
+            for chosen in torch.randperm(count, generator=self.generator).split(s.minibatch):
+                batch = [x[chosen].to(self.device) for x in flat]
+                loss, entropy, divergence = self._loss(*batch)
+                self.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), s.max_grad_norm)
+                self.optimizer.step()
+                entropies.append(entropy)
+                divergences.append(divergence)
+            kl = sum(divergences) / len(divergences)
+            if kl > s.target_kl:
+                break
+        return sum(entropies) / len(entropies), kl
+
+    def _loss(
+        self, maps: Tensor, scalars: Tensor, mask: Tensor, action: Tensor, old: Tensor, step: Tensor,
+        advantage: Tensor, target: Tensor,
+    ) -> tuple[Tensor, float, float]:  # fmt: skip
+        """Clipped surrogate (eq. 7) + value + entropy loss of a minibatch, its entropy and its divergence."""
+        s = self.settings
+        log_probs, value = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
+        log_prob = log_probs.gather(1, action[:, None]).squeeze(1)
+        log_ratio = log_prob - old
+        ratio = log_ratio.exp()
+        surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - s.clip, 1 + s.clip) * advantage).mean()
+        entropy = -(log_probs.exp() * log_probs.masked_fill(~mask, 0.0)).sum(dim=1).mean()
+        value_loss = (value - target).square().mean()
+        loss = -surrogate - s.entropy_weight * entropy + s.value_weight * value_loss
+        divergence = float((ratio - 1 - log_ratio).mean().detach())  # Schulman's low-variance estimate of the KL
+        return loss, float(entropy.detach()), divergence

@@ -1,0 +1,67 @@
+"""Episodes played by a policy, batched in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netlists.netlist import Ints
+from placer.env import EpisodeBatch
+from placer.policy import PlacementPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """T steps of B episodes."""
+
+    maps: Tensor  # [T, B, K, R, C]
+    scalars: Tensor  # [T, B, S]
+    mask: Tensor  # [T, B, R*C]
+    action: Tensor  # [T, B]
+    log_prob: Tensor  # [T, B] of the action
+    value: Tensor  # [T, B]
+    reward: Tensor  # [T, B]
+    proxy: Tensor  # [B] at the end
+
+
+@torch.no_grad()
+def play(
+    policy: PlacementPolicy, embedding: Tensor, episodes: EpisodeBatch, generator: torch.Generator | None
+) -> Rollout:
+    """Play all episodes to the end with rows of `policy.encode` [T, 3E]; greedy without a generator.
+
+    Tensors stay on the device of `embedding`.
+    """
+    device = embedding.device
+    steps: list[tuple[Tensor, ...]] = []
+    observation = episodes.reset()
+    next_observation = observation
+    while next_observation is not None:
+        observation = next_observation
+        maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
+        row = embedding[observation.t].expand(episodes.batch, -1)
+        log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device))
+        action = choose(log_probs.cpu(), generator)
+        next_observation, reward = episodes.step(action.numpy())
+        chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)
+        steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
+    columns = [torch.stack(column) for column in zip(*steps, strict=True)]
+    proxy = torch.tensor([cost.proxy for cost in episodes.costs])
+    return Rollout(*columns, proxy)
+
+
+def choose(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Sample one action a row [B], or take the likeliest without a generator."""
+    if generator is None:
+        return log_probs.argmax(dim=1)
+    return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+
+
+def best_of(episodes: EpisodeBatch) -> tuple[int, float]:
+    """Index and proxy of the best finished episode."""
+    proxies = np.array([cost.proxy for cost in episodes.costs])
+    best: Ints = np.argmin(proxies)  # type: ignore[assignment]
+    return int(best), float(proxies[best])
