@@ -51,7 +51,8 @@ def read(
     """
     aux = Path(aux)
     files = _files(aux)
-    design = parse_design(aux, {suffix: (path, read_text(path)) for suffix, path in files.items() if suffix != SIDECAR})
+    content = {s: (path, read_text(path, may_be_empty=s == ".wts")) for s, path in files.items() if s != SIDECAR}
+    design = parse_design(aux, content)
     sidecar: dict[str, Any] = {}
     if SIDECAR in files:
         try:
@@ -62,7 +63,7 @@ def read(
     try:
         return assemble(design, sidecar, units_per_um, grid, routing)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        if not sidecar:
+        if SIDECAR not in files:
             raise
         message = f"wrong content ({type(error).__name__}: {error}), expected the file as it was written"
         raise bad(files[SIDECAR], 1, message) from None
@@ -110,7 +111,7 @@ def write(netlist: Netlist, aux: str | Path) -> None:
         raise NetlistError(f"the netlist cannot be written as Bookshelf: {error}") from None
     if not same:
         raise NetlistError(
-            f"{netlist.name!r} has names that Bookshelf cannot write; expected names without blanks or #"
+            f"{netlist.name!r} has names that Bookshelf cannot write, expected names without blanks or #"
         )
     if sidecar:
         paths[SIDECAR], content[SIDECAR] = aux.with_name(name + SIDECAR), json.dumps(sidecar, indent=1) + "\n"

@@ -207,4 +207,7 @@ def _rows_from_sidecar(rows: Any) -> Rows | None:
     if rows is None:
         return None
     x, y, height, site = (np.array(rows[key], dtype=np.float64) for key in ("x_um", "y_um", "height_um", "site_um"))
-    return Rows(x, y, height, site, np.array(rows["num_sites"], dtype=np.int64))
+    sites = np.array(rows["num_sites"], dtype=np.int64)
+    if sites.ndim != 1 or not x.shape == y.shape == height.shape == site.shape == sites.shape:
+        raise ValueError("the fields of rows differ in length")
+    return Rows(x, y, height, site, sites)

@@ -23,6 +23,7 @@ from netlists.textfile import bad, hint, number, whole
 T = TypeVar("T")
 
 MOVABLE, TERMINAL, TERMINAL_NI = 0, 1, 2
+_DIRECTIONS = frozenset("IOBiob")
 _ROLE = {"terminal": TERMINAL, "terminal_ni": TERMINAL_NI}
 _CODE = {name: code for code, name in enumerate(ORIENTATIONS)}
 _PAIR = re.compile(r"(\w+)\s*:\s*(\S+)")
@@ -148,7 +149,7 @@ def parse_nets(path: Path, text: str, index: dict[str, int]) -> Nets:
             start.append(len(node))
     if left:
         raise bad(
-            path, header, f"NetDegree is {degree}, but the file ends after {degree - left} pins; expected them all"
+            path, header, f"NetDegree is {degree}, but the file ends after {degree - left} pins, expected them all"
         )
     check_count(path, declared, "NumNets", len(names))
     check_count(path, declared, "NumPins", len(node))
@@ -166,10 +167,10 @@ def _move(values: list[T], source: int, target: int) -> None:
 def _pin(path: Path, line: int, fields: list[str]) -> tuple[str, float, float]:
     """Direction and offset of a pin."""
     try:
-        if len(fields) == 5 and fields[2] == ":":
+        if len(fields) == 5 and fields[2] == ":" and fields[1] in _DIRECTIONS:
             return fields[1].upper(), float(fields[3]), float(fields[4])
         rest = " ".join(fields[1:]).replace(":", " ").split()
-        direction = rest.pop(0).upper() if rest and rest[0].upper() in ("I", "O", "B") else ""
+        direction = rest.pop(0).upper() if rest and rest[0] in _DIRECTIONS else ""
         if len(rest) in (0, 2):
             dx, dy = map(float, rest or ("0", "0"))
             return direction, dx, dy

@@ -41,7 +41,7 @@ def check_count(path: Path, declared: dict[str, tuple[int, int]], keyword: str, 
     """The declared count must be one of those found."""
     line, count = declared.get(keyword.lower(), (0, found[0]))
     if count not in found:
-        raise bad(path, line, f"{keyword} is {count}, but {found[0]} were found; expected both to agree")
+        raise bad(path, line, f"{keyword} is {count}, but {found[0]} were found, expected both to agree")
 
 
 def check_numbers(path: Path, values: Floats, lines: list[int] | Ints) -> None:

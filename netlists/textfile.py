@@ -28,31 +28,31 @@ def bad(file: str | Path, line: int | None, message: str) -> NetlistError:
     return NetlistError(at(file, line, message))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, may_be_empty: bool = False) -> str:
     """The text of a UTF-8 file, gunzipped when it is gzip, with `\\n` line ends.
 
-    Raises `NetlistError` when it cannot be read, is empty, is not UTF-8 or is a broken gzip file.
+    Raises `NetlistError` when it cannot be read, is empty (unless it may be), is not UTF-8 or is a broken gzip file.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise bad(path, None, "no such file; expected a readable file") from None
+        raise bad(path, None, "no such file, expected a readable file") from None
     except OSError as error:
-        raise bad(path, None, f"cannot be read ({error.strerror}); expected a readable file") from None
+        raise bad(path, None, f"cannot be read ({error.strerror}), expected a readable file") from None
     except ValueError as error:  # a NUL in the name
-        raise bad(path, None, f"{error}; expected the name of a file") from None
+        raise bad(path, None, f"{error}, expected the name of a file") from None
     if path.suffix == ".gz" or data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
-            raise bad(path, None, f"broken gzip data ({error}); expected a complete gzip file") from None
+            raise bad(path, None, f"broken gzip data ({error}), expected a complete gzip file") from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise bad(path, line, f"byte 0x{data[error.start]:02x} is not UTF-8; expected a text file") from None
-    if not text.strip():
-        raise bad(path, 1, "the file is empty; expected text")
+        raise bad(path, line, f"byte 0x{data[error.start]:02x} is not UTF-8, expected a text file") from None
+    if not text.strip() and not may_be_empty:
+        raise bad(path, 1, "the file is empty, expected text")
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
@@ -70,7 +70,7 @@ def write_text(path: Path, text: str) -> None:
         os.replace(unfinished, path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise bad(path, None, f"cannot be written ({error.strerror}); expected a folder to write to") from None
+        raise bad(path, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
 
 
 def number(token: str) -> float:
