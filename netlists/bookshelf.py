@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def _files(aux: Path) -> dict[str, Path]:
             if suffix in files:
                 raise bad(aux, line, f"{name} is a second {suffix} file, expected one")
             packed = path.with_name(path.name + ".gz")
-            files[suffix] = packed if not path.exists() and packed.exists() else path
-            if not files[suffix].is_file():
-                raise bad(aux, line, f"{name} is not in {aux.parent}, expected a file beside the .aux")
+            files[suffix] = packed if not isfile(path) and isfile(packed) else path
+            if not isfile(files[suffix]):  # of os.path: false, too, for names that no file can have
+                raise bad(aux, line, f"{name[:80]} is not in {aux.parent}, expected a file beside the .aux")
     for suffix in SUFFIXES:
         if suffix not in files and suffix != ".wts":
             raise bad(

@@ -75,6 +75,8 @@ BOOKSHELF_CASES = [
     ("scl", "End\n", "", 12, "found 'CoreRow Horizontal', expected End"),
     ("scl", "CoreRow Horizontal", "CoreRow Vertical", 4, "found 'CoreRow Vertical', expected a horizontal row"),
     ("aux", "a.nets", "b.nets", 1, "b.nets is not in"),
+    ("aux", "a.nets", "a" * 300 + ".nets", 1, "is not in"),
+    ("aux", "a.nets", "\0.nets", 1, "is not in"),
     ("aux", "a.nets", "", 1, "no .nets file is named, expected 'RowBasedPlacement"),
     ("aux", "a.nets", "a.nets a.nets", 1, "a.nets is a second .nets file, expected one"),
 ]
@@ -228,6 +230,10 @@ def test_plc_mistakes(tmp_path: Path, old: str, new: str, line: int, message: st
 
 
 FILES = ["netlist.pb.txt", "initial.plc", *BOOKSHELF]
+SIDECAR = """{"canvas_um": [30.0, 10.0], "origin_um": [0, 0], "grid": [4, 5], "routing": {"smoothing": 3},
+"nodes": {"kind": {"c1": "SOFT"}, "fixed": {"c1": true}, "orientation": {"c1": "FN"}, "position_um": {"ram": [14, 5]}},
+"rows": {"x_um": [0], "y_um": [0], "height_um": [2], "site_um": [1], "num_sites": [9]}}
+"""
 
 
 def load_both(folder: Path) -> None:
@@ -282,8 +288,10 @@ def folder() -> Iterator[Path]:
 def test_only_our_errors_come_out(folder: Path, data: st.DataObject) -> None:
     """Cut, overwrite, insert, swap pieces of a valid file: it loads or is refused."""
     write_pb(folder)
-    write_bookshelf(folder)
-    name = data.draw(st.sampled_from(FILES))
+    write_bookshelf(folder, aux="X : a.nodes a.nets a.wts a.pl a.scl a.chipscape.json")
+    (folder / "a.chipscape.json").write_text(SIDECAR)
+    load_both(folder)
+    name = data.draw(st.sampled_from([*FILES, "a.chipscape.json"]))
     content = (folder / name).read_bytes()
     words = [
         b"0",
