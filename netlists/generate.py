@@ -8,11 +8,13 @@ subtree whose height follows Rent's rule.  `python -m netlists.generate` rewrite
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from netlists.errors import SettingsError
 from netlists.netlist import Floats, Ints, Kind, Netlist, Routing
+from netlists.protobuf import write_netlist
 from netlists.wiring import nets_and_pins
 
 NG45 = Routing(57.031, 56.818, 39.583, 30.303, smoothing=0)
@@ -38,7 +40,7 @@ class GeneratorSettings:
     soft_coverage: float = 0.2  # part of the canvas that soft macros cover, 0..1
     ports: int = 495  # 0..10,000
     nets: int = 12422  # 0..200,000
-    bus_fraction: float = 0.15  # of the nets driven by soft macros, 0..1
+    bus_fraction: float = 0.3  # of the nets driven by soft macros, 0..1
     routing: Routing = field(default=NG45)
 
     def __post_init__(self) -> None:
@@ -252,3 +254,13 @@ BUNDLED: dict[str, tuple[GeneratorSettings, int]] = {
     ),
 }  # fmt: skip
 """Designs that come with Chipscape: a real-sized one and a small one, with the seed they are made from."""
+
+
+def write_bundled(folder: Path) -> None:
+    """Write the bundled designs as NAME.pb.txt.gz and NAME.plc; the same bytes each time."""
+    for name, (settings, seed) in BUNDLED.items():
+        write_netlist(generate(settings, seed), folder / f"{name}.pb.txt.gz")
+
+
+if __name__ == "__main__":
+    write_bundled(Path(__file__).parent / "designs")

@@ -12,7 +12,7 @@ RENT = 0.65
 """Rent exponent: a block of B nodes has about B ** RENT nets that leave it."""
 
 BUS_WEIGHTS = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
-MAX_SINKS = 64
+MAX_SINKS = 40
 
 
 def nets_and_pins(
@@ -40,7 +40,7 @@ def nets_and_pins(
             sinks[near[np.clip(at, 0, len(near) - 1)]].append(port)
     first_soft = ports + len(hard_size_um)
     bus = (drivers >= first_soft) & (random.uniform(0, 1, len(drivers)) < bus_fraction)
-    rarer = 0.5 ** np.arange(len(BUS_WEIGHTS))
+    rarer = 0.4 ** np.arange(len(BUS_WEIGHTS))
     weights = random.choice(BUS_WEIGHTS, len(drivers), p=rarer / rarer.sum())
     node = np.array([n for driver, s in zip(drivers, sinks, strict=True) for n in (driver, *s)], dtype=np.int64)
     start = np.concatenate([[0], np.cumsum([1 + len(s) for s in sinks], dtype=np.int64)]).astype(np.int64)
@@ -73,7 +73,7 @@ def _sinks(driver: int, core: Ints, leaf: int, random: np.random.Generator) -> l
     heights = max(int(np.ceil(np.log2(max(len(core), 2)))), 1)
     # Blocks of 2^h leaves number 2^-h, and each adds about 2^(h RENT) nets that join its halves.
     height = min(int(random.geometric(1 - 2 ** (RENT - 1))), heights)
-    fan_out = min(int(random.zipf(2.1)), MAX_SINKS)
+    fan_out = 1 + int(random.zipf(1.9) - 1) % MAX_SINKS  # a power law, its far tail folded back
     while 2**height < 2 * fan_out and height < heights:
         height += 1
     leaf = min(leaf, len(core) - 1)
