@@ -35,7 +35,7 @@ from netlists.bookshelf_design import (
 from netlists.bookshelf_files import parse_pl
 from netlists.bookshelf_write import pl_text, texts
 from netlists.errors import NetlistError
-from netlists.netlist import ORIENTATIONS, Kind, Netlist, Routing, same_rows
+from netlists.netlist import ORIENTATIONS, Kind, Netlist, Routing, Rows
 from netlists.placement import Placement
 from netlists.textfile import bad, read_text, settled, write_text
 
@@ -145,11 +145,14 @@ def _sidecar(n: Netlist, design: Design) -> dict[str, Any]:
     rows = rows_um(design.rows, 1.0, n.origin_um)
     if n.routing != default_routing(rows):
         sidecar["routing"] = asdict(n.routing)
-    if n.rows is None:
-        sidecar["rows"] = None
-    elif not same_rows(n.rows, rows):
-        sidecar["rows"] = {key: value.tolist() for key, value in vars(n.rows).items()}
+    if _listed(n.rows) != _listed(rows):
+        sidecar["rows"] = _listed(n.rows)
     return sidecar
+
+
+def _listed(rows: Rows | None) -> dict[str, list[float]] | None:
+    """The fields of rows as lists."""
+    return None if rows is None else {key: value.tolist() for key, value in vars(rows).items()}
 
 
 def read_pl(netlist: Netlist, path: str | Path, *, units_per_um: float = 1.0) -> Placement:

@@ -19,9 +19,9 @@ from netlists.bookshelf_files import (
     parse_nets,
     parse_nodes,
     parse_pl,
-    parse_scl,
     parse_wts,
 )  # fmt: skip
+from netlists.bookshelf_rows import parse_scl
 from netlists.bookshelf_write import covers
 from netlists.errors import NetlistError
 from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Routing, Rows

@@ -1,4 +1,4 @@
-"""The files of a Bookshelf design (`.nodes .nets .pl .scl .wts`), each parsed to a plain record.
+"""The files of a Bookshelf design (`.nodes .nets .pl .wts`), each parsed to a plain record.
 
 Format: http://vlsicad.eecs.umich.edu/BK/ISPD06bench/BookshelfFormat.txt and the dialects of the ISPD-2002, ICCAD-04 and
 ISPD-2005/2006 benchmarks.  Keywords may be in any case, `#` starts a comment, blanks around `:` are optional.  All
@@ -7,7 +7,6 @@ functions raise `NetlistError` naming file and line.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +14,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from netlists.bookshelf_lines import MAX_COUNT, check_count, check_numbers, declaration, pairs, word_lines
+from netlists.bookshelf_lines import check_count, check_numbers, declaration, pairs, word_lines
 from netlists.errors import NetlistError
-from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Rows, frozen
-from netlists.textfile import bad, hint, number, whole
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, frozen
+from netlists.textfile import bad, hint, number
 
 T = TypeVar("T")
 
@@ -26,7 +25,6 @@ MOVABLE, TERMINAL, TERMINAL_NI = 0, 1, 2
 _DIRECTIONS = frozenset("IOBiob")
 _ROLE = {"terminal": TERMINAL, "terminal_ni": TERMINAL_NI}
 _CODE = {name: code for code, name in enumerate(ORIENTATIONS)}
-_PAIR = re.compile(r"(\w+)\s*:\s*(\S+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,58 +253,3 @@ def parse_wts(path: Path, text: str) -> dict[str, float]:
         if weights[name] < 0:
             raise bad(path, line, f"weight of {name!r} is {weights[name]:g}, expected at least 0")
     return weights
-
-
-def parse_scl(path: Path, text: str) -> Rows:
-    """Blocks from `CoreRow Horizontal` to `End`; each of its subrows is a row.  In units of the file."""
-    rows: list[tuple[float, float, float, float, int]] = []
-    block: dict[str, float] = {}
-    declared: dict[str, tuple[int, int]] = {}
-    start = blocks = before = 0
-    for line, fields in word_lines(text):
-        first = fields[0].lower()
-        if first == "corerow":
-            if start or [word.lower() for word in fields[1:]] != ["horizontal"]:
-                raise bad(
-                    path, line, f"found {' '.join(fields)[:60]!r}, expected {'End' if start else 'a horizontal row'}"
-                )
-            start, block, before = line, {}, len(rows)
-            blocks += 1
-        elif first == "end" and start:
-            if len(rows) == before:
-                raise bad(path, line, f"row of line {start} without sites, expected SubrowOrigin and NumSites")
-            start = 0
-        elif start:
-            for key, value in _PAIR.findall(" ".join(fields)):
-                _row_field(path, line, block, rows, key.lower(), value)
-        elif found := declaration(path, line, fields, "numrows"):
-            declared[found[0]] = line, found[1]
-        else:
-            raise bad(path, line, f"found {' '.join(fields)[:60]!r}, expected NumRows or CoreRow Horizontal")
-    if start:
-        raise bad(path, start, "unfinished CoreRow, expected End")
-    check_count(path, declared, "NumRows", blocks)
-    if not rows:
-        raise bad(path, 1, "no rows, expected at least one CoreRow")
-    x, y, height, site, sites = np.array(rows, dtype=np.float64).T
-    return Rows(x.copy(), y.copy(), height.copy(), site.copy(), sites.astype(np.int64))
-
-
-def _row_field(
-    path: Path, line: int, block: dict[str, float], rows: list[tuple[float, float, float, float, int]], key: str,
-    value: str,
-) -> None:  # fmt: skip
-    """Take one field of a row; the number of sites completes a subrow."""
-    try:
-        if key in ("coordinate", "height", "sitewidth", "sitespacing", "subroworigin"):
-            block[key] = number(value)
-        if key in ("height", "sitewidth", "sitespacing") and block[key] <= 0:
-            raise bad(path, line, f"{key} is {value}, expected more than 0")
-        if key == "numsites":
-            spacing = block.get("sitespacing", block.get("sitewidth", 1.0))
-            sites = whole(value, 1, MAX_COUNT)
-            rows.append((block.pop("subroworigin"), block["coordinate"], block["height"], spacing, sites))
-    except ValueError as error:
-        raise bad(path, line, f"{key}: {error}") from None
-    except KeyError as error:
-        raise bad(path, line, f"NumSites before {error.args[0]}, expected it before") from None

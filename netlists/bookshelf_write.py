@@ -105,7 +105,7 @@ def _corners(n: Netlist, center_um: Floats, units_per_um: float) -> Floats:
 
 def scl_text(n: Netlist) -> str:
     """The rows or, where the netlist has none, one for each row of the grid."""
-    rows = n.rows if n.rows is not None else _grid_rows(n)
+    rows = n.rows or _grid_rows(n)
     fields = zip(rows.x_um.tolist(), rows.y_um.tolist(), rows.height_um.tolist(), rows.site_um.tolist(),
                  rows.num_sites.tolist(), strict=True)  # fmt: skip
     lines = [

@@ -208,7 +208,7 @@ class Netlist:
         return (
             all(getattr(self, f) == getattr(other, f) for f in scalars)
             and all(_equal(getattr(self, f), getattr(other, f)) for f in arrays + derived)
-            and same_rows(self.rows, other.rows)
+            and _same_rows(self.rows, other.rows)
         )
 
 
@@ -222,8 +222,7 @@ def _equal(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def same_rows(a: Rows | None, b: Rows | None) -> bool:
-    """Whether both are the same rows, or none."""
+def _same_rows(a: Rows | None, b: Rows | None) -> bool:
     if a is None or b is None:
         return a is b
     return all(_equal(getattr(a, f), getattr(b, f)) for f in ("x_um", "y_um", "height_um", "site_um", "num_sites"))

@@ -56,7 +56,7 @@ def chips(draw: st.DrawFn, soft_offsets: bool = False) -> Netlist:
 
 
 def _rows(rng: np.random.Generator, scale: float) -> Rows:
-    count = int(rng.integers(1, 5))
+    count = int(rng.integers(0, 5))
     return Rows(
         rng.random(count),
         np.arange(count, dtype=np.float64) * 14 * scale,
