@@ -26,6 +26,7 @@ def relations(along: Floats, across: Floats, width: Floats, height: Floats, mova
     of immovable rectangles are left out.  `along`, `across` are centers [M]; `width`, `height` the sizes [M].
     """
     order = np.argsort(along - width / 2, kind="mergesort")
+    low, high = across - height / 2, across + height / 2
     count = 0
     for round_ in range(2):
         if round_ == 1:
@@ -35,7 +36,8 @@ def relations(along: Floats, across: Floats, width: Floats, height: Floats, mova
             b = order[i]
             for j in range(i):
                 a = order[j]
-                if (movable[a] or movable[b]) and abs(across[a] - across[b]) < (height[a] + height[b]) / 2 - slack:
+                shared = min(high[a], high[b]) - max(low[a], low[b])
+                if (movable[a] or movable[b]) and shared > slack:
                     if round_ == 1:
                         pairs[count] = a, b
                     count += 1

@@ -186,3 +186,27 @@ def test_covered_area_counts_overlaps_once_and_the_canvas_only() -> None:
     rectangles = np.array([(0.0, 0, 4, 4), (2, 2, 6, 6), (9, 9, 20, 20), (-5, -5, -1, -1)])
     assert covered_area(rectangles, 10, 10) == pytest.approx(16 + 16 - 4 + 1)
     assert covered_area(np.empty((0, 4)), 10, 10) == 0
+
+
+def test_overlaps_of_rounding_are_undone_by_rounding() -> None:
+    side = 0.1
+    netlist = blocks([(side, side)] * 60, (1.1, 1.0))
+    column, row = np.arange(60) % 10, np.arange(60) // 10
+    start = placed(netlist, np.column_stack([column * side + side / 2, row * side + side / 2]) + 0.01)
+    assert not start.violations()
+    assert overlaps(start) > 0  # 0.1 has no exact float64
+    legal = legalize(start)
+    assert overlaps(legal) == 0
+    assert np.abs(legal.position_um - start.position_um).max() < 1e-14
+
+
+def test_slight_overlaps_cost_slight_moves() -> None:
+    # A raster with gaps of 2 and everything off by up to 2: who overlaps can make room for it.
+    netlist = blocks([(18, 18)] * 100, (200, 200))
+    raster = np.column_stack([np.arange(100) % 10, np.arange(100) // 10]) * 20.0 + 10
+    start = placed(netlist, raster + np.random.default_rng(0).uniform(-2, 2, raster.shape))
+    assert overlaps(start) > 40
+    legal = legalize(start)
+    assert overlaps(legal) == 0
+    assert np.hypot(*(legal.position_um - start.position_um).T).mean() < 1.5
+    assert np.hypot(*(legal.position_um - start.position_um).T).max() < 6
