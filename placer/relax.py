@@ -19,6 +19,7 @@ ROUNDING = 1e-14
 
 IMPROVEMENTS = 4  # rounds of swap, slide and reinsert
 REWEIGHTINGS = 3
+CROWDED = 100  # with more neighbors in a row than this a macro, macros lie in heaps that cannot be pushed apart
 
 
 @njit(cache=True)
@@ -87,6 +88,8 @@ def push_apart(
     for axis in (first, 1 - first):
         row = _Row(center, size, obstacle, axis)
         pairs = row.pairs(0.0)
+        if len(pairs) > CROWDED * len(center):
+            return None
         if axis == first:
             a, b = pairs.T
             into = (row.width[a] + row.width[b]) / 2 - np.abs(row.along[a] - row.along[b])
