@@ -7,12 +7,16 @@ import numpy.typing as npt
 from numba import njit
 
 from netlists.netlist import Bools, Floats
+from placer.cost.density import cell_of
 from placer.episode import EpisodeArrays, State
 from placer.spots import find_spots
 
 Singles = npt.NDArray[np.float32]
 
-MAP_NAMES = ("hard", "rest", "wire_placed", "wire_all", "congestion_h", "congestion_v", "fits", "snap", "x", "y")
+MAP_NAMES = (
+    "hard", "rest", "wire_placed", "wire_all", "congestion_h", "congestion_v", "fits", "snap", "x", "y",
+    "contact", "crowd", "demand", "edge",
+)  # fmt: skip
 """What the policy sees on the grid, [K, R, C], each roughly within 0..1:
     hard          cover by fixed and placed hard macros
     rest          cover by soft macros and unplaced hard ones, at estimated places
@@ -21,7 +25,11 @@ MAP_NAMES = ("hard", "rest", "wire_placed", "wire_all", "congestion_h", "congest
     congestion_*  routing demand over capacity, at estimated places
     fits          1 where the macro may go
     snap          how far from the middle of the cell the macro's center would lie, in cells
-    x, y          distance of the cell from the canvas' middle, in canvas sizes"""
+    x, y          distance of the cell from the canvas' middle, in half canvas sizes
+    contact       cover by hard macros in the ring of cells around the macro if it went here; walls count as covered
+    crowd         mean of `rest` under the macro
+    demand        mean of the larger congestion under the macro
+    edge          distance from the macro to the nearest wall, in canvas sizes"""
 FITS = MAP_NAMES.index("fits")
 
 SCALAR_NAMES = ("progress", "width", "height", "columns", "rows", "pull_x", "pull_y", "known", "coverage", "wires")
@@ -59,6 +67,8 @@ def fill_maps(
     for kind in range(2):
         wire[kind, 0] -= wire[kind, 0, : a.cols].min()
         wire[kind, 1] -= wire[kind, 1, : a.rows].min()
+    sums = integrals(state, b)
+    maps[10:] = 0.0
     for r in range(a.rows):
         for c in range(a.cols):
             maps[0, r, c] = state.hard_map[b, r, c]
@@ -73,11 +83,63 @@ def fill_maps(
                 away_x = abs(state.spot[b, r, c, 0] / w - c - 0.5)
                 away_y = abs(state.spot[b, r, c, 1] / h - r - 0.5)
                 maps[7, r, c] = away_x + away_y
+                around(arrays, state, b, t, r, c, sums, maps)
             maps[8, r, c] = abs((c + 0.5) / a.cols - 0.5) * 2
             maps[9, r, c] = abs((r + 0.5) / a.rows - 0.5) * 2
     scalars[5] = np.argmin(wire[1, 0, : a.cols]) / a.cols
     scalars[6] = np.argmin(wire[1, 1, : a.rows]) / a.rows
     scalars[7] = known
+
+
+@njit(cache=True)
+def integrals(state: State, b: int) -> Floats:
+    """[3, R+3, C+3] sums over all cells below and left of hard cover, rest and congestion, in a frame one cell wide
+    of walls (which count as hard)."""
+    rows, cols = state.hard_map.shape[1:]
+    sums = np.zeros((3, rows + 3, cols + 3))
+    for r in range(rows + 2):
+        run = np.zeros(3)
+        for c in range(cols + 2):
+            if 0 < r <= rows and 0 < c <= cols:
+                rest = state.rest_map[b, r - 1, c - 1]
+                demand = max(state.across_map[b, r - 1, c - 1], state.up_map[b, r - 1, c - 1])
+                run[0] += min(state.hard_map[b, r - 1, c - 1], 1.0)
+                run[1] += rest / (1.0 + rest)
+                run[2] += demand / (1.0 + demand)
+            else:
+                run[0] += 1.0
+            sums[:, r + 1, c + 1] = sums[:, r, c + 1] + run
+    return sums
+
+
+@njit(cache=True, inline="always")
+def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
+    """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
+    return (
+        sums[r_high + 2, c_high + 2] - sums[r_low + 1, c_high + 2] - sums[r_high + 2, c_low + 1]
+        + sums[r_low + 1, c_low + 1]
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, sums: Floats, maps: Singles) -> None:
+    """Fill the maps of what lies under and around macro t if it went to cell (r, c)."""
+    a = arrays.cost
+    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
+    x, y = state.spot[b, r, c, 0], state.spot[b, r, c, 1]
+    half_x, half_y = a.size_um[arrays.order[t], 0] / 2, a.size_um[arrays.order[t], 1] / 2
+    # A hair inside, so that a macro that ends on a grid line does not reach into the next cell.
+    r_low, r_high = cell_of(y - half_y + 1e-3 * h, h, a.rows), cell_of(y + half_y - 1e-3 * h, h, a.rows)
+    c_low, c_high = cell_of(x - half_x + 1e-3 * w, w, a.cols), cell_of(x + half_x - 1e-3 * w, w, a.cols)
+    cells = (r_high - r_low + 1) * (c_high - c_low + 1)
+    ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
+    under = box_sum(sums[0], r_low, r_high, c_low, c_high)
+    maps[10, r, c] = (box_sum(sums[0], r_low - 1, r_high + 1, c_low - 1, c_high + 1) - under) / ring
+    maps[11, r, c] = box_sum(sums[1], r_low, r_high, c_low, c_high) / cells
+    maps[12, r, c] = box_sum(sums[2], r_low, r_high, c_low, c_high) / cells
+    to_x = min(x - half_x, a.canvas_width_um - x - half_x) / a.canvas_width_um
+    to_y = min(y - half_y, a.canvas_height_um - y - half_y) / a.canvas_height_um
+    maps[13, r, c] = max(min(to_x, to_y), 0.0)
 
 
 @njit(cache=True)

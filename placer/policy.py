@@ -13,7 +13,9 @@ Departs from it, on purpose:
 - Layers are PyG's GraphConv with edge weights from the nets instead of their edge-based layer: cheaper and enough.
 - The head is a small U-Net (stride-2 levels, skip connections) instead of deconvolutions from a vector, so that a
   logit is local to its cell and the grid may have any size; the macro's embedding scales and shifts its channels.
-- The maps also reach the logits directly through one linear layer: simple rules are learned within minutes.
+- The maps also reach the logits directly, through one weight each that drifts with the progress of the episode: the
+  policy's style (pack along the walls, stay near the nets, ...).  A style can be given from outside, so that training
+  can begin with a search over styles (`evolve.py`).
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.graph import adjacency, node_nets
 
 NODE_FEATURES = 12
+STYLE = 2 * len(MAP_NAMES)
+PROGRESS = SCALAR_NAMES.index("progress")
 NEIGHBORS = 16  # edges kept per node, the heaviest
 
 
@@ -114,6 +118,7 @@ class PlacementPolicy(nn.Module):
             nn.Linear(3 * s.embedding + len(SCALAR_NAMES), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU()
         )
         self.head = GridHead(s.channels, s.deep_channels, 64)
+        self.style = nn.Parameter(torch.zeros(STYLE))
         self.value = nn.Sequential(nn.Linear(2 * s.deep_channels + 64, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def encode(self, graph: Data) -> Tensor:
@@ -125,11 +130,16 @@ class PlacementPolicy(nn.Module):
         everything = z.mean(dim=0, keepdim=True).expand(len(graph.order), -1)
         return torch.cat([z[graph.order], near, everything], dim=1)
 
-    def forward(self, embedding: Tensor, maps: Tensor, scalars: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embedding: Tensor, maps: Tensor, scalars: Tensor, mask: Tensor, style: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Masked log-probabilities [B, R*C] and values [B] from rows of `encode` [B, 3E], maps [B, K, R, C],
-        scalars [B, S] and mask [B, R*C]."""
+        scalars [B, S], mask [B, R*C] and, instead of the policy's own, a style for each episode [B, 2K]."""
         context = self.context(torch.cat([embedding, scalars], dim=1))
         logits, pooled = self.head(maps, context)
+        first, drift = (self.style[None] if style is None else style).chunk(2, dim=1)
+        weights = first + drift * (scalars[:, PROGRESS, None] - 0.5)
+        logits = logits + torch.einsum("bk,bkrc->brc", weights, maps)
         logits = logits.flatten(1).masked_fill(~mask, -torch.inf)
         value = self.value(torch.cat([pooled, context], dim=1)).squeeze(1)
         return functional.log_softmax(logits, dim=1), value
@@ -149,10 +159,9 @@ class GridHead(nn.Module):
         self.leave = nn.Conv2d(deep, channels, 1)
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
         self.logit = nn.Conv2d(channels, 1, 1)
-        self.direct = nn.Conv2d(len(MAP_NAMES), 1, 1, bias=False)
         self.modulate = nn.Linear(context, 2 * (channels + deep))
         self.weigh = nn.Linear(context, len(MAP_NAMES))
-        for layer in (self.logit, self.direct, self.weigh):  # every allowed cell is equally likely at first
+        for layer in (self.logit, self.weigh):  # every allowed cell is equally likely at first
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.weigh.bias)
         self.split = [channels, deep, channels, deep]
@@ -168,5 +177,5 @@ class GridHead(nn.Module):
         pooled = torch.cat([half.mean(dim=(2, 3)), half.amax(dim=(2, 3))], dim=1)
         full = functional.relu(full + functional.interpolate(self.leave(half), size=full.shape[2:]))
         full = full + functional.relu(self.last(full))
-        logits = self.logit(full) + self.direct(maps) + (maps * self.weigh(context)[..., None, None]).sum(1, True)
+        logits = self.logit(full) + (maps * self.weigh(context)[..., None, None]).sum(1, True)
         return logits.squeeze(1), pooled

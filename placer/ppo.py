@@ -16,6 +16,8 @@ from torch import Tensor
 from netlists.errors import SettingsError
 from netlists.netlist import Netlist
 from placer.env import EnvSettings, EpisodeBatch
+from placer.elites import Elites
+from placer.evolve import StyleSearch
 from placer.policy import PlacementPolicy, netlist_graph
 from placer.rollouts import Rollout, play
 
@@ -24,6 +26,7 @@ from placer.rollouts import Rollout, play
 class PPOSettings:
     """All settings of the learner; also the options of `placer train`."""
 
+    style_generations: int = 20  # iterations of the search over styles that training begins with
     num_envs: int = 32  # episodes played together in an iteration
     epochs: int = 3  # passes over them
     minibatch: int = 512  # steps
@@ -33,6 +36,8 @@ class PPOSettings:
     gae_lambda: float = 0.97
     entropy_weight: float = 0.003
     value_weight: float = 0.5
+    elites: int = 4  # best episodes so far that are imitated
+    imitation_weight: float = 0.3
     max_grad_norm: float = 0.5
     target_kl: float = 0.03  # stop an iteration's epochs beyond this divergence
     shaping: float = 1.0  # see `env.py`
@@ -83,6 +88,8 @@ class Learner:
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
         self.generator = torch.Generator().manual_seed(seed)
         self.iteration = 0
+        self.elites = Elites(settings.elites)
+        self.styles = StyleSearch.around(policy.style.cpu())
         self.return_mean, self.return_std = 0.0, 1.0
 
     def iterate(self) -> IterationStats:
@@ -90,8 +97,11 @@ class Learner:
         start = time.perf_counter()
         with torch.no_grad():
             embedding = self.policy.encode(self.graph)
+        if self.iteration < self.settings.style_generations:
+            return self._evolve(embedding)
         rollout = play(self.policy, embedding, self.episodes, self.generator)
         played = time.perf_counter()
+        self.elites.add(rollout)
         advantage, returns = self._advantages(rollout)
         value = rollout.value * self.return_std + self.return_mean
         explained = 1 - float((returns - value).var() / returns.var().clamp_min(1e-12))
@@ -108,6 +118,29 @@ class Learner:
             stuck=int(self.episodes.stuck.sum()),
             steps_per_second=rollout.action.numel() / (played - start),
             seconds=time.perf_counter() - start,
+        )
+
+    def _evolve(self, embedding: Tensor) -> IterationStats:
+        """One generation of the search over styles; the last one hands the best style to the policy."""
+        start = time.perf_counter()
+        styles = self.styles.ask(self.settings.num_envs, self.generator)
+        rollout = play(self.policy, embedding, self.episodes, self.generator, styles.to(self.device))
+        self.styles.tell(styles, rollout.proxy)
+        self.elites.add(rollout)
+        with torch.no_grad():
+            self.policy.style.copy_(self.styles.mean)
+        self.iteration += 1
+        seconds = time.perf_counter() - start
+        return IterationStats(
+            self.iteration,
+            float(rollout.proxy.mean()),
+            float(rollout.proxy.min()),
+            0.0,
+            0.0,
+            0.0,
+            int(self.episodes.stuck.sum()),
+            rollout.action.numel() / seconds,
+            seconds,
         )
 
     def _advantages(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
@@ -147,6 +180,7 @@ class Learner:
             for chosen in torch.randperm(count, generator=self.generator).split(s.minibatch):
                 batch = [x[chosen].to(self.device) for x in flat]
                 loss, entropy, divergence = self._loss(*batch)
+                loss = loss + s.imitation_weight * self._imitation_loss()
                 self.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(self.policy.parameters(), s.max_grad_norm)
@@ -174,3 +208,10 @@ class Learner:
         loss = -surrogate - s.entropy_weight * entropy + s.value_weight * value_loss
         divergence = float((ratio - 1 - log_ratio).mean().detach())  # Schulman's low-variance estimate of the KL
         return loss, float(entropy.detach()), divergence
+
+    def _imitation_loss(self) -> Tensor:
+        """Cross entropy of the policy on steps of the best episodes."""
+        steps = self.elites.sample(self.settings.minibatch // 2, self.generator)
+        maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
+        log_probs, _ = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
+        return -log_probs.gather(1, action[:, None]).mean()

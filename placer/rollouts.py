@@ -29,11 +29,15 @@ class Rollout:
 
 @torch.no_grad()
 def play(
-    policy: PlacementPolicy, embedding: Tensor, episodes: EpisodeBatch, generator: torch.Generator | None
+    policy: PlacementPolicy,
+    embedding: Tensor,
+    episodes: EpisodeBatch,
+    generator: torch.Generator | None,
+    style: Tensor | None = None,
 ) -> Rollout:
     """Play all episodes to the end with rows of `policy.encode` [T, 3E]; greedy without a generator.
 
-    Tensors stay on the device of `embedding`.
+    `style` [B, 2K] replaces the policy's own.  The network runs on the device of `embedding`; results are on the CPU.
     """
     device = embedding.device
     steps: list[tuple[Tensor, ...]] = []
@@ -43,7 +47,7 @@ def play(
         observation = next_observation
         maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
         row = embedding[observation.t].expand(episodes.batch, -1)
-        log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device))
+        log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
         action = choose(log_probs.cpu(), generator)
         next_observation, reward = episodes.step(action.numpy())
         chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)

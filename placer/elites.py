@@ -1,0 +1,46 @@
+"""The best episodes seen in training, to be imitated (Oh et al., Self-Imitation Learning, ICML 2018).
+
+The environment is deterministic: what gave the best placement once gives it again.  Imitating the few best episodes
+beside PPO moves the policy toward them, and samples around them find better ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from placer.rollouts import Rollout
+
+Steps = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""maps [n, K, R, C], scalars [n, S], mask [n, R*C], action [n] and step [n] of n steps."""
+
+
+class Elites:
+    """Up to `capacity` distinct episodes, the best first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.proxies: list[float] = []
+        self.episodes: list[Steps] = []
+
+    def add(self, rollout: Rollout) -> None:
+        """Keep those episodes of a rollout that are among the best so far."""
+        steps = torch.arange(len(rollout.action))
+        for b in rollout.proxy.argsort()[: self.capacity].tolist():
+            proxy = float(rollout.proxy[b])
+            if proxy in self.proxies:  # the same placement again
+                continue
+            columns = (rollout.maps[:, b], rollout.scalars[:, b], rollout.mask[:, b], rollout.action[:, b], steps)
+            self.proxies.append(proxy)
+            self.episodes.append(tuple(column.clone() for column in columns))  # type: ignore[arg-type]
+        best = sorted(range(len(self.proxies)), key=self.proxies.__getitem__)[: self.capacity]
+        self.proxies = [self.proxies[i] for i in best]
+        self.episodes = [self.episodes[i] for i in best]
+
+    def sample(self, count: int, generator: torch.Generator) -> Steps:
+        """`count` random steps; the episode of rank k (from 0) is drawn with a weight of 1 / (k + 1)."""
+        weights = 1.0 / torch.arange(1, len(self.episodes) + 1)
+        which = torch.multinomial(weights, count, replacement=True, generator=generator)
+        step = torch.randint(len(self.episodes[0][3]), (count,), generator=generator)
+        parts = [tuple(column[step[which == k]] for column in self.episodes[k]) for k in range(len(self.episodes))]
+        return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))  # type: ignore[return-value]
