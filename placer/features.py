@@ -115,10 +115,9 @@ def integrals(state: State, b: int) -> Floats:
 @njit(cache=True, inline="always")
 def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
     """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
-    return (
-        sums[r_high + 2, c_high + 2] - sums[r_low + 1, c_high + 2] - sums[r_high + 2, c_low + 1]
-        + sums[r_low + 1, c_low + 1]
-    )  # fmt: skip
+    above = sums[r_high + 2, c_high + 2] - sums[r_high + 2, c_low + 1]
+    below = sums[r_low + 1, c_high + 2] - sums[r_low + 1, c_low + 1]
+    return float(max(above - below, 0.0))  # rounding may leave a hair below 0
 
 
 @njit(cache=True)
@@ -134,7 +133,7 @@ def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, 
     cells = (r_high - r_low + 1) * (c_high - c_low + 1)
     ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
     under = box_sum(sums[0], r_low, r_high, c_low, c_high)
-    maps[10, r, c] = (box_sum(sums[0], r_low - 1, r_high + 1, c_low - 1, c_high + 1) - under) / ring
+    maps[10, r, c] = max(box_sum(sums[0], r_low - 1, r_high + 1, c_low - 1, c_high + 1) - under, 0.0) / ring
     maps[11, r, c] = box_sum(sums[1], r_low, r_high, c_low, c_high) / cells
     maps[12, r, c] = box_sum(sums[2], r_low, r_high, c_low, c_high) / cells
     to_x = min(x - half_x, a.canvas_width_um - x - half_x) / a.canvas_width_um
