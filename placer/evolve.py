@@ -40,4 +40,4 @@ class StyleSearch:
         """Fit the distribution to the styles [count, 2K] with the lowest proxies [count]."""
         elite = styles[proxy.argsort()[: max(2, round(ELITE * len(styles)))]]
         self.mean += RATE * (elite.mean(dim=0) - self.mean)
-        self.deviation += RATE * (elite.std(dim=0) + LEAST_SPREAD - self.deviation)
+        self.deviation += RATE * (elite.std(dim=0, correction=min(1, len(elite) - 1)) + LEAST_SPREAD - self.deviation)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from netlists.errors import SettingsError
 from netlists.netlist import Netlist
-from placer.env import EnvSettings, EpisodeBatch
 from placer.elites import Elites
+from placer.env import EnvSettings, EpisodeBatch
 from placer.evolve import StyleSearch
 from placer.policy import PlacementPolicy, netlist_graph
 from placer.rollouts import Rollout, play
@@ -104,7 +104,7 @@ class Learner:
         self.elites.add(rollout)
         advantage, returns = self._advantages(rollout)
         value = rollout.value * self.return_std + self.return_mean
-        explained = 1 - float((returns - value).var() / returns.var().clamp_min(1e-12))
+        explained = 1 - float((returns - value).var(correction=0) / returns.var(correction=0).clamp_min(1e-12))
         self._track(returns)
         entropy, kl = self._learn(rollout, advantage, (returns - self.return_mean) / self.return_std)
         self.iteration += 1
@@ -161,12 +161,12 @@ class Learner:
         """Move the running mean and deviation of the returns toward those just seen."""
         rate = max(1 / (self.iteration + 1), 0.05)
         self.return_mean += rate * (float(returns.mean()) - self.return_mean)
-        self.return_std += rate * (max(float(returns.std()), 1e-6) - self.return_std)
+        self.return_std += rate * (max(float(returns.std(correction=0)), 1e-6) - self.return_std)
 
     def _learn(self, rollout: Rollout, advantage: Tensor, target: Tensor) -> tuple[float, float]:
         """Improve the policy on a rollout; returns the mean entropy and the last divergence from the old policy."""
         s = self.settings
-        advantage = (advantage - advantage.mean()) / advantage.std().clamp_min(1e-8)
+        advantage = (advantage - advantage.mean()) / advantage.std(correction=0).clamp_min(1e-8)
         steps = torch.arange(len(rollout.action))[:, None].expand_as(rollout.action)
         flat = [
             x.flatten(0, 1)
@@ -177,10 +177,11 @@ class Learner:
         entropies, kl = [], 0.0
         for _ in range(s.epochs):
             divergences = []
-            for chosen in torch.randperm(count, generator=self.generator).split(s.minibatch):
+            for chosen in torch.split(torch.randperm(count, generator=self.generator), s.minibatch):
                 batch = [x[chosen].to(self.device) for x in flat]
                 loss, entropy, divergence = self._loss(*batch)
-                loss = loss + s.imitation_weight * self._imitation_loss()
+                if s.elites and s.imitation_weight:
+                    loss = loss + s.imitation_weight * self._imitation_loss()
                 self.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(self.policy.parameters(), s.max_grad_norm)
@@ -211,7 +212,7 @@ class Learner:
 
     def _imitation_loss(self) -> Tensor:
         """Cross entropy of the policy on steps of the best episodes."""
-        steps = self.elites.sample(self.settings.minibatch // 2, self.generator)
+        steps = self.elites.sample(max(1, self.settings.minibatch // 2), self.generator)
         maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
-        log_probs, _ = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
+        log_probs: Tensor = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)[0]
         return -log_probs.gather(1, action[:, None]).mean()

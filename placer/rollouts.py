@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netlists.netlist import Ints
-from placer.env import EpisodeBatch
+from placer.env import EpisodeBatch, Observation
 from placer.policy import PlacementPolicy
 
 
@@ -24,7 +23,7 @@ class Rollout:
     log_prob: Tensor  # [T, B] of the action
     value: Tensor  # [T, B]
     reward: Tensor  # [T, B]
-    proxy: Tensor  # [B] at the end
+    proxy: Tensor  # [B] at the end, float64
 
 
 @torch.no_grad()
@@ -41,20 +40,18 @@ def play(
     """
     device = embedding.device
     steps: list[tuple[Tensor, ...]] = []
-    observation = episodes.reset()
-    next_observation = observation
-    while next_observation is not None:
-        observation = next_observation
+    observation: Observation | None = episodes.reset()
+    while observation is not None:
         maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
         row = embedding[observation.t].expand(episodes.batch, -1)
         log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
         action = choose(log_probs.cpu(), generator)
-        next_observation, reward = episodes.step(action.numpy())
+        observation, reward = episodes.step(action.numpy())
         chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)
         steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
     columns = [torch.stack(column) for column in zip(*steps, strict=True)]
-    proxy = torch.tensor([cost.proxy for cost in episodes.costs])
-    return Rollout(*columns, proxy)
+    columns.append(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
+    return Rollout(*columns)
 
 
 def choose(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -66,6 +63,6 @@ def choose(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def best_of(episodes: EpisodeBatch) -> tuple[int, float]:
     """Index and proxy of the best finished episode."""
-    proxies = np.array([cost.proxy for cost in episodes.costs])
-    best: Ints = np.argmin(proxies)  # type: ignore[assignment]
-    return int(best), float(proxies[best])
+    proxies = [cost.proxy for cost in episodes.costs]
+    best = int(np.argmin(proxies))
+    return best, proxies[best]
