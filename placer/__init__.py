@@ -1,0 +1,22 @@
+"""Macro placement: `place` a netlist, `evaluate` a placement."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from placer.cost import evaluate
+    from placer.pipeline import PlaceSettings, Result, place
+
+__all__ = ["PlaceSettings", "Result", "evaluate", "place"]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: the commands, and users of `placer.cost` alone, should not wait for the rest to load.
+    if name == "evaluate":
+        from placer.cost import evaluate
+
+        return evaluate
+    if name in __all__:
+        from placer import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module 'placer' has no attribute {name!r}")

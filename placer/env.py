@@ -19,11 +19,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
 
 from netlists.errors import SettingsError
 from netlists.netlist import Bools, Floats, Ints, Netlist
@@ -38,7 +38,8 @@ from placer.legalize import legalize
 class EnvSettings:
     """How episodes run."""
 
-    soft_rounds: int = 50  # rounds of the soft-macro placement at the end
+    soft_rounds: int = 40  # of the soft-macro placement at the end (`soft.py`)
+    soft_sweeps: int = 3  # of its finish (`soft_detail.py`)
     shaping: float = 1.0  # F above; 0 switches shaping off
 
 
@@ -55,8 +56,8 @@ class Observation:
 def placing_order(netlist: Netlist) -> Ints:
     """[T] the movable hard macros, larger area first, then those with more net weight, then node order."""
     area = netlist.size_um.prod(axis=1)
-    wires = np.bincount(netlist.connection_node, np.repeat(netlist.net_weight, np.diff(netlist.net_start)),
-                        minlength=netlist.num_nodes)  # fmt: skip
+    wires = np.zeros(netlist.num_nodes)
+    np.add.at(wires, netlist.connection_node, netlist.net_weight[netlist.connection_net])
     m = netlist.movable_hard
     return m[np.lexsort((m, -wires[m], -area[m]))]
 
@@ -73,7 +74,7 @@ class EpisodeBatch:
         if self.order.size == 0:
             raise SettingsError(f"{netlist.name} has no hard macro that may be moved; expected at least one")
         self.batch = batch
-        self.arrays = episode.episode_arrays(netlist, self.order, self.settings.soft_rounds)
+        self.arrays = episode.episode_arrays(netlist, self.order, self.settings.soft_rounds, self.settings.soft_sweeps)
         self.state = episode.new_state(self.arrays, batch)
         self._threads = min(batch, threads or len(os.sched_getaffinity(0)))
         self._pool = ThreadPoolExecutor(self._threads)
@@ -112,7 +113,7 @@ class EpisodeBatch:
         ends = np.linspace(0, self.batch, self._threads + 1).astype(int)
         jobs = [
             self._pool.submit(kernel, self.arrays, self.state, int(first), int(last), *args)
-            for first, last in zip(ends[:-1], ends[1:], strict=True)
+            for first, last in pairwise(ends)
             if first < last
         ]
         for job in jobs:
@@ -144,7 +145,7 @@ class EpisodeBatch:
         return Placement(self.netlist, self.state.position[b].copy(), self.arrays.orientation)
 
 
-class MacroPlacementEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], np.int64]):
+class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
     """One episode of macro placement; see the module's docstring.
 
     Observation: `maps` [K, R, C], `scalars` [S], `action_mask` [R*C].  Action: a grid cell, row * C + column.  A masked
@@ -157,11 +158,11 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], np.int64]):
     def __init__(self, netlist: Netlist, settings: EnvSettings | None = None) -> None:
         self.episodes = EpisodeBatch(netlist, 1, settings)
         rows, cols = netlist.grid
-        box = gymnasium.spaces.Box
+        box, most = gymnasium.spaces.Box, np.finfo(np.float32).max
         self.observation_space = gymnasium.spaces.Dict(
             {
-                "maps": box(0, np.inf, (len(MAP_NAMES), rows, cols), np.float32),
-                "scalars": box(0, np.inf, (len(SCALAR_NAMES),), np.float32),
+                "maps": box(0, most, (len(MAP_NAMES), rows, cols), np.float32),
+                "scalars": box(0, most, (len(SCALAR_NAMES),), np.float32),
                 "action_mask": gymnasium.spaces.MultiBinary(rows * cols),
             }
         )
@@ -169,13 +170,13 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], np.int64]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin an episode; there is nothing random in it."""
         super().reset(seed=seed)
         self._seen = self._dict(self.episodes.reset())
         return self._seen, {}
 
-    def step(self, action: np.int64) -> tuple[dict[str, npt.NDArray[Any]], float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Place the current macro in a grid cell."""
         allowed = self._seen["action_mask"]
         invalid = not allowed[action]
@@ -196,14 +197,14 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, npt.NDArray[Any]], np.int64]):
         return self.episodes.placement(0)
 
     @staticmethod
-    def _dict(observation: Observation) -> dict[str, npt.NDArray[Any]]:
+    def _dict(observation: Observation) -> dict[str, Any]:
         return {
             "maps": observation.maps[0],
             "scalars": observation.scalars[0],
             "action_mask": observation.mask[0].astype(np.int8),
         }
 
-    def _nearest(self, allowed: npt.NDArray[np.int8], action: int) -> np.int64:
+    def _nearest(self, allowed: Bools, action: int) -> np.int64:
         cols = self.episodes.netlist.grid[1]
         cells = np.flatnonzero(allowed)
         distance = np.hypot(cells // cols - action // cols, cells % cols - action % cols)

@@ -15,10 +15,11 @@ from numba import njit
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays
 from placer.cost.congestion import congestion_maps
-from placer.cost.density import cell_of
+from placer.cost.density import cover
 from placer.cost.proxy import evaluate_arrays
-from placer.cost.wirelength import pin_positions, weighted_hpwl, wirelength_cost
+from placer.cost.wirelength import weighted_hpwl, wirelength_cost
 from placer.soft import SoftArrays, place_soft, pull, soft_arrays
+from placer.soft_detail import detail_soft
 
 REFRESHES = 32
 """How often in an episode the estimates (places of unplaced nodes, congestion) are brought up to date."""
@@ -41,6 +42,7 @@ class EpisodeArrays(NamedTuple):
     coverage: float  # area of all hard macros over the canvas'
     refresh: int  # steps between two refreshes
     soft_rounds: int
+    soft_sweeps: int
 
 
 class State(NamedTuple):
@@ -56,14 +58,15 @@ class State(NamedTuple):
     stuck: Ints  # [B] steps at which no cell fitted
 
 
-def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int) -> EpisodeArrays:
+def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps: int) -> EpisodeArrays:
     """Arrays of a netlist whose hard macros are placed in the given order; unplaced nodes start in the middle."""
     soft = soft_arrays(netlist)
     nets = soft.nets
     floating = np.flatnonzero(~netlist.fixed)
     start = netlist.position_um.copy()
     start[floating] = np.array(netlist.canvas_um) / 2
-    wires = np.bincount(nets.node, np.repeat(nets.weight, np.diff(nets.start)), minlength=netlist.num_nodes)
+    wires = np.zeros(netlist.num_nodes)
+    np.add.at(wires, nets.node, np.repeat(nets.weight, np.diff(nets.start)))
     turn = np.where(netlist.fixed, -1, len(order))
     turn[order] = np.arange(len(order))
     hard_area = netlist.size_um[netlist.hard].prod(axis=1).sum()
@@ -78,10 +81,11 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int) -> EpisodeAr
         orientation=netlist.orientation.copy(),
         turn=turn,
         wires=wires,
-        mean_wires=max(float(wires[order].mean()), 1e-9) if len(order) else 1.0,
+        mean_wires=max(float(wires[order].mean()), 1e-9),
         coverage=float(hard_area / np.prod(netlist.canvas_um)),
         refresh=max(1, round(len(order) / REFRESHES)),
         soft_rounds=soft_rounds,
+        soft_sweeps=soft_sweeps,
     )
     settle(arrays, start)
     return arrays
@@ -114,7 +118,7 @@ def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
         state.hard_map[b] = 0.0
         state.stuck[b] = 0
         for v in arrays.obstacles:
-            cover(arrays.cost, arrays.start[v], arrays.cost.size_um[v], state.hard_map[b])
+            cover(arrays.cost, v, arrays.start[v, 0], arrays.start[v, 1], 1.0, state.hard_map[b])
         refresh(arrays, state, b, 0)
 
 
@@ -128,7 +132,7 @@ def step(arrays: EpisodeArrays, state: State, first: int, last: int, t: int, act
         v = arrays.order[t]
         r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
         state.position[b, v] = state.spot[b, r, c]
-        cover(arrays.cost, state.position[b, v], arrays.cost.size_um[v], state.hard_map[b])
+        cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
         gain[b] = 0.0
         if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
             before = state.estimate[b]
@@ -141,21 +145,10 @@ def finish(arrays: EpisodeArrays, state: State, first: int, last: int, parts: Fl
     """Place the soft macros and fill `parts` [B, 4]: wirelength, density, congestion, weighted HPWL in µm."""
     for b in range(first, last):
         place_soft(arrays.soft, state.position[b], arrays.soft_rounds)
+        detail_soft(arrays.soft, state.position[b], arrays.soft_sweeps)
         found = evaluate_arrays(arrays.cost, state.position[b], arrays.orientation)
         for k in range(4):
             parts[b, k] = found[k]
-
-
-@njit(cache=True)
-def cover(cost: CostArrays, center: Floats, size: Floats, grid: Floats) -> None:
-    """Add the covered part of each cell by one node to a map [R, C]."""
-    w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
-    x_low, x_high = center[0] - size[0] / 2, center[0] + size[0] / 2
-    y_low, y_high = center[1] - size[1] / 2, center[1] + size[1] / 2
-    for r in range(cell_of(y_low, h, cost.rows), cell_of(y_high, h, cost.rows) + 1):
-        dy = max(min(y_high, (r + 1) * h) - max(y_low, r * h), 0.0)
-        for c in range(cell_of(x_low, w, cost.cols), cell_of(x_high, w, cost.cols) + 1):
-            grid[r, c] += max(min(x_high, (c + 1) * w) - max(x_low, c * w), 0.0) * dy / (w * h)
 
 
 @njit(cache=True)
@@ -169,8 +162,7 @@ def refresh(arrays: EpisodeArrays, state: State, b: int, t: int) -> None:
         pull(arrays.soft.nets, position, floating, slack, 0.8, want)
     state.rest_map[b] = 0.0
     for v in floating:
-        cover(a, position[v], a.size_um[v], state.rest_map[b])
-    pins = np.empty((a.node.size, 2))
-    pin_positions(a, position, arrays.orientation, pins)
+        cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
+    pins = position[a.node] + a.offset_um
     state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
     congestion_maps(a, pins, position, state.across_map[b], state.up_map[b])

@@ -1,7 +1,8 @@
 """`NodeNets`: the nets of a netlist joined at node level, small enough to be walked at every step of an episode.
 
 Nets over the same set of nodes (the bits of a bus) are merged, their weights added and the pins of a node replaced by
-their mean.  Estimates and features are computed on it; costs that are reported never are.
+their mean.  Macros keep the orientation that the netlist gives them, so pins are turned once, here.  Estimates and
+features are computed on it; costs that are reported never are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from netlists.netlist import Floats, Ints, Netlist
+from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist
 
 
 class NodeNets(NamedTuple):
@@ -19,7 +20,7 @@ class NodeNets(NamedTuple):
 
     start: Ints  # [K+1] net k has entries start[k]:start[k+1]
     node: Ints  # [E]
-    offset_um: Floats  # [E, 2] mean offset of the merged pins, orientation N
+    offset_um: Floats  # [E, 2] mean offset of the merged pins, turned as their node is
     weight: Floats  # [K]
     node_start: Ints  # [V+1] node v is in the nets node_net[node_start[v]:node_start[v+1]]
     node_net: Ints  # [E]
@@ -30,7 +31,8 @@ def node_nets(netlist: Netlist) -> NodeNets:
     net, node = netlist.connection_net, netlist.connection_node
     key, where = np.unique(net * netlist.num_nodes + node, return_inverse=True)
     pins = np.bincount(where)
-    offset = np.column_stack([np.bincount(where, netlist.connection_offset_um[:, d]) for d in (0, 1)]) / pins[:, None]
+    turned = np.einsum("pij,pj->pi", ORIENTATION_MATRIX[netlist.orientation[node]], netlist.connection_offset_um)
+    offset = np.column_stack([np.bincount(where, turned[:, d]) for d in (0, 1)]) / pins[:, None]
     net, node = key // netlist.num_nodes, key % netlist.num_nodes
     start = np.searchsorted(net, np.arange(netlist.num_nets + 1))
     degree = np.diff(start)

@@ -41,7 +41,8 @@ class PPOSettings:
     max_grad_norm: float = 0.5
     target_kl: float = 0.03  # stop an iteration's epochs beyond this divergence
     shaping: float = 1.0  # see `env.py`
-    soft_rounds: int = 50  # see `env.py`
+    soft_rounds: int = 40  # see `env.py`
+    soft_sweeps: int = 3
 
     def __post_init__(self) -> None:
         for name in ("num_envs", "epochs", "minibatch", "learning_rate", "clip", "max_grad_norm", "target_kl"):
@@ -53,7 +54,7 @@ class PPOSettings:
 
     @property
     def env(self) -> EnvSettings:
-        return EnvSettings(soft_rounds=self.soft_rounds, shaping=self.shaping)
+        return EnvSettings(self.soft_rounds, self.soft_sweeps, self.shaping)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -117,7 +117,9 @@ def sample(grid: Floats, u: float, v: float) -> float:
     c, r = min(int(u), max(cols - 2, 0)), min(int(v), max(rows - 2, 0))
     fu, fv = u - c, v - r
     c2, r2 = min(c + 1, cols - 1), min(r + 1, rows - 1)
-    return (grid[r, c] * (1 - fu) + grid[r, c2] * fu) * (1 - fv) + (grid[r2, c] * (1 - fu) + grid[r2, c2] * fu) * fv
+    below = grid[r, c] * (1 - fu) + grid[r, c2] * fu
+    above = grid[r2, c] * (1 - fu) + grid[r2, c2] * fu
+    return float(below * (1 - fv) + above * fv)
 
 
 @njit(cache=True, nogil=True)
@@ -126,6 +128,8 @@ def place_soft(arrays: SoftArrays, position: Floats, rounds: int) -> None:
 
     Starts from the positions given.  More rounds are better and slower; 50 is the fast setting.
     """
+    if arrays.movable.size == 0:
+        return
     a = arrays.cost
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
     want = np.empty((2, position.shape[0]))

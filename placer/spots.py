@@ -21,21 +21,32 @@ HAIR = 1e-6
 def find_spots(cost: CostArrays, position: Positions, blockers: Ints, node: int, spot: Floats, fits: Bools) -> None:
     """Fill `fits` [R, C] and the centers `spot` [R, C, 2] in µm for a macro that must not overlap the blockers."""
     w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
-    half_x = min(cost.size_um[node, 0], cost.canvas_width_um) / 2
-    half_y = min(cost.size_um[node, 1], cost.canvas_height_um) / 2
+    left, right = inside(cost.size_um[node, 0], cost.canvas_width_um)
+    bottom, top = inside(cost.size_um[node, 1], cost.canvas_height_um)
     box = grown_boxes(cost, position, blockers, node)
     head, links = boxes_by_cell(cost, box)
+    xs, ys = np.empty(1 + 2 * len(box)), np.empty(1 + 2 * len(box))
     for r in range(cost.rows):
-        y_low, y_high = max(r * h, half_y), min((r + 1) * h, cost.canvas_height_um - half_y)
+        y_low, y_high = max(r * h, bottom), min((r + 1) * h, top)
         for c in range(cost.cols):
-            x_low, x_high = max(c * w, half_x), min((c + 1) * w, cost.canvas_width_um - half_x)
+            x_low, x_high = max(c * w, left), min((c + 1) * w, right)
             fits[r, c] = False
             if x_low <= x_high and y_low <= y_high:
                 x = min(max((c + 0.5) * w, x_low), x_high)
                 y = min(max((r + 0.5) * h, y_low), y_high)
                 fits[r, c] = nearest_spot(
-                    x, y, x_low, x_high, y_low, y_high, box, links, head[r, c], spot[r, c]
-                )  # fmt: skip
+                    x, y, x_low, x_high, y_low, y_high, box, links, head[r, c], xs, ys, spot[r, c]
+                )
+
+
+@njit(cache=True)
+def inside(size: float, canvas: float) -> tuple[float, float]:
+    """Least and greatest center of a macro inside the canvas along one axis, rounded inward."""
+    half = min(size, canvas) / 2
+    high = canvas - half
+    while high + half > canvas:
+        high = np.nextafter(high, 0.0)
+    return half, high
 
 
 @njit(cache=True)
@@ -71,13 +82,13 @@ def boxes_by_cell(cost: CostArrays, box: Floats) -> tuple[Ints, Ints]:
 @njit(cache=True)
 def nearest_spot(
     x: float, y: float, x_low: float, x_high: float, y_low: float, y_high: float,
-    box: Floats, links: Ints, first: int, spot: Floats,
+    box: Floats, links: Ints, first: int, xs: Floats, ys: Floats, spot: Floats,
 ) -> bool:  # fmt: skip
     """Write the point of a rectangle nearest to (x, y) that lies in no open box of a linked list; False if none.
 
-    Such a point is (x, y), or has a coordinate of its own or of a box edge in each direction.
+    Such a point has a coordinate of (x, y) or of a box edge in each direction.  `xs` and `ys` are scratch, two entries
+    a box and one.
     """
-    xs, ys = np.empty(41), np.empty(41)
     xs[0], ys[0] = x, y
     count_x = count_y = 1
     link = first
@@ -88,10 +99,10 @@ def nearest_spot(
             return False
         blocked = blocked or (box[k, 0] < x < box[k, 1] and box[k, 2] < y < box[k, 3])
         for d in range(2):
-            if x_low <= box[k, d] <= x_high and count_x < len(xs):
+            if x_low <= box[k, d] <= x_high:
                 xs[count_x] = box[k, d]
                 count_x += 1
-            if y_low <= box[k, 2 + d] <= y_high and count_y < len(ys):
+            if y_low <= box[k, 2 + d] <= y_high:
                 ys[count_y] = box[k, 2 + d]
                 count_y += 1
     spot[0], spot[1] = x, y
@@ -99,6 +110,8 @@ def nearest_spot(
         return True
     nearest = np.inf
     for i in range(count_x):
+        if (xs[i] - x) ** 2 >= nearest:
+            continue
         for j in range(count_y):
             distance = (xs[i] - x) ** 2 + (ys[j] - y) ** 2
             if distance < nearest and is_free(xs[i], ys[j], box, links, first):

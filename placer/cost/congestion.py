@@ -31,7 +31,7 @@ def congestion_maps(
         smooth_along_columns(horizontal, arrays.smoothing)
         smooth_along_columns(vertical.T, arrays.smoothing)
     for v in arrays.hard:
-        block(arrays, position[v, 0], position[v, 1], arrays.size_um[v, 0], arrays.size_um[v, 1], horizontal, vertical)
+        block(arrays, v, position[v, 0], position[v, 1], 1.0, horizontal, vertical)
 
 
 @njit(cache=True)
@@ -43,17 +43,18 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
     across = np.zeros((rows, cols + 1))
     up = np.zeros((rows + 1, cols))
     seen = np.full(rows * cols, -1, dtype=np.int64)
-    cells = np.empty(rows * cols, dtype=np.int64)
+    cells = np.empty((rows * cols, 2), dtype=np.int64)
     for n in range(arrays.weight.size):
         count = 0
         for p in range(arrays.net_start[n], arrays.net_start[n + 1]):
-            cell = cell_of(pins[p, 1], h, rows) * cols + cell_of(pins[p, 0], w, cols)
-            if seen[cell] != n:
-                seen[cell] = n
-                cells[count] = cell
+            row, col = cell_of(pins[p, 1], h, rows), cell_of(pins[p, 0], w, cols)
+            if seen[row * cols + col] != n:
+                seen[row * cols + col] = n
+                cells[count, 0] = row
+                cells[count, 1] = col
                 count += 1
         if count > 1:
-            route(cells, count, cols, max(arrays.weight[n], 1.0), across, up)
+            route(cells, count, max(arrays.weight[n], 1.0), across, up)
     for r in range(rows):
         run = 0.0
         for c in range(cols):
@@ -67,16 +68,18 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
 
 
 @njit(cache=True)
-def route(cells: Ints, count: int, cols: int, weight: float, across: Floats, up: Floats) -> None:
-    """Add the run ends of one net over its `count` distinct cells (r * cols + c each), the driver's first."""
-    row, col = cells[0] // cols, cells[0] % cols
+def route(cells: Ints, count: int, weight: float, across: Floats, up: Floats) -> None:
+    """Add the run ends of one net over its `count` distinct cells (row, column each), the driver's first.
+
+    `across` is [R, C+1], `up` [R+1, C]; a negative weight takes the net away.
+    """
+    row, col = cells[0, 0], cells[0, 1]
     if count == 3:
-        second, third = cells[1], cells[2]
-        route_three(row, col, second // cols, second % cols, third // cols, third % cols, weight, across, up)
+        route_three(row, col, cells[1, 0], cells[1, 1], cells[2, 0], cells[2, 1], weight, across, up)
         return
     for k in range(1, count):
         # Along the driver's row, then along the sink's column.
-        other_row, other_col = cells[k] // cols, cells[k] % cols
+        other_row, other_col = cells[k, 0], cells[k, 1]
         go_across(across, row, col, other_col, weight)
         go_up(up, other_col, row, other_row, weight)
 
@@ -146,21 +149,20 @@ def smooth_along_columns(grid: Floats, reach: int) -> None:
 
 
 @njit(cache=True)
-def block(
-    arrays: CostArrays, x: float, y: float, width: float, height: float, horizontal: Floats, vertical: Floats
-) -> None:
-    """Add the part of the capacity that one hard macro, centered at (x, y), uses up.
+def block(arrays: CostArrays, v: int, x: float, y: float, times: float, horizontal: Floats, vertical: Floats) -> None:
+    """Add `times` the part of the capacity that hard macro v, centered at (x, y), uses up.
 
     A macro whose edges miss the grid lines loses its top row (vertical tracks) or right column (horizontal ones),
     as in the reference: the partial row would otherwise be counted on both sides.
     """
     w, h = arrays.canvas_width_um / arrays.cols, arrays.canvas_height_um / arrays.rows
+    width, height = arrays.size_um[v, 0], arrays.size_um[v, 1]
     x_low, x_high = x - width / 2, x + width / 2
     y_low, y_high = y - height / 2, y + height / 2
     r_low, r_high = cell_of(y_low, h, arrays.rows), cell_of(y_high, h, arrays.rows)
     c_low, c_high = cell_of(x_low, w, arrays.cols), cell_of(x_high, w, arrays.cols)
-    across = arrays.macro_horizontal_per_um / (h * arrays.horizontal_per_um)
-    up = arrays.macro_vertical_per_um / (w * arrays.vertical_per_um)
+    across = times * arrays.macro_horizontal_per_um / (h * arrays.horizontal_per_um)
+    up = times * arrays.macro_vertical_per_um / (w * arrays.vertical_per_um)
     ragged_rows = False
     ragged_cols = False
     for r in range(r_low, r_high + 1):

@@ -21,22 +21,27 @@ def cell_of(coordinate: float, cell: float, count: int) -> int:
 @njit(cache=True)
 def density_map(arrays: CostArrays, position: Positions, density: Floats) -> None:
     """Fill `density` [R, C] with the covered part of each cell; above 1 where macros pile up."""
-    w = arrays.canvas_width_um / arrays.cols
-    h = arrays.canvas_height_um / arrays.rows
     density[:] = 0.0
     for v in arrays.solid:
-        x_low, x_high = position[v, 0] - arrays.size_um[v, 0] / 2, position[v, 0] + arrays.size_um[v, 0] / 2
-        y_low, y_high = position[v, 1] - arrays.size_um[v, 1] / 2, position[v, 1] + arrays.size_um[v, 1] / 2
-        c_low, c_high = cell_of(x_low, w, arrays.cols), cell_of(x_high, w, arrays.cols)
-        for r in range(cell_of(y_low, h, arrays.rows), cell_of(y_high, h, arrays.rows) + 1):
-            dy = min(y_high, (r + 1) * h) - max(y_low, r * h)
-            if dy <= 0.0:
-                continue
-            for c in range(c_low, c_high + 1):
-                dx = min(x_high, (c + 1) * w) - max(x_low, c * w)
-                if dx > 0.0:
-                    density[r, c] += dx * dy
-    density /= w * h
+        cover(arrays, v, position[v, 0], position[v, 1], 1.0, density)
+
+
+@njit(cache=True, nogil=True)
+def cover(arrays: CostArrays, node: int, x: float, y: float, share: float, density: Floats) -> None:
+    """Add to each cell of `density` [R, C] the part that a node centered at (x, y) covers, times `share`."""
+    w = arrays.canvas_width_um / arrays.cols
+    h = arrays.canvas_height_um / arrays.rows
+    x_low, x_high = x - arrays.size_um[node, 0] / 2, x + arrays.size_um[node, 0] / 2
+    y_low, y_high = y - arrays.size_um[node, 1] / 2, y + arrays.size_um[node, 1] / 2
+    c_low, c_high = cell_of(x_low, w, arrays.cols), cell_of(x_high, w, arrays.cols)
+    for r in range(cell_of(y_low, h, arrays.rows), cell_of(y_high, h, arrays.rows) + 1):
+        dy = min(y_high, (r + 1) * h) - max(y_low, r * h)
+        if dy <= 0.0:
+            continue
+        for c in range(c_low, c_high + 1):
+            dx = min(x_high, (c + 1) * w) - max(x_low, c * w)
+            if dx > 0.0:
+                density[r, c] += share * (dx * dy / (w * h))
 
 
 @njit(cache=True)

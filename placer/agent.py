@@ -1,0 +1,97 @@
+"""The agent's part of a placement job: train on the one netlist for a while, keep the best episode.
+
+The episodes of training are samples of the policy already, so nothing is lost by learning from them.  What time is
+left when no further iteration fits is spent on samples in small batches; greedy decoding has the last word.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+
+from netlists.netlist import Netlist
+from placer.checkpoints import load_policy
+from placer.env import EpisodeBatch, placing_order
+from placer.features import MAP_NAMES
+from placer.policy import PlacementPolicy
+from placer.ppo import IterationStats, Learner, PPOSettings
+from placer.rollouts import Rollout, play
+from placer.search import Search
+
+SAMPLES = 8  # episodes in a small batch
+ROLLOUT_BYTES = 1_000_000_000  # the maps of an iteration's episodes stay below this
+LEARNING_FACTOR = 5  # an iteration with learning takes so many times one without; until the first is measured
+
+
+def new_policy(seed: int) -> PlacementPolicy:
+    """An untrained policy whose weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PlacementPolicy()
+
+
+def fitting_envs(netlist: Netlist, wanted: int) -> int:
+    """Episodes per iteration: as wanted, or fewer where the maps of all their steps would need too much memory."""
+    rows, cols = netlist.grid
+    episode_bytes = 4 * len(MAP_NAMES) * rows * cols * max(len(placing_order(netlist)), 1)
+    return max(4, min(wanted, ROLLOUT_BYTES // episode_bytes))
+
+
+class Agent:
+    """A policy and its learner on one netlist, with a search to report to."""
+
+    def __init__(self, netlist: Netlist, search: Search, seed: int, threads: int, weights: str | Path | None) -> None:
+        """Raises `CheckpointError` when the weights are missing or damaged."""
+        torch.set_num_threads(threads)
+        self.netlist, self.search, self.threads = netlist, search, threads
+        self.policy = load_policy(weights) if weights else new_policy(seed)
+        defaults = PPOSettings()
+        self.settings = PPOSettings(
+            num_envs=fitting_envs(netlist, defaults.num_envs),
+            style_generations=0 if weights else defaults.style_generations,  # trained weights have a style
+        )
+        self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
+        self.generator = torch.Generator().manual_seed(seed + 1)
+        self.iteration = 0
+        self.last: IterationStats | None = None
+
+    def run(self, iterations: int | None) -> None:
+        """Search until the budget is used, or for a number of iterations whatever the time."""
+        one = EpisodeBatch(self.netlist, 1, self.settings.env, self.threads)
+        few = EpisodeBatch(self.netlist, SAMPLES, self.settings.env, self.threads)
+        self._play(one, greedy=True)
+        if iterations is not None:
+            for _ in range(iterations):
+                self._iterate()
+        else:
+            took = self._play(few)
+            expected = took * self.settings.num_envs / SAMPLES * (1 if self.settings.style_generations else 5)
+            while self.search.left_s > expected:
+                expected = self._expected_after(self._iterate())
+            while self.search.left_s > 2 * took:
+                took = self._play(few)
+        self._play(one, greedy=True)
+
+    def _iterate(self) -> IterationStats:
+        stats = self.learner.iterate()
+        self.search.offer(self.learner.episodes)
+        self.search.tell(stats.iteration, stats.steps_per_second, stats.entropy, stats.kl)
+        return stats
+
+    def _expected_after(self, stats: IterationStats) -> float:
+        """Seconds that the next iteration will take."""
+        first_to_learn = stats.iteration == self.settings.style_generations
+        return stats.seconds * (LEARNING_FACTOR if first_to_learn else 1.1)
+
+    def _play(self, episodes: EpisodeBatch, greedy: bool = False) -> float:
+        """Play episodes with the policy as it is; returns the seconds it took."""
+        start = time.perf_counter()
+        with torch.no_grad():
+            embedding = self.policy.encode(self.learner.graph)
+        rollout: Rollout = play(self.policy, embedding, episodes, None if greedy else self.generator)
+        self.search.offer(episodes)
+        took = time.perf_counter() - start
+        self.search.tell(self.learner.iteration, rollout.action.numel() / took)
+        return took

@@ -1,0 +1,61 @@
+"""Placement without learning, by the rules of the same environment: greedy, and random legal episodes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from netlists.netlist import Floats, Ints
+from placer.env import EpisodeBatch, Observation
+from placer.features import MAP_NAMES
+from placer.search import Search
+
+GREEDY_WEIGHTS = {"wire_placed": 1.0, "contact": -0.03, "demand": 0.03}
+"""Wirelength to placed and fixed nodes, less a little for touching walls and other macros, plus a little for congestion:
+the best of 25 combinations on harbor and ariane133_ng45."""
+RANDOM_BATCH = 16
+
+
+def greedy(episodes: EpisodeBatch, search: Search) -> None:
+    """One episode in which every macro goes to the allowed cell with the lowest score, the first of equal ones.
+
+    The score is a weighted sum of the policy's maps (`features.py`) with `GREEDY_WEIGHTS`.
+    """
+    weights = np.array([GREEDY_WEIGHTS.get(name, 0.0) for name in MAP_NAMES])
+
+    def lowest(observation: Observation) -> Ints:
+        score = np.tensordot(observation.maps, weights, axes=(1, 0)).reshape(episodes.batch, -1)
+        return np.where(observation.mask, score, np.inf).argmin(axis=1)
+
+    speed = run(episodes, lowest)
+    search.offer(episodes)
+    search.tell(1, speed)
+
+
+def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | None = None) -> None:
+    """Batches of episodes with uniformly random allowed cells until the budget, or `iterations` batches, are used."""
+    generator = np.random.default_rng(seed)
+
+    def any_allowed(observation: Observation) -> Ints:
+        noise: Floats = generator.random(observation.mask.shape)
+        return np.where(observation.mask, noise, -1.0).argmax(axis=1)
+
+    done, took = 0, 0.0
+    while done == 0 or (search.left_s > took and done != iterations):
+        start = time.perf_counter()
+        speed = run(episodes, any_allowed)
+        search.offer(episodes)
+        took = time.perf_counter() - start
+        done += 1
+        search.tell(done, speed)
+
+
+def run(episodes: EpisodeBatch, choose: Callable[[Observation], Ints]) -> float:
+    """Play all episodes to the end with the cells [B] that `choose` picks; returns steps per second."""
+    start = time.perf_counter()
+    observation: Observation | None = episodes.reset()
+    while observation is not None:
+        observation, _ = episodes.step(choose(observation))
+    return episodes.batch * episodes.steps / (time.perf_counter() - start)

@@ -1,0 +1,205 @@
+"""The whole job, stage by stage: netlist to legal placement with its exact cost.
+
+cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> soft (soft macros around the
+best hard macros found) -> legalize -> expand (clusters back to cells).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netlists.cluster import cluster
+from netlists.errors import LegalizationError, SettingsError, did_you_mean
+from netlists.netlist import Floats, Netlist
+from netlists.placement import Placement
+from placer.cost import ProxyCost, evaluate, summary
+from placer.env import EpisodeBatch
+from placer.episode import episode_arrays
+from placer.legalize import legalize
+from placer.search import Listener, Search
+from placer.soft import place_soft
+
+METHODS = ("rl", "greedy", "random")
+SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
+SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """How to place; raises `SettingsError` where a value is out of range."""
+
+    method: str = "rl"
+    budget_s: float = 120.0  # wall clock for the whole job, loading and writing files not included
+    seed: int = 0
+    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
+    weights: str | Path | None = None  # rl: start from a trained policy instead of an untrained one
+    refine: bool = True  # try longer soft-macro placements at the end
+    iterations: int | None = None  # instead of the budget, so that the result depends on the seed alone
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            hint = did_you_mean(self.method, METHODS)
+            raise SettingsError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}{hint}")
+        if not self.budget_s > 0:
+            raise SettingsError(f"budget is {self.budget_s} s; expected more than 0")
+        if self.workers < 1:
+            raise SettingsError(f"workers is {self.workers}; expected 1 or more")
+        if self.iterations is not None and self.iterations < 1:
+            raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")
+        if self.weights is not None and self.method != "rl":
+            raise SettingsError(f"weights are for method rl only; leave them out with method {self.method}")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"weights": str(self.weights) if self.weights is not None else None}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of the job took and gave."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    proxy: float | None  # after the stage, of the clustered netlist; None before there is a placement
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A legal placement with what it took; `metrics` has the keys of `DIR/metrics.json`."""
+
+    placement: Placement
+    settings: PlaceSettings
+    metrics: dict[str, Any]
+    stages: list[Stage]
+    history: list[tuple[float, float]]  # (seconds, best proxy so far) of the search
+    interrupted: bool  # by Ctrl-C
+
+
+class Stages:
+    """Measures stages as they run."""
+
+    def __init__(self) -> None:
+        self.started, self.cpu_started = time.perf_counter(), cpu_seconds()
+        self.done: list[Stage] = []
+        self.proxy: float | None = None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        yield
+        self.done.append(Stage(name, time.perf_counter() - wall, cpu_seconds() - cpu, self.proxy))
+
+
+def cpu_seconds() -> float:
+    """CPU time used by this process, all its threads and its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def place(
+    netlist: Netlist, settings: PlaceSettings | None = None, *, progress: Listener | None = None, **options: Any
+) -> Result:
+    """Place all movable nodes; `options` are fields of `PlaceSettings`.
+
+    Standard cells end at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends the search with the best so far.
+    Raises `LegalizationError` when no legal placement is found, `SettingsError` and `CheckpointError` for bad options.
+    """
+    settings = replace(settings or PlaceSettings(), **options)
+    stages = Stages()
+    with stages.stage("cluster"):
+        clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
+    work = clustering.netlist
+    budget_s = settings.budget_s - min(SOFT_SHARE * settings.budget_s, SOFT_S)
+    search = Search(settings.method, budget_s, stages.started, progress)
+    with stages.stage(settings.method):
+        interrupted = find_hard(work, settings, search)
+        stages.proxy = search.best
+    assert search.position_um is not None
+    placement = Placement(work, search.position_um, work.orientation.copy())
+    if settings.refine or not work.movable_hard.size:
+        with stages.stage("soft"):
+            placement = settle_soft(placement, search.started + settings.budget_s)
+            stages.proxy = evaluate(placement).proxy
+    with stages.stage("legalize"):
+        if placement.violations():
+            placement = legalize(placement)
+        stages.proxy = evaluate(placement).proxy
+        placement = clustering.expand(placement)
+        demand_legal(placement)
+    found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
+    metrics = found | {
+        "method": settings.method,
+        "seed": settings.seed,
+        "seconds": time.perf_counter() - stages.started,
+        "cpu_seconds": cpu_seconds() - stages.cpu_started,
+        "stages": [asdict(stage) for stage in stages.done],
+        "stuck": search.stuck,
+    }
+    return Result(placement, settings, metrics, stages.done, search.history, interrupted)
+
+
+def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> bool:
+    """Fill `search` with the best placement that the method finds; returns whether Ctrl-C ended it."""
+    if not netlist.movable_hard.size:
+        search.position_um = episode_arrays(netlist, netlist.movable_hard, 0).start
+        search.best = ProxyCost(netlist)(search.position_um, netlist.orientation).proxy
+        return False
+    try:
+        if settings.method == "rl":
+            from placer.agent import Agent  # loads torch
+
+            Agent(netlist, search, settings.seed, settings.workers, settings.weights).run(settings.iterations)
+        else:
+            from placer import heuristics
+
+            if settings.method == "greedy":
+                heuristics.greedy(EpisodeBatch(netlist, 1), search)
+            else:
+                episodes = EpisodeBatch(netlist, heuristics.RANDOM_BATCH, threads=settings.workers)
+                heuristics.random(episodes, search, settings.seed, settings.iterations)
+    except KeyboardInterrupt:
+        if search.position_um is None:
+            raise
+        return True
+    return False
+
+
+def settle_soft(placement: Placement, deadline: float) -> Placement:
+    """The best of several soft-macro placements around the same hard macros, and the given one, until `deadline`.
+
+    Each number of rounds is run from the soft macros' places given and from where the nets alone would pull them.
+    """
+    n = placement.netlist
+    arrays = episode_arrays(n, n.movable_hard, 0)
+    cost = ProxyCost(n)
+    pulled = placement.position_um.copy()
+    pulled[arrays.soft.movable] = arrays.start[arrays.soft.movable]
+    best, lowest = placement.position_um, cost(placement.position_um, placement.orientation).proxy
+    for rounds in SOFT_ROUNDS if arrays.soft.movable.size else ():
+        for start in (placement.position_um, pulled):
+            if time.perf_counter() < deadline:
+                position: Floats = np.array(start)
+                place_soft(arrays.soft, position, rounds)
+                proxy = cost(position, placement.orientation).proxy
+                if proxy < lowest:
+                    best, lowest = position, proxy
+    return Placement(n, best.copy(), placement.orientation)
+
+
+def demand_legal(placement: Placement) -> None:
+    """Raise `LegalizationError` naming macros when hard macros overlap or leave the canvas."""
+    wrong = placement.violations()
+    if wrong:
+        names = placement.netlist.node_names
+        shown = [" and ".join(repr(names[i]) for i in pair) for pair in wrong.overlaps[:3]]
+        shown += [repr(names[i]) for i in wrong.out_of_canvas[:3]]
+        raise LegalizationError(f"{len(wrong.overlaps)} overlaps and {len(wrong.out_of_canvas)} hard macros out of the "
+                                f"canvas remain ({', '.join(shown)}); enlarge the canvas")  # fmt: skip

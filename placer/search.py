@@ -1,0 +1,67 @@
+"""The search for hard-macro places within a time budget: the best placement so far, and how it came about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from netlists.netlist import Floats
+from placer.env import EpisodeBatch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known while a placement or a training run goes on; NaN where a stage has no such number."""
+
+    stage: str
+    best: float  # lowest proxy so far
+    seconds: float  # since the start
+    left_s: float
+    iteration: int = 0
+    steps_per_second: float = float("nan")
+    entropy: float = float("nan")
+    kl: float = float("nan")
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass
+class Search:
+    """Keeps the best finished episode and the clock.  `budget_s` counts from `started` (`time.perf_counter`)."""
+
+    stage: str
+    budget_s: float
+    started: float
+    listener: Listener | None = None
+    best: float = float("inf")
+    position_um: Floats | None = None  # [V, 2] of the best episode
+    history: list[tuple[float, float]] = field(default_factory=list)  # (seconds, best proxy), falling
+    stuck: int = 0  # steps without a fitting cell, over all episodes
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def left_s(self) -> float:
+        return self.budget_s - self.seconds
+
+    def offer(self, episodes: EpisodeBatch) -> None:
+        """Take the best of the episodes just finished if it is better than all before."""
+        proxies = np.array([cost.proxy for cost in episodes.costs])
+        self.stuck += int(episodes.stuck.sum())
+        b = int(np.argmin(proxies))
+        if proxies[b] < self.best:
+            self.best, self.position_um = float(proxies[b]), episodes.placement(b).position_um.copy()
+            self.history.append((self.seconds, self.best))
+
+    def tell(self, iteration: int, steps_per_second: float, entropy: float = np.nan, kl: float = np.nan) -> None:
+        """Let the listener know how it goes."""
+        if self.listener:
+            self.listener(
+                Progress(self.stage, self.best, self.seconds, self.left_s, iteration, steps_per_second, entropy, kl)
+            )
