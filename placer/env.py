@@ -150,7 +150,8 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
 
     Observation: `maps` [K, R, C], `scalars` [S], `action_mask` [R*C].  Action: a grid cell, row * C + column.  A masked
     action is replaced by the nearest allowed cell and reported as `invalid` in the info, which after the last step
-    also holds the proxy, its parts and the number of `stuck` steps.
+    also holds the proxy, its parts and the number of `stuck` steps.  Raises `gymnasium.error.ResetNeeded` for a step
+    outside an episode.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own convention)
@@ -167,6 +168,7 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
             }
         )
         self.action_space = gymnasium.spaces.Discrete(rows * cols)
+        self._seen: dict[str, Any] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -178,7 +180,9 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
 
     def step(self, action: np.int64) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Place the current macro in a grid cell."""
-        allowed = self._seen["action_mask"]
+        if self._seen is None:
+            raise gymnasium.error.ResetNeeded("no episode under way; call reset() before step()")
+        last, allowed = self._seen, self._seen["action_mask"]
         invalid = not allowed[action]
         if invalid:
             action = self._nearest(allowed, int(action))
@@ -187,10 +191,11 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         if observation is not None:
             self._seen = self._dict(observation)
             return self._seen, float(reward[0]), False, False, info
+        self._seen = None
         cost = self.episodes.costs[0]
         info |= {"proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
                  "congestion": cost.congestion, "stuck": int(self.episodes.stuck[0])}  # fmt: skip
-        return self._seen, float(reward[0]), True, False, info
+        return last, float(reward[0]), True, False, info
 
     def placement(self) -> Placement:
         """The placement as it stands."""
