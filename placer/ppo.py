@@ -92,6 +92,8 @@ class Learner:
         self.elites = Elites(settings.elites)
         self.styles = StyleSearch.around(policy.style.cpu())
         self.return_mean, self.return_std = 0.0, 1.0
+        self.best_proxy = float("inf")  # of a greedy episode
+        self.best_weights: dict[str, Tensor] = {}  # with which it was played
 
     def iterate(self) -> IterationStats:
         """Play and learn once."""
@@ -100,9 +102,13 @@ class Learner:
             embedding = self.policy.encode(self.graph)
         if self.iteration < self.settings.style_generations:
             return self._evolve(embedding)
-        rollout = play(self.policy, embedding, self.episodes, self.generator)
+        greedy = int(self.settings.num_envs > 1)  # the first episode tells what the policy decodes to now
+        rollout = play(self.policy, embedding, self.episodes, self.generator, greedy=greedy)
         played = time.perf_counter()
         self.elites.add(rollout)
+        if greedy:
+            self._remember(float(rollout.proxy[0]))
+            rollout = rollout.without_first()
         advantage, returns = self._advantages(rollout)
         value = rollout.value * self.return_std + self.return_mean
         explained = 1 - float((returns - value).var(correction=0) / returns.var(correction=0).clamp_min(1e-12))
@@ -122,14 +128,17 @@ class Learner:
         )
 
     def _evolve(self, embedding: Tensor) -> IterationStats:
-        """One generation of the search over styles; the last one hands the best style to the policy."""
+        """One generation of the search over styles, each played greedily; the policy takes the best so far."""
         start = time.perf_counter()
         styles = self.styles.ask(self.settings.num_envs, self.generator)
-        rollout = play(self.policy, embedding, self.episodes, self.generator, styles.to(self.device))
+        rollout = play(self.policy, embedding, self.episodes, None, styles.to(self.device))
         self.styles.tell(styles, rollout.proxy)
         self.elites.add(rollout)
-        with torch.no_grad():
-            self.policy.style.copy_(self.styles.mean)
+        best = int(rollout.proxy.argmin())
+        if float(rollout.proxy[best]) < self.best_proxy:
+            with torch.no_grad():
+                self.policy.style.copy_(styles[best])
+            self._remember(float(rollout.proxy[best]))
         self.iteration += 1
         seconds = time.perf_counter() - start
         return IterationStats(
@@ -143,6 +152,12 @@ class Learner:
             rollout.action.numel() / seconds,
             seconds,
         )
+
+    def _remember(self, proxy: float) -> None:
+        """Keep the present weights when they decode to the best proxy so far."""
+        if proxy < self.best_proxy:
+            self.best_proxy = proxy
+            self.best_weights = {name: value.detach().clone() for name, value in self.policy.state_dict().items()}
 
     def _advantages(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
         """Advantages and returns [T, B] (GAE, eq. 16); episodes end with the last step."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -25,6 +25,11 @@ class Rollout:
     reward: Tensor  # [T, B]
     proxy: Tensor  # [B] at the end, float64
 
+    def without_first(self) -> Rollout:
+        """All episodes but the first."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Rollout(**{name: x[1:] if name == "proxy" else x[:, 1:] for name, x in columns.items()})
+
 
 @torch.no_grad()
 def play(
@@ -33,10 +38,12 @@ def play(
     episodes: EpisodeBatch,
     generator: torch.Generator | None,
     style: Tensor | None = None,
+    greedy: int = 0,
 ) -> Rollout:
     """Play all episodes to the end with rows of `policy.encode` [T, 3E]; greedy without a generator.
 
-    `style` [B, 2K] replaces the policy's own.  The network runs on the device of `embedding`; results are on the CPU.
+    With one, the first `greedy` episodes are still played greedily.  `style` [B, 2K] replaces the policy's own.
+    The network runs on the device of `embedding`; results are on the CPU.
     """
     device = embedding.device
     steps: list[tuple[Tensor, ...]] = []
@@ -45,7 +52,7 @@ def play(
         maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
         row = embedding[observation.t].expand(episodes.batch, -1)
         log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
-        action = choose(log_probs.cpu(), generator)
+        action = choose(log_probs.cpu(), generator, greedy)
         observation, reward = episodes.step(action.numpy())
         chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)
         steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
@@ -54,11 +61,13 @@ def play(
     return Rollout(*columns)
 
 
-def choose(log_probs: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Sample one action a row [B], or take the likeliest without a generator."""
+def choose(log_probs: Tensor, generator: torch.Generator | None, greedy: int = 0) -> Tensor:
+    """Sample one action a row [B]; take the likeliest in the first `greedy` rows, or in all without a generator."""
+    likeliest = log_probs.argmax(dim=1)
     if generator is None:
-        return log_probs.argmax(dim=1)
-    return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+        return likeliest
+    sampled = torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+    return torch.cat([likeliest[:greedy], sampled[greedy:]])
 
 
 def best_of(episodes: EpisodeBatch) -> tuple[int, float]:
