@@ -54,8 +54,6 @@ class Agent:
         )
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
         self.generator = torch.Generator().manual_seed(seed + 1)
-        self.iteration = 0
-        self.last: IterationStats | None = None
 
     def run(self, iterations: int | None) -> None:
         """Search until the budget is used, or for a number of iterations whatever the time."""
@@ -67,7 +65,9 @@ class Agent:
                 self._iterate()
         else:
             took = self._play(few)
-            expected = took * self.settings.num_envs / SAMPLES * (1 if self.settings.style_generations else 5)
+            expected = took * self.settings.num_envs / SAMPLES
+            if not self.settings.style_generations:
+                expected *= LEARNING_FACTOR
             while self.search.left_s > expected:
                 expected = self._expected_after(self._iterate())
             while self.search.left_s > 2 * took:

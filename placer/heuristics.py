@@ -13,8 +13,8 @@ from placer.features import MAP_NAMES
 from placer.search import Search
 
 GREEDY_WEIGHTS = {"wire_placed": 1.0, "contact": -0.03, "demand": 0.03}
-"""Wirelength to placed and fixed nodes, less a little for touching walls and other macros, plus a little for congestion:
-the best of 25 combinations on harbor and ariane133_ng45."""
+"""Wirelength to placed and fixed nodes, less a little for touching walls and other macros, plus a little for
+congestion: the best of 25 combinations on harbor and ariane133_ng45."""
 RANDOM_BATCH = 16
 
 
@@ -27,7 +27,8 @@ def greedy(episodes: EpisodeBatch, search: Search) -> None:
 
     def lowest(observation: Observation) -> Ints:
         score = np.tensordot(observation.maps, weights, axes=(1, 0)).reshape(episodes.batch, -1)
-        return np.where(observation.mask, score, np.inf).argmin(axis=1)
+        cell: Ints = np.where(observation.mask, score, np.inf).argmin(axis=1)
+        return cell
 
     speed = run(episodes, lowest)
     search.offer(episodes)
@@ -40,7 +41,8 @@ def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | 
 
     def any_allowed(observation: Observation) -> Ints:
         noise: Floats = generator.random(observation.mask.shape)
-        return np.where(observation.mask, noise, -1.0).argmax(axis=1)
+        cell: Ints = np.where(observation.mask, noise, -1.0).argmax(axis=1)
+        return cell
 
     done, took = 0, 0.0
     while done == 0 or (search.left_s > took and done != iterations):

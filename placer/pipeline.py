@@ -22,13 +22,14 @@ from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.cost import ProxyCost, evaluate, summary
 from placer.env import EpisodeBatch
-from placer.episode import episode_arrays
 from placer.legalize import legalize
 from placer.search import Listener, Search
-from placer.soft import place_soft
+from placer.soft import place_soft, soft_arrays
+from placer.soft_detail import detail_soft
 
 METHODS = ("rl", "greedy", "random")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
+SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
 
 
@@ -126,7 +127,8 @@ def place(
     placement = Placement(work, search.position_um, work.orientation.copy())
     if settings.refine or not work.movable_hard.size:
         with stages.stage("soft"):
-            placement = settle_soft(placement, search.started + settings.budget_s)
+            deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
+            placement = settle_soft(placement, deadline)
             stages.proxy = evaluate(placement).proxy
     with stages.stage("legalize"):
         if placement.violations():
@@ -149,7 +151,7 @@ def place(
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> bool:
     """Fill `search` with the best placement that the method finds; returns whether Ctrl-C ended it."""
     if not netlist.movable_hard.size:
-        search.position_um = episode_arrays(netlist, netlist.movable_hard, 0).start
+        search.position_um = in_the_middle(netlist, netlist.position_um)
         search.best = ProxyCost(netlist)(search.position_um, netlist.orientation).proxy
         return False
     try:
@@ -172,22 +174,27 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> bool
     return False
 
 
+def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:
+    """The positions [V, 2] with the movable soft macros and cells in the middle of the canvas."""
+    position: Floats = position_um.copy()
+    position[soft_arrays(netlist).movable] = np.array(netlist.canvas_um) / 2
+    return position
+
+
 def settle_soft(placement: Placement, deadline: float) -> Placement:
     """The best of several soft-macro placements around the same hard macros, and the given one, until `deadline`.
 
-    Each number of rounds is run from the soft macros' places given and from where the nets alone would pull them.
+    Each number of rounds is run from the soft macros' places given and from the middle of the canvas.
     """
-    n = placement.netlist
-    arrays = episode_arrays(n, n.movable_hard, 0)
-    cost = ProxyCost(n)
-    pulled = placement.position_um.copy()
-    pulled[arrays.soft.movable] = arrays.start[arrays.soft.movable]
-    best, lowest = placement.position_um, cost(placement.position_um, placement.orientation).proxy
-    for rounds in SOFT_ROUNDS if arrays.soft.movable.size else ():
-        for start in (placement.position_um, pulled):
+    n, given = placement.netlist, placement.position_um
+    arrays, cost = soft_arrays(n), ProxyCost(n)
+    best, lowest = given, cost(given, placement.orientation).proxy
+    for rounds in SOFT_ROUNDS if arrays.movable.size else ():
+        for start in (in_the_middle(n, given), given):
             if time.perf_counter() < deadline:
-                position: Floats = np.array(start)
-                place_soft(arrays.soft, position, rounds)
+                position = start.copy()
+                place_soft(arrays, position, rounds)
+                detail_soft(arrays, position, SOFT_SWEEPS)
                 proxy = cost(position, placement.orientation).proxy
                 if proxy < lowest:
                     best, lowest = position, proxy

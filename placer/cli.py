@@ -1,0 +1,265 @@
+"""The command `placer`: evaluate, place, train, convert, cluster and report.
+
+Libraries that take seconds to load (torch, matplotlib) are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netlists.errors import ChipscapeError, SettingsError
+from placer.terminal import cost_table, shown_progress, with_settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from placer.reporting import FinishedRun, Source
+    from plots.report import Run
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
+
+NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
+PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
+Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results")]
+Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
+
+CORES = len(os.sched_getaffinity(0))
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Place the macros of a chip.  Each command explains itself: placer COMMAND --help",
+)
+
+
+@app.command()
+def evaluate(
+    netlist: NetlistPath,
+    placement: Annotated[Path | None, typer.Option(help=".plc or .pl; the netlist's own by default")] = None,
+    plc: PlcFile = None,
+    grid: Grid = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
+) -> None:
+    """Print the exact proxy cost of a placement.
+
+    Example: placer evaluate harbor --placement run/placement.plc --json
+    """
+    from netlists import Placement, load_placement
+    from placer.cost import summary
+
+    chip = source(netlist, plc, grid).load()
+    placed = load_placement(chip, placement) if placement else Placement.given(chip)
+    found = summary(placed)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        cost_table(chip.name, found, list(found))
+
+
+@app.command()
+def place(
+    netlist: NetlistPath,
+    out: OutFolder,
+    method: Annotated[str, typer.Option(help="rl, greedy or random")] = "rl",
+    budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
+    workers: Workers = CORES,
+    seed: Seed = 0,
+    weights: Annotated[Path | None, typer.Option(help="rl: weights or folder written by placer train")] = None,
+    refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
+    plc: PlcFile = None,
+    grid: Grid = None,
+) -> None:
+    """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
+
+    Example: placer place harbor --out run --budget 240
+    """
+    from placer.pipeline import PlaceSettings
+    from placer.pipeline import place as run_stages
+    from placer.reporting import write_run
+
+    settings = PlaceSettings(method, budget, seed, workers, weights, refine)
+    where = source(netlist, plc, grid)
+    chip = where.load()
+    demand_folder(out)
+    with shown_progress() as show:
+        result = run_stages(chip, settings, progress=show)
+    done = write_run(out, result, where, command_line())
+    from plots import report
+
+    run = report_run(done)
+    write_png(out / "placement.png", next(iter(run.figures.values())))
+    report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
+    cost_table(f"{chip.name} · {method}", result.metrics, [*COST_ROWS, "seconds", "cpu_seconds"])
+    print(f"report: {out / 'report.html'}")
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def train(
+    netlists: Annotated[list[str], typer.Argument(metavar="NETLIST...", help="One or several netlists")],
+    out: OutFolder,
+    budget: Annotated[float | None, typer.Option(help="Wall-clock seconds; 600 unless --iterations is given")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Instead of a budget, resumed ones included")] = None,
+    workers: Workers = CORES,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder")] = False,
+    seed: Seed = 0,
+    **learner: Any,
+) -> None:
+    """Train the agent on netlists; writes checkpoints, history.csv, training.png, TensorBoard scalars.  Ctrl-C saves.
+
+    Example: placer train harbor --out weights --budget 600
+    """
+    from placer import reporting
+    from placer.ppo import PPOSettings
+    from placer.train import Training, TrainSettings
+
+    if budget is None and iterations is None:
+        budget = 600.0
+    settings = TrainSettings(budget, iterations, seed, workers, resume)
+    chips = [source(name).load() for name in netlists]
+    demand_folder(out)
+    training = Training(chips, PPOSettings(**learner), out, settings)
+    with shown_progress() as show:
+        interrupted = training.run(show)
+    if training.history:
+        from plots import training as learning
+
+        rows = [row for row in training.history if row["netlist"] == chips[0].name]
+        write_png(out / "training.png", learning.draw(reporting.curves(rows), title=chips[0].name))
+    print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def convert(
+    source_file: Annotated[str, typer.Argument(metavar="IN", help=".aux, .pb.txt[.gz], a folder or a bundled name")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help=".aux or .pb.txt[.gz]")],
+    plc: PlcFile = None,
+    grid: Grid = None,
+) -> None:
+    """Write a netlist in another format.
+
+    Example: placer convert ibm01.aux ibm01.pb.txt.gz
+    """
+    from netlists import save
+
+    save(source(source_file, plc, grid).load(), target)
+
+
+@app.command()
+def cluster(
+    source_file: Annotated[str, typer.Argument(metavar="IN", help=".aux, .pb.txt[.gz], a folder or a bundled name")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help=".aux or .pb.txt[.gz]")],
+    clusters: Annotated[int | None, typer.Option(help="Number of soft macros; from the number of cells")] = None,
+    seed: Seed = 0,
+    plc: PlcFile = None,
+    grid: Grid = None,
+) -> None:
+    """Group the standard cells of a netlist into soft macros.
+
+    Example: placer cluster ibm01.aux ibm01.pb.txt.gz --clusters 300
+    """
+    from netlists import save
+    from netlists.cluster import cluster as group
+
+    save(group(source(source_file, plc, grid).load(), clusters, seed=seed).netlist, target)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders written by placer place")],
+    out: Annotated[Path, typer.Option("--out", help="The .html file to write")],
+) -> None:
+    """Compare finished runs on one HTML page.
+
+    Example: placer report run/rl run/greedy --out comparison.html
+    """
+    from placer.reporting import read_run
+    from plots import report as page
+    from plots import training
+
+    runs = [read_run(folder) for folder in folders]
+    series = {str(run.folder): run.convergence for run in runs if run.metrics["history"]}
+    figures = {"Best cost over time": training.convergence(series)} if series else {}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    page.write(out, [report_run(run) for run in runs], title="Comparison of placements", figures=figures)
+    print(f"report: {out}")
+
+
+def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Source:
+    """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
+    from placer.reporting import Source
+
+    shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
+    if grid and not (shape and int(shape[1]) and int(shape[2])):
+        raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
+    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
+
+
+def demand_folder(out: Path) -> None:
+    """Raise `SettingsError` when the folder cannot be made or written to; nothing is made yet."""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise SettingsError(f"--out {out}: {existing} is not a folder that can be written to; choose another")
+
+
+def report_run(run: FinishedRun) -> Run:
+    """A finished run as the report shows it; the first figure is the picture of the placement."""
+    from placer import reporting
+    from plots import congestion, placement
+    from plots.report import Run
+
+    n, metrics, maps = run.placement.netlist, run.metrics, reporting.maps(run.placement)
+    figures: dict[str, Figure | bytes] = {
+        "Placement over routing congestion": placement.draw(run.placement, heat=reporting.congestion(maps)),
+        "Congestion and density": congestion.draw(maps.horizontal, maps.vertical, maps.density, canvas_um=n.canvas_um),
+    }
+    if metrics["history"]:
+        from plots import training
+
+        figures["Best cost over time"] = training.convergence({metrics["method"]: run.convergence})
+    notes = ["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else []
+    if metrics["stuck"]:
+        notes.append(f"{metrics['stuck']} steps of the search had no fitting cell; those episodes were legalized.")
+    return Run(
+        n.name, metrics["method"], cost=run.cost, facts=reporting.facts(n), stages=metrics["stages"],
+        settings=metrics["settings"], command=metrics["command"], figures=figures, notes=notes,
+        versions=metrics["versions"],
+    )  # fmt: skip
+
+
+def write_png(path: Path, figure: Figure | bytes) -> None:
+    """Write a figure, whole or not at all."""
+    from plots import style
+
+    style.write(path, figure if isinstance(figure, bytes) else style.png(figure))
+
+
+def command_line() -> str:
+    """The command that is running."""
+    return shlex.join(["placer", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
+    learner: type[Any] | None = None
+    if sys.argv[1:2] == ["train"]:  # torch takes seconds to load: not for the other commands
+        from placer.ppo import PPOSettings as learner
+    try:
+        app.command("train")(with_settings(train, learner))
+        app()
+    except (ChipscapeError, OSError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,152 @@
+"""From finished runs to what a report needs, as plain data: `metrics.json`, facts, versions, maps; and back again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netlists import load, load_placement, save_placement
+from netlists.errors import PlacementError
+from netlists.netlist import Netlist
+from netlists.placement import Placement
+from placer.cost import Maps, ProxyCost, summary
+from placer.pipeline import Result
+
+METRICS = "metrics.json"
+PROGRAMS = ("chipscape", "torch", "numba", "numpy", "mtkahypar")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a netlist was loaded from, so that it can be loaded again."""
+
+    path: str  # a file, a folder or a bundled name
+    plc: str | None = None
+    grid: tuple[int, int] | None = None  # rows, columns; Bookshelf only
+
+    def load(self) -> Netlist:
+        """The netlist; raises as `netlists.load` does."""
+        return load(self.path, self.plc, **({"grid": self.grid} if self.grid else {}))
+
+    def absolute(self) -> Source:
+        """The same from any working folder; bundled names stay."""
+        path = os.path.abspath(self.path) if os.path.exists(self.path) else self.path
+        return Source(path, os.path.abspath(self.plc) if self.plc else None, self.grid)
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run folder read back."""
+
+    folder: Path
+    placement: Placement
+    metrics: dict[str, Any]
+
+    @property
+    def cost(self) -> dict[str, float | int]:
+        """The cost of the placement in the folder, computed anew."""
+        times = {key: self.metrics[key] for key in ("seconds", "cpu_seconds") if key in self.metrics}
+        return summary(self.placement) | times
+
+    @property
+    def convergence(self) -> tuple[list[float], list[float]]:
+        """Seconds and the best proxy then, of the search."""
+        history = self.metrics["history"]
+        return [seconds for seconds, _ in history], [proxy for _, proxy in history]
+
+
+def write_run(folder: Path, result: Result, source: Source, command: str) -> FinishedRun:
+    """Write the placement and `metrics.json`, each whole or not at all; raises `OSError` and `NetlistError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    protobuf = result.placement.netlist.file_index is not None
+    name = "placement.plc" if protobuf else "placement.pl"
+    metrics = result.metrics | {
+        "netlist": result.placement.netlist.name,
+        "interrupted": result.interrupted,
+        "settings": result.settings.as_dict(),
+        "history": result.history,
+        "source": vars(source.absolute()),
+        "placement": name,
+        "command": command,
+        "versions": versions(),
+    }
+    costs = {key: float(metrics[key]) for key in ("wirelength", "density", "congestion")}
+    save_placement(result.placement, folder / name, costs if protobuf else None)
+    write_text(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
+    return FinishedRun(folder, result.placement, metrics)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read a folder written by `write_run`; raises `PlacementError` when its `metrics.json` is missing or damaged."""
+    file = folder / METRICS
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+        grid = metrics["source"]["grid"]
+        source = Source(metrics["source"]["path"], metrics["source"]["plc"], tuple(grid) if grid else None)
+        placement_file = folder / metrics["placement"]
+    except FileNotFoundError:
+        raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
+    return FinishedRun(folder, load_placement(source.load(), placement_file), metrics)
+
+
+def facts(netlist: Netlist) -> dict[str, object]:
+    """What a netlist is, in a few numbers."""
+    return {
+        "canvas (µm)": f"{netlist.canvas_um[0]:,.6g} × {netlist.canvas_um[1]:,.6g}",
+        "grid": f"{netlist.grid[0]} rows × {netlist.grid[1]} columns",
+        "hard_macros": len(netlist.hard),
+        "fixed hard macros": int(netlist.fixed[netlist.hard].sum()),
+        "soft_macros": len(netlist.soft),
+        "standard cells": len(netlist.cells),
+        "ports": len(netlist.ports),
+        "nets": netlist.num_nets,
+    }
+
+
+def maps(placement: Placement) -> Maps:
+    """Density and congestion of every grid cell."""
+    return ProxyCost(placement.netlist).maps(placement.position_um, placement.orientation)
+
+
+def congestion(maps: Maps) -> Any:
+    """[R, C] the larger of horizontal and vertical congestion."""
+    return np.maximum(maps.horizontal, maps.vertical)
+
+
+def versions() -> dict[str, str]:
+    """Of the programs that a run depends on."""
+    found = {"Python": platform.python_version()}
+    for name in PROGRAMS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Columns of a training history for the learning curves: best so far instead of per iteration, time since start."""
+    columns: dict[str, list[float]] = {key: [row[key] for row in history] for key in history[0] if key != "netlist"}
+    columns["proxy_best"] = np.minimum.accumulate(columns["proxy_best"]).tolist()
+    columns["seconds"] = np.cumsum(columns["seconds"]).tolist()
+    return columns
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name in its folder and rename it; raises `OSError`."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""What the commands show on a terminal: a cost table, progress in a live line, options made from settings."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from placer.search import Progress
+
+PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
+
+
+def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Print a short table of costs."""
+    table = Table("", title, title_justify="left")
+    for key in keys:
+        value = cost[key]
+        table.add_row(key, f"{value:,}" if isinstance(value, int) else f"{value:,.{1 if value > 100 else 4}f}")
+    Console().print(table)
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[Progress], None]]:
+    """A listener that keeps one live line on a terminal, and writes plain lines now and then elsewhere; to stderr."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("starting") as status:
+            yield lambda progress: status.update(progress_line(progress))
+        return
+    last = 0.0
+
+    def plain(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_LINE_S:
+            last = time.monotonic()
+            print(progress_line(progress), file=sys.stderr, flush=True)
+
+    yield plain
+
+
+def progress_line(p: Progress) -> str:
+    """What goes on, in one line; numbers that are not known are left out."""
+    known = (
+        (f"{p.steps_per_second:,.0f} steps/s", p.steps_per_second), (f"best proxy {p.best:.4f}", p.best),
+        (f"entropy {p.entropy:.2f}", p.entropy), (f"KL {p.kl:.4f}", p.kl), (f"{max(p.left_s, 0):.0f} s left", p.left_s),
+    )  # fmt: skip
+    return " · ".join([p.stage, f"iteration {p.iteration}", *(text for text, value in known if isfinite(value))])
+
+
+def with_settings(command: Callable[..., None], settings: type[Any] | None) -> Callable[..., None]:
+    """The command with an option for each field of a dataclass, or none, instead of its `**` parameter."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    types = get_type_hints(settings) if settings else {}
+    options = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
+            annotation=Annotated[types[field.name], typer.Option(rich_help_panel="Learner")],
+        )
+        for field in (fields(settings) if settings else ())
+    ]  # fmt: skip
+
+    def run(**values: Any) -> None:
+        command(**values)
+
+    run.__doc__, run.__signature__ = command.__doc__, inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,188 @@
+"""Training runs: one policy on one or several netlists, with checkpoints, TensorBoard scalars and resuming."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from netlists.errors import CheckpointError, SettingsError
+from netlists.netlist import Netlist
+from placer import checkpoints
+from placer.agent import fitting_envs, new_policy
+from placer.policy import PlacementPolicy
+from placer.ppo import IterationStats, Learner, PPOSettings
+from placer.reporting import versions, write_text
+from placer.search import Listener, Progress
+
+CHECKPOINT_S = 30.0  # between two checkpoints
+SCALARS = ("proxy_mean", "proxy_best", "entropy", "kl", "explained_variance", "steps_per_second", "stuck")
+
+Row = dict[str, Any]
+"""One iteration on one netlist: `IterationStats` and the netlist's name."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long and on what to train; `SettingsError` where a value is out of range.
+
+    Training ends after `iterations` on every netlist, those before a resume included, or before the iteration that
+    would not fit into `budget_s` seconds of this run.
+    """
+
+    budget_s: float | None = None
+    iterations: int | None = None
+    seed: int = 0
+    workers: int = 2  # threads
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.budget_s is None) == (self.iterations is None):
+            raise SettingsError("expected either a budget in seconds or a number of iterations")
+        for name in ("budget_s", "iterations", "workers"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingsError(f"{name} is {value}; expected more than 0")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything about a run after a whole iteration."""
+
+    iteration: int
+    weights: checkpoints.Tensors
+    learners: list[checkpoints.Tensors]
+    history: list[Row]
+
+
+class Training:
+    """A run in a folder; `history` grows by a row an iteration and netlist."""
+
+    def __init__(self, netlists: Sequence[Netlist], ppo: PPOSettings, out: Path, settings: TrainSettings) -> None:
+        """Raises `CheckpointError` when there is nothing to resume, or it belongs to other netlists or settings."""
+        names = [netlist.name for netlist in netlists]
+        if len(set(names)) != len(names):
+            raise SettingsError(f"netlists are named {', '.join(names)}; expected every name once")
+        torch.set_num_threads(settings.workers)
+        self.out, self.settings, self.ppo = out, settings, ppo
+        self.history: list[Row] = []
+        self.iteration = 0
+        policy = new_policy(settings.seed)
+        meta: dict[str, Any] = {}
+        if settings.resume:
+            checkpoint = checkpoints.latest(out)
+            meta, policy = checkpoints.load_meta(checkpoint), checkpoints.load_policy(checkpoint)
+            self._demand_same(checkpoint, meta, names)
+        elif list(out.glob(checkpoints.PREFIX + "*")):
+            raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
+        self.policy: PlacementPolicy = policy
+        self.learners = [
+            Learner(netlist, policy, replace(ppo, num_envs=fitting_envs(netlist, ppo.num_envs)), settings.seed + k,
+                    settings.workers)
+            for k, netlist in enumerate(netlists)
+        ]  # fmt: skip
+        self.names = names
+        if meta:
+            checkpoints.load_learners(checkpoint, self.learners)
+            self.history, self.iteration = meta["history"], meta["iteration"]
+        self.snapshot = self._capture()
+
+    def run(self, progress: Listener | None = None) -> bool:
+        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then)."""
+        start = saved = time.perf_counter()
+        longest = 0.0
+        self.out.mkdir(parents=True, exist_ok=True)
+        with closing(SummaryWriter(self.out / "tensorboard", purge_step=self.iteration + 1)) as board:
+            try:
+                while self._goes_on(time.perf_counter() - start, longest):
+                    began = time.perf_counter()
+                    for name, learner in zip(self.names, self.learners, strict=True):
+                        stats = learner.iterate()
+                        self._note(name, stats, board)
+                        if progress:
+                            progress(self._progress(stats, time.perf_counter() - start))
+                    self.iteration += 1
+                    self.snapshot = self._capture()
+                    now = time.perf_counter()
+                    longest = now - began
+                    if now - saved > CHECKPOINT_S:
+                        self.save()
+                        saved = now
+            except KeyboardInterrupt:
+                self.save()
+                return True
+        self.save()
+        return False
+
+    def save(self) -> None:
+        """Write a checkpoint, the weights and `history.csv` as they were after the last whole iteration."""
+        s = self.snapshot
+        meta = {
+            "iteration": s.iteration,
+            "seed": self.settings.seed,
+            "settings": self.ppo.as_dict(),
+            "policy": self.policy.settings.as_dict(),
+            "netlists": self.names,
+            "versions": versions(),
+            "history": s.history,
+        }
+        checkpoints.save(self.out, s.weights, self.policy.settings, s.learners, meta)
+        if s.history:
+            text = io.StringIO()
+            table = csv.DictWriter(text, list(s.history[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(s.history)
+            write_text(self.out / "history.csv", text.getvalue())
+
+    def _goes_on(self, seconds: float, expected: float) -> bool:
+        if self.settings.iterations is not None:
+            return self.iteration < self.settings.iterations
+        assert self.settings.budget_s is not None
+        return seconds + expected < self.settings.budget_s
+
+    def _note(self, name: str, stats: IterationStats, board: SummaryWriter) -> None:
+        self.history.append({"netlist": name, **asdict(stats)})
+        for scalar in SCALARS:
+            board.add_scalar(f"{name}/{scalar}", getattr(stats, scalar), stats.iteration)
+
+    def _progress(self, stats: IterationStats, seconds: float) -> Progress:
+        best = min(row["proxy_best"] for row in self.history if row["netlist"] == self.history[-1]["netlist"])
+        left = self.settings.budget_s - seconds if self.settings.budget_s is not None else float("nan")
+        return Progress(self.history[-1]["netlist"], best, seconds, left, stats.iteration, stats.steps_per_second,
+                        stats.entropy, stats.kl)  # fmt: skip
+
+    def _capture(self) -> Snapshot:
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.policy.state_dict().items()}
+        return Snapshot(self.iteration, weights, [checkpoints.capture(x) for x in self.learners], list(self.history))
+
+    def _demand_same(self, checkpoint: Path, meta: dict[str, Any], names: list[str]) -> None:
+        for what, ours in (("netlists", names), ("seed", self.settings.seed), ("settings", self.ppo.as_dict())):
+            if meta[what] != ours:
+                raise CheckpointError(
+                    f"{checkpoint}: was trained with {what} {meta[what]}, not {ours}; resume with the same {what}"
+                )
+
+
+def train(
+    netlists: Sequence[Netlist],
+    out: str | Path,
+    ppo: PPOSettings | None = None,
+    *,
+    progress: Listener | None = None,
+    **options: Any,
+) -> list[Row]:
+    """Train one policy on netlists, iterated in turn, and write the folder `out`; returns the history.
+
+    `options` are fields of `TrainSettings`.  Raises `SettingsError`, `CheckpointError` and `OSError`.
+    """
+    training = Training(netlists, ppo or PPOSettings(), Path(out), TrainSettings(**options))
+    training.run(progress)
+    return training.history
