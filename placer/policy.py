@@ -37,7 +37,7 @@ from placer.graph import adjacency, node_nets
 NODE_FEATURES = 12
 STYLE = 2 * len(MAP_NAMES)
 PROGRESS = SCALAR_NAMES.index("progress")
-NEIGHBORS = 16  # edges kept per node, the heaviest
+NEIGHBORS = 16  # edges kept per node, the heaviest, and more where they tie
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,19 @@ def netlist_graph(netlist: Netlist, order: Ints) -> Data:
 
 
 def heaviest(edges: Any, degree: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Ints, Ints, Any]:
-    """Source, target and normalized weight of the NEIGHBORS heaviest edges into each node."""
+    """Source, target and normalized weight of the NEIGHBORS heaviest edges into each node, and of those as heavy.
+
+    Ties are kept, so that the choice does not depend on how nodes are numbered.
+    """
     coo = edges.tocoo()
     target, source, weight = coo.coords[0].astype(np.int64), coo.coords[1].astype(np.int64), coo.data
     by_weight = np.lexsort((-weight, target))
     first = np.searchsorted(target[by_weight], np.arange(len(degree)))
     rank = np.arange(len(target)) - first[target[by_weight]]
-    kept = by_weight[rank < NEIGHBORS]
+    least = np.zeros(len(degree))
+    last = by_weight[rank == NEIGHBORS - 1]
+    least[target[last]] = weight[last] * (1 - 1e-9)  # weights that are sums differ by rounding
+    kept = np.flatnonzero((weight > 0) & (weight >= least[target]))
     return source[kept], target[kept], weight[kept] / degree[target[kept]]
 
 
