@@ -36,8 +36,8 @@ class StyleSearch:
         noise[0] = 0.0
         return self.mean + self.deviation * noise
 
-    def tell(self, styles: Tensor, proxy: Tensor) -> None:
-        """Fit the distribution to the styles [count, 2K] with the lowest proxies [count]."""
-        elite = styles[proxy.argsort()[: max(2, round(ELITE * len(styles)))]]
+    def tell(self, styles: Tensor, score: Tensor) -> None:
+        """Fit the distribution to the styles [count, 2K] with the lowest scores [count]."""
+        elite = styles[score.argsort()[: max(2, round(ELITE * len(styles)))]]
         self.mean += RATE * (elite.mean(dim=0) - self.mean)
         self.deviation += RATE * (elite.std(dim=0, correction=min(1, len(elite) - 1)) + LEAST_SPREAD - self.deviation)

@@ -7,6 +7,7 @@ normalized by their running mean and deviation, so that settings carry over betw
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,25 +97,53 @@ class Learner:
         self.best_weights: dict[str, Tensor] = {}  # with which it was played
 
     def iterate(self) -> IterationStats:
-        """Play and learn once."""
+        """Play and learn once: a generation of styles at first, then PPO."""
+        return iterate_together([self])[0]
+
+    @property
+    def searches_styles(self) -> bool:
+        """Whether the next iteration is a generation of the search over styles."""
+        return self.iteration < self.settings.style_generations
+
+    def try_styles(self, styles: Tensor) -> tuple[Tensor, IterationStats]:
+        """[B] proxies of greedy episodes with one style [B, 2K] each, and how the iteration went."""
         start = time.perf_counter()
-        with torch.no_grad():
-            embedding = self.policy.encode(self.graph)
-        if self.iteration < self.settings.style_generations:
-            return self._evolve(embedding)
+        rollout = play(self.policy, self._embedding(), self.episodes, None, styles.to(self.device))
+        self.elites.add(rollout)
+        self.iteration += 1
+        return rollout.proxy, self._stats(rollout, start, time.perf_counter())
+
+    def improve(self) -> IterationStats:
+        """One iteration of PPO."""
+        start = time.perf_counter()
         greedy = int(self.settings.num_envs > 1)  # the first episode tells what the policy decodes to now
-        rollout = play(self.policy, embedding, self.episodes, self.generator, greedy=greedy)
+        rollout = play(self.policy, self._embedding(), self.episodes, self.generator, greedy=greedy)
         played = time.perf_counter()
         self.elites.add(rollout)
         if greedy:
-            self._remember(float(rollout.proxy[0]))
-            rollout = rollout.without_first()
-        advantage, returns = self._advantages(rollout)
-        value = rollout.value * self.return_std + self.return_mean
+            self.remember(float(rollout.proxy[0]))
+        sampled = rollout.without_first() if greedy else rollout
+        advantage, returns = self._advantages(sampled)
+        value = sampled.value * self.return_std + self.return_mean
         explained = 1 - float((returns - value).var(correction=0) / returns.var(correction=0).clamp_min(1e-12))
         self._track(returns)
-        entropy, kl = self._learn(rollout, advantage, (returns - self.return_mean) / self.return_std)
+        entropy, kl = self._learn(sampled, advantage, (returns - self.return_mean) / self.return_std)
         self.iteration += 1
+        return self._stats(rollout, start, played, entropy, kl, explained)
+
+    def _embedding(self) -> Tensor:
+        with torch.no_grad():
+            return self.policy.encode(self.graph)
+
+    def _stats(
+        self,
+        rollout: Rollout,
+        start: float,
+        played: float,
+        entropy: float = 0.0,
+        kl: float = 0.0,
+        explained: float = 0.0,
+    ) -> IterationStats:
         return IterationStats(
             iteration=self.iteration,
             proxy_mean=float(rollout.proxy.mean()),
@@ -127,33 +156,7 @@ class Learner:
             seconds=time.perf_counter() - start,
         )
 
-    def _evolve(self, embedding: Tensor) -> IterationStats:
-        """One generation of the search over styles, each played greedily; the policy takes the best so far."""
-        start = time.perf_counter()
-        styles = self.styles.ask(self.settings.num_envs, self.generator)
-        rollout = play(self.policy, embedding, self.episodes, None, styles.to(self.device))
-        self.styles.tell(styles, rollout.proxy)
-        self.elites.add(rollout)
-        best = int(rollout.proxy.argmin())
-        if float(rollout.proxy[best]) < self.best_proxy:
-            with torch.no_grad():
-                self.policy.style.copy_(styles[best])
-            self._remember(float(rollout.proxy[best]))
-        self.iteration += 1
-        seconds = time.perf_counter() - start
-        return IterationStats(
-            self.iteration,
-            float(rollout.proxy.mean()),
-            float(rollout.proxy.min()),
-            0.0,
-            0.0,
-            0.0,
-            int(self.episodes.stuck.sum()),
-            rollout.action.numel() / seconds,
-            seconds,
-        )
-
-    def _remember(self, proxy: float) -> None:
+    def remember(self, proxy: float) -> None:
         """Keep the present weights when they decode to the best proxy so far."""
         if proxy < self.best_proxy:
             self.best_proxy = proxy
@@ -232,3 +235,31 @@ class Learner:
         maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
         log_probs: Tensor = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)[0]
         return -log_probs.gather(1, action[:, None]).mean()
+
+
+def iterate_together(learners: Sequence[Learner]) -> list[IterationStats]:
+    """One iteration of learners that share a policy, each on its netlist; all play as many episodes.
+
+    While styles are searched, all netlists try the same ones, judged by the mean of their standardized proxies; the
+    first learner leads.  With one netlist the policy takes the best style so far, with several the search's mean,
+    since proxies of different generations do not compare.
+    """
+    lead = learners[0]
+    if not lead.searches_styles:
+        return [learner.improve() for learner in learners]
+    styles = lead.styles.ask(lead.settings.num_envs, lead.generator)
+    tried = [learner.try_styles(styles) for learner in learners]
+    lead.styles.tell(styles, torch.stack([standardized(proxy) for proxy, _ in tried]).mean(dim=0))
+    proxy = tried[0][0]
+    with torch.no_grad():
+        if len(learners) > 1:
+            lead.policy.style.copy_(lead.styles.mean)
+        elif float(proxy.min()) < lead.best_proxy:
+            lead.policy.style.copy_(styles[proxy.argmin()])
+            lead.remember(float(proxy.min()))
+    return [stats for _, stats in tried]
+
+
+def standardized(values: Tensor) -> Tensor:
+    """Values with mean 0 and deviation 1."""
+    return (values - values.mean()) / values.std(correction=0).clamp_min(1e-12)

@@ -19,7 +19,7 @@ from netlists.netlist import Netlist
 from placer import checkpoints
 from placer.agent import fitting_envs, new_policy
 from placer.policy import PlacementPolicy
-from placer.ppo import IterationStats, Learner, PPOSettings
+from placer.ppo import IterationStats, Learner, PPOSettings, iterate_together
 from placer.reporting import versions, write_text
 from placer.search import Listener, Progress
 
@@ -84,9 +84,9 @@ class Training:
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
         self.policy: PlacementPolicy = policy
+        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs) for netlist in netlists))
         self.learners = [
-            Learner(netlist, policy, replace(ppo, num_envs=fitting_envs(netlist, ppo.num_envs)), settings.seed + k,
-                    settings.workers)
+            Learner(netlist, policy, ppo, settings.seed + k, settings.workers)
             for k, netlist in enumerate(netlists)
         ]  # fmt: skip
         self.names = names
@@ -104,8 +104,7 @@ class Training:
             try:
                 while self._goes_on(time.perf_counter() - start, longest):
                     began = time.perf_counter()
-                    for name, learner in zip(self.names, self.learners, strict=True):
-                        stats = learner.iterate()
+                    for name, stats in zip(self.names, iterate_together(self.learners), strict=True):
                         self._note(name, stats, board)
                         if progress:
                             progress(self._progress(stats, time.perf_counter() - start))

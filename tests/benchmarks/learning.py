@@ -1,0 +1,106 @@
+"""Does the agent learn?  `python -m tests.benchmarks.learning [--budget 600] [--seeds 3] [--netlists NAME...]`
+
+Per netlist and seed: the untrained policy's best of 32 samples, the greedy baseline, and what the policy decodes to
+(greedily) after training on that netlist for the budget, all with the same soft-macro placement and the exact proxy.
+Then what the policies trained on the first netlist decode to on the others, which they have not seen, and how near a
+policy comes to a known optimum.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from netlists import Netlist, load
+from netlists.known_optimum import known_optimum
+from placer.agent import new_policy
+from placer.checkpoints import load_policy
+from placer.cost import evaluate
+from placer.env import EpisodeBatch
+from placer.heuristics import greedy
+from placer.policy import PlacementPolicy, netlist_graph
+from placer.ppo import PPOSettings
+from placer.rollouts import play
+from placer.search import Search
+from placer.train import train
+from tests.benchmarks import find
+
+SAMPLES = 32
+
+
+def decode(policy: PlacementPolicy, netlist: Netlist) -> float:
+    """Proxy of the policy's greedy episode."""
+    return float(episodes_of(policy, netlist, 1, None)[0])
+
+
+def episodes_of(policy: PlacementPolicy, netlist: Netlist, count: int, seed: int | None) -> torch.Tensor:
+    """[count] proxies of sampled episodes; greedy without a seed."""
+    episodes = EpisodeBatch(netlist, count, PPOSettings().env)
+    with torch.no_grad():
+        embedding = policy.encode(netlist_graph(netlist, episodes.order))
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return play(policy, embedding, episodes, generator).proxy
+
+
+def greedy_baseline(netlist: Netlist) -> float:
+    """Proxy of `--method greedy`, before its last soft stage."""
+    search = Search("greedy", np.inf, time.perf_counter(), None)
+    greedy(EpisodeBatch(netlist, 1, PPOSettings().env), search)
+    return search.best
+
+
+def row(netlist: Netlist, seed: int, budget_s: float, folder: Path) -> list[float]:
+    """Untrained best of 32, greedy baseline, trained and decoded."""
+    untrained = float(episodes_of(new_policy(seed), netlist, SAMPLES, seed).min())
+    train([netlist], folder, budget_s=budget_s, seed=seed)
+    return [untrained, greedy_baseline(netlist), decode(load_policy(folder), netlist)]
+
+
+def show(cells: list[str]) -> None:
+    print(f"{cells[0]:18}" + "".join(f"{cell:>12}" for cell in cells[1:]), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=float, default=600.0, help="seconds of training on two cores")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--netlists", nargs="+", default=["ariane133_ng45", "harbor"])
+    parser.add_argument("--unseen", nargs="*", default=["nvdla_ng45", "mempool_tile_ng45", "ariane136_asap7"])
+    arguments = parser.parse_args()
+    folders: dict[tuple[str, int], Path] = {}
+    with tempfile.TemporaryDirectory() as root:
+        show(["netlist", "seed", "untrained", "greedy", "trained", "to untr.", "to greedy"])
+        for name in arguments.netlists:
+            netlist = load(find(name))
+            for seed in range(arguments.seeds):
+                folders[name, seed] = folder = Path(root) / f"{name}-{seed}"
+                untrained, baseline, trained = row(netlist, seed, arguments.budget, folder)
+                gains = [f"{trained / untrained - 1:+.1%}", f"{trained / baseline - 1:+.1%}"]
+                show([name, str(seed), f"{untrained:.4f}", f"{baseline:.4f}", f"{trained:.4f}", *gains])
+        first = arguments.netlists[0]
+        print(f"\nTrained on {first}, decoded on netlists not seen in training (untrained: best of {SAMPLES} samples)")
+        show(["netlist", "seed", "untrained", "transferred", "change"])
+        for name in [*arguments.netlists[1:], *arguments.unseen]:
+            netlist = load(find(name))
+            for seed in range(arguments.seeds):
+                untrained = float(episodes_of(new_policy(seed), netlist, SAMPLES, seed).min())
+                moved = decode(load_policy(folders[first, seed]), netlist)
+                show([name, str(seed), f"{untrained:.4f}", f"{moved:.4f}", f"{moved / untrained - 1:+.1%}"])
+        print("\nKnown optimum")
+        show(["macros", "seed", "optimum", "trained", "above"])
+        for macros in (3, 4):
+            for seed in range(arguments.seeds):
+                netlist, best = known_optimum(macros, seed=seed)
+                folder = Path(root) / f"known-{macros}-{seed}"
+                train([netlist], folder, budget_s=min(arguments.budget, 60.0), seed=seed)
+                optimum, trained = evaluate(best).proxy, decode(load_policy(folder), netlist)
+                show([str(macros), str(seed), f"{optimum:.4f}", f"{trained:.4f}", f"{trained / optimum - 1:+.1%}"])
+
+
+if __name__ == "__main__":
+    main()
