@@ -15,6 +15,8 @@ from placer.cost.density import cell_of
 
 ALIGNED_UM = 1e-5
 """A macro edge within this distance of a grid line counts as lying on it."""
+SHIFT = 24
+"""Bits for a row or column where both are packed into one number."""
 
 
 @njit(cache=True)
@@ -89,13 +91,13 @@ def route_three(
     r1: int, c1: int, r2: int, c2: int, r3: int, c3: int, weight: float, across: Floats, up: Floats
 ) -> None:
     """Add the run ends of a net over three cells: an L, a straight pair or a T, tested in this order."""
-    # By column, then row.
-    if (c2, r2) < (c1, r1):
-        r1, c1, r2, c2 = r2, c2, r1, c1
-    if (c3, r3) < (c2, r2):
-        r2, c2, r3, c3 = r3, c3, r2, c2
-    if (c2, r2) < (c1, r1):
-        r1, c1, r2, c2 = r2, c2, r1, c1
+    # Sorted by column, then row; as numbers, without branches.
+    a, b, c = c1 * (1 << SHIFT) + r1, c2 * (1 << SHIFT) + r2, c3 * (1 << SHIFT) + r3
+    a, b = min(a, b), max(a, b)
+    b, c = min(b, c), max(b, c)
+    a, b = min(a, b), max(a, b)
+    c1, c2, c3 = a >> SHIFT, b >> SHIFT, c >> SHIFT
+    r1, r2, r3 = a & ((1 << SHIFT) - 1), b & ((1 << SHIFT) - 1), c & ((1 << SHIFT) - 1)
     if c1 < c2 < c3 and min(r1, r3) < r2 < max(r1, r3):
         go_across(across, r1, c1, c2, weight)
         go_across(across, r2, c2, c3, weight)
@@ -111,12 +113,12 @@ def route_three(
     else:
         # A T along the middle row: the lowest and the highest pin (by row, then column) reach it in their columns.
         left, right = c1, c3
-        if (r2, c2) < (r1, c1):
-            r1, c1, r2, c2 = r2, c2, r1, c1
-        if (r3, c3) < (r2, c2):
-            r2, c2, r3, c3 = r3, c3, r2, c2
-        if (r2, c2) < (r1, c1):
-            r1, c1, r2, c2 = r2, c2, r1, c1
+        a, b, c = r1 * (1 << SHIFT) + c1, r2 * (1 << SHIFT) + c2, r3 * (1 << SHIFT) + c3
+        a, b = min(a, b), max(a, b)
+        b, c = min(b, c), max(b, c)
+        a, b = min(a, b), max(a, b)
+        r1, r2, r3 = a >> SHIFT, b >> SHIFT, c >> SHIFT
+        c1, c3 = a & ((1 << SHIFT) - 1), c & ((1 << SHIFT) - 1)
         go_across(across, r2, left, right, weight)
         go_up(up, c1, r1, r2, weight)
         go_up(up, c3, r2, r3, weight)
@@ -125,15 +127,17 @@ def route_three(
 @njit(cache=True, inline="always")
 def go_across(across: Floats, row: int, start: int, end: int, weight: float) -> None:
     """Mark a run along a row between two columns."""
-    across[row, min(start, end)] += weight
-    across[row, max(start, end)] -= weight
+    sign = weight if start < end else -weight
+    across[row, start] += sign
+    across[row, end] -= sign
 
 
 @njit(cache=True, inline="always")
 def go_up(up: Floats, col: int, start: int, end: int, weight: float) -> None:
     """Mark a run along a column between two rows."""
-    up[min(start, end), col] += weight
-    up[max(start, end), col] -= weight
+    sign = weight if start < end else -weight
+    up[start, col] += sign
+    up[end, col] -= sign
 
 
 @njit(cache=True)
@@ -198,4 +202,5 @@ def congestion_cost(horizontal: Floats, vertical: Floats) -> float:
     k = int(np.floor(0.05 * values.size))
     if k == 0:
         return values.max()
-    return np.sum(np.sort(values)[values.size - k :]) / k
+    mean: float = np.sum(np.sort(values)[values.size - k :]) / k
+    return mean

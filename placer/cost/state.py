@@ -1,0 +1,112 @@
+"""`State`: a placement with everything its proxy cost is made of, and room to try a change of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from netlists.netlist import Bools, Floats, Ints, Netlist
+from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
+
+Cells = npt.NDArray[np.int32]
+
+# Entries of `State.parts` and `State.tried_parts`
+HPWL, WIRELENGTH, DENSITY, CONGESTION, PROXY = range(5)
+# Entries of `State.counter`: nodes in the trial, stamps given so far, whether the trial changes the congestion
+CHANGED, STAMP, LOADED = range(3)
+
+
+class State(NamedTuple):
+    """An accepted placement, and beside it (`tried_...`) what a change of some of its nodes would make of it.
+
+    Horizontal maps are transposed, so that routes run along the first axis as in the vertical ones.
+    """
+
+    arrays: CostArrays
+    hpwl_scale_um: float  # HPWL over wirelength cost
+    is_hard: Bools  # [V]
+    is_solid: Bools  # [V] counts in the density
+    pin_start: Ints  # [V+1] node v has the connections node_pin[pin_start[v]:pin_start[v+1]]
+    node_pin: Ints
+    net_start: Ints  # [V+1] and the nets node_net[net_start[v]:net_start[v+1]], each once
+    node_net: Ints
+    position: Floats  # [V, 2] centers, µm
+    orientation: Orientations  # [V]
+    pin: Floats  # [P, 2] places of the connections, µm
+    tried_pin: Floats
+    cell: Cells  # [P, 2] their row and column
+    tried_cell: Cells
+    density: Floats  # [R*C]
+    tried_density: Floats
+    load: Floats  # [2*R*C] demand / capacity, vertical then horizontal; the next two show the same numbers
+    vertical: Floats  # [R, C]
+    horizontal: Floats  # [C, R]
+    tried_load: Floats  # means something only while counter[LOADED] is set
+    tried_vertical: Floats
+    tried_horizontal: Floats
+    up: Floats  # [R+1, C] ends of changed routes, zero between trials
+    across: Floats  # [C+1, R]
+    run: Floats  # [max(R, C)] scratch
+    cells: Ints  # [pins of the largest net + 1, 2] scratch
+    seen_cell: Ints  # [R*C] stamp of the last net that counted a cell
+    seen_net: Ints  # [N] stamp of the last trial that measured a net
+    changed: Ints  # [V] the nodes in the trial, the first counter[CHANGED] of them
+    center: Floats  # [V, 2] where a node in the trial would lie
+    turn: Orientations  # [V] and how
+    counter: Ints  # [3] see above
+    parts: Floats  # [5] see above
+    tried_parts: Floats
+    level: Floats  # [2] what parts the fullest cells from the others, and the worst edges
+
+
+def new_state(netlist: Netlist, position: Positions, orientation: Orientations) -> State:
+    """A state for centers [V, 2] in µm and orientations [V], both copied; its maps and costs are still empty."""
+    a = cost_arrays(netlist)
+    v, p, n = netlist.num_nodes, a.node.size, a.weight.size
+    rows, cols = a.rows, a.cols
+    by_node = np.argsort(a.node, kind="stable")
+    joined = np.unique(a.node * max(n, 1) + netlist.connection_net)
+    is_hard, is_solid = np.zeros(v, dtype=bool), np.zeros(v, dtype=bool)
+    is_hard[a.hard] = True
+    is_solid[a.solid] = True
+    load, tried_load = np.zeros((2, 2 * rows * cols))
+    largest_net = int(np.diff(a.net_start).max(initial=1))
+    return State(
+        arrays=a,
+        hpwl_scale_um=(a.canvas_width_um + a.canvas_height_um) * float(np.sum(a.weight)),
+        is_hard=is_hard,
+        is_solid=is_solid,
+        pin_start=np.searchsorted(a.node[by_node], np.arange(v + 1)),
+        node_pin=by_node,
+        net_start=np.searchsorted(joined // max(n, 1), np.arange(v + 1)),
+        node_net=joined % max(n, 1),
+        position=np.array(position, dtype=np.float64, order="C"),
+        orientation=np.array(orientation, dtype=np.int8, order="C"),
+        pin=np.zeros((p, 2)),
+        tried_pin=np.zeros((p, 2)),
+        cell=np.zeros((p, 2), dtype=np.int32),
+        tried_cell=np.zeros((p, 2), dtype=np.int32),
+        density=np.zeros(rows * cols),
+        tried_density=np.zeros(rows * cols),
+        load=load,
+        vertical=load[: rows * cols].reshape(rows, cols),
+        horizontal=load[rows * cols :].reshape(cols, rows),
+        tried_load=tried_load,
+        tried_vertical=tried_load[: rows * cols].reshape(rows, cols),
+        tried_horizontal=tried_load[rows * cols :].reshape(cols, rows),
+        up=np.zeros((rows + 1, cols)),
+        across=np.zeros((cols + 1, rows)),
+        run=np.zeros(max(rows, cols)),
+        cells=np.zeros((largest_net + 1, 2), dtype=np.int64),
+        seen_cell=np.zeros(rows * cols, dtype=np.int64),
+        seen_net=np.zeros(n, dtype=np.int64),
+        changed=np.zeros(v, dtype=np.int64),
+        center=np.zeros((v, 2)),
+        turn=np.zeros(v, dtype=np.int8),
+        counter=np.zeros(3, dtype=np.int64),
+        parts=np.zeros(5),
+        tried_parts=np.zeros(5),
+        level=np.zeros(2),
+    )

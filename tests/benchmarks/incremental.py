@@ -1,0 +1,91 @@
+"""Microseconds per tried and rejected change, and the full evaluation beside them: `python -m tests.benchmarks.incremental`.
+
+Nodes are drawn evenly; `soft` and `hard` go anywhere on the canvas, `near` within half a cell; one core, CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from netlists import load
+from netlists.netlist import Ints, Netlist
+from netlists.placement import Placement
+from placer.cost import ProxyCost
+from placer.cost.incremental import IncrementalCost, price, put, reject
+from placer.cost.state import State
+
+ANYWHERE, NEAR, SWAP, FLIP = range(4)
+CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
+           ("hard", ANYWHERE), ("hard near", NEAR), ("hard swap", SWAP), ("hard flip", FLIP))  # fmt: skip
+
+
+@njit(cache=True)
+def try_and_reject(state: State, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
+    """Try that many changes of one kind; returns the lowest proxy seen."""
+    a = state.arrays
+    w, h = a.canvas_width_um, a.canvas_height_um
+    position, turn = state.position, state.orientation
+    lowest = np.inf
+    for _ in range(times):
+        v, u = nodes[int(rng.random() * nodes.size)], nodes[int(rng.random() * nodes.size)]
+        x, y = position[v]
+        if kind == SWAP:
+            if u == v:
+                continue
+            put(state, v, position[u, 0], position[u, 1], turn[v])
+            put(state, u, x, y, turn[u])
+        elif kind == FLIP:
+            put(state, v, x, y, turn[v] ^ 1)
+        elif kind == NEAR:
+            put(state, v, x + (rng.random() - 0.5) * w / a.cols, y + (rng.random() - 0.5) * h / a.rows, turn[v])
+        else:
+            put(state, v, rng.random() * w, rng.random() * h, turn[v])
+        lowest = min(lowest, price(state, np.inf, 0.0))
+        reject(state)
+    return lowest
+
+
+def microseconds(call: Callable[[], object], times: int) -> float:
+    """CPU time of a call that does something `times` times, per time."""
+    start = time.process_time()
+    call()
+    return (time.process_time() - start) / times * 1e6
+
+
+def report(netlist: Netlist, times: int) -> None:
+    """Print the table of one netlist."""
+    placement = Placement.given(netlist)
+    full, state = ProxyCost(netlist), IncrementalCost(placement).state
+    rng = np.random.default_rng(0)
+
+    def evaluate() -> None:
+        for _ in range(20):
+            full(placement.position_um, placement.orientation)
+
+    evaluate()
+    whole = microseconds(evaluate, 20)
+    print(f"{netlist.name}: full evaluation {whole:.0f} µs")
+    for name, kind in CHANGES:
+        nodes = netlist.movable_soft if name.startswith("soft") else netlist.movable_hard
+        try_and_reject(state, nodes, kind, 10, rng)
+        each = microseconds(lambda n=nodes, k=kind: try_and_reject(state, n, k, times, rng), times)  # type: ignore[misc]
+        print(f"  {name:10} {each:6.1f} µs   1/{whole / each:.0f}")
+
+
+def main() -> None:
+    """Report on the netlists named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("netlists", nargs="*", default=["harbor", "jetty"])
+    parser.add_argument("--times", type=int, default=20_000)
+    arguments = parser.parse_args()
+    for name in arguments.netlists:
+        report(load(name), arguments.times)
+
+
+if __name__ == "__main__":
+    main()
