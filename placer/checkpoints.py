@@ -1,9 +1,9 @@
 """Checkpoints: weights and the learners' state as safetensors, everything else as JSON; never pickle.
 
 A training folder DIR holds
-    weights.safetensors       the policy; its sizes are in the header, so that the file suffices
-    weights.json              settings, iteration, history, netlists, versions; for people and for `--resume`
-    checkpoint-NNNNNN/        the same two and learners.safetensors, as they were after iteration N
+    weights.safetensors       the policy to use; its sizes are in the header, so that the file suffices
+    weights.json              settings, iteration, history, netlists, versions
+    checkpoint-NNNNNN/        to resume from: the policy as it was after iteration N, JSON, and learners.safetensors
 A checkpoint folder is filled under another name and renamed, so that one that exists is whole.
 """
 
@@ -43,7 +43,10 @@ def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Map
 def save(
     folder: Path, weights: Tensors, sizes: PolicySettings, learners: Sequence[Tensors], meta: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint of `meta["iteration"]` and drop older ones; raises `OSError`."""
+    """Write a checkpoint of `meta["iteration"]` and the policy to use, and drop older ones; raises `OSError`.
+
+    The policy to use is the one that decoded best where there is a single learner, else the present one.
+    """
     target = folder / f"{PREFIX}{meta['iteration']:06d}"
     if not target.exists():
         part = folder / f".{target.name}.{os.getpid()}.part"
@@ -55,7 +58,8 @@ def save(
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    save_policy(folder, weights, sizes, meta)
+    best = {name[5:]: tensor for name, tensor in learners[0].items() if name.startswith("best/")}
+    save_policy(folder, best if best and len(learners) == 1 else weights, sizes, meta)
     for old in folder.glob(PREFIX + "*"):
         if old != target:
             shutil.rmtree(old)
@@ -121,13 +125,16 @@ def capture(learner: Learner) -> Tensors:
     """Copies of all that a learner knows besides the policy's weights and the netlist."""
     state = {
         "generator": learner.generator.get_state(),
-        "counters": torch.tensor([learner.iteration, learner.return_mean, learner.return_std], dtype=torch.float64),
+        "numbers": torch.tensor(
+            [learner.iteration, learner.return_mean, learner.return_std, learner.best_proxy], dtype=torch.float64
+        ),
         "styles/mean": learner.styles.mean.clone(),
         "styles/deviation": learner.styles.deviation.clone(),
         "elites/proxy": torch.tensor(learner.elites.proxies, dtype=torch.float64),
     }
     if learner.elites.episodes:
         state["elites/action"] = torch.stack([steps[3] for steps in learner.elites.episodes])
+    state |= {f"best/{name}": tensor.cpu() for name, tensor in learner.best_weights.items()}
     for k, moments in learner.optimizer.state_dict()["state"].items():
         for name, tensor in moments.items():
             state[f"optimizer/{k}/{name}"] = tensor.detach().cpu().clone()
@@ -136,13 +143,14 @@ def capture(learner: Learner) -> Tensors:
 
 def restore(learner: Learner, state: Tensors) -> None:
     """The inverse of `capture`, on a new learner of the same netlist and settings."""
-    iteration, learner.return_mean, learner.return_std = state["counters"].tolist()
+    iteration, learner.return_mean, learner.return_std, learner.best_proxy = state["numbers"].tolist()
     learner.iteration = int(iteration)
     learner.generator.set_state(state["generator"])
     learner.styles.mean.copy_(state["styles/mean"])
     learner.styles.deviation.copy_(state["styles/deviation"])
     learner.elites.proxies = state["elites/proxy"].tolist()
     learner.elites.episodes = replay(learner.episodes, state["elites/action"]) if learner.elites.proxies else []
+    learner.best_weights = {name[5:]: tensor for name, tensor in state.items() if name.startswith("best/")}
     whole = learner.optimizer.state_dict()
     for name, tensor in state.items():
         if name.startswith("optimizer/"):
@@ -164,9 +172,7 @@ def replay(episodes: EpisodeBatch, actions: Tensor) -> list[Steps]:
         seen = []
         observation = episodes.reset()
         for t in range(episodes.steps):
-            seen.append(
-                (observation.maps[: len(some)], observation.scalars[: len(some)], observation.mask[: len(some)])
-            )
+            seen.append(tuple(a[: len(some)] for a in (observation.maps, observation.scalars, observation.mask)))
             following, _ = episodes.step(padded[:, t].numpy())
             if following is not None:
                 observation = following

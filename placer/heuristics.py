@@ -36,7 +36,7 @@ def greedy(episodes: EpisodeBatch, search: Search) -> None:
 
 
 def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | None = None) -> None:
-    """Batches of episodes with uniformly random allowed cells until the budget, or `iterations` batches, are used."""
+    """Batches of episodes with uniformly random allowed cells until the budget is used, or `iterations` batches."""
     generator = np.random.default_rng(seed)
 
     def any_allowed(observation: Observation) -> Ints:
@@ -45,7 +45,8 @@ def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | 
         return cell
 
     done, took = 0, 0.0
-    while done == 0 or (search.left_s > took and done != iterations):
+    # The first batch does not tell how long the next will take: kernels may have been compiled.
+    while done < iterations if iterations else done < 2 or search.left_s > took:
         start = time.perf_counter()
         speed = run(episodes, any_allowed)
         search.offer(episodes)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,8 @@ def place(
     if settings.refine or not work.movable_hard.size:
         with stages.stage("soft"):
             deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
-            placement = settle_soft(placement, deadline)
+            placement, cut_short = settle_soft(placement, deadline)
+            interrupted |= cut_short
             stages.proxy = evaluate(placement).proxy
     with stages.stage("legalize"):
         if placement.violations():
@@ -181,16 +183,19 @@ def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:
     return position
 
 
-def settle_soft(placement: Placement, deadline: float) -> Placement:
+def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]:
     """The best of several soft-macro placements around the same hard macros, and the given one, until `deadline`.
 
-    Each number of rounds is run from the soft macros' places given and from the middle of the canvas.
+    Each number of rounds is run from the soft macros' places given and from the middle of the canvas.  Also tells
+    whether Ctrl-C ended it.
     """
     n, given = placement.netlist, placement.position_um
     arrays, cost = soft_arrays(n), ProxyCost(n)
     best, lowest = given, cost(given, placement.orientation).proxy
-    for rounds in SOFT_ROUNDS if arrays.movable.size else ():
-        for start in (in_the_middle(n, given), given):
+    starts = (in_the_middle(n, given), given)
+    interrupted = False
+    try:
+        for rounds, start in product(SOFT_ROUNDS if arrays.movable.size else (), starts):
             if time.perf_counter() < deadline:
                 position = start.copy()
                 place_soft(arrays, position, rounds)
@@ -198,7 +203,9 @@ def settle_soft(placement: Placement, deadline: float) -> Placement:
                 proxy = cost(position, placement.orientation).proxy
                 if proxy < lowest:
                     best, lowest = position, proxy
-    return Placement(n, best.copy(), placement.orientation)
+    except KeyboardInterrupt:
+        interrupted = True
+    return Placement(n, best.copy(), placement.orientation), interrupted
 
 
 def demand_legal(placement: Placement) -> None:

@@ -1,0 +1,178 @@
+"""The whole job: legal whatever the netlist and the method, repeatable, on time, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netlists import load, save_placement
+from netlists.errors import CheckpointError, LegalizationError, PlacementError, SettingsError
+from netlists.generate import GeneratorSettings, generate
+from netlists.netlist import Kind, Netlist
+from netlists.placement import Placement
+from placer import PlaceSettings, Result, evaluate, place
+from placer.pipeline import METHODS, demand_legal, settle_soft
+from placer.search import Progress
+
+
+@cache
+def jetty() -> Netlist:
+    return load("jetty")
+
+
+def quick(netlist: Netlist, method: str = "greedy", **options: Any) -> Result:
+    return place(netlist, method=method, **{"iterations": 1, "workers": 1, **options})
+
+
+def of_kind(netlist: Netlist, old: Kind, new: Kind) -> Netlist:
+    return netlist.with_(kind=np.where(netlist.kind == old, new, netlist.kind).astype(np.int8))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_legal_exact_and_repeatable(method: str) -> None:
+    once, again = (quick(jetty(), method, seed=3) for _ in range(2))
+    assert not once.placement.violations()
+    np.testing.assert_array_equal(once.placement.position_um, again.placement.position_um)
+    assert once.metrics["proxy"] == evaluate(once.placement).proxy
+    assert (once.metrics["overlaps"], once.metrics["out_of_canvas"]) == (0, 0)
+    assert once.metrics["method"] == method
+    best = [proxy for _, proxy in once.history]
+    assert best == sorted(best, reverse=True)
+    assert once.metrics["proxy"] <= best[-1]
+
+
+def test_stages_add_up_to_the_whole() -> None:
+    result = quick(jetty())
+    assert [stage.name for stage in result.stages] == ["cluster", "greedy", "soft", "legalize"]
+    assert sum(stage.seconds for stage in result.stages) == pytest.approx(result.metrics["seconds"], abs=0.2)
+    assert result.stages[-1].proxy == result.metrics["proxy"]
+    assert result.metrics["cpu_seconds"] > 0
+
+
+def test_without_refinement_hard_macros_stay_and_the_soft_stage_is_left_out() -> None:
+    plain, refined = quick(jetty(), refine=False), quick(jetty())
+    hard = jetty().hard
+    np.testing.assert_array_equal(plain.placement.position_um[hard], refined.placement.position_um[hard])
+    assert [stage.name for stage in plain.stages] == ["cluster", "greedy", "legalize"]
+    assert refined.metrics["proxy"] <= plain.metrics["proxy"]
+
+
+@pytest.mark.parametrize("method", ["random", "rl"])
+def test_the_budget_is_kept(method: str) -> None:
+    quick(jetty(), method)  # whatever is compiled on first use
+    start = time.process_time()
+    result = place(jetty(), method=method, budget_s=4.0, workers=1)
+    # Processor time: wall-clock time also counts what other programs do meanwhile.
+    assert time.process_time() - start < 4.0 * 1.1
+    assert result.metrics["seconds"] > 1.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_netlists_without_hard_macros(method: str) -> None:
+    result = quick(of_kind(jetty(), Kind.HARD, Kind.SOFT), method)
+    assert result.metrics["hard_macros"] == 0
+    assert result.metrics["proxy"] < 0.9 * evaluate(Placement.given(result.placement.netlist)).proxy
+
+
+def test_nothing_to_move() -> None:
+    n = jetty()
+    frozen = n.with_(fixed=np.ones(n.num_nodes, dtype=bool))
+    result = quick(frozen)
+    np.testing.assert_array_equal(result.placement.position_um, n.position_um)
+
+
+def test_fixed_nodes_stay() -> None:
+    n = jetty()
+    fixed = n.fixed.copy()
+    fixed[[*n.hard[:2], *n.soft[:5]]] = True
+    result = quick(n.with_(fixed=fixed))
+    np.testing.assert_array_equal(result.placement.position_um[fixed], n.position_um[fixed])
+    assert not result.placement.violations()
+
+
+def test_standard_cells_are_clustered_and_come_back(tmp_path: Any) -> None:
+    flat = of_kind(jetty(), Kind.SOFT, Kind.CELL)
+    result = quick(flat)
+    assert result.placement.netlist is flat
+    assert result.metrics["proxy"] == evaluate(result.placement).proxy
+    assert result.metrics["clustered_proxy"] == result.stages[-1].proxy
+    save_placement(result.placement, tmp_path / "placement.pl")
+
+
+def test_flat_and_without_hard_macros() -> None:
+    flat = of_kind(of_kind(jetty(), Kind.SOFT, Kind.CELL), Kind.HARD, Kind.CELL)
+    assert np.isfinite(quick(flat).metrics["clustered_proxy"])
+
+
+@pytest.mark.parametrize("coverage", [0.1, 0.35, 0.6])
+def test_crowded_canvases_end_legal(coverage: float) -> None:
+    settings = GeneratorSettings(
+        hard_macros=15, soft_macros=20, nets=120, ports=10, hard_coverage=coverage, grid=(10, 10)
+    )
+    for seed in range(2):
+        chip = generate(settings, seed)
+        assert not quick(chip).placement.violations()
+        assert not quick(chip, "random").placement.violations()
+
+
+def test_ctrl_c_keeps_the_best_so_far() -> None:
+    def stop(progress: Progress) -> None:
+        if progress.iteration == 2:
+            raise KeyboardInterrupt
+
+    result = place(jetty(), method="random", budget_s=60, workers=1, progress=stop)
+    assert result.interrupted
+    assert not result.placement.violations()
+    assert result.metrics["seconds"] < 30
+
+
+def test_ctrl_c_before_anything_was_placed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("placer.heuristics.run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        place(jetty(), method="greedy")
+
+
+def test_the_soft_stage_never_makes_it_worse() -> None:
+    given = Placement.given(jetty())
+    settled, _ = settle_soft(given, np.inf)
+    assert evaluate(settled).proxy < evaluate(given).proxy
+    assert evaluate(settle_soft(settled, np.inf)[0]).proxy <= evaluate(settled).proxy
+    np.testing.assert_array_equal(settled.position_um[jetty().hard], given.position_um[jetty().hard])
+
+
+def test_illegal_placements_are_not_returned() -> None:
+    n = jetty()
+    position = n.position_um.copy()
+    position[n.hard[1]] = position[n.hard[0]]
+    with pytest.raises(LegalizationError, match=r"1 overlaps .* remain") as raised:
+        demand_legal(Placement(n, position, n.orientation.copy()))
+    assert n.node_names[n.hard[0]] in str(raised.value)
+    assert isinstance(raised.value, PlacementError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "rlx"}, "expected one of rl, greedy, random; did you mean 'rl'"),
+        ({"budget_s": 0}, "budget is 0 s"),
+        ({"budget_s": float("nan")}, "budget is nan s"),
+        ({"workers": 0}, "workers is 0"),
+        ({"iterations": 0}, "iterations is 0"),
+        ({"method": "greedy", "weights": "x"}, "weights are for method rl only"),
+    ],
+)
+def test_bad_settings(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        PlaceSettings(**options)
+
+
+def test_missing_weights() -> None:
+    with pytest.raises(CheckpointError, match="no such file"):
+        quick(jetty(), "rl", weights="nowhere.safetensors")
