@@ -84,11 +84,11 @@ class Training:
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
         self.policy: PlacementPolicy = policy
+        # All must play as many episodes.
         ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs) for netlist in netlists))
         self.learners = [
-            Learner(netlist, policy, ppo, settings.seed + k, settings.workers)
-            for k, netlist in enumerate(netlists)
-        ]  # fmt: skip
+            Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)
+        ]
         self.names = names
         if meta:
             checkpoints.load_learners(checkpoint, self.learners)
@@ -178,7 +178,7 @@ def train(
     progress: Listener | None = None,
     **options: Any,
 ) -> list[Row]:
-    """Train one policy on netlists, iterated in turn, and write the folder `out`; returns the history.
+    """Train one policy on netlists, all in every iteration, and write the folder `out`; returns the history.
 
     `options` are fields of `TrainSettings`.  Raises `SettingsError`, `CheckpointError` and `OSError`.
     """
