@@ -6,6 +6,8 @@ beside PPO moves the policy toward them, and samples around them find better one
 
 from __future__ import annotations
 
+from bisect import bisect
+
 import torch
 from torch import Tensor
 
@@ -26,16 +28,17 @@ class Elites:
     def add(self, rollout: Rollout) -> None:
         """Keep those episodes of a rollout that are among the best so far."""
         steps = torch.arange(len(rollout.action))
-        for b in rollout.proxy.argsort()[: self.capacity].tolist():
+        for b in rollout.proxy.argsort().tolist():
             proxy = float(rollout.proxy[b])
+            rank = bisect(self.proxies, proxy)
+            if rank >= self.capacity:
+                break
             if proxy in self.proxies:  # the same placement again
                 continue
             columns = (rollout.maps[:, b], rollout.scalars[:, b], rollout.mask[:, b], rollout.action[:, b], steps)
-            self.proxies.append(proxy)
-            self.episodes.append(tuple(column.clone() for column in columns))  # type: ignore[arg-type]
-        best = sorted(range(len(self.proxies)), key=self.proxies.__getitem__)[: self.capacity]
-        self.proxies = [self.proxies[i] for i in best]
-        self.episodes = [self.episodes[i] for i in best]
+            self.proxies.insert(rank, proxy)
+            self.episodes.insert(rank, tuple(column.clone() for column in columns))  # type: ignore[arg-type]
+            del self.proxies[self.capacity :], self.episodes[self.capacity :]
 
     def sample(self, count: int, generator: torch.Generator) -> Steps:
         """`count` random steps; the episode of rank k (from 0) is drawn with a weight of 1 / (k + 1)."""
