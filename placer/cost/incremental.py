@@ -15,11 +15,11 @@ from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATION_MATRIX, Floats
 from netlists.placement import Placement
 from placer.cost.congestion import congestion_maps
-from placer.cost.density import cell_of, density_cost, density_map
+from placer.cost.density import cell_of, cover, density_cost, density_map
 from placer.cost.largest import sum_of_largest
 from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT, Cost
 from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, PROXY, WIRELENGTH, State, new_state
-from placer.cost.trial import cover, lay, longer_um, reroute
+from placer.cost.trial import lay, longer_um, reroute
 from placer.cost.wirelength import pin_positions, weighted_hpwl, wirelength_cost
 
 
@@ -89,7 +89,7 @@ def reset(state: State) -> None:
     for p in range(a.node.size):
         state.cell[p, 0] = cell_of(state.pin[p, 1], h, a.rows)
         state.cell[p, 1] = cell_of(state.pin[p, 0], w, a.cols)
-    density_map(a, state.position, state.density.reshape(a.rows, a.cols))
+    density_map(a, state.position, state.density)
     congestion_maps(a, state.pin, state.position, state.horizontal.T, state.vertical)
     state.tried_pin[:] = state.pin
     state.tried_cell[:] = state.cell
@@ -191,7 +191,7 @@ def density(state: State) -> float:
     k = int(np.floor(0.1 * state.density.size))
     if k == 0:
         return density_of_few(state)
-    total, state.level[0] = sum_of_largest(state.tried_density, k, state.level[0])
+    total, state.level[0] = sum_of_largest(state.tried_density.reshape(-1), k, state.level[0])
     return 0.5 * total / k
 
 

@@ -38,7 +38,7 @@ class State(NamedTuple):
     tried_pin: Floats
     cell: Cells  # [P, 2] their row and column
     tried_cell: Cells
-    density: Floats  # [R*C]
+    density: Floats  # [R, C]
     tried_density: Floats
     load: Floats  # [2*R*C] demand / capacity, vertical then horizontal; the next two show the same numbers
     vertical: Floats  # [R, C]
@@ -88,8 +88,8 @@ def new_state(netlist: Netlist, position: Positions, orientation: Orientations) 
         tried_pin=np.zeros((p, 2)),
         cell=np.zeros((p, 2), dtype=np.int32),
         tried_cell=np.zeros((p, 2), dtype=np.int32),
-        density=np.zeros(rows * cols),
-        tried_density=np.zeros(rows * cols),
+        density=np.zeros((rows, cols)),
+        tried_density=np.zeros((rows, cols)),
         load=load,
         vertical=load[: rows * cols].reshape(rows, cols),
         horizontal=load[rows * cols :].reshape(cols, rows),

@@ -5,9 +5,7 @@ from __future__ import annotations
 from numba import njit
 
 from netlists.netlist import Floats, Ints
-from placer.cost.arrays import CostArrays
 from placer.cost.congestion import block, route
-from placer.cost.density import cell_of
 from placer.cost.state import CHANGED, LOADED, STAMP, Cells, State
 
 
@@ -132,21 +130,3 @@ def sum_runs(ends: Floats, run: Floats, accepted: Floats, tried: Floats, capacit
                 for k in range(low, high + 1):
                     tried[i, k] += run[j] / (capacity * (high - low + 1))
     ends[length] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def cover(a: CostArrays, v: int, x: float, y: float, times: float, density: Floats) -> None:
-    """Add `times` the covered part of each cell [R*C] by node v centered at (x, y)."""
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    x_low, x_high = x - a.size_um[v, 0] / 2, x + a.size_um[v, 0] / 2
-    y_low, y_high = y - a.size_um[v, 1] / 2, y + a.size_um[v, 1] / 2
-    c_low, c_high = cell_of(x_low, w, a.cols), cell_of(x_high, w, a.cols)
-    scale = times / (w * h)
-    for r in range(cell_of(y_low, h, a.rows), cell_of(y_high, h, a.rows) + 1):
-        dy = min(y_high, (r + 1) * h) - max(y_low, r * h)
-        if dy <= 0.0:
-            continue
-        for c in range(c_low, c_high + 1):
-            dx = min(x_high, (c + 1) * w) - max(x_low, c * w)
-            if dx > 0.0:
-                density[r * a.cols + c] += dx * dy * scale

@@ -1,4 +1,4 @@
-"""Microseconds per tried and rejected change, and the full evaluation beside them: `python -m tests.benchmarks.incremental`.
+"""Microseconds per tried and rejected change beside the full evaluation: `python -m tests.benchmarks.incremental`.
 
 Nodes are drawn evenly; `soft` and `hard` go anywhere on the canvas, `near` within half a cell; one core, CPU time.
 """
