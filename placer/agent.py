@@ -63,16 +63,22 @@ class Agent:
         if iterations is not None:
             for _ in range(iterations):
                 self._iterate()
-        else:
+            self._play(one, greedy=True)
+        elif self.search.left_s > SAMPLES * self._play(one):  # the first episode also compiled: it tells no time
+            took = self._fill(self._play(few), few)
+            if self.search.left_s > took:
+                self._play(one, greedy=True)
+
+    def _fill(self, took: float, few: EpisodeBatch) -> float:
+        """Iterations as long as one fits, then small batches; `took` and the result are seconds of a small batch."""
+        expected = took * self.settings.num_envs / SAMPLES
+        if not self.settings.style_generations:
+            expected *= LEARNING_FACTOR
+        while self.search.left_s > expected:
+            expected = self._expected_after(self._iterate())
+        while self.search.left_s > 2 * took:
             took = self._play(few)
-            expected = took * self.settings.num_envs / SAMPLES
-            if not self.settings.style_generations:
-                expected *= LEARNING_FACTOR
-            while self.search.left_s > expected:
-                expected = self._expected_after(self._iterate())
-            while self.search.left_s > 2 * took:
-                took = self._play(few)
-        self._play(one, greedy=True)
+        return took
 
     def _iterate(self) -> IterationStats:
         stats = self.learner.iterate()
