@@ -58,7 +58,7 @@ def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
 @njit(cache=True, nogil=True)
 def spans(nets: NodeNets, position: Floats, node: int, span: Floats) -> int:
     """Fill the bounding boxes [2, 2, .] of a node's nets without it, and return their number."""
-    first, last = nets.node_start[node], nets.node_start[node + 1]
+    first, last = int(nets.node_start[node]), int(nets.node_start[node + 1])
     for i in range(first, last):
         k = nets.node_net[i]
         for d in range(2):
@@ -104,8 +104,8 @@ def weighted_median(ends: Floats, weight: Floats) -> float:
     for i in order:
         left += weight[i % weight.size]
         if left >= total:  # every interval counts twice
-            return values[i]
-    return values[order[-1]]
+            return float(values[i])
+    return float(values[order[-1]])
 
 
 @njit(cache=True, nogil=True)

@@ -201,6 +201,6 @@ def congestion_cost(horizontal: Floats, vertical: Floats) -> float:
     values = np.concatenate((vertical.ravel(), horizontal.ravel()))
     k = int(np.floor(0.05 * values.size))
     if k == 0:
-        return values.max()
+        return float(values.max())
     mean: float = np.sum(np.sort(values)[values.size - k :]) / k
     return mean
