@@ -39,15 +39,21 @@ class Movers(NamedTuple):
 
 
 def movers(netlist: Netlist, gap_um: float) -> Movers:
-    """The movers of a netlist with at least one movable macro."""
+    """The movers of a netlist, with the usual shares of proposals."""
     soft = np.concatenate([netlist.soft, netlist.cells])
     soft = soft[~netlist.fixed[soft]]
     share = np.array(SHARES)
     share[:HARD_STEP] *= soft.size > 0
     share[HARD_STEP:] *= netlist.movable_hard.size > 0
-    chance = np.cumsum(share) / np.sum(share)
-    chance[np.flatnonzero(share)[-1] :] = 1.0  # whatever the rounding
-    return Movers(soft, netlist.movable_hard, netlist.hard, gap_um, chance)
+    return Movers(soft, netlist.movable_hard, netlist.hard, gap_um, chances(share))
+
+
+def chances(share: Floats) -> Floats:
+    """[KINDS] shares summed up to 1; all 1 where nothing may move."""
+    total = np.sum(share)
+    chance: Floats = np.cumsum(share) / total if total > 0 else np.ones(len(share))
+    chance[chance >= chance[-1]] = 1.0  # whatever the rounding
+    return chance
 
 
 @njit(cache=True, nogil=True)

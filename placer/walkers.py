@@ -1,0 +1,201 @@
+"""Walkers: Metropolis searches side by side on the exact cost, the best of which the others follow now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+from numba import njit
+
+from netlists.errors import PlacementError, SettingsError
+from netlists.netlist import Floats
+from netlists.placement import Placement
+from placer.cost import evaluate
+from placer.cost.incremental import accept, price, reject, reset
+from placer.cost.proxy import CONGESTION_WEIGHT
+from placer.cost.state import CONGESTION, PROXY, State, new_state
+from placer.legalize import HAIR, fixed_rectangles
+from placer.proposals import KINDS, Movers, propose
+from placer.relax import disjoint
+
+# Columns of the statistics, one row a kind of proposal
+PROPOSED, LEGAL, ROUTED, ACCEPTED, GAIN = range(5)
+
+CHUNK = 8192  # trials between two looks at the clock, about 0.05 s
+UNLIMITED_EVERY = 32  # one trial in so many is routed whatever its wirelength, to learn what congestion may gain
+FORGET = 0.9999  # a trial; what congestion gained lately fades
+
+Progress = Callable[[float, float], None]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to search: `seconds` of a clock, or `trials` of each walker, with which results repeat exactly.
+
+    Raises `SettingsError` unless exactly one of them is given.
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+    clock: Clock = time.perf_counter
+
+    def __post_init__(self) -> None:
+        if (self.seconds is None) == (self.trials is None):
+            raise SettingsError("a search takes either seconds or trials; give one of them")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found and did."""
+
+    placement: Placement
+    proxy: float
+    trials: int  # of all walkers
+    statistics: Floats  # [KINDS, 5] proposed, legal, routed, accepted, summed gain; kinds as in `proposals.KINDS`
+    interrupted: bool  # by Ctrl-C
+
+
+class Walker:
+    """One search with a random generator of its own; `advance(walker, trials, done)` says what it does in a chunk."""
+
+    def __init__(
+        self, start: Placement, rng: np.random.Generator, advance: Callable[[Walker, int, float], None]
+    ) -> None:
+        self.start, self.rng, self._advance = start, rng, advance
+        self.state: State = new_state(start.netlist, start.position_um, start.orientation)
+        reset(self.state)
+        self.hope = np.array([self.proxy])
+        self.statistics = np.zeros((len(KINDS), 5))
+        self.best = np.inf
+        self._keep_best()
+
+    @property
+    def proxy(self) -> float:
+        """Of the placement as it stands."""
+        return float(self.state.parts[PROXY])
+
+    def walk(self, budget: Budget, begun: float, until: float, stop: Event) -> None:
+        """Go on until a part `until` of the budget is used."""
+        while not stop.is_set():
+            if budget.seconds is not None:
+                done, trials = (budget.clock() - begun) / budget.seconds, CHUNK
+            else:
+                total = budget.trials or 0
+                done, trials = self.trials / max(total, 1), min(CHUNK, round(until * total) - self.trials)
+            if done >= until or trials <= 0:
+                break
+            self._advance(self, trials, done)
+            reset(self.state)  # from fresh sums: roundings do not pile up
+            self._keep_best()
+
+    def search(self, movers: Movers, trials: int, temperature: float) -> None:
+        """Make trials at one temperature."""
+        search(self.state, movers, self.rng, trials, temperature, self.hope, self.statistics)
+
+    def follow(self, other: Walker) -> None:
+        """Go on from where another walker is."""
+        if other is not self:
+            self.stand(other.state.position, other.state.orientation)
+
+    def stand(self, position_um: Floats, orientation: np.ndarray[tuple[int, ...], np.dtype[np.int8]]) -> None:
+        """Go on from somewhere else: centers [V, 2] and orientations [V]."""
+        self.state.position[:], self.state.orientation[:] = position_um, orientation
+        reset(self.state)
+
+    @property
+    def trials(self) -> int:
+        """Proposals made so far."""
+        return int(self.statistics[:, PROPOSED].sum())
+
+    def _keep_best(self) -> None:
+        if self.proxy < self.best:
+            self.best = self.proxy
+            self.best_position, self.best_orientation = self.state.position.copy(), self.state.orientation.copy()
+
+
+def race(walkers: list[Walker], budget: Budget, rounds: int, progress: Progress | None = None) -> Found:
+    """Let walkers search, each in a thread; after every round all follow the best.  Returns the best ever seen.
+
+    `progress` is told the seconds gone and the best proxy so far after every round.  Ctrl-C ends the race.
+    """
+    begun, stop, interrupted = budget.clock(), Event(), False
+    try:
+        with ThreadPoolExecutor(len(walkers)) as pool:
+            for i in range(rounds):
+                jobs = [pool.submit(w.walk, budget, begun, (i + 1) / rounds, stop) for w in walkers]
+                try:
+                    for job in jobs:
+                        job.result()
+                except KeyboardInterrupt:
+                    stop.set()  # the pool waits for its threads
+                    raise
+                winner = min(walkers, key=lambda w: w.proxy)
+                for w in walkers:
+                    w.follow(winner)
+                if progress is not None:
+                    progress(budget.clock() - begun, min(w.best for w in walkers))
+    except KeyboardInterrupt:
+        interrupted = True
+    best = min(walkers, key=lambda w: w.best)
+    placement = Placement(best.start.netlist, best.best_position.copy(), best.best_orientation.copy())
+    statistics = np.sum([w.statistics for w in walkers], axis=0)
+    return Found(placement, evaluate(placement).proxy, sum(w.trials for w in walkers), statistics, interrupted)
+
+
+def generators(seed: int, count: int) -> list[np.random.Generator]:
+    """A random generator for each walker; the first ones are the same whatever their number."""
+    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(count)]
+
+
+def spacing_um(placement: Placement) -> float:
+    """The spacing that hard macros keep: the legalizer's, or none where they lie closer already.
+
+    Raises `PlacementError` when hard macros overlap or leave the canvas.
+    """
+    if placement.violations():
+        raise PlacementError("hard macros overlap or leave the canvas; legalize the placement before the search")
+    n = placement.netlist
+    hair = HAIR * max(n.canvas_um)
+    center, size = placement.position_um[n.movable_hard], n.size_um[n.movable_hard]
+    return hair if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * hair) else 0.0
+
+
+@njit(cache=True, nogil=True)
+def search(
+    state: State,
+    movers: Movers,
+    rng: np.random.Generator,
+    trials: int,
+    temperature: float,
+    hope: Floats,
+    statistics: Floats,
+) -> None:
+    """Trials at one temperature by Metropolis' rule.
+
+    `hope` [1] is what the congestion term gained at most in one trial lately; trials that would need more are not
+    routed.  `statistics` [KINDS, 5] are added to.
+    """
+    for i in range(trials):
+        kind = int(np.searchsorted(movers.chance, rng.random(), side="right"))
+        statistics[kind, PROPOSED] += 1
+        if not propose(state, movers, kind, rng):
+            continue
+        statistics[kind, LEGAL] += 1
+        before = state.parts[PROXY]
+        limit = before - temperature * np.log(1.0 - rng.random())
+        hope[0] *= FORGET
+        now = price(state, limit, np.inf if i % UNLIMITED_EVERY == 0 else hope[0])
+        if now < np.inf:
+            statistics[kind, ROUTED] += 1
+            hope[0] = max(hope[0], CONGESTION_WEIGHT * (state.parts[CONGESTION] - state.tried_parts[CONGESTION]))
+        if now <= limit:
+            statistics[kind, ACCEPTED] += 1
+            statistics[kind, GAIN] += before - now
+            accept(state)
+        else:
+            reject(state)
