@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer.cost import cost_arrays
-from placer.spots import HAIR, find_spots
+from placer.spots import HAIR, find_spots, inside
 from tests.placer.slow_spots import Cell
 from tests.placer.test_legalize import blocks, overlaps
 
@@ -136,3 +136,15 @@ def test_many_small_macros_in_one_cell_hide_no_room() -> None:
         spot, fits = spots(netlist, position, [k for k in range(100) if k != missing], missing)
         assert fits.all()
         np.testing.assert_allclose(spot[0, 0], places[missing], atol=0.02)
+
+
+def test_macros_at_the_far_wall_are_inside_in_float64() -> None:
+    rounded = 0
+    for canvas, part in np.random.default_rng(0).uniform((1, 0), (1e4, 1), (1000, 2)).tolist():
+        half = canvas * part / 2
+        low, high = inside(canvas * part, canvas)
+        assert low == half
+        assert high + half <= canvas
+        assert high == pytest.approx(canvas - half, rel=1e-15)
+        rounded += high < canvas - half
+    assert rounded > 0
