@@ -1,7 +1,9 @@
-"""The best episodes seen in training, to be imitated (Oh et al., Self-Imitation Learning, ICML 2018).
+"""The best episodes seen in training, to be explored from and imitated.
 
-The environment is deterministic: what gave the best placement once gives it again.  Imitating the few best episodes
-beside PPO moves the policy toward them, and samples around them find better ones.
+The environment is deterministic: what gave the best placement once gives it again.  So some episodes of an iteration
+repeat one of the best but for a few steps that the policy decides anew (Ecoffet et al., First return, then explore,
+Nature 2021), and the policy imitates the best beside learning from its own episodes (Oh et al., Self-Imitation
+Learning, ICML 2018).
 """
 
 from __future__ import annotations
@@ -40,10 +42,21 @@ class Elites:
             self.episodes.insert(rank, tuple(column.clone() for column in columns))  # type: ignore[arg-type]
             del self.proxies[self.capacity :], self.episodes[self.capacity :]
 
+    def variants(self, count: int, deviations: float, generator: torch.Generator) -> Tensor:
+        """[count, T] actions of episodes drawn by rank, with -1 at about `deviations` random steps of each."""
+        which = self._draw(count, generator)
+        actions = torch.stack([self.episodes[k][3] for k in which.tolist()])
+        open_steps = torch.rand(actions.shape, generator=generator) * actions.shape[1] < deviations
+        return actions.masked_fill(open_steps, -1)
+
     def sample(self, count: int, generator: torch.Generator) -> Steps:
-        """`count` random steps; the episode of rank k (from 0) is drawn with a weight of 1 / (k + 1)."""
-        weights = 1.0 / torch.arange(1, len(self.episodes) + 1)
-        which = torch.multinomial(weights, count, replacement=True, generator=generator)
+        """`count` random steps, of episodes drawn by rank."""
+        which = self._draw(count, generator)
         step = torch.randint(len(self.episodes[0][3]), (count,), generator=generator)
         parts = [tuple(column[step[which == k]] for column in self.episodes[k]) for k in range(len(self.episodes))]
         return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def _draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """[count] ranks, rank k (from 0) with a weight of 1 / (k + 1)."""
+        weights = 1.0 / torch.arange(1, len(self.episodes) + 1)
+        return torch.multinomial(weights, count, replacement=True, generator=generator)

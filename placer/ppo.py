@@ -37,8 +37,10 @@ class PPOSettings:
     gae_lambda: float = 0.97
     entropy_weight: float = 0.003
     value_weight: float = 0.5
-    elites: int = 4  # best episodes so far that are imitated
+    elites: int = 8  # best episodes so far that are kept, varied and imitated
     imitation_weight: float = 0.3
+    variant_share: float = 0.5  # part of the episodes that vary one of the best; PPO learns from the others
+    deviations: float = 4.0  # steps in which they do so, on average
     max_grad_norm: float = 0.5
     target_kl: float = 0.03  # stop an iteration's epochs beyond this divergence
     shaping: float = 1.0  # see `env.py`
@@ -116,13 +118,16 @@ class Learner:
     def improve(self) -> IterationStats:
         """One iteration of PPO."""
         start = time.perf_counter()
-        greedy = int(self.settings.num_envs > 1)  # the first episode tells what the policy decodes to now
-        rollout = play(self.policy, self._embedding(), self.episodes, self.generator, greedy=greedy)
+        s = self.settings
+        greedy = int(s.num_envs > 1)  # the first episode tells what the policy decodes to now
+        varied = min(int(s.num_envs * s.variant_share), s.num_envs - greedy - 1) if self.elites.proxies else 0
+        follow = self.elites.variants(varied, s.deviations, self.generator) if varied else None
+        rollout = play(self.policy, self._embedding(), self.episodes, self.generator, greedy=greedy, follow=follow)
         played = time.perf_counter()
         self.elites.add(rollout)
         if greedy:
             self.remember(float(rollout.proxy[0]))
-        sampled = rollout.without_first() if greedy else rollout
+        sampled = rollout.part(greedy, s.num_envs - varied)
         advantage, returns = self._advantages(sampled)
         value = sampled.value * self.return_std + self.return_mean
         explained = 1 - float((returns - value).var(correction=0) / returns.var(correction=0).clamp_min(1e-12))

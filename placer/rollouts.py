@@ -25,10 +25,10 @@ class Rollout:
     reward: Tensor  # [T, B]
     proxy: Tensor  # [B] at the end, float64
 
-    def without_first(self) -> Rollout:
-        """All episodes but the first."""
+    def part(self, first: int, last: int) -> Rollout:
+        """Episodes first..last-1."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Rollout(**{name: x[1:] if name == "proxy" else x[:, 1:] for name, x in columns.items()})
+        return Rollout(**{name: x[first:last] if name == "proxy" else x[:, first:last] for name, x in columns.items()})
 
 
 @torch.no_grad()
@@ -39,10 +39,12 @@ def play(
     generator: torch.Generator | None,
     style: Tensor | None = None,
     greedy: int = 0,
+    follow: Tensor | None = None,
 ) -> Rollout:
     """Play all episodes to the end with rows of `policy.encode` [T, 3E]; greedy without a generator.
 
     With one, the first `greedy` episodes are still played greedily.  `style` [B, 2K] replaces the policy's own.
+    `follow` [F, T] prescribes the actions of the last F episodes, where it is not -1 and the mask allows them.
     The network runs on the device of `embedding`; results are on the CPU.
     """
     device = embedding.device
@@ -53,6 +55,10 @@ def play(
         row = embedding[observation.t].expand(episodes.batch, -1)
         log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
         action = choose(log_probs.cpu(), generator, greedy)
+        if follow is not None:
+            prescribed = follow[:, observation.t]
+            allowed = mask[-len(follow) :].gather(1, prescribed.clamp_min(0)[:, None]).squeeze(1)
+            action[-len(follow) :] = torch.where((prescribed >= 0) & allowed, prescribed, action[-len(follow) :])
         observation, reward = episodes.step(action.numpy())
         chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)
         steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
