@@ -71,6 +71,7 @@ class Walker:
         reset(self.state)
         self.hope = np.array([self.proxy])
         self.statistics = np.zeros((len(KINDS), 5))
+        self.trials = 0
         self.best = np.inf
         self._keep_best()
 
@@ -90,6 +91,7 @@ class Walker:
             if done >= until or trials <= 0:
                 break
             self._advance(self, trials, done)
+            self.trials += trials
             reset(self.state)  # from fresh sums: roundings do not pile up
             self._keep_best()
 
@@ -106,11 +108,6 @@ class Walker:
         """Go on from somewhere else: centers [V, 2] and orientations [V]."""
         self.state.position[:], self.state.orientation[:] = position_um, orientation
         reset(self.state)
-
-    @property
-    def trials(self) -> int:
-        """Proposals made so far."""
-        return int(self.statistics[:, PROPOSED].sum())
 
     def _keep_best(self) -> None:
         if self.proxy < self.best:
