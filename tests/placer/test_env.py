@@ -69,7 +69,11 @@ def test_any_actions_end_in_a_legal_placement(seed: int) -> None:
             EpisodeBatch(netlist, 1)
         return
     episodes = EpisodeBatch(netlist, 2, EnvSettings(soft_rounds=5))
-    play(episodes, [seed, seed + 1])
+    observations, _, _ = play(episodes, [seed, seed + 1])
+    for seen in observations:
+        assert np.isfinite(seen.maps).all()
+        assert (seen.maps >= 0).all()
+        assert (seen.scalars >= 0).all()
     for b in range(2):
         placement = episodes.placement(b)
         assert not placement.violations()
