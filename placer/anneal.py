@@ -92,7 +92,7 @@ def anneal(
     def advance(walker: Walker, trials: int, done: float) -> None:
         temperature = settings.hot * (settings.cold / settings.hot) ** done
         if allowed.hard.size:
-            walker.search(allowed, trials, temperature)
+            walker.search(allowed, trials, temperature, temperature)
         place_anew(walker, temperature)
 
     walkers = [Walker(start, rng, advance) for rng in generators(seed, workers)]

@@ -21,14 +21,17 @@ from placer.walkers import Budget, Found, Progress, Walker, generators, race, sp
 class RefineSettings:
     """How the search cools; raises `SettingsError` where a value is out of range."""
 
-    hot: float = 0.1  # first temperature, times the start's proxy over the number of movable macros
+    hot: float = 0.06  # first temperature, times the start's proxy over the number of movable macros
     cold: float = 0.001  # last temperature before zero
+    hard_factor: float = 5.0  # hard macros are this much hotter: their moves change more at once
     quench: float = 0.05  # last part of the search, at temperature zero
     rounds: int = 20  # walkers meet so many times
 
     def __post_init__(self) -> None:
         if not self.hot >= self.cold > 0:
             raise SettingsError(f"temperatures go from {self.hot} to {self.cold}; expected hot >= cold > 0")
+        if not self.hard_factor >= 0:
+            raise SettingsError(f"hard_factor is {self.hard_factor}; expected 0 or more")
         if not 0 <= self.quench <= 1:
             raise SettingsError(f"quench is {self.quench}; expected 0 to 1")
         if self.rounds < 1:
@@ -64,7 +67,8 @@ def refine(
         return Found(placement, start, 0, np.zeros((len(KINDS), 5)), False)
 
     def advance(walker: Walker, trials: int, done: float) -> None:
-        walker.search(allowed, trials, settings.temperature(done) * start / count)
+        temperature = settings.temperature(done) * start / count
+        walker.search(allowed, trials, temperature, settings.hard_factor * temperature)
 
     walkers = [Walker(placement, rng, advance) for rng in generators(seed, workers)]
     return race(walkers, budget, settings.rounds, progress)

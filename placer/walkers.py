@@ -19,7 +19,7 @@ from placer.cost.incremental import accept, price, reject, reset
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
 from placer.legalize import HAIR, fixed_rectangles
-from placer.proposals import KINDS, Movers, propose
+from placer.proposals import HARD_STEP, KINDS, Movers, propose
 from placer.relax import disjoint
 
 # Columns of the statistics, one row a kind of proposal
@@ -95,9 +95,9 @@ class Walker:
             reset(self.state)  # from fresh sums: roundings do not pile up
             self._keep_best()
 
-    def search(self, movers: Movers, trials: int, temperature: float) -> None:
-        """Make trials at one temperature."""
-        search(self.state, movers, self.rng, trials, temperature, self.hope, self.statistics)
+    def search(self, movers: Movers, trials: int, soft: float, hard: float) -> None:
+        """Make trials at one temperature for soft macros and one for hard ones."""
+        search(self.state, movers, self.rng, trials, soft, hard, self.hope, self.statistics)
 
     def follow(self, other: Walker) -> None:
         """Go on from where another walker is."""
@@ -168,11 +168,12 @@ def search(
     movers: Movers,
     rng: np.random.Generator,
     trials: int,
-    temperature: float,
+    soft: float,
+    hard: float,
     hope: Floats,
     statistics: Floats,
 ) -> None:
-    """Trials at one temperature by Metropolis' rule.
+    """Trials by Metropolis' rule, at one temperature for soft macros and one for hard ones.
 
     `hope` [1] is what the congestion term gained at most in one trial lately; trials that would need more are not
     routed.  `statistics` [KINDS, 5] are added to.
@@ -184,7 +185,7 @@ def search(
             continue
         statistics[kind, LEGAL] += 1
         before = state.parts[PROXY]
-        limit = before - temperature * np.log(1.0 - rng.random())
+        limit = before - (soft if kind < HARD_STEP else hard) * np.log(1.0 - rng.random())
         hope[0] *= FORGET
         now = price(state, limit, np.inf if i % UNLIMITED_EVERY == 0 else hope[0])
         if now < np.inf:
