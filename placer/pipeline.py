@@ -1,7 +1,7 @@
 """The whole job, stage by stage: netlist to legal placement with its exact cost.
 
 cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> soft (soft macros around the
-best hard macros found) -> legalize -> expand (clusters back to cells).
+best hard macros found) -> legalize -> refine (all macros, by exact cost) -> expand (clusters back to cells).
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ from netlists.placement import Placement
 from placer.cost import ProxyCost, evaluate, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
+from placer.refine import refine
 from placer.search import Listener, Search
 from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
+from placer.walkers import Budget
 
 METHODS = ("rl", "greedy", "random")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
 SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
+REFINE_SHARE = {"rl": 0.6, "greedy": 0.9, "random": 0.8}  # part of the budget kept for the refinement
+LEAST_REFINE_S = 0.2
+REFINE_TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class PlaceSettings:
     seed: int = 0
     workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
     weights: str | Path | None = None  # rl: start from a trained policy instead of an untrained one
-    refine: bool = True  # try longer soft-macro placements at the end
+    refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
     iterations: int | None = None  # instead of the budget, so that the result depends on the seed alone
 
     def __post_init__(self) -> None:
@@ -119,7 +124,8 @@ def place(
     with stages.stage("cluster"):
         clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
     work = clustering.netlist
-    budget_s = settings.budget_s - min(SOFT_SHARE * settings.budget_s, SOFT_S)
+    later = REFINE_SHARE[settings.method] if settings.refine else 0.0
+    budget_s = (1 - later) * settings.budget_s - min(SOFT_SHARE * settings.budget_s, SOFT_S)
     search = Search(settings.method, budget_s, stages.started, progress)
     with stages.stage(settings.method):
         interrupted = find_hard(work, settings, search)
@@ -136,6 +142,11 @@ def place(
         if placement.violations():
             placement = legalize(placement)
         stages.proxy = evaluate(placement).proxy
+    if settings.refine and not interrupted:
+        with stages.stage("refine"):
+            placement, interrupted = improve(placement, settings, search)
+            stages.proxy = evaluate(placement).proxy
+    with stages.stage("expand"):
         placement = clustering.expand(placement)
         demand_legal(placement)
     found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
@@ -206,6 +217,22 @@ def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]
     except KeyboardInterrupt:
         interrupted = True
     return Placement(n, best.copy(), placement.orientation), interrupted
+
+
+def improve(placement: Placement, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
+    """The placement after exact-cost search for what is left of the budget; also whether Ctrl-C ended it."""
+    left_s = search.started + settings.budget_s - time.perf_counter()
+    if settings.iterations is not None:
+        budget = Budget(trials=REFINE_TRIALS * settings.iterations)
+    elif left_s > LEAST_REFINE_S:
+        budget = Budget(seconds=left_s)
+    else:
+        return placement, False
+    found = refine(
+        placement, budget, seed=settings.seed, workers=settings.workers,
+        progress=lambda seconds, proxy: search.note(proxy, "refine", left_s - seconds),
+    )  # fmt: skip
+    return found.placement, found.interrupted
 
 
 def demand_legal(placement: Placement) -> None:

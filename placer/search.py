@@ -59,6 +59,14 @@ class Search:
             self.best, self.position_um = float(proxies[b]), episodes.placement(b).position_um.copy()
             self.history.append((self.seconds, self.best))
 
+    def note(self, proxy: float, stage: str, left_s: float) -> None:
+        """Record the best proxy of a later stage, which keeps its placement itself."""
+        if proxy < self.best:
+            self.best = proxy
+            self.history.append((self.seconds, proxy))
+        if self.listener:
+            self.listener(Progress(stage, self.best, self.seconds, left_s))
+
     def tell(self, iteration: int, steps_per_second: float, entropy: float = np.nan, kl: float = np.nan) -> None:
         """Let the listener know how it goes."""
         if self.listener:
