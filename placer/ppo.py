@@ -27,10 +27,10 @@ from placer.rollouts import Rollout, play
 class PPOSettings:
     """All settings of the learner; also the options of `placer train`."""
 
-    style_generations: int = 20  # iterations of the search over styles that training begins with
+    style_generations: int = 30  # iterations of the search over styles that training begins with
     num_envs: int = 32  # episodes played together in an iteration
-    epochs: int = 3  # passes over them
-    minibatch: int = 512  # steps
+    epochs: int = 2  # passes over them
+    minibatch: int = 256  # steps
     learning_rate: float = 1e-3
     clip: float = 0.2  # epsilon in Schulman et al., eq. 7
     discount: float = 1.0
@@ -38,11 +38,12 @@ class PPOSettings:
     entropy_weight: float = 0.003
     value_weight: float = 0.5
     elites: int = 8  # best episodes so far that are kept, varied and imitated
-    imitation_weight: float = 0.3
+    imitation_steps: int = 32  # gradient steps toward them in an iteration
+    imitation_batch: int = 128  # steps of episodes in each
     variant_share: float = 0.5  # part of the episodes that vary one of the best; PPO learns from the others
-    deviations: float = 4.0  # steps in which they do so, on average
+    deviations: float = 2.0  # steps in which they do so, on average
     max_grad_norm: float = 0.5
-    target_kl: float = 0.03  # stop an iteration's epochs beyond this divergence
+    target_kl: float = 0.05  # stop an iteration's epochs beyond this divergence
     shaping: float = 1.0  # see `env.py`
     soft_rounds: int = 40  # see `env.py`
     soft_sweeps: int = 3
@@ -133,6 +134,7 @@ class Learner:
         explained = 1 - float((returns - value).var(correction=0) / returns.var(correction=0).clamp_min(1e-12))
         self._track(returns)
         entropy, kl = self._learn(sampled, advantage, (returns - self.return_mean) / self.return_std)
+        self._imitate()
         self.iteration += 1
         return self._stats(rollout, start, played, entropy, kl, explained)
 
@@ -204,12 +206,7 @@ class Learner:
             for chosen in torch.split(torch.randperm(count, generator=self.generator), s.minibatch):
                 batch = [x[chosen].to(self.device) for x in flat]
                 loss, entropy, divergence = self._loss(*batch)
-                if s.elites and s.imitation_weight:
-                    loss = loss + s.imitation_weight * self._imitation_loss()
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), s.max_grad_norm)
-                self.optimizer.step()
+                self._descend(loss)
                 entropies.append(entropy)
                 divergences.append(divergence)
             kl = sum(divergences) / len(divergences)
@@ -234,12 +231,20 @@ class Learner:
         divergence = float((ratio - 1 - log_ratio).mean().detach())  # Schulman's low-variance estimate of the KL
         return loss, float(entropy.detach()), divergence
 
-    def _imitation_loss(self) -> Tensor:
-        """Cross entropy of the policy on steps of the best episodes."""
-        steps = self.elites.sample(max(1, self.settings.minibatch // 2), self.generator)
-        maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
-        log_probs: Tensor = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)[0]
-        return -log_probs.gather(1, action[:, None]).mean()
+    def _imitate(self) -> None:
+        """Move the policy toward the best episodes: cross entropy on some of their steps."""
+        s = self.settings
+        for _ in range(s.imitation_steps if self.elites.proxies else 0):
+            steps = self.elites.sample(s.imitation_batch, self.generator)
+            maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
+            log_probs, _ = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
+            self._descend(-log_probs.gather(1, action[:, None]).mean())
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
+        self.optimizer.step()
 
 
 def iterate_together(learners: Sequence[Learner]) -> list[IterationStats]:

@@ -11,6 +11,8 @@ from torch import Tensor
 from placer.env import EpisodeBatch, Observation
 from placer.policy import PlacementPolicy
 
+VARIANT_TEMPERATURE = 3.0  # a policy that imitates the best episodes would hardly vary them at 1
+
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
@@ -44,7 +46,8 @@ def play(
     """Play all episodes to the end with rows of `policy.encode` [T, 3E]; greedy without a generator.
 
     With one, the first `greedy` episodes are still played greedily.  `style` [B, 2K] replaces the policy's own.
-    `follow` [F, T] prescribes the actions of the last F episodes, where it is not -1 and the mask allows them.
+    `follow` [F, T] prescribes the actions of the last F episodes, where it is not -1 and the mask allows them; in
+    other steps they are drawn at VARIANT_TEMPERATURE.
     The network runs on the device of `embedding`; results are on the CPU.
     """
     device = embedding.device
@@ -54,13 +57,15 @@ def play(
         maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
         row = embedding[observation.t].expand(episodes.batch, -1)
         log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
-        action = choose(log_probs.cpu(), generator, greedy)
+        log_probs = log_probs.cpu()
+        action = choose(log_probs, generator, greedy)
         if follow is not None:
+            action[-len(follow) :] = choose(log_probs[-len(follow) :] / VARIANT_TEMPERATURE, generator)
             prescribed = follow[:, observation.t]
             allowed = mask[-len(follow) :].gather(1, prescribed.clamp_min(0)[:, None]).squeeze(1)
             action[-len(follow) :] = torch.where((prescribed >= 0) & allowed, prescribed, action[-len(follow) :])
         observation, reward = episodes.step(action.numpy())
-        chosen = log_probs.cpu().gather(1, action[:, None]).squeeze(1)
+        chosen = log_probs.gather(1, action[:, None]).squeeze(1)
         steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
     columns = [torch.stack(column) for column in zip(*steps, strict=True)]
     columns.append(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
@@ -72,7 +77,7 @@ def choose(log_probs: Tensor, generator: torch.Generator | None, greedy: int = 0
     likeliest = log_probs.argmax(dim=1)
     if generator is None:
         return likeliest
-    sampled = torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(1)
+    sampled = torch.multinomial(log_probs.softmax(dim=1), 1, generator=generator).squeeze(1)
     return torch.cat([likeliest[:greedy], sampled[greedy:]])
 
 

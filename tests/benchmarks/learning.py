@@ -54,10 +54,10 @@ def greedy_baseline(netlist: Netlist) -> float:
     return search.best
 
 
-def row(netlist: Netlist, seed: int, budget_s: float, folder: Path) -> list[float]:
+def row(netlist: Netlist, seed: int, budget_s: float, workers: int, folder: Path) -> list[float]:
     """Untrained best of 32, greedy baseline, trained and decoded."""
     untrained = float(episodes_of(new_policy(seed), netlist, SAMPLES, seed).min())
-    train([netlist], folder, budget_s=budget_s, seed=seed)
+    train([netlist], folder, budget_s=budget_s, seed=seed, workers=workers)
     return [untrained, greedy_baseline(netlist), decode(load_policy(folder), netlist)]
 
 
@@ -67,8 +67,10 @@ def show(cells: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=float, default=600.0, help="seconds of training on two cores")
+    parser.add_argument("--budget", type=float, default=600.0, help="seconds of training")
+    parser.add_argument("--workers", type=int, default=2, help="threads")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--known", type=int, default=3, help="seeds of the netlists of known optimum")
     parser.add_argument("--netlists", nargs="+", default=["ariane133_ng45", "harbor"])
     parser.add_argument("--unseen", nargs="*", default=["nvdla_ng45", "mempool_tile_ng45", "ariane136_asap7"])
     arguments = parser.parse_args()
@@ -79,7 +81,7 @@ def main() -> None:
             netlist = load(find(name))
             for seed in range(arguments.seeds):
                 folders[name, seed] = folder = Path(root) / f"{name}-{seed}"
-                untrained, baseline, trained = row(netlist, seed, arguments.budget, folder)
+                untrained, baseline, trained = row(netlist, seed, arguments.budget, arguments.workers, folder)
                 gains = [f"{trained / untrained - 1:+.1%}", f"{trained / baseline - 1:+.1%}"]
                 show([name, str(seed), f"{untrained:.4f}", f"{baseline:.4f}", f"{trained:.4f}", *gains])
         first = arguments.netlists[0]
@@ -94,7 +96,7 @@ def main() -> None:
         print("\nKnown optimum")
         show(["macros", "seed", "optimum", "trained", "above"])
         for macros in (3, 4):
-            for seed in range(arguments.seeds):
+            for seed in range(arguments.known):
                 netlist, best = known_optimum(macros, seed=seed)
                 folder = Path(root) / f"known-{macros}-{seed}"
                 train([netlist], folder, budget_s=min(arguments.budget, 60.0), seed=seed)

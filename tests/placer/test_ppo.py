@@ -75,7 +75,7 @@ def test_without_smoothing_returns_are_what_was_paid() -> None:
     torch.testing.assert_close(returns, reward.flip(0).cumsum(0).flip(0))
 
 
-PPO_ALONE: dict[str, Any] = {"style_generations": 0, "imitation_weight": 0.0, "elites": 0, "minibatch": 64}
+PPO_ALONE: dict[str, Any] = {"style_generations": 0, "elites": 0, "minibatch": 64}
 STYLES_ALONE: dict[str, Any] = {"style_generations": 100}
 BOTH: dict[str, Any] = {"style_generations": 4}
 
