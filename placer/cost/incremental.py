@@ -138,7 +138,7 @@ def price(state: State, limit: float, hope: float) -> float:
     """Proxy of the trial; its parts are in `tried_parts`.
 
     Routing is most of the work.  It is spared, and infinity returned, where wirelength and density alone bring the
-    proxy so high that a fall of the congestion term by `hope` would leave it above `limit`.
+    proxy so high that a fall of the congestion term by `hope` would leave it above `limit`; reject such a trial.
     """
     parts = state.tried_parts
     parts[HPWL] = state.parts[HPWL] + longer_um(state)
