@@ -9,7 +9,7 @@ from numba import njit
 from netlists.netlist import Bools, Floats
 from placer.cost.density import cell_of
 from placer.episode import EpisodeArrays, State
-from placer.spots import find_spots
+from placer.spots import find_spots, wanted
 
 Singles = npt.NDArray[np.float32]
 
@@ -24,7 +24,7 @@ MAP_NAMES = (
     wire_all      the same to all nodes, unplaced ones at estimated places
     congestion_*  routing demand over capacity, at estimated places
     fits          1 where the macro may go
-    snap          how far from the middle of the cell the macro's center would lie, in cells
+    snap          how far the macro's center would lie from where it goes in an empty cell, in cells
     x, y          distance of the cell from the canvas' middle, in half canvas sizes
     contact       cover by hard macros in the ring of cells around the macro if it went here; walls count as covered
     crowd         mean of `rest` under the macro
@@ -67,6 +67,8 @@ def fill_maps(
     for kind in range(2):
         wire[kind, 0] -= wire[kind, 0, : a.cols].min()
         wire[kind, 1] -= wire[kind, 1, : a.rows].min()
+    size = a.size_um[arrays.order[t]]
+    within_x, within_y = wanted(size[0], w), wanted(size[1], h)
     sums = integrals(state, b)
     maps[10:] = 0.0
     for r in range(a.rows):
@@ -80,8 +82,8 @@ def fill_maps(
             maps[6, r, c] = fits[r, c]
             maps[7, r, c] = 0.0
             if fits[r, c]:
-                away_x = abs(state.spot[b, r, c, 0] / w - c - 0.5)
-                away_y = abs(state.spot[b, r, c, 1] / h - r - 0.5)
+                away_x = abs(state.spot[b, r, c, 0] / w - c - within_x)
+                away_y = abs(state.spot[b, r, c, 1] / h - r - within_y)
                 maps[7, r, c] = away_x + away_y
                 around(arrays, state, b, t, r, c, sums, maps)
             maps[8, r, c] = abs((c + 0.5) / a.cols - 0.5) * 2
@@ -169,11 +171,12 @@ def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, wire: Floats)
                         low[kind], high[kind] = min(low[kind], x), max(high[kind], x)
             count = a.cols if d == 0 else a.rows
             side = (a.canvas_width_um if d == 0 else a.canvas_height_um) / count
+            within = wanted(a.size_um[node, d], side)
             for kind in range(2):
                 if low[kind] > high[kind]:
                     continue
                 for c in range(count):
-                    x = (c + 0.5) * side + offset
+                    x = (c + within) * side + offset
                     wire[kind, d, c] += weight * (max(low[kind] - x, 0.0) + max(x - high[kind], 0.0))
             if d == 0 and low[0] <= high[0]:
                 known += weight

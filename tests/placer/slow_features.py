@@ -10,7 +10,7 @@ from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer.env import EpisodeBatch
 from placer.graph import node_nets
-from tests.placer import slow_cost
+from tests.placer import slow_cost, slow_spots
 
 
 def with_merged_nets(netlist: Netlist) -> Netlist:
@@ -66,16 +66,22 @@ class Seen:
                 found.append((float(n.net_weight[net]), own[0], others))
         return found
 
+    def within(self) -> tuple[float, float]:
+        """Where in an empty cell the macro's center goes, in cells."""
+        (width, height), (w, h) = self.netlist.size_um[self.node], self.netlist.cell_um
+        return float(slow_spots.within(float(width), w)), float(slow_spots.within(float(height), h))
+
     def wire(self, *, placed_only: bool) -> Floats:
-        """[R, C] how much longer the macro's nets become by its center in the middle of each cell, above the least."""
+        """[R, C] how much longer the macro's nets become by its center where it goes in each empty cell, above the least."""
         w, h = self.netlist.cell_um
+        within_x, within_y = self.within()
         total = np.zeros((self.rows, self.cols))
         for r in range(self.rows):
             for c in range(self.cols):
                 for weight, offset, others in self.wires():
                     places = [place for v, place in others if v in self.placed or not placed_only]
                     if places:
-                        own = np.array([(c + 0.5) * w, (r + 0.5) * h]) + offset
+                        own = np.array([(c + within_x) * w, (r + within_y) * h]) + offset
                         longer = np.ptp([*places, own], axis=0).sum() - np.ptp(places, axis=0).sum()
                         total[r, c] += weight * longer
         weights = sum(weight for weight, _, _ in self.wires())
@@ -92,10 +98,11 @@ class Seen:
 
     def snap(self) -> Floats:
         w, h = self.netlist.cell_um
+        within_x, within_y = self.within()
         away = np.zeros((self.rows, self.cols))
         for r, c in np.argwhere(self.fits):
             x, y = self.spot[r, c]
-            away[r, c] = abs(x - (c + 0.5) * w) / w + abs(y - (r + 0.5) * h) / h
+            away[r, c] = abs(x - (c + within_x) * w) / w + abs(y - (r + within_y) * h) / h
         return away
 
     def footprint(self, r: int, c: int) -> set[tuple[int, int]]:

@@ -16,6 +16,12 @@ def exact(values: object) -> tuple[Fraction, ...]:
     return tuple(Fraction(float(v)) for v in values)  # type: ignore[attr-defined]
 
 
+def within(size: float, cell: float) -> Fraction:
+    """Half a cell for macros of 1, 3, 5, ... cells, else nothing."""
+    odd = any(abs(size / cell - count) < 1e-6 for count in range(1, 200, 2))
+    return Fraction(1, 2) if odd else Fraction(0)
+
+
 class Cell:
     """Cell (r, c) of the grid and all that decides where the center of a macro may lie in it."""
 
@@ -25,8 +31,8 @@ class Cell:
         self.low = [max((c, r)[d] * side[d], size[d] / 2) for d in (0, 1)]
         self.high = [min(((c, r)[d] + 1) * side[d], canvas[d] - size[d] / 2) for d in (0, 1)]
         self.empty = self.low[0] > self.high[0] or self.low[1] > self.high[1]
-        middle = [((c, r)[d] + Fraction(1, 2)) * side[d] for d in (0, 1)]
-        self.target = [min(max(middle[d], self.low[d]), self.high[d]) for d in (0, 1)]
+        wanted = [((c, r)[d] + within(float(size[d]), float(side[d]))) * side[d] for d in (0, 1)]
+        self.target = [min(max(wanted[d], self.low[d]), self.high[d]) for d in (0, 1)]
         hair = Fraction(HAIR) * max(canvas)
         self.boxes = []
         for u in blockers:
@@ -40,7 +46,7 @@ class Cell:
         return not any(all(box[d][0] < point[d] < box[d][1] for d in (0, 1)) for box in self.boxes)
 
     def away(self, point: Point) -> float:
-        """Distance from the place wanted most: the point nearest to the middle of the cell that is in the canvas."""
+        """Distance from the place wanted most, or from the point of the cell inside the canvas that is nearest to it."""
         return sqrt(sum((point[d] - self.target[d]) ** 2 for d in (0, 1)))
 
     def candidates(self) -> list[Point]:
