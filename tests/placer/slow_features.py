@@ -72,7 +72,7 @@ class Seen:
         return float(slow_spots.within(float(width), w)), float(slow_spots.within(float(height), h))
 
     def wire(self, *, placed_only: bool) -> Floats:
-        """[R, C] how much longer the macro's nets become by its center where it goes in each empty cell, above the least."""
+        """[R, C] how much longer the nets become by the macro going where it would in each empty cell."""
         w, h = self.netlist.cell_um
         within_x, within_y = self.within()
         total = np.zeros((self.rows, self.cols))

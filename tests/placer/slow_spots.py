@@ -46,7 +46,7 @@ class Cell:
         return not any(all(box[d][0] < point[d] < box[d][1] for d in (0, 1)) for box in self.boxes)
 
     def away(self, point: Point) -> float:
-        """Distance from the place wanted most, or from the point of the cell inside the canvas that is nearest to it."""
+        """Distance from the place wanted most, moved into the canvas where it lies outside."""
         return sqrt(sum((point[d] - self.target[d]) ** 2 for d in (0, 1)))
 
     def candidates(self) -> list[Point]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer.cost import cost_arrays
-from placer.spots import HAIR, find_spots, inside
+from placer.spots import HAIR, find_spots, inside, wanted
 from tests.placer.slow_spots import Cell
 from tests.placer.test_legalize import blocks, overlaps
 
@@ -123,7 +123,12 @@ def test_spots_on_paper() -> None:
     netlist = board([(4.0, 4.0), (4.0, 4.0)], (1, 3), (12.0, 5.0))
     spot, fits = spots(netlist, np.array([(0.0, 0.0), (2.0, 2.5)]), [1], 0)
     assert fits.tolist() == [[False, True, True]]
-    assert spot[0, 1] == pytest.approx([6 + 12 * HAIR, 2.5])
+    assert spot[0, 1] == pytest.approx([6 + 12 * HAIR, 2.0])  # as low as it can: its height is no whole cell
+
+
+@pytest.mark.parametrize(("size", "within"), [(2.0, 0.5), (6.0, 0.5), (4.0, 0.0), (3.0, 0.0), (1.0, 0.0), (2.1, 0.0)])
+def test_macros_of_whole_cells_are_flush_with_the_grid(size: float, within: float) -> None:
+    assert wanted(size, 2.0) == within
 
 
 def test_many_small_macros_in_one_cell_hide_no_room() -> None:
