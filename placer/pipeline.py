@@ -21,6 +21,7 @@ from netlists.cluster import cluster
 from netlists.errors import LegalizationError, SettingsError, did_you_mean
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
+from placer.anneal import anneal
 from placer.cost import ProxyCost, evaluate, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
@@ -30,13 +31,14 @@ from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
 from placer.walkers import Budget
 
-METHODS = ("rl", "greedy", "random")
+METHODS = ("rl", "greedy", "random", "anneal")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
 SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
-REFINE_SHARE = {"rl": 0.6, "greedy": 0.9, "random": 0.8}  # part of the budget kept for the refinement
-LEAST_REFINE_S = 0.2
-REFINE_TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
+REFINE_SHARE = {"rl": 0.6, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
+"""Part of the budget kept for the refinement; annealing is a whole search of its own, without the later stages."""
+LEAST_S = 0.2  # the shortest search that is begun
+TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,14 @@ def place(
         clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
     work = clustering.netlist
     later = REFINE_SHARE[settings.method] if settings.refine else 0.0
-    budget_s = (1 - later) * settings.budget_s - min(SOFT_SHARE * settings.budget_s, SOFT_S)
+    budget_s = (1 - later) * settings.budget_s
+    if settings.method != "anneal":
+        budget_s -= min(SOFT_SHARE * settings.budget_s, SOFT_S)
     search = Search(settings.method, budget_s, stages.started, progress)
     with stages.stage(settings.method):
-        interrupted = find_hard(work, settings, search)
+        placement, interrupted = find_hard(work, settings, search)
         stages.proxy = search.best
-    assert search.position_um is not None
-    placement = Placement(work, search.position_um, work.orientation.copy())
-    if settings.refine or not work.movable_hard.size:
+    if later or not work.movable_hard.size:
         with stages.stage("soft"):
             deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
             placement, cut_short = settle_soft(placement, deadline)
@@ -142,7 +144,7 @@ def place(
         if placement.violations():
             placement = legalize(placement)
         stages.proxy = evaluate(placement).proxy
-    if settings.refine and not interrupted:
+    if later and not interrupted:
         with stages.stage("refine"):
             placement, interrupted = improve(placement, settings, search)
             stages.proxy = evaluate(placement).proxy
@@ -161,12 +163,16 @@ def place(
     return Result(placement, settings, metrics, stages.done, search.history, interrupted)
 
 
-def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> bool:
-    """Fill `search` with the best placement that the method finds; returns whether Ctrl-C ended it."""
+def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
+    """The best placement that the method finds, also noted in `search`; and whether Ctrl-C ended it."""
+    orientation = netlist.orientation.copy()
     if not netlist.movable_hard.size:
-        search.position_um = in_the_middle(netlist, netlist.position_um)
-        search.best = ProxyCost(netlist)(search.position_um, netlist.orientation).proxy
-        return False
+        position = in_the_middle(netlist, netlist.position_um)
+        search.best = ProxyCost(netlist)(position, orientation).proxy
+        return Placement(netlist, position, orientation), False
+    if settings.method == "anneal":
+        return annealed(netlist, settings, search)
+    interrupted = False
     try:
         if settings.method == "rl":
             from placer.agent import Agent  # loads torch
@@ -183,8 +189,24 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> bool
     except KeyboardInterrupt:
         if search.position_um is None:
             raise
-        return True
-    return False
+        interrupted = True
+    assert search.position_um is not None
+    return Placement(netlist, search.position_um, orientation), interrupted
+
+
+def annealed(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
+    """The placement that simulated annealing finds for the whole budget; and whether Ctrl-C ended it."""
+    left_s = search.left_s
+    if settings.iterations is not None:
+        budget = Budget(trials=TRIALS * settings.iterations)
+    else:
+        budget = Budget(seconds=max(left_s, LEAST_S))
+    found = anneal(
+        netlist, budget, seed=settings.seed, workers=settings.workers,
+        progress=lambda seconds, proxy: search.note(proxy, "anneal", left_s - seconds),
+    )  # fmt: skip
+    search.best = found.proxy
+    return found.placement, found.interrupted
 
 
 def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:
@@ -223,8 +245,8 @@ def improve(placement: Placement, settings: PlaceSettings, search: Search) -> tu
     """The placement after exact-cost search for what is left of the budget; also whether Ctrl-C ended it."""
     left_s = search.started + settings.budget_s - time.perf_counter()
     if settings.iterations is not None:
-        budget = Budget(trials=REFINE_TRIALS * settings.iterations)
-    elif left_s > LEAST_REFINE_S:
+        budget = Budget(trials=TRIALS * settings.iterations)
+    elif left_s > LEAST_S:
         budget = Budget(seconds=left_s)
     else:
         return placement, False

@@ -15,8 +15,10 @@ from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from placer import PlaceSettings, Result, evaluate, place
-from placer.pipeline import METHODS, demand_legal, settle_soft
+from placer.anneal import anneal
+from placer.pipeline import METHODS, TRIALS, demand_legal, settle_soft
 from placer.search import Progress
+from placer.walkers import Budget
 
 
 @cache
@@ -47,17 +49,15 @@ def test_every_method_is_legal_exact_and_repeatable(method: str) -> None:
 
 def test_stages_add_up_to_the_whole() -> None:
     result = quick(jetty())
-    assert [stage.name for stage in result.stages] == ["cluster", "greedy", "soft", "legalize"]
+    assert [stage.name for stage in result.stages] == ["cluster", "greedy", "soft", "legalize", "refine", "expand"]
     assert sum(stage.seconds for stage in result.stages) == pytest.approx(result.metrics["seconds"], abs=0.2)
     assert result.stages[-1].proxy == result.metrics["proxy"]
     assert result.metrics["cpu_seconds"] > 0
 
 
-def test_without_refinement_hard_macros_stay_and_the_soft_stage_is_left_out() -> None:
+def test_without_refinement_the_later_searches_are_left_out() -> None:
     plain, refined = quick(jetty(), refine=False), quick(jetty())
-    hard = jetty().hard
-    np.testing.assert_array_equal(plain.placement.position_um[hard], refined.placement.position_um[hard])
-    assert [stage.name for stage in plain.stages] == ["cluster", "greedy", "legalize"]
+    assert [stage.name for stage in plain.stages] == ["cluster", "greedy", "legalize", "expand"]
     assert refined.metrics["proxy"] <= plain.metrics["proxy"]
 
 
@@ -76,6 +76,13 @@ def test_netlists_without_hard_macros(method: str) -> None:
     result = quick(of_kind(jetty(), Kind.HARD, Kind.SOFT), method)
     assert result.metrics["hard_macros"] == 0
     assert result.metrics["proxy"] < 0.9 * evaluate(Placement.given(result.placement.netlist)).proxy
+
+
+def test_annealing_is_a_whole_search_of_its_own() -> None:
+    result, found = quick(jetty(), "anneal", seed=1), anneal(jetty(), Budget(trials=TRIALS), seed=1)
+    assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
+    np.testing.assert_array_equal(result.placement.position_um, found.placement.position_um)
+    np.testing.assert_array_equal(result.placement.orientation, found.placement.orientation)
 
 
 def test_nothing_to_move() -> None:
@@ -160,7 +167,7 @@ def test_illegal_placements_are_not_returned() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "rlx"}, "expected one of rl, greedy, random; did you mean 'rl'"),
+        ({"method": "rlx"}, "expected one of rl, greedy, random, anneal; did you mean 'rl'"),
         ({"budget_s": 0}, "budget is 0 s"),
         ({"budget_s": float("nan")}, "budget is nan s"),
         ({"workers": 0}, "workers is 0"),
