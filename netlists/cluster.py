@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from netlists.errors import SettingsError
+from netlists.errors import SettingsError, demand_seed
 from netlists.netlist import Floats, Ints, Kind, Netlist, frozen
 from netlists.placement import Placement
 
@@ -93,8 +93,10 @@ def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, thr
     than the canvas), and starts at the mean position of those of its cells that have one, weighted by area.  On each
     net the pins of a cluster become one at its center; nets inside one cluster and nets of more than `MAX_SINKS` sinks
     are dropped; nets with the same driver and sinks become one with the sum of their weights.  `threads` defaults to
-    all cores.  Empty clusters are left out.  Raises `SettingsError` unless 1 <= clusters <= movable cells.
+    all cores.  Empty clusters are left out.  Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a
+    seed out of range.
     """
+    demand_seed(seed)
     cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
     if not cells.size and clusters is None:
         return Clustering(netlist, netlist, frozen(np.arange(netlist.num_nodes)))

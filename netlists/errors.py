@@ -52,6 +52,15 @@ def at(file: str | Path, line: int | None, message: str) -> str:
     return f"{file}:{line}: {message}" if line else f"{file}: {message}"
 
 
+MAX_SEED = 2**31 - 1
+
+
+def demand_seed(seed: int) -> None:
+    """Raise `SettingsError` for a seed that some generator of random numbers does not take."""
+    if not 0 <= seed <= MAX_SEED:
+        raise SettingsError(f"seed is {seed}; expected 0 to {MAX_SEED}")
+
+
 def did_you_mean(wanted: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(wanted, list(known), n=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from netlists.errors import NetlistError, PlacementError, at, did_you_mean
 from netlists.netlist import Floats, Ints, Netlist
+from netlists.output import replaced
 from netlists.placement import Placement
 
 LIMIT = 1e12
@@ -64,12 +64,10 @@ def write_text(path: Path, text: str) -> None:
     data = text.encode()
     if path.suffix == ".gz":
         data = gzip.compress(data, compresslevel=6, mtime=0)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, path)
+        with replaced(path) as part:
+            part.write_bytes(data)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise bad(path, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
 
 

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from netlists.errors import CheckpointError
+from netlists.output import replaced
 from placer.elites import Steps
 from placer.env import EpisodeBatch
 from placer.policy import PlacementPolicy, PolicySettings
@@ -36,8 +37,10 @@ Tensors = dict[str, Tensor]
 def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Mapping[str, Any]) -> None:
     """Write `weights.safetensors` and `weights.json`, each whole or not at all; raises `OSError`."""
     header = {"policy": json.dumps(sizes.as_dict())}
-    _replace(folder / WEIGHTS, lambda part: save_file(weights, part, header))
-    _replace(folder / META, lambda part: part.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8"))
+    with replaced(folder / WEIGHTS) as part:
+        save_file(weights, part, header)
+    with replaced(folder / META) as part:
+        part.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
 def save(
@@ -197,13 +200,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _replace(target: Path, write: Any) -> None:
-    """Write a file under a temporary name and rename it."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from netlists.errors import CheckpointError, SettingsError
+from netlists.errors import CheckpointError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from placer import checkpoints
 from placer.agent import fitting_envs, new_policy
@@ -45,6 +45,7 @@ class TrainSettings:
     resume: bool = False
 
     def __post_init__(self) -> None:
+        demand_seed(self.seed)
         if (self.budget_s is None) == (self.iterations is None):
             raise SettingsError("expected either a budget in seconds or a number of iterations")
         for name in ("budget_s", "iterations", "workers"):

@@ -7,7 +7,6 @@ display is needed and several threads may draw at once.
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from netlists.output import replaced
 
 Array = npt.NDArray[Any]
 
@@ -102,10 +103,5 @@ def png(drawn: Figure) -> bytes:
 
 def write(path: str | Path, content: bytes) -> None:
     """Write a file under a temporary name in its folder and rename it: whole or not at all.  Raises `OSError`."""
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replaced(Path(path)) as part:
         part.write_bytes(content)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -173,6 +173,12 @@ def test_expand_puts_cells_at_their_cluster() -> None:
     assert back.orientation.tolist() == [7, 1, 2, 7, 0]
 
 
+def test_seeds_out_of_range() -> None:
+    for wrong in (-1, 2**31):
+        with pytest.raises(SettingsError, match="expected 0 to 2147483647"):
+            cluster(flat(), seed=wrong)
+
+
 def test_default_count_and_its_limits() -> None:
     source = flat()
     assert len(cluster(source, threads=1).netlist.soft) in range(95, 101)

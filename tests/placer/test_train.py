@@ -110,7 +110,18 @@ def test_wrong_runs_are_refused(tmp_path: Path) -> None:
         train([chip, chip], tmp_path / "new", SMALL, iterations=1, workers=1)
 
 
-@pytest.mark.parametrize("options", [{}, {"budget_s": 1.0, "iterations": 1}, {"budget_s": 0.0}, {"iterations": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"budget_s": 1.0, "iterations": 1},
+        {"budget_s": 0.0},
+        {"budget_s": float("nan")},
+        {"iterations": -1},
+        {"iterations": 1, "seed": -1},
+        {"iterations": 1, "workers": 0},
+    ],
+)
 def test_bad_settings(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="expected"):
         TrainSettings(**options)

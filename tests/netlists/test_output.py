@@ -1,0 +1,46 @@
+"""Output files: the new one, or the old one and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import netlists
+from netlists.output import replaced
+
+
+def test_a_finished_file_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with replaced(target) as part:
+        part.write_text("new")
+        assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_unfinished_file_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write() -> None:
+        with replaced(target) as part:
+            part.write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        write()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert target.read_text() == "old"
+
+
+def test_ctrl_c_while_a_netlist_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("netlists.output.os.replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        netlists.save(netlists.load("jetty"), tmp_path / "a.pb.txt")
+    assert not list(tmp_path.iterdir())
