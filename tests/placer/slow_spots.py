@@ -17,9 +17,10 @@ def exact(values: object) -> tuple[Fraction, ...]:
 
 
 def within(size: float, cell: float) -> Fraction:
-    """Half a cell for macros of 1, 3, 5, ... cells, else nothing."""
+    """Half a cell for macros of 1, 3, 5, ... cells and those of at most half a cell, else nothing."""
+    small = size / cell < 0.5 + 1e-6
     odd = any(abs(size / cell - count) < 1e-6 for count in range(1, 200, 2))
-    return Fraction(1, 2) if odd else Fraction(0)
+    return Fraction(1, 2) if odd or small else Fraction(0)
 
 
 class Cell:

@@ -126,8 +126,10 @@ def test_spots_on_paper() -> None:
     assert spot[0, 1] == pytest.approx([6 + 12 * HAIR, 2.0])  # as low as it can: its height is no whole cell
 
 
-@pytest.mark.parametrize(("size", "within"), [(2.0, 0.5), (6.0, 0.5), (4.0, 0.0), (3.0, 0.0), (1.0, 0.0), (2.1, 0.0)])
-def test_macros_of_whole_cells_are_flush_with_the_grid(size: float, within: float) -> None:
+@pytest.mark.parametrize(
+    ("size", "within"), [(2.0, 0.5), (6.0, 0.5), (4.0, 0.0), (3.0, 0.0), (1.0, 0.5), (1.1, 0.0), (2.1, 0.0)]
+)
+def test_whole_cells_are_flush_with_the_grid_and_small_macros_in_the_middle(size: float, within: float) -> None:
     assert wanted(size, 2.0) == within
 
 
