@@ -1,10 +1,11 @@
 """Where in each grid cell a macro may go without overlap: the action mask, and the exact place behind each action.
 
 The center goes to the cell's corner nearest the origin or, along a side that the macro fills in whole cells, to where
-the macro is flush with the grid; macros of at most half a cell go to its middle; if it cannot lie there, to the nearest point of the cell at which the macro overlaps
-nothing and stays inside the canvas.  A cell without such a point is masked out.  On a corner, not in the middle: there
-a macro spreads over more cells and fills none of them alone, which the density cost rewards (on ariane133_ng45 the best
-style after 16 generations gains 1.4%, an untrained policy nothing).
+the macro is flush with the grid; macros of at most half a cell go to its middle.  If it cannot lie there, it goes to
+the nearest point of the cell at which the macro overlaps nothing and stays inside the canvas.  A cell without such a
+point is masked out.  On a corner, not in the middle: there a macro spreads over more cells and fills none of them
+alone, which the density cost rewards (on ariane133_ng45 the best style after 16 generations gains 1.4%, an untrained
+policy nothing).
 """
 
 from __future__ import annotations
