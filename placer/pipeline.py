@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from netlists.cluster import cluster
-from netlists.errors import LegalizationError, SettingsError, did_you_mean
+from netlists.errors import LegalizationError, SettingsError, demand_seed, did_you_mean
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
@@ -57,8 +57,9 @@ class PlaceSettings:
         if self.method not in METHODS:
             hint = did_you_mean(self.method, METHODS)
             raise SettingsError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}{hint}")
-        if not self.budget_s > 0:
-            raise SettingsError(f"budget is {self.budget_s} s; expected more than 0")
+        demand_seed(self.seed)
+        if not 0 < self.budget_s < np.inf:
+            raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")
         if self.workers < 1:
             raise SettingsError(f"workers is {self.workers}; expected 1 or more")
         if self.iterations is not None and self.iterations < 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -49,6 +50,9 @@ class PPOSettings:
     soft_sweeps: int = 3
 
     def __post_init__(self) -> None:
+        for name, value in self.as_dict().items():
+            if not isfinite(value):
+                raise SettingsError(f"{name} is {value}; expected a finite number")
         for name in ("num_envs", "epochs", "minibatch", "learning_rate", "clip", "max_grad_norm", "target_kl"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")

@@ -16,9 +16,10 @@ from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from placer import PlaceSettings, Result, evaluate, place
 from placer.anneal import anneal
-from placer.pipeline import METHODS, TRIALS, demand_legal, settle_soft
-from placer.search import Progress
-from placer.walkers import Budget
+from placer.env import EpisodeBatch
+from placer.pipeline import LEAST_S, METHODS, TRIALS, demand_legal, settle_soft
+from placer.search import Progress, Search
+from placer.walkers import Budget, Found
 
 
 @cache
@@ -59,6 +60,45 @@ def test_without_refinement_the_later_searches_are_left_out() -> None:
     plain, refined = quick(jetty(), refine=False), quick(jetty())
     assert [stage.name for stage in plain.stages] == ["cluster", "greedy", "legalize", "expand"]
     assert refined.metrics["proxy"] <= plain.metrics["proxy"]
+
+
+def test_without_refinement_hard_macros_stay_where_the_policy_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[Search] = []
+    offer = Search.offer
+
+    def watched(search: Search, episodes: EpisodeBatch) -> None:
+        searches.append(search)
+        offer(search, episodes)
+
+    monkeypatch.setattr(Search, "offer", watched)
+    result, hard = quick(jetty(), "rl", refine=False), jetty().hard
+    found = searches[-1].position_um
+    assert found is not None
+    np.testing.assert_array_equal(result.placement.position_um[hard], found[hard])
+
+
+def test_the_refinement_gains_something() -> None:
+    proxy = {stage.name: stage.proxy for stage in quick(jetty()).stages}
+    assert proxy["refine"] is not None
+    assert proxy["legalize"] is not None
+    assert proxy["refine"] < proxy["legalize"]
+
+
+def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds: list[float | None] = []
+
+    def stand_in(placement: Placement, budget: Budget, **_: object) -> Found:
+        seconds.append(budget.seconds)
+        return Found(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
+
+    monkeypatch.setattr("placer.pipeline.refine", stand_in)
+    result = place(jetty(), method="greedy", budget_s=500.0, workers=1)
+    assert result.interrupted
+    before = sum(stage.seconds for stage in result.stages if stage.name not in ("refine", "expand"))
+    assert seconds == [pytest.approx(500.0 - before, abs=1.0)]
+    result = place(jetty(), method="greedy", budget_s=LEAST_S / 2, workers=1)
+    assert not result.interrupted
+    assert len(seconds) == 1  # too little is left for another
 
 
 @pytest.mark.parametrize("method", ["random", "rl"])
@@ -170,6 +210,8 @@ def test_illegal_placements_are_not_returned() -> None:
         ({"method": "rlx"}, "expected one of rl, greedy, random, anneal; did you mean 'rl'"),
         ({"budget_s": 0}, "budget is 0 s"),
         ({"budget_s": float("nan")}, "budget is nan s"),
+        ({"budget_s": float("inf")}, "budget is inf s"),
+        ({"seed": -1}, "seed is -1; expected 0 to"),
         ({"workers": 0}, "workers is 0"),
         ({"iterations": 0}, "iterations is 0"),
         ({"method": "greedy", "weights": "x"}, "weights are for method rl only"),
