@@ -146,9 +146,7 @@ def net_maps(placement: Placement) -> tuple[list[list[float]], list[list[float]]
     return horizontal, vertical
 
 
-def add_blockage(
-    placement: Placement, node: int, horizontal: list[list[float]], vertical: list[list[float]]
-) -> None:
+def add_blockage(placement: Placement, node: int, horizontal: list[list[float]], vertical: list[list[float]]) -> None:
     n = placement.netlist
     w, h = n.cell_um
     across = n.routing.macro_horizontal_per_um / (h * n.routing.horizontal_per_um)
