@@ -1,4 +1,4 @@
-"""The command `placer`: evaluate, place, train, convert, cluster and report.
+"""The command `placer`: evaluate, place, train, sweep, convert, cluster and report.
 
 Libraries that take seconds to load (torch, matplotlib) are imported by the commands that need them.
 """
@@ -6,35 +6,27 @@ Libraries that take seconds to load (torch, matplotlib) are imported by the comm
 from __future__ import annotations
 
 import json
-import os
-import re
-import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netlists.errors import ChipscapeError, SettingsError
-from placer.terminal import cost_table, shown_progress, with_settings
+from netlists.errors import ChipscapeError
+from placer.options import CORES, Grid, NetlistPath, OutFolder, PlcFile, Seed, Workers, check_out, command_line, source
+from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from placer.reporting import FinishedRun, Source
+    from placer.reporting import FinishedRun
+    from placer.sweep import Sweep
     from plots.report import Run
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
 
-NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
-PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
-Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
-OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results")]
-Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
-
-CORES = len(os.sched_getaffinity(0))
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -71,7 +63,7 @@ def evaluate(
 def place(
     netlist: NetlistPath,
     out: OutFolder,
-    method: Annotated[str, typer.Option(help="rl, greedy or random")] = "rl",
+    method: Annotated[str, typer.Option(help="rl, greedy, random or anneal")] = "rl",
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
     workers: Workers = CORES,
     seed: Seed = 0,
@@ -91,7 +83,7 @@ def place(
     settings = PlaceSettings(method, budget, seed, workers, weights, refine)
     where = source(netlist, plc, grid)
     chip = where.load()
-    demand_folder(out)
+    check_out(out)
     with shown_progress() as show:
         result = run_stages(chip, settings, progress=show)
     done = write_run(out, result, where, command_line())
@@ -128,7 +120,7 @@ def train(
         budget = 600.0
     settings = TrainSettings(budget, iterations, seed, workers, resume)
     chips = [source(name).load() for name in netlists]
-    demand_folder(out)
+    check_out(out)
     training = Training(chips, PPOSettings(**learner), out, settings)
     with shown_progress() as show:
         interrupted = training.run(show)
@@ -140,6 +132,39 @@ def train(
     print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def sweep(
+    netlists: Annotated[list[str], typer.Argument(metavar="NETLIST...", help="One or several netlists")],
+    out: OutFolder,
+    methods: Annotated[str, typer.Option(help="Joined by commas")] = "rl,anneal,greedy,random",
+    seeds: Annotated[int, typer.Option(help="Runs of each method, with the seeds 0, 1, ...")] = 1,
+    budget: Annotated[float, typer.Option(help="Wall-clock seconds of each run")] = 120.0,
+    workers: Annotated[int, typer.Option(help="Threads of each run")] = 1,
+    weights: Annotated[Path | None, typer.Option(help="For rl; at the same place on every node")] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster, or auto within one")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
+) -> None:
+    """Place netlists by several methods and seeds, one Ray task a run; writes a folder a run, results.csv, report.html.
+
+    Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
+    """
+    from placer.pipeline import PlaceSettings
+    from placer.sweep import sweep as run_all
+
+    settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights.absolute() if weights else None)
+    check_out(out)
+    with shown_sweep() as show:
+        done = run_all(
+            [source(name) for name in netlists], out, methods=methods.split(","), seeds=seeds, settings=settings,
+            address=ray, resume=resume, command=command_line(), progress=show,
+        )  # fmt: skip
+    sweep_report(out, done)
+    print(f"{len(done.outcomes)} runs, {done.resumed} of them finished before, {done.failed} failed")
+    print(f"report: {out / 'report.html'}")
+    if done.interrupted or done.failed:
+        raise typer.Exit(INTERRUPTED if done.interrupted else 1)
 
 
 @app.command()
@@ -198,23 +223,6 @@ def report(
     print(f"report: {out}")
 
 
-def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Source:
-    """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
-    from placer.reporting import Source
-
-    shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
-    if grid and not (shape and int(shape[1]) and int(shape[2])):
-        raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
-    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
-
-
-def demand_folder(out: Path) -> None:
-    """Raise `SettingsError` when the folder cannot be made or written to; nothing is made yet."""
-    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise SettingsError(f"--out {out}: {existing} is not a folder that can be written to; choose another")
-
-
 def report_run(run: FinishedRun) -> Run:
     """A finished run as the report shows it; the first figure is the picture of the placement."""
     from placer import reporting
@@ -240,16 +248,32 @@ def report_run(run: FinishedRun) -> Run:
     )  # fmt: skip
 
 
+def sweep_report(out: Path, done: Sweep) -> None:
+    """Write `report.html` of a sweep: the table, convergence by netlist, and the best placement of each in full."""
+    from placer.sweep_table import COSTS, best
+    from plots import report as page
+    from plots import training
+
+    figures, runs, winners = {}, [], best(done.outcomes)
+    for name in done.chips:
+        curves = {o.title: o.convergence for o in done.outcomes if o.job.netlist == name and o.metrics.get("history")}
+        if curves:
+            figures[f"{name}: best cost over time"] = training.convergence(curves, title=name)
+    for o in done.outcomes:
+        name, title = o.job.netlist, f"{o.job.netlist} · {o.title}"
+        if o is winners.get(name):
+            runs.append(replace(report_run(o.read(out, done.chips[name])), title=title))
+        else:
+            cost = {key: o.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds") if key in o.metrics}
+            runs.append(page.Run(name, o.job.settings.method, title, cost, notes=[o.error] if o.error else []))
+    page.write(out / "report.html", runs, title="Placements of a sweep", figures=figures)
+
+
 def write_png(path: Path, figure: Figure | bytes) -> None:
     """Write a figure, whole or not at all."""
     from plots import style
 
     style.write(path, figure if isinstance(figure, bytes) else style.png(figure))
-
-
-def command_line() -> str:
-    """The command that is running."""
-    return shlex.join(["placer", *sys.argv[1:]])
 
 
 def main() -> None:

@@ -16,11 +16,13 @@ import numpy as np
 from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError
 from netlists.netlist import Netlist
+from netlists.output import replaced
 from netlists.placement import Placement
 from placer.cost import Maps, ProxyCost, summary
 from placer.pipeline import Result
 
 METRICS = "metrics.json"
+NEEDED = ("source", "placement", "proxy", "method", "settings", "history", "stages", "interrupted", "stuck")
 PROGRAMS = ("chipscape", "torch", "numba", "numpy", "mtkahypar")
 
 
@@ -86,17 +88,25 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
 
 def read_run(folder: Path) -> FinishedRun:
     """Read a folder written by `write_run`; raises `PlacementError` when its `metrics.json` is missing or damaged."""
+    metrics = read_metrics(folder)
+    grid = metrics["source"]["grid"]
+    netlist = Source(metrics["source"]["path"], metrics["source"]["plc"], tuple(grid) if grid else None).load()
+    return FinishedRun(folder, load_placement(netlist, folder / metrics["placement"]), metrics)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The `metrics.json` that `write_run` wrote to a folder; raises `PlacementError` when it is missing or damaged."""
     file = folder / METRICS
     try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-        grid = metrics["source"]["grid"]
-        source = Source(metrics["source"]["path"], metrics["source"]["plc"], tuple(grid) if grid else None)
-        placement_file = folder / metrics["placement"]
+        metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        missing = [key for key in NEEDED if key not in metrics]
+        if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
+            raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
     except FileNotFoundError:
         raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
-    return FinishedRun(folder, load_placement(source.load(), placement_file), metrics)
+    return metrics
 
 
 def facts(netlist: Netlist) -> dict[str, object]:
@@ -144,9 +154,5 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file under a temporary name in its folder and rename it; raises `OSError`."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replaced(path) as part:
         part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

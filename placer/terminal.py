@@ -17,6 +17,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from placer.search import Progress
+    from placer.sweep import SweepProgress
 
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 
@@ -31,22 +32,42 @@ def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str]) -> None
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[Progress], None]]:
-    """A listener that keeps one live line on a terminal, and writes plain lines now and then elsewhere; to stderr."""
+def live_line() -> Iterator[Callable[[str], None]]:
+    """Something to call with a line: one that changes on a terminal, plain lines now and then elsewhere; to stderr."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("starting") as status:
-            yield lambda progress: status.update(progress_line(progress))
+            yield lambda line: status.update(line)
         return
     last = 0.0
 
-    def plain(progress: Progress) -> None:
+    def plain(line: str) -> None:
         nonlocal last
         if time.monotonic() - last >= PLAIN_LINE_S:
             last = time.monotonic()
-            print(progress_line(progress), file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
 
     yield plain
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[Progress], None]]:
+    """A listener that shows how a placement or a training run goes on."""
+    with live_line() as show:
+        yield lambda progress: show(progress_line(progress))
+
+
+@contextmanager
+def shown_sweep() -> Iterator[Callable[[SweepProgress], None]]:
+    """A listener that shows how far the runs of a sweep are."""
+    with live_line() as show:
+        yield lambda progress: show(sweep_line(progress))
+
+
+def sweep_line(p: SweepProgress) -> str:
+    """How many runs are done, and the best proxy of each netlist so far, in one line."""
+    failed = [f"{p.failed} failed"] if p.failed else []
+    return " · ".join([f"{p.done}/{p.total} runs", *failed, *(f"{name} {proxy:.4f}" for name, proxy in p.best.items())])
 
 
 def progress_line(p: Progress) -> str:

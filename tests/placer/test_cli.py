@@ -123,7 +123,7 @@ def test_train_then_place_with_the_weights(placer, tmp_path: Path) -> None:  # t
     assert placer("place", "jetty", "--out", tmp_path / "run", *options)[0] == 0
 
 
-@pytest.mark.parametrize("command", ["evaluate", "place", "train", "convert", "cluster", "report"])
+@pytest.mark.parametrize("command", ["evaluate", "place", "train", "sweep", "convert", "cluster", "report"])
 def test_every_command_explains_itself_with_an_example(placer, command: str) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = placer(command, "--help")
     assert code == 0
@@ -172,6 +172,9 @@ def test_bad_files_are_one_line_and_nothing_is_written(placer, tmp_path: Path, n
         (("train", "jetty", "--out", "{out}", "--iterations", "1", "--resume"), "no checkpoint to resume from"),
         (("train", "jetty", "--out", "{out}", "--iterations", "1", "--budget", "1"), "expected either a budget"),
         (("train", "jetty", "--out", "{out}", "--discount", "3"), "expected 0 to 1"),
+        (("sweep", "jetty", "--out", "{out}", "--methods", "rl,magic"), "expected one of rl"),
+        (("sweep", "jetty", "--out", "{out}", "--seeds", "0"), "expected 1 or more"),
+        (("sweep", "jety", "--out", "{out}"), "did you mean 'jetty'"),
         (("convert", "jetty", "{out}/x.def"), "unknown kind of netlist"),
         (("report", "{out}", "--out", "{out}/x.html"), "expected a folder written by `placer place`"),
     ],

@@ -1,0 +1,55 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netlists.errors import SettingsError
+
+if TYPE_CHECKING:
+    from placer.reporting import Source
+
+CORES = len(os.sched_getaffinity(0))
+
+NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
+PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
+Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results")]
+Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
+
+
+def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Source:
+    """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
+    from placer.reporting import Source
+
+    shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
+    if grid and not (shape and int(shape[1]) and int(shape[2])):
+        raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
+    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
+
+
+def check_out(out: Path) -> None:
+    """Raise `SettingsError` when the folder cannot be made or written to; nothing of the trial stays."""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    try:
+        # Permissions alone do not tell: the superuser has them all, and some file systems make no folders.
+        with tempfile.TemporaryDirectory(dir=existing, prefix=".trial-"):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
+        ) from None
+
+
+def command_line() -> str:
+    """The command that is running."""
+    return shlex.join(["placer", *sys.argv[1:]])
