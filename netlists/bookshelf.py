@@ -37,7 +37,7 @@ from netlists.bookshelf_write import pl_text, texts
 from netlists.errors import NetlistError
 from netlists.netlist import ORIENTATIONS, Kind, Netlist, Routing, Rows
 from netlists.placement import Placement
-from netlists.textfile import bad, read_text, settled, write_text
+from netlists.textfile import bad, read_text, settled, write_text, write_texts
 
 SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
 SIDECAR = ".chipscape.json"
@@ -116,9 +116,8 @@ def write(netlist: Netlist, aux: str | Path) -> None:
         )
     if sidecar:
         paths[SIDECAR], content[SIDECAR] = aux.with_name(name + SIDECAR), json.dumps(sidecar, indent=1) + "\n"
-    for suffix, text in content.items():
-        write_text(paths[suffix], text)
-    write_text(aux, f"RowBasedPlacement : {' '.join(path.name for path in paths.values())}\n")
+    listed = f"RowBasedPlacement : {' '.join(path.name for path in paths.values())}\n"
+    write_texts({aux: listed} | {paths[suffix]: text for suffix, text in content.items()})
 
 
 def _sidecar(n: Netlist, design: Design) -> dict[str, Any]:

@@ -174,14 +174,14 @@ def write_plc(placement: Placement, path: str | Path, costs: Mapping[str, float]
     be written.
     """
     p, path = placement, Path(path)
-    write_plc_text(p.netlist, layout(p.netlist), p.position_um, p.orientation, path, costs or {})
+    write_text(path, plc_text(p.netlist, layout(p.netlist), p.position_um, p.orientation, path, costs or {}))
 
 
-def write_plc_text(
+def plc_text(
     netlist: Netlist, where: Layout, position_um: Floats, orientation: npt.NDArray[np.int8], path: Path,
     costs: Mapping[str, float],
-) -> None:  # fmt: skip
-    """Write a `.plc` for positions that may lack some (NaN): those nodes get no line."""
+) -> str:  # fmt: skip
+    """A `.plc` for positions that may lack some (NaN): those nodes get no line."""
     lines = [*_header(netlist, where, path, costs), "# node_index x y orientation fixed"]
     plain_port = ((netlist.kind == Kind.PORT) & (orientation == 0)).tolist()
     known = (np.isfinite(position_um[:, 0]) & np.isfinite(position_um[:, 1])).tolist()
@@ -192,7 +192,7 @@ def write_plc_text(
         for index, (x, y), turn, fixed, plain, place in rows
         if place
     ]
-    write_text(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _header(n: Netlist, where: Layout, path: Path, costs: Mapping[str, float]) -> Iterator[str]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from netlists.errors import NetlistError
 from netlists.netlist import ORIENTATIONS, Kind, Netlist, Rows
-from netlists.plc import PlcFile, parse_plc, read_plc, write_plc, write_plc_text
+from netlists.plc import PlcFile, parse_plc, plc_text, read_plc, write_plc
 from netlists.protobuf_layout import layout
 from netlists.protobuf_write import METADATA, TYPE, netlist_text
 from netlists.prototext import Node, parse, scan
-from netlists.textfile import bad, hint, number, read_text, write_text
+from netlists.textfile import bad, hint, number, read_text, write_texts
 
 __all__ = ["plc_beside", "read_netlist", "read_plc", "write_netlist", "write_plc"]
 
@@ -73,8 +73,9 @@ def write_netlist(netlist: Netlist, path: str | Path) -> None:
     """
     path = Path(path)
     where = layout(netlist)
-    write_text(path, netlist_text(netlist, where))
-    write_plc_text(netlist, where, netlist.position_um, netlist.orientation, plc_beside(path), {})
+    plc = plc_beside(path)
+    placed = plc_text(netlist, where, netlist.position_um, netlist.orientation, plc, {})
+    write_texts({path: netlist_text(netlist, where), plc: placed})
 
 
 class _Mistake(Exception):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -56,19 +57,26 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step, gzipped when its name ends in `.gz`: readers see the old one or the new one.
+def write_texts(files: Mapping[Path, str]) -> None:
+    """Write files, gzipped where their names end in `.gz`: all of them or, when one cannot be written, none.
 
-    Raises `NetlistError` when it cannot be written.
+    They get their names when all are there, the first one last.  Raises `NetlistError` when one cannot be written.
     """
-    data = text.encode()
-    if path.suffix == ".gz":
-        data = gzip.compress(data, compresslevel=6, mtime=0)
+    path = Path()
     try:
-        with replaced(path) as part:
-            part.write_bytes(data)
+        with ExitStack() as unfinished:
+            for path, text in files.items():
+                data = text.encode()
+                part = unfinished.enter_context(replaced(path))
+                part.write_bytes(gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
-        raise bad(path, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
+        file = error.filename2 or path
+        raise bad(file, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one file as `write_texts` does."""
+    write_texts({path: text})
 
 
 def number(token: str) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import netlists
+from netlists.errors import NetlistError
 from netlists.output import replaced
 
 
@@ -34,6 +35,23 @@ def test_an_unfinished_file_leaves_nothing(tmp_path: Path, error: type[BaseExcep
         write()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert target.read_text() == "old"
+
+
+def test_a_design_is_written_in_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def fill_the_disk(path: Path, data: bytes) -> int:
+        if "a.pl" in path.name:
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    netlists.save(netlists.load("jetty"), tmp_path / "a.aux")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    for target in ("a.aux", "a.pb.txt"):
+        with pytest.raises(NetlistError, match=r"a\.plc?: cannot be written \(No space left on device\)"):
+            netlists.save(netlists.load("harbor"), tmp_path / target)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_ctrl_c_while_a_netlist_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
