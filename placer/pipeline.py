@@ -1,7 +1,8 @@
 """The whole job, stage by stage: netlist to legal placement with its exact cost.
 
 cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> soft (soft macros around the
-best hard macros found) -> legalize -> refine (all macros, by exact cost) -> expand (clusters back to cells).
+best hard macros found) -> legalize -> refine (all macros, by exact cost) -> expand (clusters back to cells) -> cells
+(where there are rows: cells on them, and macros too, by wirelength; see `placer.cells`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from netlists.errors import LegalizationError, SettingsError, demand_seed, did_y
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
+from placer.cells import has_cells, place_cells
 from placer.cost import ProxyCost, evaluate, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
@@ -37,6 +39,7 @@ SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
 REFINE_SHARE = {"rl": 0.6, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
 """Part of the budget kept for the refinement; annealing is a whole search of its own, without the later stages."""
+CELLS_SHARE = 0.7  # part of the budget for cells, where there are cells and rows
 LEAST_S = 0.2  # the shortest search that is begun
 TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
 
@@ -119,10 +122,13 @@ def place(
 ) -> Result:
     """Place all movable nodes; `options` are fields of `PlaceSettings`.
 
-    Standard cells end at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends the search with the best so far.
+    Standard cells end on rows or, where there are none, at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends
+    the search with the best so far.
     Raises `LegalizationError` when no legal placement is found, `SettingsError` and `CheckpointError` for bad options.
     """
-    settings = replace(settings or PlaceSettings(), **options)
+    asked = replace(settings or PlaceSettings(), **options)
+    macros_share = 1 - CELLS_SHARE if has_cells(netlist) else 1.0
+    settings = replace(asked, budget_s=macros_share * asked.budget_s)
     stages = Stages()
     with stages.stage("cluster"):
         clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
@@ -151,7 +157,16 @@ def place(
             stages.proxy = evaluate(placement).proxy
     with stages.stage("expand"):
         placement = clustering.expand(placement)
-        demand_legal(placement)
+    if has_cells(netlist):
+        with stages.stage("cells"):
+            left_s = 0.0 if interrupted else asked.budget_s - search.seconds
+            placed = place_cells(
+                placement, move_macros=settings.refine, seed=settings.seed,
+                seconds=left_s if settings.iterations is None else None,
+                tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
+            )  # fmt: skip
+            placement, interrupted = placed.placement, interrupted or placed.interrupted
+    demand_legal(placement)
     found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
     metrics = found | {
         "method": settings.method,
@@ -161,7 +176,7 @@ def place(
         "stages": [asdict(stage) for stage in stages.done],
         "stuck": search.stuck,
     }
-    return Result(placement, settings, metrics, stages.done, search.history, interrupted)
+    return Result(placement, asked, metrics, stages.done, search.history, interrupted)
 
 
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:

@@ -13,6 +13,7 @@ from numba import njit
 
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
+from netlists.rows import cell_violations
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
 from placer.cost.congestion import congestion_cost, congestion_maps
 from placer.cost.density import density_cost, density_map
@@ -88,11 +89,14 @@ def evaluate(placement: Placement) -> Cost:
 
 
 def summary(placement: Placement) -> dict[str, float | int]:
-    """The cost and the legality of a placement, with the keys of `placer evaluate --json`."""
+    """The cost and the legality of a placement, with the keys of `placer evaluate --json`.
+
+    Those about cells are there for netlists with standard cells only.
+    """
     cost = evaluate(placement)
     violations = placement.violations()
     n = placement.netlist
-    return {
+    found: dict[str, float | int] = {
         "wirelength": cost.wirelength,
         "density": cost.density,
         "congestion": cost.congestion,
@@ -104,3 +108,7 @@ def summary(placement: Placement) -> dict[str, float | int]:
         "soft_macros": int(np.sum(n.kind == Kind.SOFT)),
         "nets": n.num_nets,
     }
+    if n.cells.size:
+        wrong = cell_violations(placement)
+        found |= {"cells": len(n.cells), "cell_overlaps": len(wrong.overlaps), "cells_off_rows": len(wrong.off_rows)}
+    return found

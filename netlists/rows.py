@@ -1,0 +1,141 @@
+"""Standard cells on rows: which of them lie wrong, and what room the macros leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from netlists.netlist import Bools, Floats, Ints, Kind, Rows
+from netlists.placement import TOUCH, Placement
+
+
+@dataclass(frozen=True, eq=False)
+class CellViolations:
+    """What makes the movable standard cells of a placement illegal, as node indices."""
+
+    overlaps: Ints  # cells that overlap another cell or a hard macro
+    off_rows: Ints  # cells that do not stand inside one row, on its sites
+
+    def __bool__(self) -> bool:
+        return bool(len(self.overlaps) or len(self.off_rows))
+
+
+def cell_violations(placement: Placement) -> CellViolations:
+    """The cells that overlap something, and those that are off the rows; all of them where there are no rows.
+
+    Overlaps and misalignments of up to `TOUCH` parts of the canvas are rounding and do not count.
+    """
+    n = placement.netlist
+    slack = TOUCH * max(n.canvas_um)
+    low, high = placement.position_um - n.size_um / 2, placement.position_um + n.size_um / 2
+    cells, hard = n.cells, n.hard
+    hit = overlapping(low[cells], high[cells], low[cells], high[cells], slack, True)
+    hit |= overlapping(low[cells], high[cells], low[hard], high[hard], slack, False)
+    stands = on_rows(low[cells], high[cells], n.rows, slack) if n.rows else np.zeros(len(cells), dtype=bool)
+    movable = ~n.fixed[cells]
+    return CellViolations(cells[movable & hit], cells[movable & ~stands])
+
+
+def overlapping(
+    low: Floats, high: Floats, other_low: Floats, other_high: Floats, slack: float, same: bool
+) -> Bools:  # fmt: skip
+    """[K] whether each rectangle [K, 2] overlaps one of the others [J, 2] by more than `slack` both ways.
+
+    `same`: the others are the rectangles themselves, which do not overlap themselves.
+    """
+    if not len(low) or not len(other_low):
+        return np.zeros(len(low), dtype=bool)
+    width, height = (other_high - other_low).max(axis=0)
+    bottom = float(other_low[:, 1].min())
+    # Strips at least as high as any of the others: one that reaches a point starts in its strip or the one below.
+    step = max(height, (other_low[:, 1].max() - bottom) / len(other_low), slack)
+    strip = ((other_low[:, 1] - bottom) / step).astype(np.int64)
+    order = np.lexsort((other_low[:, 0], strip))
+    start = np.searchsorted(strip[order], np.arange(int(strip.max()) + 2))
+    return _overlapping(low, high, other_low, other_high, order, start, bottom, step, width, slack, same)
+
+
+@njit(cache=True)
+def _overlapping(
+    low: Floats, high: Floats, other_low: Floats, other_high: Floats, order: Ints, start: Ints, bottom: float,
+    step: float, width: float, slack: float, same: bool,
+) -> Bools:  # fmt: skip
+    strips = len(start) - 1
+    found = np.zeros(len(low), dtype=np.bool_)
+    for i in range(len(low)):
+        first = max(int(np.floor((low[i, 1] - bottom) / step)) - 1, 0)
+        last = min(int(np.floor((high[i, 1] - bottom) / step)), strips - 1)
+        for strip in range(first, last + 1):
+            a, b = start[strip], start[strip + 1]
+            while a < b:  # the first one that may reach as far as rectangle i: none is wider than `width`
+                middle = (a + b) // 2
+                if other_low[order[middle], 0] < low[i, 0] - width:
+                    a = middle + 1
+                else:
+                    b = middle
+            while a < start[strip + 1] and not found[i]:
+                j = order[a]
+                if other_low[j, 0] >= high[i, 0] - slack:
+                    break
+                wide = min(high[i, 0], other_high[j, 0]) - max(low[i, 0], other_low[j, 0])
+                tall = min(high[i, 1], other_high[j, 1]) - max(low[i, 1], other_low[j, 1])
+                found[i] = wide > slack and tall > slack and not (same and i == j)
+                a += 1
+    return found
+
+
+def on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
+    """[K] whether each rectangle stands on the bottom of a row, inside it, from a site on; to within `slack`."""
+    if not len(rows):
+        return np.zeros(len(low), dtype=bool)
+    levels, level = np.unique(rows.y_um, return_inverse=True)
+    order = np.lexsort((rows.x_um, level))
+    mine = np.minimum(np.searchsorted(levels, low[:, 1] - slack), len(levels) - 1)
+    # The last row of the level that starts at or before the rectangle: one key orders rows by level, then by x.
+    left = rows.x_um.min()
+    span = 2 * (rows.right_um.max() - left)
+    key = level[order] * span + (rows.x_um[order] - left)
+    x = np.clip(low[:, 0] - left + slack, -span / 4, span / 2)
+    row = order[np.maximum(np.searchsorted(key, mine * span + x, side="right") - 1, 0)]
+    sites = (low[:, 0] - rows.x_um[row]) / rows.site_um[row]
+    return np.asarray(
+        (np.abs(low[:, 1] - rows.y_um[row]) <= slack)
+        & (high[:, 1] <= rows.y_um[row] + rows.height_um[row] + slack)
+        & (sites * rows.site_um[row] >= -slack)
+        & (high[:, 0] <= rows.right_um[row] + slack)
+        & (np.abs(sites - np.round(sites)) * rows.site_um[row] <= slack)
+    )
+
+
+def free_rows(placement: Placement, moves: Bools) -> Rows:
+    """The runs of whole sites that no hard macro and no cell reaches into, but for those that `moves` [V] names.
+
+    None where there are no rows.
+    """
+    n = placement.netlist
+    none = np.empty(0)
+    rows = n.rows or Rows(none, none, none, none, none.astype(np.int64))
+    slack = TOUCH * max(n.canvas_um)
+    obstacle = np.flatnonzero(((n.kind == Kind.HARD) | (n.kind == Kind.CELL)) & ~moves)
+    low = placement.position_um[obstacle] - n.size_um[obstacle] / 2 + slack
+    high = placement.position_um[obstacle] + n.size_um[obstacle] / 2 - slack
+    solid = (high > low).all(axis=1)
+    low, high = low[solid], high[solid]
+    row, first, count = [], [], []
+    for k in range(len(rows)):
+        reach = (low[:, 1] < rows.y_um[k] + rows.height_um[k]) & (high[:, 1] > rows.y_um[k])
+        begin = np.floor((low[reach, 0] - rows.x_um[k]) / rows.site_um[k])
+        end = np.ceil((high[reach, 0] - rows.x_um[k]) / rows.site_um[k])
+        order = np.argsort(begin, kind="stable")
+        sites = int(rows.num_sites[k])
+        opens = np.clip(np.concatenate([[0], np.maximum.accumulate(end[order])]), 0, sites).astype(np.int64)
+        closes = np.clip(np.concatenate([begin[order], [sites]]), 0, sites).astype(np.int64)
+        free = closes > opens
+        row += [k] * int(free.sum())
+        first += opens[free].tolist()
+        count += (closes - opens)[free].tolist()
+    of = np.array(row, dtype=np.int64)
+    x_um = rows.x_um[of] + rows.site_um[of] * np.array(first, dtype=np.float64)
+    return Rows(x_um, rows.y_um[of], rows.height_um[of], rows.site_um[of], np.array(count, dtype=np.int64))

@@ -1,0 +1,116 @@
+"""Flat netlists, placed to the last cell: legal standard cells on rows, with short wires, around legal macros.
+
+Global placement (`placer.analytic`), then macros legalized on the grid of rows and sites, then global placement of the
+cells alone, then their legalization and detailed placement (`placer.cell_rows`).
+
+Which macros?  The proxy of the clustered netlist and the wirelength of the flat one want different places: the proxy
+spreads macros against congestion, and clusters of hundreds of cells say little about single wires.  A placement with
+all its cells is judged by its wirelength, so that decides here: macros are placed together with the cells unless they
+are told to stay, the given places are tried too, and the legal placement with the lowest HPWL is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlists.errors import LegalizationError
+from netlists.netlist import Kind, Netlist
+from netlists.placement import TOUCH, Placement
+from placer.analytic import spread
+from placer.cell_rows import legalize_cells
+from placer.cost import evaluate
+from placer.legalize import legalize
+
+MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros and until cells are spread
+DETAIL_S = ((9, 6e-4), (6, 4e-4), (3, 2e-4))  # efforts of the detailed placement, and seconds a cell they take
+FEWEST_ROUNDS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedCells:
+    """The placement found, and whether Ctrl-C ended the search for it."""
+
+    placement: Placement
+    interrupted: bool
+
+
+def has_cells(netlist: Netlist) -> bool:
+    """Whether there are movable standard cells, and rows for them."""
+    return bool(netlist.rows) and not netlist.fixed[netlist.cells].all()
+
+
+def place_cells(
+    placement: Placement, *, move_macros: bool = False, seed: int = 0, seconds: float | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> PlacedCells:  # fmt: skip
+    """All movable standard cells on rows, legal, with the shortest wires found in `seconds`.
+
+    Hard macros have to be legal; they stay or, with `move_macros`, move where that shortens wires.  At least one round
+    is made, a hurried one where there is too little time; without `seconds` there are `FEWEST_ROUNDS`, and the result
+    depends on the seed alone.  `tick` is called often.  Ctrl-C keeps the best so far.  Raises
+    `LegalizationError` where there is no room for the cells.
+    """
+    started = time.perf_counter()
+    best: Placement | None = None
+    shortest, longest, done = np.inf, 0.0, 0
+
+    def elapsed() -> float:
+        return time.perf_counter() - started
+
+    try:
+        while not done or (done < FEWEST_ROUNDS if seconds is None else elapsed() + longest < seconds):
+            began = elapsed()
+            moving = move_macros and done % 2 == 0  # every other round with the macros where they were
+            left = np.inf if seconds is None else seconds - began
+            found = _round(placement, moving, seed + done // (1 + move_macros), left, tick)
+            hpwl = evaluate(found).hpwl_um
+            if hpwl < shortest:
+                best, shortest = found, hpwl
+            longest, done = max(longest, elapsed() - began), done + 1
+    except KeyboardInterrupt:
+        return PlacedCells(best or legalize_cells(placement, 1), True)
+    assert best is not None
+    return PlacedCells(best, False)
+
+
+def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick: Callable[[], None]) -> Placement:
+    """One placement of all cells within the seconds left."""
+    n, started = placement.netlist, time.perf_counter()
+    cells = (n.kind == Kind.CELL) & ~n.fixed
+    macros = (n.kind == Kind.HARD) & ~n.fixed
+    moving = move_macros and bool(macros.any())
+    if moving:
+        together = spread(placement, cells | macros, seed=seed, deadline=started + MACROS_SHARE * left, tick=tick)
+        placement = legalize_on_grid(Placement(n, together, placement.orientation))
+    alone = spread(placement, cells, seed=seed, warm=moving, deadline=started + SPREAD_SHARE * left, tick=tick)
+    left -= time.perf_counter() - started
+    effort = next((effort for effort, cell_s in DETAIL_S if cell_s * cells.sum() < left), 1)
+    return legalize_cells(Placement(n, alone, placement.orientation), effort)
+
+
+def legalize_on_grid(placement: Placement) -> Placement:
+    """Hard macros legalized, with their lower-left corners on sites and rows where there is room for that.
+
+    Corners rounded to a grid (halves upward, always) keep rectangles apart whose sides are whole steps of it; others
+    are legalized as if theirs were.  Needs rows.  Raises `LegalizationError` as `legalize` does.
+    """
+    n = placement.netlist
+    assert n.rows is not None
+    step = np.array([n.rows.site_um.min(), n.rows.height_um.min()])
+    origin = np.array([n.rows.x_um.min(), n.rows.y_um.min()])
+    movable = n.movable_hard
+    size = n.size_um.copy()
+    size[movable] = np.ceil(size[movable] / step - TOUCH * max(n.canvas_um) / step) * step
+    try:
+        wide = n.with_(size_um=size)
+        loose = legalize(Placement(wide, placement.position_um, placement.orientation)).position_um.copy()
+    except LegalizationError:
+        return legalize(placement)
+    corner = loose[movable] - size[movable] / 2
+    loose[movable] = origin + np.floor((corner - origin) / step + 0.5) * step + n.size_um[movable] / 2
+    found = Placement(n, loose, placement.orientation)
+    return legalize(placement) if found.violations() else found
