@@ -164,7 +164,7 @@ class GridHead(nn.Module):
         self.rise = nn.Conv2d(deep, deep, 3, padding=1)
         self.leave = nn.Conv2d(deep, channels, 1)
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
-        self.logit = nn.Conv2d(channels, 1, 1)
+        self.logit = nn.Conv2d(channels, 1, 1, bias=False)  # the softmax takes no notice of a constant
         self.modulate = nn.Linear(context, 2 * (channels + deep))
         self.weigh = nn.Linear(context, len(MAP_NAMES))
         for layer in (self.logit, self.weigh):  # every allowed cell is equally likely at first

@@ -45,7 +45,7 @@ def test_every_method_is_legal_exact_and_repeatable(method: str) -> None:
     assert once.metrics["method"] == method
     best = [proxy for _, proxy in once.history]
     assert best == sorted(best, reverse=True)
-    assert once.metrics["proxy"] <= best[-1]
+    assert once.metrics["proxy"] <= best[-1] * (1 + 1e-12)  # moves are summed in another order
 
 
 def test_stages_add_up_to_the_whole() -> None:
