@@ -41,7 +41,7 @@ def rectangles(draw: st.DrawFn) -> Rectangles:
     """0 to 30 rectangles on a coarse lattice, some without area, some far larger than others."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     count = draw(st.integers(0, 30))
-    low: Floats = rng.integers(0, draw(st.sampled_from([4, 30])), (count, 2)) * 0.7
+    low: Floats = 0.7 * rng.integers(0, draw(st.sampled_from([4, 30])), (count, 2)).astype(np.float64)
     size = rng.integers(0, 4, (count, 2)) * rng.choice([0.7, 0.35, 5.6], (count, 1), p=[0.6, 0.3, 0.1])
     return low, np.add(low, size, dtype=np.float64)
 
