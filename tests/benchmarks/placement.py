@@ -1,0 +1,134 @@
+"""Which method places best at equal CPU seconds?  `python -m tests.benchmarks.placement [--cpu-seconds 300]`
+
+A sweep of netlists × methods × seeds, each run with the same threads and seconds.  Prints, per netlist and method, the
+mean over the seeds of the exact proxy, its parts, HPWL and times, how many runs are legal, the change of the proxy
+against the reference annealer's, and how far it is above a lower bound (see `bounds`; wirelength counts as 0 there).
+With `--out` the runs are kept, and those that are there already are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from netlists.netlist import Floats, Netlist
+from placer import PlaceSettings
+from placer.cost.arrays import cost_arrays
+from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT
+from placer.pipeline import METHODS
+from placer.reporting import Source
+from placer.sweep import sweep
+from placer.sweep_table import Outcome
+from placer.terminal import shown_sweep
+from tests.benchmarks import SHARED, find
+
+NETLISTS = ("ariane133_ng45", "mempool_tile_ng45", "nvdla_ng45", "ariane136_asap7")
+ROUNDING = 1e-9
+REFERENCE = SHARED.parent / "references" / "annealer_baseline.yaml"
+COLUMNS = ("netlist", "method", "proxy", "± seeds", "wirelength", "density", "congestion", "HPWL (µm)", "CPU s", "s",
+           "legal", "reference", "change", "bound", "above")  # fmt: skip
+MEANS = {"wirelength": ".4f", "density": ".4f", "congestion": ".4f", "hpwl_um": ".4g", "cpu_seconds": ".0f",
+         "seconds": ".0f"}  # fmt: skip
+
+
+def bounds(netlist: Netlist) -> tuple[float, float]:
+    """What density and congestion cannot fall below where no hard macros overlap and all macros lie on the canvas.
+
+    Density is half the mean of the fullest tenth of the cells, and so at least half the mean of all cells: half the
+    area of all macros over that of the canvas.
+
+    Congestion is the mean of the k largest values of two maps, to which macros and nets only add: it is not below the
+    sum of the k largest additions that macros make, over k, as those lie in at most k places.  See `additions`.
+    """
+    arrays, routing = cost_arrays(netlist), netlist.routing
+    area = netlist.size_um[arrays.solid].prod(axis=1).sum() / np.prod(netlist.canvas_um)
+    size = netlist.size_um[netlist.hard] / np.array(netlist.cell_um)
+    horizontal = additions(size[:, 1], size[:, 0]) * routing.macro_horizontal_per_um / routing.horizontal_per_um
+    vertical = additions(size[:, 0], size[:, 1]) * routing.macro_vertical_per_um / routing.vertical_per_um
+    k = max(int(0.05 * 2 * arrays.rows * arrays.cols), 1)
+    largest = np.sort(np.concatenate((horizontal, vertical)))[-k:]
+    return 0.5 * float(area), float(largest.sum()) / k
+
+
+def additions(length: Floats, breadth: Floats) -> Floats:
+    """What hard macros add at least to one map, wherever they lie, as parts of what a cell covered in full adds.
+
+    `length` [M] is the side, in cells, along which the covered part of a cell counts, `breadth` [M] the other one.  Of
+    length L, m = max(floor(L), 1), at least m - 1 cells are covered in full, and what is left of L falls on two cells
+    or one, half of it or more on one of them; or m cells are covered in full.  Across, at least ceil(breadth) - 1
+    cells count, and at least one: a ragged last one does not, and any length on the others counts in full.
+    """
+    full = np.maximum(np.floor(length), 1.0) - 1.0
+    columns = np.maximum(np.ceil(breadth - ROUNDING) - 1.0, 1.0)
+    whole = np.ones(int((full * columns).sum()))
+    return np.concatenate((whole, np.repeat(np.minimum((length - full) / 2, 1.0), columns.astype(int))))
+
+
+def line(cells: Mapping[str, str]) -> str:
+    """One line of the table."""
+    widths = {"netlist": -19, "method": -8}
+    return " ".join(f"{cells.get(key, ''):<{-w}}" if (w := widths.get(key, 10)) < 0 else f"{cells.get(key, ''):>{w}}"
+                    for key in COLUMNS)  # fmt: skip
+
+
+def row(name: str, method: str, runs: list[Outcome], bound: float, reference: float | None) -> dict[str, str]:
+    """What the table shows of the runs of one method on one netlist."""
+    done = [run.metrics for run in runs if not run.error]
+    cells = {"netlist": name, "method": method, "bound": f"{bound:.4f}"}
+    cells["legal"] = f"{sum(not (m['overlaps'] or m['out_of_canvas']) for m in done)}/{len(runs)}"
+    if not done:
+        return cells
+    proxies = np.array([m["proxy"] for m in done])
+    proxy = float(proxies.mean())
+    for (key, shape), column in zip(MEANS.items(), (*COLUMNS[4:7], "HPWL (µm)", "CPU s", "s"), strict=True):
+        cells[column] = format(float(np.mean([m[key] for m in done])), shape)
+    cells |= {"proxy": f"{proxy:.4f}", "± seeds": f"{proxies.std():.4f}", "above": f"{proxy / bound - 1:+.1%}"}
+    if reference:
+        cells |= {"reference": f"{reference:.4f}", "change": f"{proxy / reference - 1:+.1%}"}
+    return cells
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cpu-seconds", type=float, default=300.0, help="of each run: threads times wall clock")
+    parser.add_argument("--workers", type=int, default=2, help="threads of each run")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--netlists", nargs="+", help="files or names; harbor where ../shared is absent")
+    parser.add_argument("--weights", type=Path, help="rl: start from a trained policy")
+    parser.add_argument("--ray", help="address of a cluster; this machine by default")
+    parser.add_argument("--out", type=Path, help="folder to keep the runs in")
+    given = parser.parse_args()
+    there = [name for name in NETLISTS if isinstance(find(name), Path)]
+    sources = [Source(str(find(name))) for name in given.netlists or there or ["harbor"]]
+    settings = PlaceSettings(
+        budget_s=given.cpu_seconds / given.workers, workers=given.workers,
+        weights=given.weights.absolute() if given.weights else None,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch, shown_sweep() as show:
+        found = sweep(
+            sources, given.out or Path(scratch), methods=given.methods, seeds=given.seeds, settings=settings,
+            address=given.ray, resume=True, progress=show,
+        )  # fmt: skip
+    reference = yaml.safe_load(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else {}
+    print(line({key: key for key in COLUMNS}))
+    for name, chip in found.chips.items():
+        density, congestion = bounds(chip)
+        bound = DENSITY_WEIGHT * density + CONGESTION_WEIGHT * congestion
+        for method in given.methods:
+            runs = [o for o in found.outcomes if (o.job.netlist, o.job.settings.method) == (name, method)]
+            if runs:
+                print(line(row(name, method, runs, bound, reference.get(name, {}).get("proxy"))))
+        print(f"{name}: density is at least {density:.4f}, congestion at least {congestion:.4f}")
+    for outcome in found.outcomes:
+        if outcome.error:
+            print(f"{outcome.job.name}: {outcome.error}")
+
+
+if __name__ == "__main__":
+    main()
