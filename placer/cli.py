@@ -285,5 +285,8 @@ def main() -> None:
         app.command("train")(with_settings(train, learner))
         app()
     except (ChipscapeError, OSError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        message = str(error)
+        if isinstance(error, OSError) and error.filename:
+            message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
+        print("error:", " ".join(message.split()), file=sys.stderr)
         sys.exit(2)

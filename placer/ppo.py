@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf
 from typing import Any
 
 import torch
@@ -51,13 +51,13 @@ class PPOSettings:
 
     def __post_init__(self) -> None:
         for name, value in self.as_dict().items():
-            if not isfinite(value):
-                raise SettingsError(f"{name} is {value}; expected a finite number")
+            if not 0 <= value < inf:
+                raise SettingsError(f"{name} is {value}; expected 0 or more, and finite")
         for name in ("num_envs", "epochs", "minibatch", "learning_rate", "clip", "max_grad_norm", "target_kl"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
-        for name in ("discount", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
+        for name in ("discount", "gae_lambda", "variant_share"):
+            if getattr(self, name) > 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 to 1")
 
     @property

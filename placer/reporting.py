@@ -104,6 +104,8 @@ def read_metrics(folder: Path) -> dict[str, Any]:
             raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
     except FileNotFoundError:
         raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
+    except OSError as error:
+        raise PlacementError(f"{file}: {error.strerror}, expected a folder written by `placer place`") from None
     except (ValueError, TypeError) as error:
         raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
     return metrics

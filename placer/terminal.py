@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -71,12 +71,13 @@ def sweep_line(p: SweepProgress) -> str:
 
 
 def progress_line(p: Progress) -> str:
-    """What goes on, in one line; numbers that are not known are left out."""
+    """What goes on, in one line; numbers that are not known are left out, and the iteration before the first."""
     known = (
+        (f"iteration {p.iteration}", p.iteration or nan),
         (f"{p.steps_per_second:,.0f} steps/s", p.steps_per_second), (f"best proxy {p.best:.4f}", p.best),
         (f"entropy {p.entropy:.2f}", p.entropy), (f"KL {p.kl:.4f}", p.kl), (f"{max(p.left_s, 0):.0f} s left", p.left_s),
     )  # fmt: skip
-    return " · ".join([p.stage, f"iteration {p.iteration}", *(text for text, value in known if isfinite(value))])
+    return " · ".join([p.stage, *(text for text, value in known if isfinite(value))])
 
 
 def with_settings(command: Callable[..., None], settings: type[Any] | None) -> Callable[..., None]:

@@ -23,7 +23,7 @@ METRICS = {
     "wirelength", "density", "congestion", "proxy", "hpwl_um", "overlaps", "out_of_canvas", "hard_macros",
     "soft_macros", "nets", "method", "seed", "seconds", "cpu_seconds", "stages",
 }  # fmt: skip
-QUICK = ("--method", "greedy", "--workers", "1")
+QUICK = ("--method", "greedy", "--workers", "1", "--budget", "2")
 
 
 @pytest.fixture
@@ -195,6 +195,31 @@ def test_usage_errors_exit_with_2(placer, args: tuple[str, ...]) -> None:  # typ
     code, out, err = placer(*args)
     assert code == 2
     assert "Usage" in out + err
+
+
+def test_a_folder_that_cannot_be_made(placer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("placer.options.tempfile.mkdtemp", refuse)
+    code, _, err = placer("place", "jetty", "--out", tmp_path / "new" / "run", *QUICK)
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert re.fullmatch(r"error: --out [^\n]+ can be written to \(Permission denied\); choose another\n", err), err
+
+
+def test_a_file_that_cannot_be_written(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert placer("place", "jetty", "--out", tmp_path / "run", *QUICK)[0] == 0
+    (tmp_path / "page.html").mkdir()
+    code, _, err = placer("report", tmp_path / "run", "--out", tmp_path / "page.html")
+    assert code == 2
+    assert re.fullmatch(r"error: [^\n]+: Is a directory, expected [^\n]+\n", err), err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "run"]
+
+
+def test_a_file_instead_of_a_run_folder(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    code, _, err = placer("report", tmp_path / "file", "--out", tmp_path / "page.html")
+    assert (code, "Not a directory, expected a folder written by `placer place`" in err) == (2, True)
 
 
 def test_a_damaged_run_folder(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

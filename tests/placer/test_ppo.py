@@ -147,8 +147,11 @@ def test_training_changes_the_policy_and_not_the_elites_alone() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("num_envs", 0), ("learning_rate", -1.0), ("discount", 1.5), ("gae_lambda", -0.1), ("clip", float("nan"))],
-)
+    [
+        ("num_envs", 0), ("learning_rate", -1.0), ("discount", 1.5), ("gae_lambda", -0.1), ("clip", float("nan")),
+        ("soft_rounds", -1), ("max_grad_norm", float("inf")),
+    ],
+)  # fmt: skip
 def test_settings_out_of_range_name_themselves(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=f"{name} is {value}"):
         PPOSettings(**{name: value})  # type: ignore[arg-type]
