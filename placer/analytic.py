@@ -22,6 +22,7 @@ from placer.electrostatics import Bins, covered
 
 FIRST_WEIGHT, WARM_WEIGHT = 8e-5, 1e-2  # of the energy, in parts of where both gradients would be equal
 WEIGHT_STEPS = (0.95, 1.05)  # least and most growth of the weight in one step
+USUAL_STEPS, MOST_PACE = 700, 8.0  # where time is short the weight grows faster, up to the power MOST_PACE
 WORSE = 0.004  # growth of wirelength in one step, in parts, that is worth slowing down for
 ENOUGH = 0.07  # overflow: area of movable nodes above the density limit, in parts of their area
 MAX_STEPS = 1500
@@ -100,7 +101,8 @@ def spread(
     energy_weight = (WARM_WEIGHT if warm else FIRST_WEIGHT) * np.abs(pull).sum() / max(np.abs(push).sum(), 1e-300)
     g = direction(pull, push)
     step, momentum = 0.1 * p.bins.size.mean() / max(np.abs(g).max(), 1e-300), 1.0
-    while len(overflows) < MAX_STEPS and time.perf_counter() < deadline:
+    began = now_s = time.perf_counter()
+    while len(overflows) < MAX_STEPS and now_s < deadline:
         tick()
         following = (1 + np.sqrt(4 * momentum**2 + 1)) / 2
         for _ in range(3):  # shorten the step until the gradient's change agrees with it
@@ -114,8 +116,11 @@ def spread(
             step = allowed
         u, v, momentum, step = u_next, v_next, following, allowed
         overflows.append(over := overflow(real))
-        grown = (now - hpwl) / max(WORSE * hpwl, 1e-300)
-        energy_weight *= float(np.clip(WEIGHT_STEPS[1] ** (1 - grown), *WEIGHT_STEPS))
+        now_s = time.perf_counter()
+        to_do = max(1 - len(overflows) / USUAL_STEPS, 0.1) * USUAL_STEPS * (now_s - began) / len(overflows)
+        pace = float(np.clip(to_do / max(deadline - now_s, 1e-300), 1, MOST_PACE))
+        grown = (now - hpwl) / max(pace * WORSE * hpwl, 1e-300)
+        energy_weight *= float(np.clip(WEIGHT_STEPS[1] ** (1 - grown), *WEIGHT_STEPS)) ** pace
         hpwl, smooth = now, sharpness(over)
         g = direction(pull, push)
         if over < ENOUGH or stalled(overflows):

@@ -54,7 +54,7 @@ class PlaceSettings:
     workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
     weights: str | Path | None = None  # rl: start from a trained policy instead of an untrained one
     refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
-    iterations: int | None = None  # instead of the budget, so that the result depends on the seed alone
+    iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

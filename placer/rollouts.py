@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,10 +78,3 @@ def choose(log_probs: Tensor, generator: torch.Generator | None, greedy: int = 0
         return likeliest
     sampled = torch.multinomial(log_probs.softmax(dim=1), 1, generator=generator).squeeze(1)
     return torch.cat([likeliest[:greedy], sampled[greedy:]])
-
-
-def best_of(episodes: EpisodeBatch) -> tuple[int, float]:
-    """Index and proxy of the best finished episode."""
-    proxies = [cost.proxy for cost in episodes.costs]
-    best = int(np.argmin(proxies))
-    return best, proxies[best]

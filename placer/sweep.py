@@ -93,7 +93,6 @@ def sweep(
             lowest = {name: outcome.metrics["proxy"] for name, outcome in best(outcomes.values()).items()}
             progress(SweepProgress(len(outcomes), len(jobs), failed, lowest))
 
-    out.mkdir(parents=True, exist_ok=True)
     missing = [job for job in jobs if job not in outcomes]
     try:
         if missing:
@@ -105,6 +104,7 @@ def sweep(
     except KeyboardInterrupt:
         interrupted = True
     done = [outcomes[job] for job in jobs if job in outcomes]
+    out.mkdir(parents=True, exist_ok=True)
     write_table(out, done)
     return Sweep(chips, done, resumed, interrupted)
 

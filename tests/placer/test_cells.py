@@ -17,6 +17,7 @@ from netlists.placement import Placement
 from netlists.rows import cell_violations
 from placer import cells as cells_module
 from placer import place
+from placer.abacus import into_runs
 from placer.analytic import spread, wirelength_gradient
 from placer.cell_rows import legalize_cells
 from placer.cells import has_cells, legalize_on_grid, place_cells
@@ -177,6 +178,42 @@ def test_cells_are_counted_where_there_are_any() -> None:
     assert has_cells(flat())
     assert not has_cells(no_cells)
     assert not has_cells(flat().with_(rows=None))
+
+
+def slow_one_run(target: Floats, width: Floats, length: float) -> Floats:
+    """Places in order in one run with the least sum of squared moves, by the minimax formula of isotonic regression."""
+    before = np.concatenate([[0.0], np.cumsum(width)[:-1]])
+    d, count = target - before, len(target)
+    means = [[d[j : k + 1].mean() if j <= k else np.nan for k in range(count)] for j in range(count)]
+    level = [max(min(means[j][i:]) for j in range(i + 1)) for i in range(count)]
+    return np.asarray(before + np.clip(level, 0, length - width.sum()))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([20, 60, 200]))
+def test_one_run_is_filled_with_the_least_movement(seed: int, span: int) -> None:
+    rng = np.random.default_rng(seed)
+    width = rng.integers(1, 6, 12)
+    target = np.sort(rng.uniform(-5, span, 12))
+    corner = np.column_stack([target, np.zeros(12)])
+    run, site = into_runs(corner, width, np.zeros(1), np.array([span + 60]), np.zeros(1))
+    assert (run == 0).all()
+    np.testing.assert_allclose(site, slow_one_run(target, width.astype(float), span + 60), atol=0.5 + 1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_runs_hold_their_cells_and_no_cell_is_left_out_that_would_fit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    width, length = rng.integers(1, 9, 40), rng.integers(1, 25, 12)
+    bottom = np.sort(rng.integers(0, 4, 12)).astype(float)
+    run, site = into_runs(rng.uniform(0, 30, (40, 2)), width, rng.uniform(0, 30, 12), length, bottom)
+    for k in range(12):
+        mine = np.flatnonzero(run == k)
+        mine = mine[np.argsort(site[mine])]
+        assert (site[mine][1:] >= (site + width)[mine][:-1]).all()
+        assert not mine.size or (site[mine[0]] >= 0 and (site + width)[mine[-1]] <= length[k])
+        assert (width[run < 0] + width[mine].sum() > length[k]).all()
 
 
 def slow_wirelength(at: Floats, n: Netlist, smooth: float) -> float:

@@ -146,7 +146,8 @@ def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
 )
 def test_bad_settings(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        swept(tmp_path, **options)
+        swept(tmp_path / "sweep", **options)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
