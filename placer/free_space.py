@@ -86,7 +86,10 @@ def touching(
     x: float, y: float, w: float, h: float, low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     canvas_w: float, canvas_h: float, tolerance: float,
 ) -> float:  # fmt: skip
-    """Which part of the outline of a w by h macro at center (x, y) touches placed rectangles or the canvas edge."""
+    """Which part of the outline of a w by h macro at center (x, y) touches placed rectangles or the canvas edge.
+
+    Not more than the whole of it, though fixed rectangles that cover each other are counted each.
+    """
     left, right, bottom, top = x - w / 2, x + w / 2, y - h / 2, y + h / 2
     length = 0.0
     if left < tolerance:
@@ -102,7 +105,7 @@ def touching(
             length += max(0.0, min(top, high_y[k]) - max(bottom, low_y[k]))
         elif abs(high_y[k] - bottom) < tolerance or abs(low_y[k] - top) < tolerance:
             length += max(0.0, min(right, high_x[k]) - max(left, low_x[k]))
-    return length / (2 * (w + h))
+    return min(length / (2 * (w + h)), 1.0)
 
 
 @njit(cache=True)

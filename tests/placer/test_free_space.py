@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlists.netlist import Floats
@@ -82,6 +82,7 @@ def test_nearest_free_fits_into_an_exact_gap() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(HALVES, HALVES, SIDES, SIDES, RECTANGLES, st.sampled_from([0.0, 1.0, 10.0]))
+@example(0.0, 0.0, 0.0, 1.0, [(0, 0, 0, 0.5), (0, 3.5, 2, 4), (0, 4, 2, 4), (0, 4, 2, 4)], 1.0)
 def test_snug_corner_is_the_best_of_all_corners(
     tx: float, ty: float, w: float, h: float, rectangles: list[tuple[float, float, float, float]], weight: float
 ) -> None:
@@ -117,6 +118,10 @@ def test_touching_is_the_part_of_the_outline() -> None:
     assert touch(1.0, 1.0, 2.0, 2.0, rectangle) == (2 + 2 + 1) / 8
     assert touch(3.0, 2.0, 2.0, 2.0, rectangle) == (2 + 1) / 8
     assert touch(8.0, 4.0, 2.0, 2.0, rectangle) == 0
+
+
+def test_touching_is_at_most_the_outline() -> None:
+    assert touch(1.0, 1.0, 2.0, 2.0, corners([(2, 0, 2, 2), (2, 0, 3, 2), (0, 2, 2, 2)])) == 1
 
 
 def test_place_in_order_names_the_first_that_finds_no_room() -> None:
