@@ -17,7 +17,7 @@ from placer.env import EpisodeBatch, placing_order
 from placer.features import MAP_NAMES
 from placer.policy import PlacementPolicy
 from placer.ppo import IterationStats, Learner, PPOSettings
-from placer.rollouts import Rollout, play
+from placer.rollouts import Plan, Rollout, play
 from placer.search import Search
 
 SAMPLES = 8  # episodes in a small batch
@@ -96,7 +96,9 @@ class Agent:
         start = time.perf_counter()
         with torch.no_grad():
             embedding = self.policy.encode(self.learner.graph)
-        rollout: Rollout = play(self.policy, embedding, episodes, None if greedy else self.generator)
+        shape = episodes.batch, episodes.steps
+        plan = Plan.greedy(*shape) if greedy else Plan.sampled(*shape, self.generator)
+        rollout: Rollout = play(self.policy, embedding, plan, episodes)
         self.search.offer(episodes)
         took = time.perf_counter() - start
         self.search.tell(self.learner.iteration, rollout.action.numel() / took)

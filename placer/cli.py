@@ -15,6 +15,7 @@ import typer
 
 from netlists.errors import ChipscapeError
 from placer.options import CORES, Grid, NetlistPath, OutFolder, PlcFile, Seed, Workers, check_out, command_line, source
+from placer.ray_cluster import LOCAL
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from plots.report import Run
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
 COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
 
 app = typer.Typer(
@@ -104,6 +106,7 @@ def train(
     budget: Annotated[float | None, typer.Option(help="Wall-clock seconds; 600 unless --iterations is given")] = None,
     iterations: Annotated[int | None, typer.Option(help="Instead of a budget, resumed ones included")] = None,
     workers: Workers = CORES,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Play on Ray. {RAY_HELP}")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder")] = False,
     seed: Seed = 0,
     **learner: Any,
@@ -118,7 +121,7 @@ def train(
 
     if budget is None and iterations is None:
         budget = 600.0
-    settings = TrainSettings(budget, iterations, seed, workers, resume)
+    settings = TrainSettings(budget, iterations, seed, workers, resume, ray)
     chips = [source(name).load() for name in netlists]
     check_out(out)
     training = Training(chips, PPOSettings(**learner), out, settings)
@@ -143,7 +146,7 @@ def sweep(
     budget: Annotated[float, typer.Option(help="Wall-clock seconds of each run")] = 120.0,
     workers: Annotated[int, typer.Option(help="Threads of each run")] = 1,
     weights: Annotated[Path | None, typer.Option(help="For rl; at the same place on every node")] = None,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster, or auto within one")] = None,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = LOCAL,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
 ) -> None:
     """Place netlists by several methods and seeds, one Ray task a run; writes a folder a run, results.csv, report.html.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -21,7 +22,9 @@ from placer.elites import Elites
 from placer.env import EnvSettings, EpisodeBatch
 from placer.evolve import StyleSearch
 from placer.policy import PlacementPolicy, netlist_graph
-from placer.rollouts import Rollout, play
+from placer.rollouts import Plan, Player, Rollout, play
+
+VARIANT_TEMPERATURE = 3.0  # a policy that imitates the best episodes would hardly vary them at 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Learner:
         self.policy = policy
         self.device = next(policy.parameters()).device
         self.episodes = EpisodeBatch(netlist, settings.num_envs, settings.env, threads)
+        self.player: Player = partial(play, episodes=self.episodes)
         self.graph = netlist_graph(netlist, self.episodes.order).to(self.device)
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=settings.learning_rate, eps=1e-5)
         self.generator = torch.Generator().manual_seed(seed)
@@ -115,7 +119,7 @@ class Learner:
     def try_styles(self, styles: Tensor) -> tuple[Tensor, IterationStats]:
         """[B] proxies of greedy episodes with one style [B, 2K] each, and how the iteration went."""
         start = time.perf_counter()
-        rollout = play(self.policy, self._embedding(), self.episodes, None, styles.to(self.device))
+        rollout = self._play(Plan.greedy(len(styles), self.episodes.steps, styles))
         self.elites.add(rollout)
         self.iteration += 1
         return rollout.proxy, self._stats(rollout, start, time.perf_counter())
@@ -126,8 +130,12 @@ class Learner:
         s = self.settings
         greedy = int(s.num_envs > 1)  # the first episode tells what the policy decodes to now
         varied = min(int(s.num_envs * s.variant_share), s.num_envs - greedy - 1) if self.elites.proxies else 0
-        follow = self.elites.variants(varied, s.deviations, self.generator) if varied else None
-        rollout = play(self.policy, self._embedding(), self.episodes, self.generator, greedy=greedy, follow=follow)
+        plan = Plan.sampled(s.num_envs, self.episodes.steps, self.generator)
+        plan.temperature[:greedy] = 0.0
+        if varied:
+            plan.temperature[-varied:] = VARIANT_TEMPERATURE
+            plan.follow[-varied:] = self.elites.variants(varied, s.deviations, self.generator)
+        rollout = self._play(plan)
         played = time.perf_counter()
         self.elites.add(rollout)
         if greedy:
@@ -142,9 +150,10 @@ class Learner:
         self.iteration += 1
         return self._stats(rollout, start, played, entropy, kl, explained)
 
-    def _embedding(self) -> Tensor:
+    def _play(self, plan: Plan) -> Rollout:
         with torch.no_grad():
-            return self.policy.encode(self.graph)
+            embedding = self.policy.encode(self.graph)
+        return self.player(self.policy, embedding, plan)
 
     def _stats(
         self,
@@ -162,7 +171,7 @@ class Learner:
             entropy=entropy,
             kl=kl,
             explained_variance=explained,
-            stuck=int(self.episodes.stuck.sum()),
+            stuck=int(rollout.stuck.sum()),
             steps_per_second=rollout.action.numel() / (played - start),
             seconds=time.perf_counter() - start,
         )

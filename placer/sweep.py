@@ -5,11 +5,8 @@ Netlists go to the workers, and results come back, as values: no file system is 
 
 from __future__ import annotations
 
-import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,9 @@ from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 from placer.pipeline import PlaceSettings, Result, place
+from placer.ray_cluster import LOCAL, POLL_S, RETRIES, connected, processors
 from placer.reporting import Source
 from placer.sweep_table import Job, Outcome, best, keep, kept, write_table
-
-RETRIES = 3  # of a run whose worker or node was lost
-POLL_S = 1.0  # between two looks at a cluster that may have grown
-CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ def sweep(
     methods: Sequence[str],
     seeds: int = 1,
     settings: PlaceSettings,
-    address: str | None = None,
+    address: str = LOCAL,
     resume: bool = False,
     command: str = "",
     progress: Callable[[SweepProgress], None] | None = None,
@@ -67,7 +61,7 @@ def sweep(
 
     Each run writes the folder `out`/NETLIST-METHOD-SEED, and all of them `out`/results.csv.  A run that fails is a row
     with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings are
-    not started.  `address` is that of a Ray cluster; without one Ray runs on this machine's cores.  Ctrl-C ends the
+    not started.  `address` is that of a Ray cluster, or LOCAL for one of this machine's cores.  Ctrl-C ends the
     sweep with the runs that are finished.
 
     Raises `SettingsError` when a setting is out of range, two netlists have one name, `out` holds something without
@@ -120,43 +114,6 @@ def load_all(sources: Iterable[Source]) -> tuple[dict[str, Netlist], dict[str, S
                                 "names that differ, as the folders of the runs are named after them")  # fmt: skip
         chips[chip.name], origin[chip.name] = chip, source
     return chips, origin
-
-
-@contextmanager
-def connected(address: str | None, workers: int) -> Iterator[None]:
-    """A connection to the Ray cluster at an address, or to one that lives as long as the block on this machine.
-
-    Raises `SettingsError` when there is no such cluster, or none of its nodes has the processors of one run.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of the older behavior
-    import ray
-
-    # Ray's own lines would tear the progress line.
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    try:
-        if address is None:
-            ray.init(address="local", num_cpus=max(CORES, workers), include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SettingsError(f"--ray {address}: {reason}; expected a cluster started by `ray start --head`") from None
-    try:
-        most = max(processors())
-        if workers > most:
-            raise SettingsError(f"a run takes {workers} workers, but no node of the cluster has more than {most:g} "
-                                "processors; lower --workers")  # fmt: skip
-        yield
-    finally:
-        ray.shutdown()
-
-
-def processors() -> list[float]:
-    """Of each living node of the connected cluster."""
-    import ray
-
-    return [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) -> Iterator[tuple[Job, Result | str]]:

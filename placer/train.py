@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from netlists.errors import CheckpointError, SettingsError, demand_seed
+from netlists.errors import CheckpointError, ChipscapeError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from placer import checkpoints
+from placer.actors import hired
 from placer.agent import fitting_envs, new_policy
 from placer.policy import PlacementPolicy
 from placer.ppo import IterationStats, Learner, PPOSettings, iterate_together
@@ -43,6 +44,7 @@ class TrainSettings:
     seed: int = 0
     workers: int = 2  # threads
     resume: bool = False
+    ray: str | None = None  # address of the cluster whose actors play; in this process without one
 
     def __post_init__(self) -> None:
         demand_seed(self.seed)
@@ -97,30 +99,48 @@ class Training:
         self.snapshot = self._capture()
 
     def run(self, progress: Listener | None = None) -> bool:
-        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then)."""
-        start = saved = time.perf_counter()
-        longest = 0.0
-        self.out.mkdir(parents=True, exist_ok=True)
-        with closing(SummaryWriter(self.out / "tensorboard", purge_step=self.iteration + 1)) as board:
+        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then).
+
+        Raises `SettingsError` when the Ray cluster cannot be used, `ChipscapeError` when it is lost (saved, too).
+        """
+        start = time.perf_counter()
+        with ExitStack() as stack:
+            if self.settings.ray:
+                chips = [learner.episodes.netlist for learner in self.learners]
+                players = stack.enter_context(hired(self.settings.ray, chips, self.ppo.env))
+                for learner, player in zip(self.learners, players, strict=True):
+                    learner.player = player
+            self.out.mkdir(parents=True, exist_ok=True)
+            writer = SummaryWriter(self.out / "tensorboard", purge_step=self.iteration + 1)
+            board = stack.enter_context(closing(writer))
             try:
-                while self._goes_on(time.perf_counter() - start, longest):
-                    began = time.perf_counter()
-                    for name, stats in zip(self.names, iterate_together(self.learners), strict=True):
-                        self._note(name, stats, board)
-                        if progress:
-                            progress(self._progress(stats, time.perf_counter() - start))
-                    self.iteration += 1
-                    self.snapshot = self._capture()
-                    now = time.perf_counter()
-                    longest = now - began
-                    if now - saved > CHECKPOINT_S:
-                        self.save()
-                        saved = now
+                self._iterate(start, board, progress)
             except KeyboardInterrupt:
                 self.save()
                 return True
+            except ChipscapeError:
+                if self.history:
+                    self.save()
+                raise
         self.save()
         return False
+
+    def _iterate(self, start: float, board: SummaryWriter, progress: Listener | None) -> None:
+        saved = time.perf_counter()
+        longest = 0.0
+        while self._goes_on(time.perf_counter() - start, longest):
+            began = time.perf_counter()
+            for name, stats in zip(self.names, iterate_together(self.learners), strict=True):
+                self._note(name, stats, board)
+                if progress:
+                    progress(self._progress(stats, time.perf_counter() - start))
+            self.iteration += 1
+            self.snapshot = self._capture()
+            now = time.perf_counter()
+            longest = now - began
+            if now - saved > CHECKPOINT_S:
+                self.save()
+                saved = now
 
     def save(self) -> None:
         """Write a checkpoint, the weights and `history.csv` as they were after the last whole iteration."""

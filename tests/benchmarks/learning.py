@@ -25,7 +25,7 @@ from placer.env import EpisodeBatch
 from placer.heuristics import greedy
 from placer.policy import PlacementPolicy, netlist_graph
 from placer.ppo import PPOSettings
-from placer.rollouts import play
+from placer.rollouts import Plan, play
 from placer.search import Search
 from placer.train import train
 from tests.benchmarks import find
@@ -43,8 +43,9 @@ def episodes_of(policy: PlacementPolicy, netlist: Netlist, count: int, seed: int
     episodes = EpisodeBatch(netlist, count, PPOSettings().env)
     with torch.no_grad():
         embedding = policy.encode(netlist_graph(netlist, episodes.order))
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return play(policy, embedding, episodes, generator).proxy
+    shape = count, episodes.steps
+    plan = Plan.greedy(*shape) if seed is None else Plan.sampled(*shape, torch.Generator().manual_seed(seed))
+    return play(policy, embedding, plan, episodes).proxy
 
 
 def greedy_baseline(netlist: Netlist) -> float:

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--netlists", nargs="+", help="files or names; harbor where ../shared is absent")
     parser.add_argument("--weights", type=Path, help="rl: start from a trained policy")
-    parser.add_argument("--ray", help="address of a cluster; this machine by default")
+    parser.add_argument("--ray", default="local", help="address of a cluster; this machine by default")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")
     given = parser.parse_args()
     there = [name for name in NETLISTS if isinstance(find(name), Path)]

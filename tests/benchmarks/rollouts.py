@@ -17,7 +17,7 @@ import torch
 from netlists import Netlist, load
 from placer.env import EpisodeBatch, Observation
 from placer.policy import PlacementPolicy, netlist_graph
-from placer.rollouts import choose
+from placer.rollouts import Plan, choose
 
 ARIANE = Path(__file__).parents[3] / "shared/benchmarks/clustered/ariane133_ng45/netlist.pb.txt.gz"
 BATCHES = (8, 16, 32, 64)
@@ -28,7 +28,7 @@ REPEATS = 2
 @torch.no_grad()
 def times(episodes: EpisodeBatch, policy: PlacementPolicy, embedding: torch.Tensor, seed: int) -> list[float]:
     """Seconds spent in steps, in the policy and at the end of one batch of sampled episodes, as `play` does them."""
-    generator = torch.Generator().manual_seed(seed)
+    plan = Plan.sampled(episodes.batch, episodes.steps, torch.Generator().manual_seed(seed))
     stepping = deciding = 0.0
     start = time.perf_counter()
     observation: Observation | None = episodes.reset()
@@ -37,7 +37,7 @@ def times(episodes: EpisodeBatch, policy: PlacementPolicy, embedding: torch.Tens
         maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
         row = embedding[observation.t].expand(episodes.batch, -1)
         log_probs, _ = policy(row, maps, scalars, mask)
-        action = choose(log_probs, generator).numpy()
+        action = choose(log_probs, plan.draw[:, observation.t], plan.temperature).numpy()
         decided = time.perf_counter()
         stepping, deciding = stepping + seen - start, deciding + decided - seen
         observation, _ = episodes.step(action)

@@ -47,9 +47,8 @@ def rollout(proxy: list[float], steps: int = 5, mark: int = 0) -> Rollout:
     nothing = torch.zeros((steps, batch))
     mask = torch.ones((steps, batch, 4), dtype=torch.bool)
     maps = marks[..., None, None].expand(steps, batch, 3, 2, 2).contiguous()
-    return Rollout(
-        maps, marks, mask, 10 * episode + step, nothing, nothing, nothing, torch.tensor(proxy, dtype=torch.float64)
-    )
+    at_end = torch.tensor(proxy, dtype=torch.float64)
+    return Rollout(maps, marks, mask, 10 * episode + step, nothing, nothing, nothing, at_end, nothing[0])
 
 
 def test_elites_are_the_best_distinct_episodes() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from netlists import load
@@ -20,7 +22,7 @@ from placer.cost import evaluate
 from placer.env import EpisodeBatch
 from placer.policy import PlacementPolicy
 from placer.ppo import IterationStats, Learner, PPOSettings
-from placer.rollouts import Rollout, choose, play
+from placer.rollouts import Plan, Rollout, choose, play
 from tests.placer.test_legalize import blocks
 
 
@@ -50,7 +52,7 @@ def history(trained: Learner, iterations: int) -> list[dict[str, float]]:
 def played(reward: Tensor, value: Tensor) -> Rollout:
     """A rollout of which only rewards and values matter."""
     nothing = torch.zeros(reward.shape)
-    return Rollout(nothing, nothing, nothing, nothing, nothing, value, reward, nothing[0])
+    return Rollout(nothing, nothing, nothing, nothing, nothing, value, reward, nothing[0], nothing[0])
 
 
 @pytest.mark.parametrize(("discount", "gae_lambda"), [(1.0, 1.0), (1.0, 0.0), (0.9, 0.7), (0.0, 0.5)])
@@ -88,7 +90,7 @@ def over_the_optimum(settings: dict[str, Any], iterations: int) -> float:
         trained.iterate()
     episodes = EpisodeBatch(netlist, 1)
     with torch.no_grad():
-        play(trained.policy, trained.policy.encode(trained.graph), episodes, None)
+        play(trained.policy, trained.policy.encode(trained.graph), Plan.greedy(1, episodes.steps), episodes)
     proxy = evaluate(episodes.placement(0)).proxy
     assert proxy == episodes.costs[0].proxy
     return proxy / evaluate(best).proxy
@@ -162,8 +164,9 @@ def test_a_rollout_records_what_happened() -> None:
     trained = learner(netlist, num_envs=3)
     with torch.no_grad():
         embedding = trained.policy.encode(trained.graph)
-    rollout = play(trained.policy, embedding, trained.episodes, torch.Generator().manual_seed(0))
     steps = len(netlist.movable_hard)
+    plan = Plan.sampled(3, steps, torch.Generator().manual_seed(0))
+    rollout = play(trained.policy, embedding, plan, trained.episodes)
     assert rollout.maps.shape[:2] == rollout.action.shape == (steps, 3)
     assert rollout.mask.gather(2, rollout.action[..., None]).all()
     # Untrained: uniform over the mask.
@@ -174,9 +177,47 @@ def test_a_rollout_records_what_happened() -> None:
 
 def test_choose_samples_by_probability_or_takes_the_likeliest() -> None:
     log_probs = torch.tensor([[0.1, 0.0, 0.9], [0.6, 0.4, 0.0]]).log()
-    assert choose(log_probs, None).tolist() == [2, 0]
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.stack([choose(log_probs, generator) for _ in range(2000)])
-    counts = torch.stack([(drawn == k).float().mean(dim=0) for k in range(3)], dim=1)
-    torch.testing.assert_close(counts, log_probs.exp(), rtol=0, atol=0.04)
-    assert counts[0, 1] == counts[1, 2] == 0
+    draws = torch.linspace(0, 1, 1001)[:-1]
+    for temperature in (0.0, 1.0, 3.0):
+        drawn = torch.stack([choose(log_probs, draw.expand(2), torch.full((2,), temperature)) for draw in draws])
+        share = torch.stack([(drawn == k).float().mean(dim=0) for k in range(3)], dim=1)
+        heated = log_probs.exp() ** (1 / temperature) if temperature else log_probs.exp().round()
+        torch.testing.assert_close(share, heated / heated.sum(dim=1, keepdim=True), rtol=0, atol=0.002)
+        assert share[0, 1] == share[1, 2] == 0
+    assert choose(log_probs, torch.tensor([0.5, 0.99]), torch.tensor([0.0, 1.0])).tolist() == [2, 1]
+
+
+@given(st.integers(0, 2**32), st.floats(0, 1, exclude_max=True, width=32), st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+def test_a_cell_that_the_mask_forbids_is_never_chosen(seed: int, draw: float, temperature: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 30 * torch.randn((1, 400), generator=generator)
+    mask = torch.rand((1, 400), generator=generator) < 0.1
+    mask[0, seed % 400] = True
+    log_probs = logits.masked_fill(~mask, -torch.inf).log_softmax(dim=1)
+    assert mask[0, choose(log_probs, torch.tensor([draw]), torch.tensor([temperature]))]
+
+
+def test_plans_are_followed_where_the_mask_allows() -> None:
+    trained = learner(load("jetty"), num_envs=3, threads=1)
+    steps = trained.episodes.steps
+    first = trained._play(Plan.sampled(3, steps, torch.Generator().manual_seed(0)))
+    plan = Plan.greedy(3, steps)
+    plan.follow[1:] = first.action[:, 1:].T
+    plan.follow[2, 4] = first.action[3, 2]  # taken by the macro before
+    again = trained._play(plan)
+    assert torch.equal(again.action[:, 1], first.action[:, 1])
+    assert torch.equal(again.action[:4, 2], first.action[:4, 2])
+    assert not again.mask[4, 2, plan.follow[2, 4]]
+    assert again.mask.gather(2, again.action[..., None]).all()
+
+
+def test_an_episode_does_not_depend_on_those_played_with_it() -> None:
+    trained = learner(load("jetty"), num_envs=4, threads=1)
+    plan = Plan.sampled(4, trained.episodes.steps, torch.Generator().manual_seed(1))
+    whole = trained._play(plan)
+    trained.episodes = EpisodeBatch(load("jetty"), 2, trained.settings.env)
+    with torch.no_grad():
+        embedding = trained.policy.encode(trained.graph)
+    half = play(trained.policy, embedding, plan.part(2, 4), trained.episodes)
+    assert torch.equal(half.action, whole.part(2, 4).action)
+    assert torch.equal(half.proxy, whole.proxy[2:])
