@@ -65,7 +65,7 @@ def evaluate(
 def place(
     netlist: NetlistPath,
     out: OutFolder,
-    method: Annotated[str, typer.Option(help="rl, greedy, random or anneal")] = "rl",
+    method: Annotated[str, typer.Option(help="rl, gradient, greedy, random or anneal")] = "rl",
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
     workers: Workers = CORES,
     seed: Seed = 0,

@@ -33,11 +33,11 @@ from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
 from placer.walkers import Budget
 
-METHODS = ("rl", "greedy", "random", "anneal")
+METHODS = ("rl", "gradient", "greedy", "random", "anneal")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
 SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
-REFINE_SHARE = {"rl": 0.6, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
+REFINE_SHARE = {"rl": 0.6, "gradient": 0.8, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
 """Part of the budget kept for the refinement; annealing is a whole search of its own, without the later stages."""
 CELLS_SHARE = 0.7  # part of the budget for cells, where there are cells and rows
 LEAST_S = 0.2  # the shortest search that is begun
@@ -194,6 +194,10 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
             from placer.agent import Agent  # loads torch
 
             Agent(netlist, search, settings.seed, settings.workers, settings.weights).run(settings.iterations)
+        elif settings.method == "gradient":
+            from placer.gradient import gradient  # loads torch
+
+            gradient(netlist, search, settings.seed, settings.workers, settings.iterations)
         else:
             from placer import heuristics
 
@@ -206,7 +210,12 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
         if search.position_um is None:
             raise
         interrupted = True
-    assert search.position_um is not None
+    except LegalizationError:
+        if search.position_um is None:
+            raise
+    if search.position_um is None:  # every episode failed
+        assert search.error is not None
+        raise search.error
     return Placement(netlist, search.position_um, orientation), interrupted
 
 

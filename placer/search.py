@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netlists.errors import LegalizationError
 from netlists.netlist import Floats
 from placer.env import EpisodeBatch
 
@@ -41,6 +42,7 @@ class Search:
     position_um: Floats | None = None  # [V, 2] of the best episode
     history: list[tuple[float, float]] = field(default_factory=list)  # (seconds, best proxy), falling
     stuck: int = 0  # steps without a fitting cell, over all episodes
+    error: LegalizationError | None = None  # of the last episode that failed
 
     @property
     def seconds(self) -> float:
@@ -51,12 +53,18 @@ class Search:
         return self.budget_s - self.seconds
 
     def offer(self, episodes: EpisodeBatch) -> None:
-        """Take the best of the episodes just finished if it is better than all before."""
-        proxies = np.array([cost.proxy for cost in episodes.costs])
+        """Take the best of the episodes just finished, but for failed ones, if it is better than all before."""
+        proxies = np.where(episodes.failed, np.inf, [cost.proxy for cost in episodes.costs])
         self.stuck += int(episodes.stuck.sum())
+        self.error = episodes.error or self.error
         b = int(np.argmin(proxies))
         if proxies[b] < self.best:
-            self.best, self.position_um = float(proxies[b]), episodes.placement(b).position_um.copy()
+            self.keep(float(proxies[b]), episodes.placement(b).position_um)
+
+    def keep(self, proxy: float, position_um: Floats) -> None:
+        """Take a placement with centers [V, 2] if its proxy is below the best before."""
+        if proxy < self.best:
+            self.best, self.position_um = proxy, position_um.copy()
             self.history.append((self.seconds, self.best))
 
     def note(self, proxy: float, stage: str, left_s: float) -> None:

@@ -207,7 +207,7 @@ def test_illegal_placements_are_not_returned() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "rlx"}, "expected one of rl, greedy, random, anneal; did you mean 'rl'"),
+        ({"method": "rlx"}, "expected one of rl, gradient, greedy, random, anneal; did you mean 'rl'"),
         ({"budget_s": 0}, "budget is 0 s"),
         ({"budget_s": float("nan")}, "budget is nan s"),
         ({"budget_s": float("inf")}, "budget is inf s"),
