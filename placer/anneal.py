@@ -69,14 +69,15 @@ def anneal(
     seed: int = 0,
     workers: int = 1,
     settings: AnnealSettings | None = None,
+    start: Placement | None = None,
     progress: Progress | None = None,
 ) -> Found:
-    """Place a netlist from scratch; repeats itself as `refine` does.
+    """Place a netlist from scratch, or from a legal `start`; repeats itself as `refine` does.
 
     Raises `LegalizationError` where no legal placement to start from is found.
     """
     settings = settings or AnnealSettings()
-    start = spiral(netlist)
+    start = start or spiral(netlist)
     soft, cost = soft_arrays(netlist), ProxyCost(netlist)
     usual = movers(netlist, spacing_um(start))
     share = np.array([SHARES.get(kind, 0.0) for kind in range(len(KINDS))]) * (usual.hard.size > 0)

@@ -71,6 +71,7 @@ def place(
     seed: Seed = 0,
     weights: Annotated[Path | None, typer.Option(help="rl: weights or folder written by placer train")] = None,
     refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
+    start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
     plc: PlcFile = None,
     grid: Grid = None,
 ) -> None:
@@ -82,7 +83,7 @@ def place(
     from placer.pipeline import place as run_stages
     from placer.reporting import write_run
 
-    settings = PlaceSettings(method, budget, seed, workers, weights, refine)
+    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start)
     where = source(netlist, plc, grid)
     chip = where.load()
     check_out(out)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from netlists.cluster import cluster
-from netlists.errors import LegalizationError, SettingsError, demand_seed, did_you_mean
+from netlists.errors import LegalizationError, PlacementError, SettingsError, demand_seed, did_you_mean
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
@@ -31,9 +29,11 @@ from placer.refine import refine
 from placer.search import Listener, Search
 from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
+from placer.stages import Stage, Stages, cpu_seconds
 from placer.walkers import Budget
 
 METHODS = ("rl", "gradient", "greedy", "random", "anneal")
+STARTS = ("scratch", "given")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
 SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
@@ -55,11 +55,15 @@ class PlaceSettings:
     weights: str | Path | None = None  # rl: start from a trained policy instead of an untrained one
     refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
     iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
+    start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             hint = did_you_mean(self.method, METHODS)
             raise SettingsError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}{hint}")
+        if self.start not in STARTS:
+            hint = did_you_mean(self.start, STARTS)
+            raise SettingsError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}{hint}")
         demand_seed(self.seed)
         if not 0 < self.budget_s < np.inf:
             raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")
@@ -67,21 +71,14 @@ class PlaceSettings:
             raise SettingsError(f"workers is {self.workers}; expected 1 or more")
         if self.iterations is not None and self.iterations < 1:
             raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")
-        if self.weights is not None and self.method != "rl":
-            raise SettingsError(f"weights are for method rl only; leave them out with method {self.method}")
+        if self.weights is not None and (self.method != "rl" or self.start == "given"):
+            raise SettingsError(
+                f"weights are for method rl from scratch only; leave them out with method {self.method}, "
+                f"start {self.start}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"weights": str(self.weights) if self.weights is not None else None}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one stage of the job took and gave."""
-
-    name: str
-    seconds: float
-    cpu_seconds: float
-    proxy: float | None  # after the stage, of the clustered netlist; None before there is a placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,34 +93,14 @@ class Result:
     interrupted: bool  # by Ctrl-C
 
 
-class Stages:
-    """Measures stages as they run."""
-
-    def __init__(self) -> None:
-        self.started, self.cpu_started = time.perf_counter(), cpu_seconds()
-        self.done: list[Stage] = []
-        self.proxy: float | None = None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), cpu_seconds()
-        yield
-        self.done.append(Stage(name, time.perf_counter() - wall, cpu_seconds() - cpu, self.proxy))
-
-
-def cpu_seconds() -> float:
-    """CPU time used by this process, all its threads and its finished children."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
 def place(
     netlist: Netlist, settings: PlaceSettings | None = None, *, progress: Listener | None = None, **options: Any
 ) -> Result:
     """Place all movable nodes; `options` are fields of `PlaceSettings`.
 
     Standard cells end on rows or, where there are none, at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends
-    the search with the best so far.
+    the search with the best so far.  With `start` "given" there is no search and no soft-macro stage: the placement of
+    the input is legalized and refined, and macros stay when standard cells are placed.  Annealing begins from it.
     Raises `LegalizationError` when no legal placement is found, `SettingsError` and `CheckpointError` for bad options.
     """
     asked = replace(settings or PlaceSettings(), **options)
@@ -138,10 +115,14 @@ def place(
     if settings.method != "anneal":
         budget_s -= min(SOFT_SHARE * settings.budget_s, SOFT_S)
     search = Search(settings.method, budget_s, stages.started, progress)
-    with stages.stage(settings.method):
-        placement, interrupted = find_hard(work, settings, search)
-        stages.proxy = search.best
-    if later or not work.movable_hard.size:
+    keep = settings.start == "given" and settings.method != "anneal"
+    if keep:
+        placement, interrupted = given(work), False
+    else:
+        with stages.stage(settings.method):
+            placement, interrupted = find_hard(work, settings, search)
+            stages.proxy = search.best
+    if not keep and (later or not work.movable_hard.size):
         with stages.stage("soft"):
             deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
             placement, cut_short = settle_soft(placement, deadline)
@@ -151,6 +132,7 @@ def place(
         if placement.violations():
             placement = legalize(placement)
         stages.proxy = evaluate(placement).proxy
+        search.note(stages.proxy, "legalize", search.left_s)
     if later and not interrupted:
         with stages.stage("refine"):
             placement, interrupted = improve(placement, settings, search)
@@ -161,7 +143,7 @@ def place(
         with stages.stage("cells"):
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
             placed = place_cells(
-                placement, move_macros=settings.refine, seed=settings.seed,
+                placement, move_macros=settings.refine and not keep, seed=settings.seed,
                 seconds=left_s if settings.iterations is None else None,
                 tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
             )  # fmt: skip
@@ -182,7 +164,7 @@ def place(
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
     """The best placement that the method finds, also noted in `search`; and whether Ctrl-C ended it."""
     orientation = netlist.orientation.copy()
-    if not netlist.movable_hard.size:
+    if not netlist.movable_hard.size and settings.start == "scratch":
         position = in_the_middle(netlist, netlist.position_um)
         search.best = ProxyCost(netlist)(position, orientation).proxy
         return Placement(netlist, position, orientation), False
@@ -221,17 +203,27 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
 
 def annealed(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
     """The placement that simulated annealing finds for the whole budget; and whether Ctrl-C ended it."""
+    start = legalize(given(netlist)) if settings.start == "given" else None
     left_s = search.left_s
     if settings.iterations is not None:
         budget = Budget(trials=TRIALS * settings.iterations)
     else:
         budget = Budget(seconds=max(left_s, LEAST_S))
     found = anneal(
-        netlist, budget, seed=settings.seed, workers=settings.workers,
+        netlist, budget, seed=settings.seed, workers=settings.workers, start=start,
         progress=lambda seconds, proxy: search.note(proxy, "anneal", left_s - seconds),
     )  # fmt: skip
     search.best = found.proxy
     return found.placement, found.interrupted
+
+
+def given(netlist: Netlist) -> Placement:
+    """The placement in the input; raises `PlacementError` where a node has no position."""
+    lost = np.flatnonzero(~np.isfinite(netlist.position_um).all(axis=1))
+    if lost.size:
+        raise PlacementError(f"start is given, but node {netlist.node_names[lost[0]]!r} has no position in the input "
+                             f"({lost.size} of {netlist.num_nodes} nodes); start from scratch")  # fmt: skip
+    return Placement.given(netlist)
 
 
 def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:

@@ -17,6 +17,7 @@ from netlists.placement import Placement
 from placer import PlaceSettings, Result, evaluate, place
 from placer.anneal import anneal
 from placer.env import EpisodeBatch
+from placer.legalize import legalize
 from placer.pipeline import LEAST_S, METHODS, TRIALS, demand_legal, settle_soft
 from placer.search import Progress, Search
 from placer.walkers import Budget, Found
@@ -194,6 +195,52 @@ def test_the_soft_stage_never_makes_it_worse() -> None:
     np.testing.assert_array_equal(settled.position_um[jetty().hard], given.position_um[jetty().hard])
 
 
+def given(**options: Any) -> Result:
+    return quick(crowded(), start="given", **options)
+
+
+@cache
+def crowded() -> Netlist:
+    """The design with its macros drawn together, so that some overlap."""
+    n = jetty()
+    middle = np.array(n.canvas_um) / 2
+    return n.with_(position_um=np.where(n.fixed[:, None], n.position_um, middle + 0.6 * (n.position_um - middle)))
+
+
+@pytest.mark.parametrize("method", ["rl", "gradient", "greedy", "random"])
+def test_from_the_given_placement_without_refinement_it_is_only_legalized(method: str) -> None:
+    start = Placement.given(crowded())
+    assert start.violations()
+    result = given(method=method, refine=False)
+    assert [stage.name for stage in result.stages] == ["cluster", "legalize", "expand"]
+    np.testing.assert_array_equal(result.placement.position_um, legalize(start).position_um)
+
+
+def test_the_given_placement_is_refined() -> None:
+    result = given()
+    assert [stage.name for stage in result.stages] == ["cluster", "legalize", "refine", "expand"]
+    proxy = {stage.name: stage.proxy for stage in result.stages}
+    assert result.history[0][1] == proxy["legalize"]
+    assert proxy["refine"] is not None
+    assert proxy["refine"] < result.history[0][1]
+
+
+def test_annealing_from_the_given_placement_is_never_worse_than_it() -> None:
+    start = legalize(Placement.given(crowded()))
+    result = given(method="anneal")
+    assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
+    assert result.metrics["proxy"] <= evaluate(start).proxy
+    assert result.metrics["proxy"] != quick(crowded(), "anneal").metrics["proxy"]
+
+
+def test_the_given_placement_needs_all_positions() -> None:
+    n = jetty()
+    position = n.position_um.copy()
+    position[n.soft[3]] = np.nan
+    with pytest.raises(PlacementError, match=f"node '{n.node_names[n.soft[3]]}' has no position in the input .1 of"):
+        quick(n.with_(position_um=position), start="given")
+
+
 def test_illegal_placements_are_not_returned() -> None:
     n = jetty()
     position = n.position_um.copy()
@@ -214,7 +261,9 @@ def test_illegal_placements_are_not_returned() -> None:
         ({"seed": -1}, "seed is -1; expected 0 to"),
         ({"workers": 0}, "workers is 0"),
         ({"iterations": 0}, "iterations is 0"),
-        ({"method": "greedy", "weights": "x"}, "weights are for method rl only"),
+        ({"method": "greedy", "weights": "x"}, "weights are for method rl from scratch only"),
+        ({"start": "given", "weights": "x"}, "weights are for method rl from scratch only"),
+        ({"start": "givn"}, "expected one of scratch, given; did you mean 'given'"),
     ],
 )
 def test_bad_settings(options: dict[str, Any], message: str) -> None:
