@@ -116,7 +116,7 @@ class Crew:
         except ray.exceptions.RayTaskError as error:  # raised by the episodes
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            return part, str(error).strip().splitlines()[-1].strip()
+            return part, str(error).strip().splitlines()[-1].partition(". ")[0].strip()
         self._idle.append(actor)
         return part, found
 

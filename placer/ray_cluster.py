@@ -23,6 +23,7 @@ def connected(address: str, workers: int = 1) -> Iterator[None]:
     Raises `SettingsError` when there is no such cluster, or none of its nodes has `workers` processors.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers hardly run beside anything else
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of the older behavior
     import ray
 
