@@ -26,6 +26,7 @@ from netlists.bookshelf_write import covers
 from netlists.errors import NetlistError
 from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Routing, Rows
 from netlists.textfile import bad
+from netlists.tolerance import too_large
 
 GRID_ROWS, MAX_GRID = 32, 128
 ROUTING_PER_ROW = Routing(65.957 * 0.16, 106.957 * 0.16, 30.304 * 0.16, 71.304 * 0.16, smoothing=2)
@@ -163,11 +164,11 @@ def _check_nodes(design: Design, fields: dict[str, Any], size_um: Floats, canvas
         message = f"fixed node {names[lost[0]]!r} has no line in {design.places.path.name}, expected its place there"
         raise bad(design.nodes.path, int(design.nodes.line[lost[0]]), message)
     movable = (fields["kind"] == Kind.HARD) & ~fields["fixed"]
-    large = np.flatnonzero(movable & (size_um > np.array(canvas_um) * (1 + 1e-6)).any(axis=1))
+    large = np.flatnonzero(movable & too_large(size_um, canvas_um).any(axis=1))
     if large.size:
         (w, h), (width, height) = size_um[large[0]], canvas_um
-        limit = f"expected at most the canvas, {width:g} by {height:g} µm"
-        message = f"hard macro {names[large[0]]!r} is {w:g} by {h:g} µm, {limit}"
+        limit = f"expected at most the canvas, {width:.9g} by {height:.9g} µm"
+        message = f"hard macro {names[large[0]]!r} is {w:.9g} by {h:.9g} µm, {limit}"
         raise bad(design.nodes.path, int(design.nodes.line[large[0]]), message)
 
 

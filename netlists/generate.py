@@ -20,6 +20,8 @@ from netlists.wiring import nets_and_pins
 NG45 = Routing(57.031, 56.818, 39.583, 30.303, smoothing=0)
 """Routing capacity of the NanGate45 designs of Circuit Training."""
 
+FULL = 0.92  # most that macros cover of their region
+EMPTY = 3  # regions that macros keep out of, where free area is not spread evenly
 BIG = 0.26  # area of a big macro as a part of the canvas: more than a quarter
 
 
@@ -34,7 +36,9 @@ class GeneratorSettings:
     macro_sizes: int = 6  # how many different ones, 1..hard_macros
     hard_coverage: float = 0.5  # part of the canvas that hard macros cover, 0.01..0.8
     fixed_macros: int = 0  # 0..hard_macros
-    big_macros: int = 0  # macros larger than a quarter of the canvas, 0..2; they need 0.28 of hard_coverage each
+    big_macros: int = 0  # macros larger than a quarter of the canvas, 0..2; they need big_area of hard_coverage each
+    big_area: float = 0.28  # part of the canvas that a big macro covers at most, 0.28..0.7
+    crowding: float = 0.0  # 0: free area is spread evenly among the macros; 1: it lies in a few empty regions; 0..1
     max_aspect: float = 3.0  # of macros, aimed at, 1..10
     soft_macros: int = 782  # 0..20,000
     soft_coverage: float = 0.2  # part of the canvas that soft macros cover, 0..1
@@ -49,7 +53,8 @@ class GeneratorSettings:
             ("grid", min(self.grid), 1, 128), ("grid", max(self.grid), 1, 128),
             ("hard_macros", self.hard_macros, 1, 2000), ("macro_sizes", self.macro_sizes, 1, self.hard_macros),
             ("hard_coverage", self.hard_coverage, 0.01, 0.8), ("fixed_macros", self.fixed_macros, 0, self.hard_macros),
-            ("big_macros", self.big_macros, 0, min(2, self.macro_sizes)), ("max_aspect", self.max_aspect, 1, 10),
+            ("big_macros", self.big_macros, 0, min(2, self.macro_sizes)), ("big_area", self.big_area, 0.28, 0.7),
+            ("crowding", self.crowding, 0, 1), ("max_aspect", self.max_aspect, 1, 10),
             ("soft_macros", self.soft_macros, 0, 20_000), ("soft_coverage", self.soft_coverage, 0, 1),
             ("ports", self.ports, 0, 10_000), ("nets", self.nets, 0, 200_000),
             ("bus_fraction", self.bus_fraction, 0, 1),
@@ -57,7 +62,7 @@ class GeneratorSettings:
             if not low <= value <= high:
                 raise SettingsError(f"{name} is {value:g}; expected {low:g} to {high:g}")
         only_big = self.macro_sizes == self.big_macros
-        if self.hard_coverage < 0.28 * self.big_macros or (only_big and self.hard_macros > self.big_macros):
+        if self.hard_coverage < self.big_area * self.big_macros or (only_big and self.hard_macros > self.big_macros):
             raise SettingsError(
                 f"{self.big_macros} macros of more than a quarter of the canvas do not fit in a coverage of "
                 f"{self.hard_coverage:g} with {self.macro_sizes} sizes; give more coverage, more sizes or fewer of them"
@@ -115,18 +120,21 @@ def _hard_macros(settings: GeneratorSettings, random: np.random.Generator) -> tu
         popular = random.dirichlet(np.full(groups - big, 0.7))
         count[big:] += random.multinomial(settings.hard_macros - groups, popular)
     share: Floats = np.exp(random.normal(0, 0.6, groups)) * count.astype(np.float64)  # of the area of all hard macros
-    share[:big] = random.uniform(BIG, 0.28, big) / settings.hard_coverage
+    share[:big] = random.uniform(BIG, settings.big_area, big) / settings.hard_coverage
     if groups > big:
         share[big:] *= (1 - share[:big].sum()) / share[big:].sum()
     else:
         share = share / share.sum()
+    full = settings.hard_coverage + settings.crowding * max(FULL - settings.hard_coverage, 0.0)  # of each region
+    empty = np.full(EMPTY if settings.crowding else 0, 1 - settings.hard_coverage / full) / EMPTY
+    regions = _sliced(np.concatenate([share * settings.hard_coverage / full, empty]), settings.canvas_um, random)
     size = np.empty((settings.hard_macros, 2))
     center = np.empty((settings.hard_macros, 2))
     group = np.repeat(np.arange(groups), count)
-    for g, (x, y, width, height) in enumerate(_sliced(share, settings.canvas_um, random)):
-        rows, columns = _raster(int(count[g]), width / height, settings, random)
+    for g, (x, y, width, height) in enumerate(regions[:groups]):
+        rows, columns = _raster(int(count[g]), width / height, full, settings.max_aspect, random)
         slot = np.array([width / columns, height / rows])
-        fill = settings.hard_coverage * rows * columns / count[g]
+        fill = full * rows * columns / count[g]
         narrow = random.uniform(0.35, 0.65)
         macro = np.floor(slot * np.array([fill**narrow, fill ** (1 - narrow)]) * 1000) / 1000
         where = random.permutation(rows * columns)[: count[g]]
@@ -165,12 +173,15 @@ def _sliced(
     return regions
 
 
-def _raster(count: int, aspect: float, settings: GeneratorSettings, random: np.random.Generator) -> tuple[int, int]:
-    """Rows and columns of a raster for `count` macros in a region, with few empty slots and the aspect aimed at."""
-    wanted = random.uniform(-1, 1) * np.log(settings.max_aspect)  # of a slot
+def _raster(count: int, aspect: float, full: float, max_aspect: float, random: np.random.Generator) -> tuple[int, int]:
+    """Rows and columns of a raster for `count` macros that are to cover a part `full` of a region.
+
+    The raster has few empty slots and, as nearly as that allows, the aspect aimed at.
+    """
+    wanted = random.uniform(-1, 1) * np.log(max_aspect)  # of a slot
     columns = np.arange(1, count + 1)
     rows = -(-count // columns)
-    spare = rows * columns / count <= min(1.15, 0.95 / settings.hard_coverage)
+    spare = rows * columns / count <= min(1.15, 0.95 / full)
     miss = np.where(spare, np.abs(np.log(aspect * rows / columns) - wanted), np.inf)
     return int(rows[miss.argmin()]), int(columns[miss.argmin()])
 
@@ -213,12 +224,12 @@ def random_case(seed: int, *, low: float = 0.05, high: float = 0.7) -> Generator
     """Settings over the range that placement must cope with: 1 to 400 hard macros covering `low` to `high`.
 
     Half of the cases have fixed macros, a quarter of those dense enough have macros of more than a quarter of the
-    canvas.
+    canvas.  In a third of them the free area is not spread evenly, and in a third all macros may differ in size.
     """
     random = np.random.default_rng([seed, 1])
     hard = round(float(np.exp(random.uniform(0, np.log(400)))))
     coverage = float(random.uniform(low, high))
-    sizes = int(random.integers(1, min(hard, 40) + 1))
+    sizes = int(random.integers(1, min(hard, 40 if seed % 3 else hard) + 1))
     big = int(random.integers(0, 4) == 0) * int(min(coverage // 0.31, 2, sizes))
     if sizes == big < hard:
         big = 0
@@ -232,6 +243,8 @@ def random_case(seed: int, *, low: float = 0.05, high: float = 0.7) -> Generator
         hard_coverage=coverage,
         fixed_macros=int(random.integers(2)) * int(random.integers(0, hard // 3 + 1)),
         big_macros=big,
+        big_area=max(0.28, float(random.uniform(0.28, coverage - 0.02)) / big) if big else 0.28,
+        crowding=float(random.uniform(0, 1)) if seed // 3 % 3 == 0 else 0.0,
         soft_macros=int(random.integers(0, 200)),
         ports=int(random.integers(1, 100)),
         nets=int(random.integers(1, 1500)),

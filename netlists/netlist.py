@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netlists.errors import NetlistError, did_you_mean
+from netlists.tolerance import too_large
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -289,12 +290,10 @@ def _check_sizes(n: Netlist) -> None:
     lost = np.flatnonzero(n.fixed & ~np.isfinite(n.position_um).all(axis=1))
     if lost.size:
         raise NetlistError(f"fixed node {n.node_names[lost[0]]!r} has no position; expected finite coordinates")
-    # A hair of slack: the canvas of a .plc is rounded to 3 decimals.
-    room = np.array(n.canvas_um) * (1 + 1e-6)
-    big = np.flatnonzero((n.kind == Kind.HARD) & ~n.fixed & (n.size_um > room).any(axis=1))
+    big = np.flatnonzero((n.kind == Kind.HARD) & ~n.fixed & too_large(n.size_um, n.canvas_um).any(axis=1))
     if big.size:
         w, h = n.size_um[big[0]]
         raise NetlistError(
-            f"hard macro {n.node_names[big[0]]!r} is {w:g} by {h:g} µm; "
-            f"expected at most the canvas, {n.canvas_um[0]:g} by {n.canvas_um[1]:g} µm"
+            f"hard macro {n.node_names[big[0]]!r} is {w:.9g} by {h:.9g} µm; "
+            f"expected at most the canvas, {n.canvas_um[0]:.9g} by {n.canvas_um[1]:.9g} µm"
         )

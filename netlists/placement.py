@@ -10,10 +10,7 @@ import numpy.typing as npt
 
 from netlists.errors import PlacementError
 from netlists.netlist import Floats, Ints, Netlist
-
-TOUCH = 1e-9
-"""Macros count as overlapping when they do so by more than this part of the canvas in both directions: less is the
-rounding of float64 sums, more is a real overlap."""
+from netlists.tolerance import TOUCH as TOUCH  # those who look at placements need it
 
 
 @dataclass(frozen=True, eq=False)

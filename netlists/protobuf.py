@@ -19,6 +19,7 @@ from netlists.protobuf_layout import layout
 from netlists.protobuf_write import METADATA, TYPE, netlist_text
 from netlists.prototext import Node, parse, scan
 from netlists.textfile import bad, hint, number, read_text, write_texts
+from netlists.tolerance import too_large
 
 __all__ = ["plc_beside", "read_netlist", "read_plc", "write_netlist", "write_plc"]
 
@@ -264,11 +265,11 @@ class _Builder:
         fixed[node] |= plc.fixed
         for v in np.flatnonzero(fixed & ~np.isfinite(position_um).all(axis=1))[:1]:
             raise self._at_node(v, "x", "is fixed but has no position, expected x and y here or in the .plc")
-        large = (kind == Kind.HARD) & ~fixed & (size_um > np.array(canvas_um) * (1 + 1e-6)).any(axis=1)
-        for v in np.flatnonzero(large)[:1]:
-            part = "width" if size_um[v, 0] > canvas_um[0] * (1 + 1e-6) else "height"
-            limit = f"expected at most the canvas, {canvas_um[0]:g} by {canvas_um[1]:g} µm"
-            raise self._at_node(v, part, f"is {size_um[v, 0]:g} by {size_um[v, 1]:g} µm, {limit}")
+        large = too_large(size_um, canvas_um) & (((kind == Kind.HARD) & ~fixed)[:, None])
+        for v in np.flatnonzero(large.any(axis=1))[:1]:
+            part = "width" if large[v, 0] else "height"
+            limit = f"expected at most the canvas, {canvas_um[0]:.9g} by {canvas_um[1]:.9g} µm"
+            raise self._at_node(v, part, f"is {size_um[v, 0]:.9g} by {size_um[v, 1]:.9g} µm, {limit}")
         pin_node = np.array(self._owners(), dtype=np.int64)
         pin_offset_um = np.array(self.offset, dtype=float).reshape(-1, 2)
         pin_offset_um[kind[pin_node] == Kind.SOFT] = 0

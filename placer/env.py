@@ -5,8 +5,9 @@ episode behind Gymnasium's contract.
 
 Macros come in order of area, larger first, equal ones by the weight of their nets (most first).  The mask allows the
 cells where the macro fits (`spots.py`).  Where none does, every cell inside the canvas is allowed, the step is counted
-in `stuck`, and the hard macros are legalized at the end of the episode.  Soft macros are placed when the last hard
-macro is (`soft.py`); on the way they stand at estimated places.
+in `stuck`, and the hard macros are legalized at the end of the episode.  An episode for which no legal placement is
+found has failed: it costs FAILED more than the overlapping placement with which it ends.  Soft macros are placed when
+the last hard macro is (`soft.py`); on the way they stand at estimated places.
 
 The reward of the last step is minus the exact proxy; with `shaping` F > 0 every step also gets F times the fall of an
 estimated wirelength cost E (all nets, unplaced nodes where their nets pull them), taken back at the end.  This is
@@ -25,13 +26,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from netlists.errors import SettingsError
+from netlists.errors import LegalizationError, SettingsError
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from netlists.placement import Placement
 from placer import episode
 from placer.cost import Cost
 from placer.features import MAP_NAMES, SCALAR_NAMES, Singles, observe
-from placer.legalize import legalize
+from placer.legalize import check_room, legalize
+
+FAILED = 10.0  # added to the wirelength cost of an episode that failed: far more than legal ones differ by
+PATIENCE = 64  # episodes that fail before the netlist is given up, where none ever ended legal
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,11 @@ def placing_order(netlist: Netlist) -> Ints:
 
 
 class EpisodeBatch:
-    """B episodes of one netlist in lockstep; raises `SettingsError` for a netlist without movable hard macros."""
+    """B episodes of one netlist in lockstep.
+
+    Raises `SettingsError` for a netlist without movable hard macros, and `LegalizationError` for one whose hard macros
+    cannot fit or, in the last step of an episode, when the first PATIENCE episodes have failed.
+    """
 
     def __init__(
         self, netlist: Netlist, batch: int, settings: EnvSettings | None = None, threads: int | None = None
@@ -73,7 +81,11 @@ class EpisodeBatch:
         self.order = placing_order(netlist)
         if self.order.size == 0:
             raise SettingsError(f"{netlist.name} has no hard macro that may be moved; expected at least one")
+        check_room(netlist)
         self.batch = batch
+        self.failed = np.zeros(batch, dtype=bool)  # [B] which episodes ended without a legal placement
+        self.error: LegalizationError | None = None  # of the last one that did
+        self._ended, self._ended_legal = 0, 0
         self.arrays = episode.episode_arrays(netlist, self.order, self.settings.soft_rounds, self.settings.soft_sweeps)
         self.state = episode.new_state(self.arrays, batch)
         self._threads = min(batch, threads or len(os.sched_getaffinity(0)))
@@ -128,12 +140,25 @@ class EpisodeBatch:
         return Observation(maps, scalars, fits.reshape(self.batch, -1), self.t)
 
     def _finish(self) -> list[Cost]:
-        for b in np.flatnonzero(self.state.stuck):
-            self.state.position[b] = legalize(self.placement(int(b))).position_um
+        self.failed = np.array([bool(stuck) and not self._legalized(b) for b, stuck in enumerate(self.state.stuck)])
+        self._ended += self.batch
+        self._ended_legal += int((~self.failed).sum())
+        if self.error and self._ended >= PATIENCE and not self._ended_legal:
+            raise self.error
         parts = np.empty((self.batch, 4))
         self._split(episode.finish, parts)
+        parts[:, 0] += FAILED * self.failed
         self.costs = [Cost(*(float(x) for x in row)) for row in parts]
         return self.costs
+
+    def _legalized(self, b: int) -> bool:
+        """Legalize the hard macros of episode b; whether that was possible."""
+        try:
+            self.state.position[b] = legalize(self.placement(b)).position_um
+        except LegalizationError as error:
+            self.error = error
+            return False
+        return True
 
     @property
     def stuck(self) -> Ints:
@@ -150,8 +175,8 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
 
     Observation: `maps` [K, R, C], `scalars` [S], `action_mask` [R*C].  Action: a grid cell, row * C + column.  A masked
     action is replaced by the nearest allowed cell and reported as `invalid` in the info, which after the last step
-    also holds the proxy, its parts and the number of `stuck` steps.  Raises `gymnasium.error.ResetNeeded` for a step
-    outside an episode.
+    also holds the proxy, its parts, the number of `stuck` steps and whether the episode `failed`.  Raises
+    `gymnasium.error.ResetNeeded` for a step outside an episode.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's own convention)
@@ -194,7 +219,8 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         self._seen = None
         cost = self.episodes.costs[0]
         info |= {"proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
-                 "congestion": cost.congestion, "stuck": int(self.episodes.stuck[0])}  # fmt: skip
+                 "congestion": cost.congestion, "stuck": int(self.episodes.stuck[0]),
+                 "failed": bool(self.episodes.failed[0])}  # fmt: skip
         return last, float(reward[0]), True, False, info
 
     def placement(self) -> Placement:

@@ -18,7 +18,8 @@ from placer.cost import evaluate
 from placer.cost.incremental import accept, price, reject, reset
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
-from placer.legalize import HAIR, fixed_rectangles
+from placer.legalize import HAIR
+from placer.pack import fixed_rectangles
 from placer.proposals import HARD_STEP, KINDS, Movers, propose
 from placer.relax import disjoint
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
@@ -11,8 +13,10 @@ from netlists import load
 from netlists.errors import LegalizationError, SettingsError
 from netlists.generate import generate, random_case
 from netlists.netlist import Floats, Ints, Kind, Netlist
+from netlists.placement import Placement
 from placer.cost import evaluate
-from placer.env import EnvSettings, EpisodeBatch, MacroPlacementEnv, Observation, placing_order
+from placer.env import FAILED, PATIENCE, EnvSettings, EpisodeBatch, MacroPlacementEnv, Observation, placing_order
+from placer.search import Search
 from tests.placer.test_legalize import blocks, overlaps
 
 
@@ -125,14 +129,65 @@ def test_a_step_outside_an_episode_raises() -> None:
         env.step(np.int64(0))
 
 
-def test_macros_that_cannot_be_legal_raise() -> None:
-    episodes = EpisodeBatch(blocks([(6.0, 6.0), (6.0, 6.0)], (10.0, 10.0)), 2)
-    with pytest.raises(LegalizationError):
-        play(episodes, [0, 1])
+def no_room(placement: Placement) -> Placement:
+    raise LegalizationError("no room")
+
+
+def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placer.env.legalize", no_room)
+    episodes = EpisodeBatch(in_the_way(), 2)
+    middle, corner = 5 * 10 + 5, 3 * 10 + 3
+    for _ in range(PATIENCE):  # as long as others end legal, failures do not matter
+        episodes.reset()
+        observation, _ = episodes.step(np.array([middle, corner]))
+        assert observation is not None
+        _, reward = episodes.step(np.array([middle, np.flatnonzero(observation.mask[1])[0]]))
+        assert episodes.failed.tolist() == [True, False]
+    ended = [evaluate(episodes.placement(b)) for b in range(2)]
+    assert episodes.costs[1] == ended[1]
+    assert episodes.costs[0].proxy == pytest.approx(ended[0].proxy + FAILED)
+    assert reward[0] < reward[1] - FAILED / 2
+    search = Search("random", 1.0, time.perf_counter())
+    search.offer(episodes)
+    assert search.best == ended[1].proxy
+    assert search.position_um is not None
+    np.testing.assert_array_equal(search.position_um, episodes.placement(1).position_um)
+    episodes.reset()
+    observation, _ = episodes.step(np.array([corner, corner]))
+    assert observation is not None
+    episodes.step(observation.mask.argmax(axis=1))
+    assert not episodes.failed.any()
+
+
+def test_a_failed_episode_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placer.env.legalize", no_room)
+    episodes, search = EpisodeBatch(in_the_way(), 1), Search("random", 1.0, time.perf_counter())
+    episodes.reset()
+    for _ in range(2):
+        episodes.step(np.array([55]))
+    search.offer(episodes)
+    assert search.position_um is None
+    assert str(search.error) == "no room"
+    assert episodes.error is search.error
+
+
+def test_a_netlist_is_given_up_when_many_episodes_fail_and_none_ends_legal() -> None:
+    episodes = EpisodeBatch(blocks([(5.1, 4.9)] * 3, (10.0, 10.0)), PATIENCE // 2)
+    play(episodes, list(range(PATIENCE // 2)))
+    assert episodes.failed.all()
+    with pytest.raises(
+        LegalizationError, match=r"no legal placement found: hard macros cover 75\.0% .* room for 'm\d'"
+    ):
+        play(episodes, list(range(PATIENCE // 2)))
+
+
+def test_macros_that_cannot_fit_are_said_at_once() -> None:
+    with pytest.raises(LegalizationError, match="'m0', 'm1' fit neither side by side nor one above the other"):
+        EpisodeBatch(blocks([(6.0, 6.0), (6.0, 6.0)], (10.0, 10.0)), 2)
     full = blocks([(10.0, 10.0), (1.0, 1.0)], (10.0, 10.0))
     full = full.with_(fixed=np.array([True, False]), position_um=np.array([(5.0, 5.0), (np.nan, np.nan)]))
-    with pytest.raises(LegalizationError):
-        play(EpisodeBatch(full, 1), [0])
+    with pytest.raises(LegalizationError, match="only 0 µm² of the canvas are free"):
+        EpisodeBatch(full, 1)
 
 
 def test_fixed_macros_are_obstacles_and_stay() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from netlists.errors import LegalizationError
+from netlists.errors import LegalizationError, NetlistError
 from netlists.generate import GeneratorSettings, generate, random_case
 from netlists.netlist import Floats, Kind, Netlist
-from netlists.placement import Placement
+from netlists.placement import TOUCH, Placement
 from placer.legalize import HAIR, covered_area, legalize
 
 
@@ -171,9 +171,38 @@ def test_area_under_fixed_macros_is_not_available() -> None:
 
 
 def test_what_cannot_be_packed_is_named() -> None:
-    netlist = blocks([(60, 60), (55, 55)], (100, 100))
-    with pytest.raises(LegalizationError, match=r"no legal placement found: .* 66\.2% .*'m1'"):
+    netlist = blocks([(51, 49)] * 3, (100, 100))
+    with pytest.raises(LegalizationError, match=r"no legal placement found: .* 75\.0% .*'m\d'"):
         legalize(placed(netlist, (50, 50)))
+
+
+def test_two_that_cannot_be_together_are_named_at_once() -> None:
+    netlist = blocks([(60, 60), (10, 10), (41, 41)], (100, 100))
+    with pytest.raises(LegalizationError, match="'m0', 'm2' fit neither side by side nor one above the other"):
+        legalize(placed(netlist, (50, 50)))
+    assert not legalize(placed(blocks([(60, 60), (40, 40)], (100, 100)), (50, 50))).violations()
+
+
+@pytest.mark.parametrize("excess", [0.0, 1e-10, 9e-10, 1.1e-9, 1e-7])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_a_netlist_takes_for_as_large_as_the_canvas_can_be_placed(excess: float, axis: int) -> None:
+    canvas = (1433.406, 977.1)
+    size = [400.0, 300.0]
+    size[axis] = canvas[axis] + excess * max(canvas)
+    if excess > TOUCH:
+        with pytest.raises(NetlistError, match=r"hard macro 'm0' is .* expected at most the canvas"):
+            blocks([(size[0], size[1])], canvas)
+        return
+    netlist = blocks([(size[0], size[1])], canvas)
+    for start in ((0.0, 0.0), (700.0, 500.0), (1433.0, 977.0)):
+        assert not legalize(placed(netlist, start)).violations()
+
+
+def test_a_macro_as_wide_as_the_canvas_leaves_the_others_their_spacing() -> None:
+    netlist = blocks([(100, 20), (30, 60), (40, 60), (20, 60)], (100, 81))
+    legal = legalize(placed(netlist, (50, 50)))
+    assert overlaps(legal) == 0
+    assert overlaps(legal, np.float32) == 0
 
 
 def test_no_movable_hard_macros_is_legal() -> None:
