@@ -1,7 +1,7 @@
 """Exact-cost search over hard and soft macros: simulated annealing from a good placement, legal at every step.
 
-It begins at a low temperature, which falls geometrically and ends at zero.  Several walkers may run side by side, one
-thread each; after every round all go on from the best (go with the winners, as in Cheng et al., ISPD 2023).
+It begins at a low temperature, which falls geometrically and ends at zero.  Several threads share one search, see
+`placer.team`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from netlists.errors import SettingsError
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.proposals import KINDS, movers
-from placer.walkers import Budget, Found, Progress, Walker, generators, race, spacing_um
+from placer.team import cooperate
+from placer.walkers import Budget, Found, Progress, spacing_um
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,6 @@ class RefineSettings:
     cold: float = 0.001  # last temperature before zero
     hard_factor: float = 5.0  # hard macros are this much hotter: their moves change more at once
     quench: float = 0.05  # last part of the search, at temperature zero
-    rounds: int = 20  # walkers meet so many times
 
     def __post_init__(self) -> None:
         if not self.hot >= self.cold > 0:
@@ -34,8 +34,6 @@ class RefineSettings:
             raise SettingsError(f"hard_factor is {self.hard_factor}; expected 0 or more")
         if not 0 <= self.quench <= 1:
             raise SettingsError(f"quench is {self.quench}; expected 0 to 1")
-        if self.rounds < 1:
-            raise SettingsError(f"rounds is {self.rounds}; expected 1 or more")
 
     def temperature(self, done: float) -> float:
         """When a part `done` of the search is over, in the unit of `hot`."""
@@ -57,7 +55,7 @@ def refine(
     """Improve a legal placement; the result is legal and never worse.
 
     With a budget of trials it depends on the placement, the seed and the number of workers alone, with seconds on the
-    speed of the machine too.  `progress` is told the seconds gone and the best proxy after every round.  Ctrl-C ends
+    speed of the machine too.  `progress` is told the seconds gone and the best proxy now and then.  Ctrl-C ends
     the search with what it has.  Raises `PlacementError` when hard macros overlap or leave the canvas at the start.
     """
     settings, n = settings or RefineSettings(), placement.netlist
@@ -66,9 +64,8 @@ def refine(
     if count == 0:
         return Found(placement, start, 0, np.zeros((len(KINDS), 5)), False)
 
-    def advance(walker: Walker, trials: int, done: float) -> None:
-        temperature = settings.temperature(done) * start / count
-        walker.search(allowed, trials, temperature, settings.hard_factor * temperature)
+    def temperatures(done: float) -> tuple[float, float]:
+        soft = settings.temperature(done) * start / count
+        return soft, settings.hard_factor * soft
 
-    walkers = [Walker(placement, rng, advance) for rng in generators(seed, workers)]
-    return race(walkers, budget, settings.rounds, progress)
+    return cooperate(placement, allowed, temperatures, budget, seed=seed, workers=workers, progress=progress)

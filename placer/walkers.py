@@ -30,6 +30,7 @@ CHUNK = 8192  # trials between two looks at the clock, about 0.05 s
 UNLIMITED_EVERY = 32  # one trial in so many is routed whatever its wirelength, to learn what congestion may gain
 FORGET = 0.9999  # a trial; what congestion gained lately fades
 
+Orientations = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
 Progress = Callable[[float, float], None]
 Clock = Callable[[], float]
 
@@ -48,6 +49,12 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.trials is None):
             raise SettingsError("a search takes either seconds or trials; give one of them")
+
+    def used(self, begun: float, trials: int) -> float:
+        """The part that is used, when the search began at `begun` on the clock and each walker made `trials`."""
+        if self.seconds is not None:
+            return (self.clock() - begun) / self.seconds
+        return trials / self.trials if self.trials else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +91,9 @@ class Walker:
     def walk(self, budget: Budget, begun: float, until: float, stop: Event) -> None:
         """Go on until a part `until` of the budget is used."""
         while not stop.is_set():
-            if budget.seconds is not None:
-                done, trials = (budget.clock() - begun) / budget.seconds, CHUNK
-            else:
-                total = budget.trials or 0
-                done, trials = self.trials / max(total, 1), min(CHUNK, round(until * total) - self.trials)
+            done, trials = budget.used(begun, self.trials), CHUNK
+            if budget.trials is not None:
+                trials = min(CHUNK, round(until * budget.trials) - self.trials)
             if done >= until or trials <= 0:
                 break
             self._advance(self, trials, done)
@@ -105,7 +110,7 @@ class Walker:
         if other is not self:
             self.stand(other.state.position, other.state.orientation)
 
-    def stand(self, position_um: Floats, orientation: np.ndarray[tuple[int, ...], np.dtype[np.int8]]) -> None:
+    def stand(self, position_um: Floats, orientation: Orientations) -> None:
         """Go on from somewhere else: centers [V, 2] and orientations [V]."""
         self.state.position[:], self.state.orientation[:] = position_um, orientation
         reset(self.state)

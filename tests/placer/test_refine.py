@@ -156,7 +156,7 @@ def test_wrong_use_is_refused(jetty: Placement) -> None:
     for both in ({}, {"seconds": 1.0, "trials": 1}):
         with pytest.raises(SettingsError, match="either seconds or trials"):
             Budget(**both)  # type: ignore[arg-type]
-    for wrong in ({"hot": 0.1, "cold": 0.2}, {"cold": 0.0}, {"quench": 1.5}, {"hard_factor": -1.0}, {"rounds": 0}):
+    for wrong in ({"hot": 0.1, "cold": 0.2}, {"cold": 0.0}, {"quench": 1.5}, {"hard_factor": -1.0}):
         with pytest.raises(SettingsError):
             RefineSettings(**wrong)
     piled = jetty.position_um.copy()

@@ -1,0 +1,164 @@
+"""One search by several threads: each moves its own share of the macros for a moment, then all take over the moves.
+
+Several searches side by side (`walkers.race`) gain little from one another; what helps annealing is more moves at each
+temperature.  So the macros are dealt out anew every round.  Hard macros go to one member a round, in turn, since two
+could put theirs into the same place; the soft ones are shared such that every kind of move is tried as often as with
+one thread.  Members see each other's moves of a round only at its end, when the exact cost is computed afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from netlists.netlist import Floats
+from netlists.placement import Placement
+from placer.cost import evaluate
+from placer.cost.incremental import reset
+from placer.cost.state import PROXY, State, new_state
+from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
+from placer.walkers import Budget, Found, Orientations, Progress, generators, search
+
+ROUND = 1024  # trials of a member between two meetings, about 20 ms
+REPORTS = 20  # calls of `progress`
+
+Temperatures = Callable[[float], tuple[float, float]]
+"""Of soft and of hard macros, in proxy, when a part 0 to 1 of the search is over."""
+
+
+@dataclass
+class Member:
+    """One thread's copy of the placement."""
+
+    state: State
+    rng: np.random.Generator
+    hope: Floats  # [1], see `walkers.search`
+    statistics: Floats  # [KINDS, 5]
+
+
+class Team:
+    """Members and the placement on which they agree."""
+
+    def __init__(self, start: Placement, allowed: Movers, seed: int, workers: int) -> None:
+        """No more members than soft macros are used, as hard ones keep only one busy."""
+        n = start.netlist
+        count = max(1, min(workers, allowed.soft.size))
+        self.dealer, *members = generators(seed, count + 1)
+        self.members = [
+            Member(new_state(n, start.position_um, start.orientation), rng, np.ones(1), np.zeros((len(KINDS), 5)))
+            for rng in members
+        ]
+        self.allowed, self.netlist = allowed, n
+        self.position, self.orientation = start.position_um.copy(), start.orientation.copy()
+        self.best, self.lowest = start, evaluate(start).proxy
+        self.trials = self.rounds = 0  # trials of each member
+
+    def play(self, pool: ThreadPoolExecutor, trials: int, soft: float, hard: float) -> None:
+        """One round of trials at the temperatures given."""
+        hands = deal(self.allowed, len(self.members), self.rounds, self.dealer)
+        jobs = [
+            pool.submit(play, m.state, hand, m.rng, trials, soft, hard, m.hope, m.statistics, self.position,
+                        self.orientation)
+            for m, hand in zip(self.members, hands, strict=True)
+        ]  # fmt: skip
+        proxies = [job.result() for job in jobs]  # the same of each
+        self.keep(proxies[0])
+        self.position, self.orientation = self.position.copy(), self.orientation.copy()
+        for m, hand in zip(self.members, hands, strict=True):
+            for nodes in (hand.soft, hand.hard):
+                self.position[nodes], self.orientation[nodes] = m.state.position[nodes], m.state.orientation[nodes]
+        self.trials += trials
+        self.rounds += 1
+
+    def keep(self, proxy: float) -> None:
+        """Remember the placement agreed on, whose proxy is given, where it is the best so far."""
+        if proxy < self.lowest:
+            self.best, self.lowest = Placement(self.netlist, self.position, self.orientation), proxy
+
+    def found(self, interrupted: bool) -> Found:
+        """What came of it."""
+        self.keep(evaluate(Placement(self.netlist, self.position, self.orientation)).proxy)
+        statistics = np.sum([m.statistics for m in self.members], axis=0)
+        return Found(self.best, self.lowest, self.trials * len(self.members), statistics, interrupted)
+
+
+def cooperate(
+    start: Placement,
+    allowed: Movers,
+    temperatures: Temperatures,
+    budget: Budget,
+    *,
+    seed: int,
+    workers: int,
+    progress: Progress | None = None,
+) -> Found:
+    """Search from a legal placement; returns the best placement on which the members agreed.
+
+    With a budget of trials the result depends on the start, the seed and the number of workers alone.  `progress` is
+    told the seconds gone and the best proxy now and then.  Ctrl-C ends the search.
+    """
+    team, begun, interrupted = Team(start, allowed, seed, workers), budget.clock(), False
+    reported = 0
+    try:
+        with ThreadPoolExecutor(len(team.members)) as pool:
+            while (done := budget.used(begun, team.trials)) < 1:
+                trials = ROUND if budget.trials is None else min(ROUND, budget.trials - team.trials)
+                team.play(pool, trials, *temperatures(done))
+                if progress is not None and done * REPORTS >= reported + 1:
+                    reported = int(done * REPORTS)
+                    progress(budget.clock() - begun, team.lowest)
+    except KeyboardInterrupt:
+        interrupted = True
+    found = team.found(interrupted)
+    if progress is not None and not interrupted:
+        progress(budget.clock() - begun, found.proxy)
+    return found
+
+
+def deal(allowed: Movers, count: int, turn: int, rng: np.random.Generator) -> list[Movers]:
+    """The movers of each of `count` members: all hard macros to one of them, soft ones at random.
+
+    Every kind of proposal keeps its part of all trials, up to the point where one member does nothing but hard moves.
+    """
+    if count == 1:
+        return [allowed]
+    share = np.array(SHARES)
+    share[HARD_STEP:] *= allowed.hard.size > 0
+    share /= share.sum()
+    hard = min(count * share[HARD_STEP:].sum(), 1.0)  # part of one member's trials
+    first = round((1 - hard) / (count - hard) * allowed.soft.size)  # its soft macros
+    dealt = rng.permutation(allowed.soft)
+    hands = [dealt[:first], *np.array_split(dealt[first:], count - 1)]
+    soft_share, hard_share = share.copy(), share.copy()
+    soft_share[HARD_STEP:] = 0.0
+    hard_share[HARD_STEP:] *= count
+    hard_share[:HARD_STEP] *= (1 - hard) / hard_share[:HARD_STEP].sum() if first else 0.0
+    movers = [allowed._replace(soft=hands[0], chance=chances(hard_share))]
+    movers += [allowed._replace(soft=s, hard=s[:0], chance=chances(soft_share)) for s in hands[1:]]
+    return movers[-(turn % count) :] + movers[: -(turn % count)]
+
+
+@njit(cache=True, nogil=True)
+def play(
+    state: State,
+    movers: Movers,
+    rng: np.random.Generator,
+    trials: int,
+    soft: float,
+    hard: float,
+    hope: Floats,
+    statistics: Floats,
+    position: Floats,
+    orientation: Orientations,
+) -> float:
+    """Search on from the placement agreed on (centers [V, 2], orientations [V]); returns the proxy of that."""
+    state.position[:] = position
+    state.orientation[:] = orientation
+    reset(state)
+    proxy: float = state.parts[PROXY]
+    search(state, movers, rng, trials, soft, hard, hope, statistics)
+    return proxy
