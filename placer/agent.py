@@ -1,4 +1,4 @@
-"""The agent's part of a placement job: train on the one netlist for a while, keep the best episode.
+"""The agent's part of a placement job: go on training on the one netlist for a while, keep the best episode.
 
 The episodes of training are samples of the policy already, so nothing is lost by learning from them.  What time is
 left when no further iteration fits is spent on samples in small batches; greedy decoding has the last word.
@@ -7,6 +7,7 @@ left when no further iteration fits is spent on samples in small batches; greedy
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,6 +22,10 @@ from placer.rollouts import Plan, Rollout, play
 from placer.search import Search
 
 SAMPLES = 8  # episodes in a small batch
+PRETRAINED = Path(__file__).with_name("pretrained")  # the weights to begin with unless others are given
+UNTRAINED = "none"  # said instead of a file of weights
+# Trained weights have a style: a short search near it finds what suits the netlist.
+TRAINED_GENERATIONS, TRAINED_SPREAD = 6, 3.0
 ROLLOUT_BYTES = 1_000_000_000  # the maps of an iteration's episodes stay below this
 LEARNING_FACTOR = 5  # an iteration with learning takes so many times one without; until the first is measured
 
@@ -43,15 +48,17 @@ class Agent:
     """A policy and its learner on one netlist, with a search to report to."""
 
     def __init__(self, netlist: Netlist, search: Search, seed: int, threads: int, weights: str | Path | None) -> None:
-        """Raises `CheckpointError` when the weights are missing or damaged."""
+        """Begins with the `weights` of a file or training folder, PRETRAINED ones for None, or UNTRAINED.
+
+        Raises `CheckpointError` when the weights are missing or damaged.
+        """
         torch.set_num_threads(threads)
         self.netlist, self.search, self.threads = netlist, search, threads
-        self.policy = load_policy(weights) if weights else new_policy(seed)
-        defaults = PPOSettings()
-        self.settings = PPOSettings(
-            num_envs=fitting_envs(netlist, defaults.num_envs),
-            style_generations=0 if weights else defaults.style_generations,  # trained weights have a style
-        )
+        untrained = str(weights) == UNTRAINED
+        self.policy = new_policy(seed) if untrained else load_policy(weights or PRETRAINED)
+        self.settings = PPOSettings(num_envs=fitting_envs(netlist, PPOSettings().num_envs))
+        if not untrained:
+            self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
         self.generator = torch.Generator().manual_seed(seed + 1)
 
@@ -72,8 +79,6 @@ class Agent:
     def _fill(self, took: float, few: EpisodeBatch) -> float:
         """Iterations as long as one fits, then small batches; `took` and the result are seconds of a small batch."""
         expected = took * self.settings.num_envs / SAMPLES
-        if not self.settings.style_generations:
-            expected *= LEARNING_FACTOR
         while self.search.left_s > expected:
             expected = self._expected_after(self._iterate())
         while self.search.left_s > 2 * took:

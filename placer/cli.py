@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netlists.errors import ChipscapeError
-from placer.options import CORES, Grid, NetlistPath, OutFolder, PlcFile, Seed, Workers, check_out, command_line, source
+from placer.options import (
+    CORES,
+    Grid,
+    NetlistPath,
+    OutFolder,
+    PlcFile,
+    Seed,
+    Weights,
+    Workers,
+    check_out,
+    command_line,
+    source,
+)
 from placer.ray_cluster import LOCAL
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
@@ -69,7 +81,7 @@ def place(
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
     workers: Workers = CORES,
     seed: Seed = 0,
-    weights: Annotated[Path | None, typer.Option(help="rl: weights or folder written by placer train")] = None,
+    weights: Weights = None,
     refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
     plc: PlcFile = None,
@@ -146,7 +158,7 @@ def sweep(
     seeds: Annotated[int, typer.Option(help="Runs of each method, with the seeds 0, 1, ...")] = 1,
     budget: Annotated[float, typer.Option(help="Wall-clock seconds of each run")] = 120.0,
     workers: Annotated[int, typer.Option(help="Threads of each run")] = 1,
-    weights: Annotated[Path | None, typer.Option(help="For rl; at the same place on every node")] = None,
+    weights: Weights = None,
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = LOCAL,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
 ) -> None:
@@ -157,7 +169,7 @@ def sweep(
     from placer.pipeline import PlaceSettings
     from placer.sweep import sweep as run_all
 
-    settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights.absolute() if weights else None)
+    settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights)
     check_out(out)
     with shown_sweep() as show:
         done = run_all(

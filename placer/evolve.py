@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SPREAD = 10.0  # deviation of the first styles: enough to make some nearly deterministic
 LEAST_SPREAD = 0.3
 ELITE = 0.25  # part of the episodes that the next distribution is fitted to
 RATE = 0.7  # how far it moves toward them
@@ -26,9 +25,9 @@ class StyleSearch:
     deviation: Tensor  # [2K]
 
     @classmethod
-    def around(cls, style: Tensor) -> StyleSearch:
-        """A search that begins at a style."""
-        return cls(style.detach().clone(), torch.full_like(style, SPREAD))
+    def around(cls, style: Tensor, spread: float) -> StyleSearch:
+        """A search that begins with the deviation `spread` around a style."""
+        return cls(style.detach().clone(), torch.full_like(style, spread))
 
     def ask(self, count: int, generator: torch.Generator) -> Tensor:
         """[count, 2K] styles to try, the first of them the mean."""

@@ -24,6 +24,10 @@ PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protob
 Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results")]
 Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="rl: file or folder written by placer train, or none (untrained); the bundled ones by default"),
+]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
 
 

@@ -37,7 +37,7 @@ STARTS = ("scratch", "given")
 SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
 SOFT_SWEEPS = 20
 SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
-REFINE_SHARE = {"rl": 0.6, "gradient": 0.8, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
+REFINE_SHARE = {"rl": 0.85, "gradient": 0.8, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
 """Part of the budget kept for the refinement; annealing is a whole search of its own, without the later stages."""
 CELLS_SHARE = 0.7  # part of the budget for cells, where there are cells and rows
 LEAST_S = 0.2  # the shortest search that is begun
@@ -52,7 +52,7 @@ class PlaceSettings:
     budget_s: float = 120.0  # wall clock for the whole job, loading and writing files not included
     seed: int = 0
     workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
-    weights: str | Path | None = None  # rl: start from a trained policy instead of an untrained one
+    weights: str | Path | None = None  # rl: file or training folder, or none; the bundled ones by default
     refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
     iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
     start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`

@@ -32,6 +32,7 @@ class PPOSettings:
     """All settings of the learner; also the options of `placer train`."""
 
     style_generations: int = 30  # iterations of the search over styles that training begins with
+    style_spread: float = 10.0  # deviation of its first styles: enough to make some nearly deterministic
     num_envs: int = 32  # episodes played together in an iteration
     epochs: int = 2  # passes over them
     minibatch: int = 256  # steps
@@ -102,7 +103,7 @@ class Learner:
         self.generator = torch.Generator().manual_seed(seed)
         self.iteration = 0
         self.elites = Elites(settings.elites)
-        self.styles = StyleSearch.around(policy.style.cpu())
+        self.styles = StyleSearch.around(policy.style.cpu(), settings.style_spread)
         self.return_mean, self.return_std = 0.0, 1.0
         self.best_proxy = float("inf")  # of a greedy episode
         self.best_weights: dict[str, Tensor] = {}  # with which it was played

@@ -69,8 +69,11 @@ def sweep(
     """
     if seeds < 1:
         raise SettingsError(f"seeds is {seeds}; expected 1 or more")
+    weights = settings.weights
+    if weights is not None and Path(weights).exists():
+        weights = Path(weights).absolute()  # workers need not run in this folder
     variants = [
-        replace(settings, method=method, seed=seed, weights=settings.weights if method == "rl" else None)
+        replace(settings, method=method, seed=seed, weights=weights if method == "rl" else None)
         for method in dict.fromkeys(methods)
         for seed in range(seeds)
     ]

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--netlists", nargs="+", help="files or names; harbor where ../shared is absent")
-    parser.add_argument("--weights", type=Path, help="rl: start from a trained policy")
+    parser.add_argument("--weights", help="rl: those of placer train, or none; the bundled ones by default")
     parser.add_argument("--ray", default="local", help="address of a cluster; this machine by default")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")
     given = parser.parse_args()
@@ -108,7 +108,7 @@ def main() -> None:
     sources = [Source(str(find(name))) for name in given.netlists or there or ["harbor"]]
     settings = PlaceSettings(
         budget_s=given.cpu_seconds / given.workers, workers=given.workers,
-        weights=given.weights.absolute() if given.weights else None,
+        weights=given.weights,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch, shown_sweep() as show:
         found = sweep(

@@ -165,7 +165,10 @@ def test_bad_files_are_one_line_and_nothing_is_written(placer, tmp_path: Path, n
         (("evaluate", "jetty", "--placement", "nowhere.plc"), "nowhere.plc"),
         (("evaluate", "jetty", "--grid", "axb"), "expected COLSxROWS"),
         (("evaluate", "jetty", "--grid", "8x8"), "Bookshelf netlists only"),
-        (("place", "jetty", "--out", "{out}", "--method", "magic"), "expected one of rl, gradient, greedy, random, anneal"),
+        (
+            ("place", "jetty", "--out", "{out}", "--method", "magic"),
+            "expected one of rl, gradient, greedy, random, anneal",
+        ),
         (("place", "jetty", "--out", "{out}", "--budget", "-1"), "expected more than 0"),
         (("place", "jetty", "--out", "{out}", "--weights", "nowhere.safetensors"), "no such file"),
         (("place", "jetty", "--out", "{file}"), "not a folder that can be written to"),

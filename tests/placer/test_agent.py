@@ -1,0 +1,55 @@
+"""The agent of a placement job: which weights it begins with, and that the bundled ones are worth it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from netlists import load
+from netlists.netlist import Netlist
+from placer.agent import PRETRAINED, UNTRAINED, Agent, new_policy
+from placer.checkpoints import load_policy
+from placer.env import EpisodeBatch
+from placer.policy import PlacementPolicy, netlist_graph
+from placer.ppo import PPOSettings
+from placer.pretrain import bundle, training_set
+from placer.rollouts import Plan, play
+from placer.search import Search
+from placer.train import train
+
+
+def proxies(policy: PlacementPolicy, netlist: Netlist, sampled: int) -> torch.Tensor:
+    """Of `sampled` episodes; of one greedy episode for 0."""
+    episodes = EpisodeBatch(netlist, max(sampled, 1))
+    shape = episodes.batch, episodes.steps
+    plan = Plan.sampled(*shape, torch.Generator().manual_seed(0)) if sampled else Plan.greedy(*shape)
+    with torch.no_grad():
+        embedding = policy.encode(netlist_graph(netlist, episodes.order))
+    return play(policy, embedding, plan, episodes).proxy
+
+
+@pytest.mark.parametrize("name", ["jetty", "harbor"])
+def test_the_bundled_policy_is_better_on_netlists_it_has_not_seen(name: str) -> None:
+    netlist = load(name)
+    assert name not in {trained.name for trained in training_set()}
+    best_untrained = float(proxies(new_policy(0), netlist, 16).min())
+    assert float(proxies(load_policy(PRETRAINED), netlist, 0)) < 0.97 * best_untrained
+
+
+def test_what_the_agent_begins_with(tmp_path: Path) -> None:
+    netlist = load("jetty")
+    search = Search("rl", np.inf, time.perf_counter())
+    ours = load_policy(PRETRAINED)
+    train([netlist], tmp_path / "run", PPOSettings(num_envs=2, style_generations=1), iterations=1)
+    bundle(tmp_path / "run", tmp_path / "copy")
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {path.name for path in PRETRAINED.iterdir()}
+    theirs = load_policy(tmp_path / "run")
+    for weights, expected in ((None, ours), (UNTRAINED, new_policy(3)), (tmp_path / "copy", theirs)):
+        agent = Agent(netlist, search, 3, 1, weights)
+        for name, value in agent.policy.state_dict().items():
+            torch.testing.assert_close(value, expected.state_dict()[name], rtol=0, atol=0)
+        assert agent.settings.style_generations == (30 if weights == UNTRAINED else 6)
