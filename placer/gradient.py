@@ -29,7 +29,7 @@ Span = tuple[float, float]
 FIRST_STEPS = 5  # which tell how many the budget allows
 SETTLE_ROUNDS, SETTLE_SWEEPS = 100, 10
 FINISH_S = 0.5  # kept for legalizing and settling each start, until it was measured
-SPANS = ("rate", "wire", "top", "density", "congestion", "energy", "overlap")
+SPANS = ("rate", "wire", "top", "density", "congestion", "energy", "overlap", "wall")
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,16 @@ class GradientSettings:
     starts: int = 4
     steps: int = 250  # of a round of starts; fewer where the budget is short
     rate: Span = (0.02, 0.001)  # of Adam, in parts of the canvas
-    wire: Span = (4.0, 0.5)  # smoothing of wirelength, in grid cells
+    wire: Span = (1.0, 0.3)  # smoothing of wirelength, in grid cells
     top: Span = (0.1, 0.1)  # smoothing of the means of the worst cells
-    density: Span = (0.03, 0.5)  # weights; that of wirelength is 1
+    density: Span = (0.001, 0.5)  # weights; that of wirelength is 1
     congestion: Span = (1e-4, 1.0)
-    energy: Span = (0.003, 1.0)
-    overlap: Span = (1e-4, 1.0)
+    energy: Span = (0.1, 10.0)
+    overlap: Span = (1e-3, 4.0)
+    wall: Span = (0.03, 0.3)
     jitter: float = 0.2  # deviation of the logarithms of all of those, from start to start
     scatter: float = 0.05  # of the first positions, in parts of the canvas
-    decay: Span = (0.95, 0.999)  # of Adam's means of gradients and of their squares
+    decay: Span = (0.9, 0.99)  # of Adam's means of gradients and of their squares
     retrace: int = 4  # steps between two traces of the routes
     merge: float = 0.25  # pins of a node nearer than this, in grid cells, count as one
 
@@ -113,6 +114,7 @@ class Descent:
             + self.value("energy", done) * proxy.energy(cover)
             + self.value("congestion", done) * proxy.congestion(position, self.routes, smoothing)
             + self.value("overlap", done) * proxy.overlap(position)
+            + self.value("wall", done) * proxy.wall(position)
         )
 
 
@@ -120,10 +122,7 @@ def gradient(
     netlist: Netlist, search: Search, seed: int, threads: int, iterations: int | None,
     settings: GradientSettings | None = None,
 ) -> None:  # fmt: skip
-    """Rounds of starts until the budget of the search is used, or a number of them whatever the time.
-
-    Raises `LegalizationError` where none of the starts could be legalized.
-    """
+    """Rounds of starts until the budget of the search is used, or a number of them whatever the time."""
     torch.set_num_threads(threads)
     settings, rng = settings or GradientSettings(), np.random.default_rng(seed)
     proxy = SmoothProxy(netlist, merge_um=settings.merge * min(netlist.cell_um))
@@ -140,8 +139,6 @@ def gradient(
             raise
         finish(descent.position())
         rounds, took = rounds + 1, time.perf_counter() - began
-    if search.position_um is None:
-        raise finish.failures[0]
 
 
 def descend(descent: Descent, search: Search, seconds: float) -> None:
@@ -164,7 +161,6 @@ class Finish:
         self.netlist, self.search = netlist, search
         self.soft, self.cost = soft_arrays(netlist), ProxyCost(netlist)
         self.seconds = FINISH_S  # a start, as last measured
-        self.failures: list[LegalizationError] = []
 
     def __call__(self, position: Tensor) -> None:
         """Finish placements [B, V, 2]."""
@@ -174,7 +170,7 @@ class Finish:
             try:
                 legal = legalize(Placement(n, found, n.orientation.copy()))
             except LegalizationError as error:
-                self.failures.append(error)
+                self.search.error = error
                 continue
             for candidate in self.settled(legal.position_um):
                 self.search.keep(self.cost(candidate, legal.orientation).proxy, candidate)

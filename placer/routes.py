@@ -62,15 +62,14 @@ def trace(nets: MergedNets, cell: Ints) -> Segments:
     """The routes of nets whose spots lie in the grid cells `cell` [B, S, 2] (column, row)."""
     most = len(cell) * (len(nets.spot) - len(nets.weight))
     across, up, tracks = np.empty((3, most), dtype=np.int64), np.empty((3, most), dtype=np.int64), np.empty(most)
-    count = _trace(nets, cell, across, up, tracks)
+    count = _trace(nets, cell, int(cell.max(initial=0)) + 1, across, up, tracks)
     return Segments(across[:, :count], up[:, :count], tracks[:count])
 
 
 @njit(cache=True)
-def _trace(nets: MergedNets, cell: Ints, across: Ints, up: Ints, tracks: Floats) -> int:
-    """Fill the segments and return their number."""
+def _trace(nets: MergedNets, cell: Ints, top: int, across: Ints, up: Ints, tracks: Floats) -> int:
+    """Fill the segments and return their number; rows and columns are below `top`."""
     batch, spots = cell.shape[0], cell.shape[1]
-    top = int(np.max(cell)) + 1
     seen = np.full(top * top, -1, dtype=np.int64)
     chosen = np.empty(max(top * top, 3), dtype=np.int64)
     count = 0

@@ -21,6 +21,8 @@ from netlists.netlist import ORIENTATION_MATRIX, Netlist
 from placer.routes import MergedNets, merged_nets, trace
 from placer.soft import cosines
 
+HALVINGS = 20  # of the interval in which the level of the worst cells is sought
+
 
 @dataclass(frozen=True)
 class Smoothing:
@@ -88,6 +90,8 @@ class SmoothProxy:
     def wirelength(self, position: Tensor, smoothing: Smoothing) -> Tensor:
         """[B] smooth HPWL, normalized as the exact one."""
         batch = len(position)
+        if not len(self.spot):
+            return position.new_zeros(batch)
         pin = self.spots(position).transpose(0, 1).reshape(-1, 2 * batch).index_select(0, self.spot)  # [P, 2B]
         wire = torch.as_tensor(smoothing.wire, device=self.device).expand(batch).repeat_interleave(2)
         return self._extent(pin, wire).view(-1, batch, 2).mul(self.wire_price[:, None]).sum((0, 2))
@@ -133,6 +137,16 @@ class SmoothProxy:
         most = torch.minimum(size[:, None], size[None])
         shared = torch.minimum(reach - apart, most).clamp(min=0).prod(-1)
         return (shared.sum((1, 2)) - size.prod(-1).sum()) / 2 / size.prod(-1).sum().clamp(min=1e-9)
+
+    def wall(self, position: Tensor) -> Tensor:
+        """[B] mean distance of hard macros from the nearest side of the canvas, weighted by area, in half sides.
+
+        No part of the cost: it leaves the middle to wires, which macros there would have to let pass.
+        """
+        center, size = position[:, self.hard] / self.cell, self.size[self.hard]
+        gap = (torch.minimum(center, self.canvas - center) - size / 2) / (self.canvas / 2)
+        area = size.prod(-1)
+        return (gap.clamp(min=0).amin(-1) * area).sum(1) / area.sum().clamp(min=1e-9)
 
     def routes(self, position: Tensor) -> Routes:
         """The routes that the exact cost lays for these placements, to be used while nodes move little."""
@@ -228,14 +242,20 @@ def crossed(low: Tensor, high: Tensor, count: int, edge: float) -> Tensor:
 def mean_of_worst(values: Tensor, part: float, width: float | Tensor) -> Tensor:
     """[B] mean of the largest of `values` [B, K], a part of them or one at least; softened by `width` of their level.
 
-    The mean above a quantile t is t + mean(max(values - t, 0)) / part (Rockafellar and Uryasev, "Optimization of
-    conditional value-at-risk", 2000); here the maximum is a softplus.
+    The mean of the k largest is the least over t of t + sum(max(values - t, 0)) / k (Rockafellar and Uryasev,
+    "Optimization of conditional value-at-risk", 2000); here the maximum is a softplus.
     """
     count = max(int(part * values.shape[1]), 1)
-    level = values.detach().topk(count, dim=1).values
+    worst = values.topk(count, dim=1).values
     soft = torch.as_tensor(width, device=values.device).clamp(min=1e-6).expand(len(values))[:, None]
-    least, scale = level[:, -1:], level.mean(1, keepdim=True).clamp(min=1e-6) * soft
-    return least[:, 0] + (softplus((values - least) / scale) * scale).sum(1) / count
+    scale = worst.mean(1, keepdim=True).clamp(min=1e-6) * soft
+    with torch.no_grad():
+        low, high = worst[:, -1:] - 10 * scale, worst[:, :1] + 10 * scale
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            above = torch.sigmoid((values - middle) / scale).sum(1, keepdim=True) > count
+            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    return low[:, 0] + (softplus((values - low) / scale) * scale).sum(1) / count
 
 
 def spreading(count: int, reach: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
