@@ -56,8 +56,11 @@ def legalize(placement: Placement, *, spacing_um: float | None = None) -> Placem
 
 
 def check_room(netlist: Netlist) -> None:
-    """Raise `LegalizationError` when movable hard macros need more area than the fixed ones leave, or when two of them
-    fit neither side by side nor one above the other."""
+    """Raise `LegalizationError` where no legal placement can exist.
+
+    That is when movable hard macros need more area than the fixed ones leave, when one of them has no place among the
+    fixed ones, or when two of them fit neither side by side nor one above the other.
+    """
     width, height = netlist.canvas_um
     movable = netlist.movable_hard
     size = netlist.size_um[movable]
@@ -69,12 +72,22 @@ def check_room(netlist: Netlist) -> None:
             f"{len(movable)} movable hard macros need {needed:g} µm², but only {left:g} µm² of the canvas are free of "
             f"fixed macros; the largest are {_names(netlist, largest)}; enlarge the canvas"
         )
-    clash = ((size[:, None] + size) > np.array(netlist.canvas_um) * (1 + TOUCH)).all(axis=2)
-    pair = np.argwhere(np.triu(clash, 1))
-    if len(pair):
+    loose, obstacle = grown(netlist, -TOUCH * max(netlist.canvas_um))
+    target = np.tile(np.array(netlist.canvas_um) / 2, (len(movable), 1))
+    for m in range(len(movable) if len(obstacle) else 0):
+        failed, _ = place_in_order(np.array([m]), target, loose, obstacle, width, height, np.inf)
+        if failed >= 0:
+            raise LegalizationError(
+                f"hard macro {_names(netlist, movable[[m]])}, {size[m, 0]:g} by {size[m, 1]:g} µm, has no place among "
+                f"{len(obstacle)} fixed macros on the canvas of {width:g} by {height:g} µm; free some of them"
+            )
+    long = np.flatnonzero((loose > target).any(axis=1))  # more than half the canvas; one of such a pair is
+    clash = (size[long, None] + size > 2 * target * (1 + TOUCH)).all(axis=2) & (long[:, None] != np.arange(len(size)))
+    if clash.any():
+        first, second = np.argwhere(clash)[0]
         raise LegalizationError(
-            f"hard macros {_names(netlist, movable[pair[0]])} fit neither side by side nor one above the other on the "
-            f"canvas of {width:g} by {height:g} µm; enlarge the canvas"
+            f"hard macros {_names(netlist, movable[[long[first], second]])} fit neither side by side nor one above the "
+            f"other on the canvas of {width:g} by {height:g} µm; enlarge the canvas"
         )
 
 
@@ -99,14 +112,15 @@ def _solutions(netlist: Netlist, target: Floats, spacings: tuple[float, ...]) ->
         improved = [improve(start, target, size, obstacle, canvas_um) for start in starts if start is not None]
         if improved:
             yield min(improved, key=lambda center: displacement(center, target)), spacing
-    size, obstacle = grown(netlist, spacings[0])
-    start = _pack_near(target, size, obstacle, canvas_um)
-    if start is not None:
-        yield improve(start, target, size, obstacle, canvas_um), spacings[0]
     packed = packing(netlist, spacings)
-    if packed is not None:
-        start, spacing = packed
-        yield improve(start.copy(), target, *grown(netlist, spacing), canvas_um), spacing
+    if packed is None:
+        return
+    size, obstacle = grown(netlist, spacings[0])
+    near = _pack_near(target, size, obstacle, canvas_um)
+    if near is not None:
+        yield improve(near, target, size, obstacle, canvas_um), spacings[0]
+    anywhere, spacing = packed
+    yield improve(anywhere.copy(), target, *grown(netlist, spacing), canvas_um), spacing
 
 
 def _place_nearest(target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float]) -> Floats | None:

@@ -17,7 +17,7 @@ from placer.free_space import place_in_order
 TRIES = 3000
 WORK = 500_000_000
 """Effort spent on one search: the third power of the number of rectangles placed, summed over the tries."""
-URGENCY = 1.5  # who finds no room counts as so many times larger from then on
+URGENCY, MOST_URGENT = 1.5, 1e4  # who finds no room counts as so many times larger from then on, up to a limit
 WEIGHTS = (0.0, 0.0, 0.2, 1.0, np.inf)
 """Of the distance to random targets against snugness, in perturbed tries."""
 
@@ -63,6 +63,8 @@ def packing(netlist: Netlist, spacings_um: tuple[float, ...]) -> tuple[Floats, f
         if work > WORK:
             break
         urgency[failed] *= URGENCY
+        if urgency[failed] > MOST_URGENT:  # those who matter have taken turns: begin anew
+            urgency[:] = 1.0
     return None
 
 

@@ -3,7 +3,7 @@
 Places generated netlists (`netlists.generate.random_case`: all have a legal placement, which is not shown), each with
 one of the methods in turn or, with `--all`, with every one.  Legality is judged pair by pair, not by
 `Placement.violations`.  Prints how the runs ended by the part of the canvas that hard macros cover, fixed ones
-included, and the longest CPU time; `--first` goes on where an earlier call ended.
+included, and the longest CPU time.  `--first` goes on where an earlier call ended or was stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -115,18 +115,17 @@ def main() -> None:
     parser.add_argument("--low", type=float, default=0.05, help="least coverage")
     parser.add_argument("--high", type=float, default=0.7, help="greatest coverage")
     given = parser.parse_args()
-    runs = []
-    for seed in range(given.first, given.first + given.count):
-        netlist = generate(random_case(seed, low=given.low, high=given.high), seed)
-        in_turn = [given.methods[seed % len(given.methods)]]
-        for method in given.methods if given.all else in_turn:
-            run = attempt(netlist, method, given.seconds, seed)
-            runs.append(run)
-            if run.end != "legal":
-                print(
-                    f"{netlist.name} ({run.coverage:.1%}, {method}, {run.cpu_seconds:.1f} CPU s): {run.end}: {run.why}",
-                    flush=True,
-                )
+    runs: list[Run] = []
+    try:
+        for seed in range(given.first, given.first + given.count):
+            netlist = generate(random_case(seed, low=given.low, high=given.high), seed)
+            methods = given.methods if given.all else [given.methods[seed % len(given.methods)]]
+            for method in methods:
+                runs.append(attempt(netlist, method, given.seconds, seed))
+                if runs[-1].end != "legal":
+                    print(f"{netlist.name}: {runs[-1]}", flush=True)
+    except KeyboardInterrupt:
+        print(f"stopped at seed {seed}")
     print("\n".join(table(runs)))
 
 

@@ -170,6 +170,16 @@ def test_area_under_fixed_macros_is_not_available() -> None:
         legalize(with_hard_at(netlist, np.array([(50.0, 50.0)])))
 
 
+def test_a_macro_without_a_place_among_the_fixed_ones_is_named_at_once() -> None:
+    pillars = np.array([(25.0, 25.0), (75.0, 25.0), (25.0, 75.0), (75.0, 75.0), (0, 0), (0, 0)])
+    size = [(10.0, 10.0)] * 4 + [(20.0, 20.0), (41.0, 41.0)]
+    netlist = blocks(size, (100, 100), fixed=np.arange(6) < 4, position_um=pillars)
+    with pytest.raises(LegalizationError, match="'m5', 41 by 41 µm, has no place among 4 fixed macros"):
+        legalize(Placement.given(netlist))
+    fits = netlist.with_(size_um=np.array([*size[:5], (40, 40)]))
+    assert not legalize(Placement.given(fits)).violations()
+
+
 def test_what_cannot_be_packed_is_named() -> None:
     netlist = blocks([(51, 49)] * 3, (100, 100))
     with pytest.raises(LegalizationError, match=r"no legal placement found: .* 75\.0% .*'m\d'"):
