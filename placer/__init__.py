@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from placer.cost import evaluate
-    from placer.pipeline import PlaceSettings, Result, place
+    from placer.pipeline import Result, place
+    from placer.settings import PlaceSettings
 
 __all__ = ["PlaceSettings", "Result", "evaluate", "place"]
 

@@ -91,9 +91,9 @@ def place(
 
     Example: placer place harbor --out run --budget 240
     """
-    from placer.pipeline import PlaceSettings
     from placer.pipeline import place as run_stages
     from placer.reporting import write_run
+    from placer.settings import PlaceSettings
 
     settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start)
     where = source(netlist, plc, grid)
@@ -166,7 +166,7 @@ def sweep(
 
     Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
     """
-    from placer.pipeline import PlaceSettings
+    from placer.settings import PlaceSettings
     from placer.sweep import sweep as run_all
 
     settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights)

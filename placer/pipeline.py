@@ -1,23 +1,23 @@
 """The whole job, stage by stage: netlist to legal placement with its exact cost.
 
-cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> soft (soft macros around the
-best hard macros found) -> legalize -> refine (all macros, by exact cost) -> expand (clusters back to cells) -> cells
-(where there are rows: cells on them, and macros too, by wirelength; see `placer.cells`).
+cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> screen (which of the best
+placements to go on with, soft macros placed anew) -> legalize -> refine (all macros, by exact cost) -> expand (clusters
+back to cells) -> cells (where there are rows: cells on them, and macros too, by wirelength; see `placer.cells`).
 """
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netlists.cluster import cluster
-from netlists.errors import LegalizationError, PlacementError, SettingsError, demand_seed, did_you_mean
+from netlists.errors import LegalizationError, PlacementError
+from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
@@ -26,59 +26,22 @@ from placer.cost import ProxyCost, evaluate, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
 from placer.refine import refine
-from placer.search import Listener, Search
+from placer.screen import screen
+from placer.search import Listener, Progress, Search
+from placer.settings import PlaceSettings
 from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
 from placer.stages import Stage, Stages, cpu_seconds
 from placer.walkers import Budget
 
-METHODS = ("rl", "gradient", "greedy", "random", "anneal")
-STARTS = ("scratch", "given")
-SOFT_ROUNDS = (50, 100, 200, 400)  # tried in the last soft stage; which is best differs from placement to placement
+SOFT_ROUNDS = (50, 100, 200, 400)  # tried where there are soft macros only
 SOFT_SWEEPS = 20
-SOFT_SHARE, SOFT_S = 0.05, 3.0  # part of the budget and most seconds kept for that stage
-REFINE_SHARE = {"rl": 0.85, "gradient": 0.8, "greedy": 0.9, "random": 0.8, "anneal": 0.0}
-"""Part of the budget kept for the refinement; annealing is a whole search of its own, without the later stages."""
+REFINE_SHARE = {"rl": 0.85, "gradient": 0.85, "greedy": 1.0, "random": 0.85, "anneal": 0.0}
+"""Part of the budget kept for screening and refinement; annealing is a search of its own, without later stages."""
+SCREEN_SHARE = 0.1  # part of the budget for screening
 CELLS_SHARE = 0.7  # part of the budget for cells, where there are cells and rows
 LEAST_S = 0.2  # the shortest search that is begun
 TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
-
-
-@dataclass(frozen=True)
-class PlaceSettings:
-    """How to place; raises `SettingsError` where a value is out of range."""
-
-    method: str = "rl"
-    budget_s: float = 120.0  # wall clock for the whole job, loading and writing files not included
-    seed: int = 0
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
-    weights: str | Path | None = None  # rl: file or training folder, or none; the bundled ones by default
-    refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
-    iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
-    start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            hint = did_you_mean(self.method, METHODS)
-            raise SettingsError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}{hint}")
-        if self.start not in STARTS:
-            hint = did_you_mean(self.start, STARTS)
-            raise SettingsError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}{hint}")
-        demand_seed(self.seed)
-        if not 0 < self.budget_s < np.inf:
-            raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")
-        if self.workers < 1:
-            raise SettingsError(f"workers is {self.workers}; expected 1 or more")
-        if self.iterations is not None and self.iterations < 1:
-            raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")
-        if self.weights is not None and (self.method != "rl" or self.start == "given"):
-            raise SettingsError(
-                f"weights are for method rl from scratch only; leave them out with method {self.method}, "
-                f"start {self.start}"
-            )
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"weights": str(self.weights) if self.weights is not None else None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +69,16 @@ def place(
     asked = replace(settings or PlaceSettings(), **options)
     macros_share = 1 - CELLS_SHARE if has_cells(netlist) else 1.0
     settings = replace(asked, budget_s=macros_share * asked.budget_s)
+    if settings.iterations is None:
+        if progress:
+            progress(Progress("loading kernels (the first time: compiling)", np.inf, 0.0, np.inf))
+        load_kernels(settings.method, settings.refine)
     stages = Stages()
     with stages.stage("cluster"):
         clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
     work = clustering.netlist
     later = REFINE_SHARE[settings.method] if settings.refine else 0.0
     budget_s = (1 - later) * settings.budget_s
-    if settings.method != "anneal":
-        budget_s -= min(SOFT_SHARE * settings.budget_s, SOFT_S)
     search = Search(settings.method, budget_s, stages.started, progress)
     keep = settings.start == "given" and settings.method != "anneal"
     if keep:
@@ -122,11 +87,14 @@ def place(
         with stages.stage(settings.method):
             placement, interrupted = find_hard(work, settings, search)
             stages.proxy = search.best
-    if not keep and (later or not work.movable_hard.size):
+    if search.pool and later and not interrupted:
+        with stages.stage("screen"):
+            placement, interrupted = chosen(work, settings, search)
+            stages.proxy = evaluate(placement).proxy
+    if not keep and not work.movable_hard.size:
         with stages.stage("soft"):
             deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
-            placement, cut_short = settle_soft(placement, deadline)
-            interrupted |= cut_short
+            placement, interrupted = settle_soft(placement, deadline)
             stages.proxy = evaluate(placement).proxy
     with stages.stage("legalize"):
         if placement.violations():
@@ -159,6 +127,15 @@ def place(
         "stuck": search.stuck,
     }
     return Result(placement, asked, metrics, stages.done, search.history, interrupted)
+
+
+@cache
+def load_kernels(method: str, refine: bool) -> None:
+    """Load the compiled kernels that a method needs, by placing a tiny netlist; the first time they are compiled."""
+    tiny = GeneratorSettings(
+        "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
+    )
+    place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2)
 
 
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
@@ -199,6 +176,22 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
         assert search.error is not None
         raise search.error
     return Placement(netlist, search.position_um, orientation), interrupted
+
+
+def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
+    """Which of the best placements found to refine, with its soft macros placed anew; and whether Ctrl-C came."""
+    starts = [Placement(netlist, position, netlist.orientation.copy()) for _, position in search.pool]
+    if settings.iterations is not None:
+        seconds = np.inf
+    else:
+        search.budget_s += SCREEN_SHARE * settings.budget_s
+        seconds = search.left_s
+    try:
+        best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers)
+    except KeyboardInterrupt:
+        return starts[0], True
+    search.note(evaluate(best).proxy, "screen", search.left_s)
+    return best, False
 
 
 def annealed(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:

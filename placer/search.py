@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,19 +28,21 @@ class Progress:
     kl: float = float("nan")
 
 
+POOL = 24  # placements that are kept
+
 Listener = Callable[[Progress], None]
 
 
 @dataclass
 class Search:
-    """Keeps the best finished episode and the clock.  `budget_s` counts from `started` (`time.perf_counter`)."""
+    """Keeps the best finished episodes and the clock.  `budget_s` counts from `started` (`time.perf_counter`)."""
 
     stage: str
     budget_s: float
     started: float
     listener: Listener | None = None
     best: float = float("inf")
-    position_um: Floats | None = None  # [V, 2] of the best episode
+    pool: list[tuple[float, Floats]] = field(default_factory=list)  # up to POOL best: proxy and centers [V, 2]
     history: list[tuple[float, float]] = field(default_factory=list)  # (seconds, best proxy), falling
     stuck: int = 0  # steps without a fitting cell, over all episodes
     error: LegalizationError | None = None  # of the last episode that failed
@@ -52,19 +55,28 @@ class Search:
     def left_s(self) -> float:
         return self.budget_s - self.seconds
 
+    @property
+    def position_um(self) -> Floats | None:
+        """[V, 2] of the best placement so far."""
+        return self.pool[0][1] if self.pool else None
+
     def offer(self, episodes: EpisodeBatch) -> None:
-        """Take the best of the episodes just finished, but for failed ones, if it is better than all before."""
+        """Take the episodes just finished, but for failed ones, that are among the best so far."""
         proxies = np.where(episodes.failed, np.inf, [cost.proxy for cost in episodes.costs])
         self.stuck += int(episodes.stuck.sum())
         self.error = episodes.error or self.error
-        b = int(np.argmin(proxies))
-        if proxies[b] < self.best:
-            self.keep(float(proxies[b]), episodes.placement(b).position_um)
+        for b in np.argsort(proxies, kind="stable")[:POOL].tolist():
+            if proxies[b] < np.inf:
+                self.keep(float(proxies[b]), episodes.placement(b).position_um)
 
     def keep(self, proxy: float, position_um: Floats) -> None:
-        """Take a placement with centers [V, 2] if its proxy is below the best before."""
+        """Take a placement with centers [V, 2] if it is among the best so far, and none of them has its proxy."""
+        rank = bisect_left(self.pool, proxy, key=lambda kept: kept[0])
+        if rank < POOL and not (rank < len(self.pool) and self.pool[rank][0] == proxy):
+            self.pool.insert(rank, (proxy, position_um.copy()))
+            del self.pool[POOL:]
         if proxy < self.best:
-            self.best, self.position_um = proxy, position_um.copy()
+            self.best = proxy
             self.history.append((self.seconds, self.best))
 
     def note(self, proxy: float, stage: str, left_s: float) -> None:

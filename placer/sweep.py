@@ -14,9 +14,10 @@ from typing import Any
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
-from placer.pipeline import PlaceSettings, Result, place
+from placer.pipeline import Result, place
 from placer.ray_cluster import LOCAL, POLL_S, RETRIES, connected, processors
 from placer.reporting import Source
+from placer.settings import PlaceSettings
 from placer.sweep_table import Job, Outcome, best, keep, kept, write_table
 
 

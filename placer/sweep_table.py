@@ -15,8 +15,9 @@ from typing import Any
 from netlists import load_placement
 from netlists.errors import PlacementError
 from netlists.netlist import Netlist
-from placer.pipeline import PlaceSettings, Result
+from placer.pipeline import Result
 from placer.reporting import FinishedRun, Source, read_metrics, write_run, write_text
+from placer.settings import PlaceSettings
 
 RESULTS = "results.csv"
 COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")

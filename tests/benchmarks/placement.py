@@ -20,8 +20,8 @@ from netlists.netlist import Floats, Netlist
 from placer import PlaceSettings
 from placer.cost.arrays import cost_arrays
 from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT
-from placer.pipeline import METHODS
 from placer.reporting import Source
+from placer.settings import METHODS
 from placer.sweep import sweep
 from placer.sweep_table import Outcome
 from placer.terminal import shown_sweep

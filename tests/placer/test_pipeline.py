@@ -18,8 +18,9 @@ from placer import PlaceSettings, Result, evaluate, place
 from placer.anneal import anneal
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
-from placer.pipeline import LEAST_S, METHODS, TRIALS, demand_legal, settle_soft
+from placer.pipeline import LEAST_S, TRIALS, demand_legal, settle_soft
 from placer.search import Progress, Search
+from placer.settings import METHODS
 from placer.walkers import Budget, Found
 
 
