@@ -27,7 +27,7 @@ from placer.env import EpisodeBatch
 from placer.legalize import legalize
 from placer.refine import refine
 from placer.screen import screen
-from placer.search import Listener, Progress, Search
+from placer.search import Listener, Search
 from placer.settings import PlaceSettings
 from placer.soft import place_soft, soft_arrays
 from placer.soft_detail import detail_soft
@@ -70,8 +70,6 @@ def place(
     macros_share = 1 - CELLS_SHARE if has_cells(netlist) else 1.0
     settings = replace(asked, budget_s=macros_share * asked.budget_s)
     if settings.iterations is None:
-        if progress:
-            progress(Progress("loading kernels (the first time: compiling)", np.inf, 0.0, np.inf))
         load_kernels(settings.method, settings.refine)
     stages = Stages()
     with stages.stage("cluster"):

@@ -36,7 +36,7 @@ def live_line() -> Iterator[Callable[[str], None]]:
     """Something to call with a line: one that changes on a terminal, plain lines now and then elsewhere; to stderr."""
     console = Console(stderr=True)
     if console.is_terminal:
-        with console.status("starting") as status:
+        with console.status("starting; the first time kernels are compiled, for about a minute") as status:
             yield lambda line: status.update(line)
         return
     last = 0.0

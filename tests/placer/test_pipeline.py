@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,7 @@ from placer import PlaceSettings, Result, evaluate, place
 from placer.anneal import anneal
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
-from placer.pipeline import LEAST_S, TRIALS, demand_legal, settle_soft
+from placer.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels, settle_soft
 from placer.search import Progress, Search
 from placer.settings import METHODS
 from placer.walkers import Budget, Found
@@ -52,7 +51,7 @@ def test_every_method_is_legal_exact_and_repeatable(method: str) -> None:
 
 def test_stages_add_up_to_the_whole() -> None:
     result = quick(jetty())
-    assert [stage.name for stage in result.stages] == ["cluster", "greedy", "soft", "legalize", "refine", "expand"]
+    assert [stage.name for stage in result.stages] == ["cluster", "greedy", "screen", "legalize", "refine", "expand"]
     assert sum(stage.seconds for stage in result.stages) == pytest.approx(result.metrics["seconds"], abs=0.2)
     assert result.stages[-1].proxy == result.metrics["proxy"]
     assert result.metrics["cpu_seconds"] > 0
@@ -93,6 +92,7 @@ def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPat
         seconds.append(budget.seconds)
         return Found(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
 
+    load_kernels("greedy", True)
     monkeypatch.setattr("placer.pipeline.refine", stand_in)
     result = place(jetty(), method="greedy", budget_s=500.0, workers=1)
     assert result.interrupted
@@ -105,11 +105,9 @@ def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("method", ["random", "rl"])
 def test_the_budget_is_kept(method: str) -> None:
-    quick(jetty(), method)  # whatever is compiled on first use
-    start = time.process_time()
     result = place(jetty(), method=method, budget_s=4.0, workers=1)
     # Processor time: wall-clock time also counts what other programs do meanwhile.
-    assert time.process_time() - start < 4.0 * 1.1
+    assert result.metrics["cpu_seconds"] < 4.0 * 1.1
     assert result.metrics["seconds"] > 1.0
 
 
