@@ -14,20 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netlists.errors import ChipscapeError
-from placer.options import (
-    CORES,
-    Grid,
-    NetlistPath,
-    OutFolder,
-    PlcFile,
-    Seed,
-    Weights,
-    Workers,
-    check_out,
-    command_line,
-    source,
-)
-from placer.ray_cluster import LOCAL
+from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, check_out, command_line, source
+from placer.ray_cluster import CORES, LOCAL
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:
@@ -76,7 +64,7 @@ def evaluate(
 @app.command()
 def place(
     netlist: NetlistPath,
-    out: OutFolder,
+    out: OutDir,
     method: Annotated[str, typer.Option(help="rl, gradient, greedy, random or anneal")] = "rl",
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
     workers: Workers = CORES,
@@ -115,7 +103,7 @@ def place(
 
 def train(
     netlists: Annotated[list[str], typer.Argument(metavar="NETLIST...", help="One or several netlists")],
-    out: OutFolder,
+    out: OutDir,
     budget: Annotated[float | None, typer.Option(help="Wall-clock seconds; 600 unless --iterations is given")] = None,
     iterations: Annotated[int | None, typer.Option(help="Instead of a budget, resumed ones included")] = None,
     workers: Workers = CORES,
@@ -153,7 +141,7 @@ def train(
 @app.command()
 def sweep(
     netlists: Annotated[list[str], typer.Argument(metavar="NETLIST...", help="One or several netlists")],
-    out: OutFolder,
+    out: OutDir,
     methods: Annotated[str, typer.Option(help="Joined by commas")] = "rl,anneal,greedy,random",
     seeds: Annotated[int, typer.Option(help="Runs of each method, with the seeds 0, 1, ...")] = 1,
     budget: Annotated[float, typer.Option(help="Wall-clock seconds of each run")] = 120.0,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from netlists.errors import LegalizationError
-from netlists.netlist import Floats, Netlist
+from netlists.netlist import Netlist
 from netlists.placement import Placement
 from placer.cost import ProxyCost
 from placer.legalize import legalize
@@ -172,13 +172,9 @@ class Finish:
             except LegalizationError as error:
                 self.search.error = error
                 continue
-            for candidate in self.settled(legal.position_um):
-                self.search.keep(self.cost(candidate, legal.orientation).proxy, candidate)
+            settled = legal.position_um.copy()
+            place_soft(self.soft, settled, SETTLE_ROUNDS)
+            detail_soft(self.soft, settled, SETTLE_SWEEPS)
+            both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
+            self.search.keep(*min(both, key=lambda scored: scored[0]))
         self.seconds = (time.perf_counter() - began) / len(position)
-
-    def settled(self, position: Floats) -> list[Floats]:
-        """The placement [V, 2] as it is, and with its soft macros settled."""
-        moved = position.copy()
-        place_soft(self.soft, moved, SETTLE_ROUNDS)
-        detail_soft(self.soft, moved, SETTLE_SWEEPS)
-        return [position, moved]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -17,12 +16,10 @@ from netlists.errors import SettingsError
 if TYPE_CHECKING:
     from placer.reporting import Source
 
-CORES = len(os.sched_getaffinity(0))
-
 NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
 PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
 Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
-OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results")]
+OutDir = Annotated[Path, typer.Option("--out", help="Folder for the results")]
 Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
 Weights = Annotated[
     str | None,

@@ -122,9 +122,8 @@ def tracked() -> list[str]:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout: cannot tell which files are tracked")
-    return [
-        name for name in listed.split("\0") if name and not name.endswith((".gz", ".png")) and (ROOT / name).is_file()
-    ]
+    binary = (".gz", ".png", ".safetensors")
+    return [name for name in listed.split("\0") if name and not name.endswith(binary) and (ROOT / name).is_file()]
 
 
 @pytest.mark.parametrize(
