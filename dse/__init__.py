@@ -1,0 +1,1 @@
+"""What to build: analytic models of CNN accelerators, and the search for the best of them."""

@@ -1,0 +1,103 @@
+"""One accelerator design as a user writes it, and as the row of numbers that templates take.
+
+    template: systolic
+    technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template
+    network: resnet50             # default of `dse evaluate`
+    batch: 1
+    parameters: {rows: 256, columns: 256, clock_mhz: 700}
+
+Parameters that are left out take the template's defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dse.templates import template
+from dse.templates.base import Parameter, Template
+from netlists.errors import DesignError, did_you_mean
+
+MAX_BYTES = 1_000_000  # of a design file; more is no design
+
+
+class Design(BaseModel):
+    """The fields of a design file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: str
+    parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    technology: str | None = None
+    device: str | None = None
+    network: str | None = None
+    batch: int = Field(default=1, ge=1)
+
+    def row(self) -> list[float]:
+        """The parameters as numbers, in the order of the template's; raises `DesignError`."""
+        return design_row(template(self.template), self.parameters)
+
+
+def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:
+    """Values by name as a row; raises `DesignError` for a name that does not exist and a value that cannot be."""
+    known = [parameter.name for parameter in family.parameters]
+    for name in values:
+        if name not in known:
+            raise DesignError(
+                f"template {family.name} has no parameter {name!r}{did_you_mean(name, known)};"
+                f" `dse templates {family.name}` lists them"
+            )
+    return [checked(parameter, values.get(parameter.name, parameter.default)) for parameter in family.parameters]
+
+
+def checked(parameter: Parameter, value: Any) -> float:
+    """A parameter's value as a number; raises `DesignError` when it is out of range or of the wrong sort."""
+    if parameter.choices:
+        if value in parameter.choices:
+            return float(parameter.choices.index(value))
+        if isinstance(value, float | int) and value in range(len(parameter.choices)):
+            return float(value)
+        raise DesignError(f"{parameter.name} is {value!r}; expected one of {', '.join(parameter.choices)}")
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise DesignError(f"{parameter.name} is {value!r}; expected a number ({parameter.unit})")
+    if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
+        sort = "a whole number of" if parameter.whole else "a number of"
+        raise DesignError(
+            f"{parameter.name} is {value:g}; expected {sort} {parameter.unit} from {parameter.low:g} to"
+            f" {parameter.high:g}"
+        )
+    return float(value)
+
+
+def load_design(file: str | Path) -> Design:
+    """Read a design file; raises `DesignError` that names the file and the field."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        content = yaml.safe_load(text) if len(text) < MAX_BYTES else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
+    except yaml.YAMLError as error:
+        raise DesignError(f"{file}: {str(error).splitlines()[0]}; expected YAML") from None
+    if not isinstance(content, dict):
+        raise DesignError(f"{file}: expected a mapping with `template` and `parameters`")
+    try:
+        design = Design.model_validate(content)
+        design.row()
+    except ValidationError as error:
+        raise DesignError(f"{file}: {first_complaint(error, list(Design.model_fields))}") from None
+    except DesignError as error:
+        raise DesignError(f"{file}: {error}") from None
+    return design
+
+
+def first_complaint(error: ValidationError, known: list[str]) -> str:
+    """The first thing that pydantic found, with the nearest name for a misspelt field."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"field {where!r} is unknown{did_you_mean(where, known)}"
+    return f"{where}: {first['msg']}, found {first['input']!r}"

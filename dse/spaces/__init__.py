@@ -1,0 +1,1 @@
+"""Ready-made design spaces, one YAML file each."""

@@ -1,0 +1,207 @@
+"""What an accelerator computes: a network as layers, a layer as loop bounds.
+
+Every layer is the loop nest of a grouped convolution over N images: M output channels of P×Q, each the sum over
+C/groups input channels and an R×S kernel.  A fully connected layer has R = S = 1 over a map of one pixel (or of one
+pixel a token), a matrix product of two activations is a 1×1 convolution with one group a head.  Pooling and
+element-wise layers multiply nothing; they count as memory traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from netlists.errors import DesignError, did_you_mean
+
+
+class Kind(IntEnum):
+    CONV = 0  # with groups; depthwise when groups == channels
+    FC = 1  # weights used once an output pixel
+    MATMUL = 2  # both operands are activations
+    POOL = 3  # memory traffic only
+    ELEMENTWISE = 4  # memory traffic only, `operands` inputs
+
+
+# Columns of a row of `Network.rows()`, all int64.
+(KIND, BATCH, GROUPS, C, M, H, W, R, S, P, Q, STRIDE_H, STRIDE_W, DILATION_H, DILATION_W, OPERANDS,
+ WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, ZEROS_PPM, REPEAT) = range(21)  # fmt: skip
+COLUMNS = REPEAT + 1
+PPM = 1_000_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer; channels are totals over all groups.  Raises `DesignError` for bounds that make no layer."""
+
+    name: str
+    kind: Kind
+    in_channels: int
+    out_channels: int
+    in_h: int = 1
+    in_w: int = 1
+    kernel_h: int = 1
+    kernel_w: int = 1
+    stride_h: int = 1
+    stride_w: int = 1
+    dilation_h: int = 1
+    dilation_w: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+    pad_bottom: int = 0
+    pad_right: int = 0
+    groups: int = 1
+    batch: int = 1
+    operands: int = 1  # inputs of an element-wise layer
+    weight_bits: int = 0  # 0: as the design has it
+    input_bits: int = 0
+    output_bits: int = 0
+    input_zeros: float = 0.0  # share of zeros among the input activations, measured; used where a design skips them
+    bias: bool = False  # counts as parameters only
+    repeat: int = 1  # how often this very layer occurs
+
+    def __post_init__(self) -> None:
+        for name in ("in_channels", "out_channels", "in_h", "in_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
+                     "dilation_h", "dilation_w", "groups", "batch", "operands", "repeat"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise DesignError(f"layer {self.name}: {name} is {getattr(self, name)}; expected at least 1")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise DesignError(
+                f"layer {self.name}: {self.in_channels} input and {self.out_channels} output channels do not divide"
+                f" into {self.groups} groups"
+            )
+        if not 0.0 <= self.input_zeros <= 1.0:
+            raise DesignError(f"layer {self.name}: input_zeros is {self.input_zeros}; expected 0 to 1")
+        if self.out_h < 1 or self.out_w < 1:
+            raise DesignError(
+                f"layer {self.name}: a kernel of {self.kernel_h}x{self.kernel_w} does not fit its padded input of"
+                f" {self.padded_h}x{self.padded_w}"
+            )
+
+    @property
+    def padded_h(self) -> int:
+        return self.in_h + self.pad_top + self.pad_bottom
+
+    @property
+    def padded_w(self) -> int:
+        return self.in_w + self.pad_left + self.pad_right
+
+    @property
+    def out_h(self) -> int:
+        return (self.padded_h - self.dilation_h * (self.kernel_h - 1) - 1) // self.stride_h + 1
+
+    @property
+    def out_w(self) -> int:
+        return (self.padded_w - self.dilation_w * (self.kernel_w - 1) - 1) // self.stride_w + 1
+
+    @property
+    def has_macs(self) -> bool:
+        return self.kind <= Kind.MATMUL
+
+    @property
+    def macs(self) -> int:
+        """Multiplications, over the batch, once (not times `repeat`)."""
+        if not self.has_macs:
+            return 0
+        window = self.in_channels // self.groups * self.kernel_h * self.kernel_w
+        return self.batch * self.out_channels * self.out_h * self.out_w * window
+
+    @property
+    def weights(self) -> int:
+        """Elements of the second operand: the kernel, or the other matrix of a product."""
+        if not self.has_macs:
+            return 0
+        return self.out_channels * (self.in_channels // self.groups) * self.kernel_h * self.kernel_w
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers, biases included; a product of activations has none."""
+        return 0 if self.kind == Kind.MATMUL or not self.has_macs else self.weights + self.bias * self.out_channels
+
+    @property
+    def inputs(self) -> int:
+        return self.batch * self.operands * self.in_channels * self.in_h * self.in_w
+
+    @property
+    def outputs(self) -> int:
+        return self.batch * self.out_channels * self.out_h * self.out_w
+
+    def row(self) -> list[int]:
+        """The loop bounds in the order of this module's columns."""
+        return [
+            self.kind, self.batch, self.groups, self.in_channels, self.out_channels, self.in_h, self.in_w,
+            self.kernel_h, self.kernel_w, self.out_h, self.out_w, self.stride_h, self.stride_w, self.dilation_h,
+            self.dilation_w, self.operands, self.weight_bits, self.input_bits, self.output_bits,
+            round(self.input_zeros * PPM), self.repeat,
+        ]  # fmt: skip
+
+    def with_batch(self, batch: int) -> Layer:
+        """The same layer for a batch of images; a product of activations has one group a head and image."""
+        if self.kind != Kind.MATMUL:
+            return replace(self, batch=batch)
+        return replace(
+            self,
+            groups=self.groups * batch,
+            in_channels=self.in_channels * batch,
+            out_channels=self.out_channels * batch,
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in the order in which they run."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Loop bounds [L, COLUMNS]."""
+        return np.array([layer.row() for layer in self.layers], np.int64).reshape(-1, COLUMNS)
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs * layer.repeat for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters * layer.repeat for layer in self.layers)
+
+    def with_batch(self, batch: int) -> Network:
+        """The network for a batch of images; raises `DesignError` below 1."""
+        if batch < 1:
+            raise DesignError(f"batch is {batch}; expected at least 1")
+        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers))
+
+    def only(self, kinds: Iterable[Kind]) -> Network:
+        """The layers of some kinds, say without pooling."""
+        wanted = set(kinds)
+        return replace(self, layers=tuple(layer for layer in self.layers if layer.kind in wanted))
+
+
+def conv(name: str, channels: tuple[int, int], size: int | tuple[int, int], kernel: int | tuple[int, int],
+         stride: int = 1, pad: int | tuple[int, int] = 0, **other: object) -> Layer:  # fmt: skip
+    """A convolution with the same stride both ways and the same padding at both ends of an axis."""
+    in_h, in_w = _pair(size)
+    kernel_h, kernel_w = _pair(kernel)
+    pad_h, pad_w = _pair(pad)
+    return make_layer(
+        name=name, kind=Kind.CONV, in_channels=channels[0], out_channels=channels[1], in_h=in_h, in_w=in_w,
+        kernel_h=kernel_h, kernel_w=kernel_w, stride_h=stride, stride_w=stride,
+        pad_top=pad_h, pad_bottom=pad_h, pad_left=pad_w, pad_right=pad_w, **other,
+    )  # fmt: skip
+
+
+def make_layer(**values: object) -> Layer:
+    """A layer from field names; raises `DesignError` with the nearest name for one that does not exist."""
+    known = [field.name for field in fields(Layer)]
+    for name in values:
+        if name not in known:
+            raise DesignError(f"a layer has no field {name!r}{did_you_mean(name, known)}")
+    return Layer(**values)  # type: ignore[arg-type]
+
+
+def _pair(size: int | tuple[int, int] | Sequence[int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
