@@ -6,12 +6,11 @@ import base64
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from plots import style
@@ -99,15 +98,23 @@ def write(
 
 def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes]) -> str:
     """The page as text; everything that comes from input files is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(shown=shown, label=lambda key: LABELS.get(key, key), pictures=pictures)
-    template = environment.from_string(resources.files("plots").joinpath("report.html").read_text(encoding="utf-8"))
+    template = environment().get_template("report.html")
     columns = [
         key
         for key in (*LOWER_IS_BETTER, "overlaps", "out_of_canvas", "seconds")
         if any(key in run.cost for run in runs)
     ]
     return template.render(title=title, runs=runs, figures=figures, columns=columns, best=best(runs))
+
+
+def environment() -> Environment:
+    """Where the pages of this package come from, and how they write values."""
+    made = Environment(
+        loader=PackageLoader("plots", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters.update(shown=shown, label=lambda key: LABELS.get(key, key), pictures=pictures)
+    return made
 
 
 def best(runs: Sequence[Run]) -> set[tuple[int, str]]:
