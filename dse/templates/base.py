@@ -98,6 +98,7 @@ class Hardware:
     buffer_banks: Floats  # [S, 3] independent memories that each buffer is made of
     shared_buffer: bool = False
     resources: Mapping[str, Floats] = field(default_factory=dict)  # FPGA templates: dsp, bram (36 Kb), lut, ff  [S]
+    floating_point: npt.NDArray[np.bool_] | None = None  # [S] arithmetic in floating point; None: all fixed point
 
 
 Run = Callable[[Floats, Ints, Ints, bool, Ints, npt.NDArray[np.int16]], None]

@@ -1,0 +1,234 @@
+"""What activity costs: energy, area and wires of ASIC nodes and FPGA fabrics, each constant with its source.
+
+Energy is a price per count of `dse.templates.base.Count`; nothing here knows of layers.  The anchors, and the rules
+between them:
+
+- Arithmetic, 45 nm, 0.9 V (Horowitz, ISSCC 2014, "Computing's energy problem", table of operations): multiplication
+  8 bit 0.2 pJ, 32 bit 3.1 pJ, so 0.0031 pJ for each bit × bit within 1%; addition 8 bit 0.03 pJ, 32 bit 0.1 pJ, so
+  0.0034 pJ a bit within 10%; fp32 3.7 and 0.9 pJ.
+- SRAM, 45 nm (same table, 64 bits of a cache): 8 KB 10 pJ, 32 KB 20 pJ, 1 MB 100 pJ: 10 pJ × (KB/8)^0.475, within 4%.
+- 7 nm (Jouppi et al., ISCA 2021, "Ten lessons", table 2, the same rows as Horowitz's): int8 multiplication 0.07 pJ,
+  int32 1.48, addition 0.007 and 0.03, fp32 1.31 and 0.38: on (geometric) average 0.35 of 45 nm; SRAM 8 KB 7.5 pJ,
+  32 KB 8.5, 1 MB 14: 7.5 pJ × (KB/8)^0.129, within 6%; DDR3/4 as before.
+- Between 45 and 7 nm prices follow a power law of the node through both anchors.  Stillmaker and Baas (Integration 58,
+  2017) predict six times less for 7 nm from SPICE alone; the published table of real circuits is taken instead.
+- From 45 nm 0.9 V to 65 nm 1.0 V arithmetic, SRAM and registers cost 1.58 times as much (Stillmaker and Baas, energy
+  polynomials of both nodes at these voltages).
+- DRAM: 20 pJ a bit (Horowitz: 1300 pJ for 64 bits, DDR3, low end; Jouppi: the same at 7 nm).
+- Wires: 240 fJ for a transition of one bit over 1 mm at 40 nm and 0.9 V, half the bits change (Keckler et al., IEEE
+  Micro 31(5), 2011), so 0.12 pJ; with the square of the supply.
+- Area: multiplier 282 µm² (8 bit) and 3495 µm² (32 bit) at 45 nm, adder 36 and 137 µm² (Dally, NIPS 2015 tutorial);
+  other nodes by the areas of Stillmaker and Baas, table 1; bit cells as the foundries published them.
+
+With these, the ratios of Eyeriss at 65 nm (ISCA 2016, table IV; a 16-bit access over a 16-bit MAC: register 1,
+hop 2, global buffer 6, DRAM 200) come out within 30%, which the tests check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dse.templates.base import CLOCK_MHZ, COUNTS, INPUT_BITS, PSUM_BITS, WEIGHT_BITS, Count, Floats, Hardware
+from netlists.errors import DesignError, did_you_mean
+
+MULTIPLY_PJ = 0.0031  # 45 nm, a bit × bit
+ADD_PJ = 0.0034  # 45 nm, a bit
+FLOAT_MULTIPLY = 3.7 / 3.1  # fp32 over int32, Horowitz
+FLOAT_ADD = 0.9 / 0.1
+SRAM_PJ = (10 / 64, 7.5 / 64)  # a bit of an 8 KB memory at 45 and 7 nm
+SRAM_EXPONENT = (0.475, 0.129)  # growth with capacity
+SRAM_KB = 8.0  # where SRAM_PJ holds
+OPERATION_7NM = 0.35  # of the energy at 45 nm
+DRAM_PJ = 20.0  # a bit
+WIRE_PJ = 0.12  # a bit and mm at WIRE_VOLT
+WIRE_VOLT = 0.9
+
+# A hop between neighboring units drives the wire over one pitch and passes a FIFO and a multicast controller.
+# Eyeriss's 2 MACs for 16 bits over its pitch of 0.27 mm (12.25 mm² for 168 elements) are 4.2 times the bare wire.
+HOP_OVER_WIRE = 4.2
+
+# Energy of one flip-flop a cycle when its data rests: about 3 fJ in its clock inverters (open 45 nm cell libraries,
+# smallest flip-flop) and as much again for its share of the clock tree.
+FLIPFLOP_PJ = 0.005  # 45 nm
+FLIPFLOP_UM2 = 4.5  # 45 nm, smallest flip-flop of the Nangate open cell library
+FLIPFLOP_FILE_BYTES = 64.0  # larger register files are SRAM or latches (Eyeriss: 24 B and 48 B flip-flops, 448 B SRAM)
+
+MULTIPLIER_UM2 = 3.8  # 45 nm, a bit × bit: within 14% of 282 µm² (8 bit) and 3495 µm² (32 bit)
+ADDER_UM2 = 4.4  # 45 nm, a bit
+# Area of a core over its bare operators and flip-flops, and over its bare bit cells: control, network, rounding and
+# activation units, routing; decoders, ports and the queues around each memory.  Calibrated together on five published
+# cores: NVDLA's three sizes (5.5, 2.3, 0.91 mm², 28 nm), Eyeriss (12.25 mm², 65 nm), DianNao (3.02 mm², 65 nm), of
+# which they leave +1, +1, +9, -23 and +16%.
+LOGIC_OVERHEAD = 4.0
+SRAM_OVER_CELLS = 7.0
+
+# Dynamic energy of an FPGA over an ASIC of the same node where hard multipliers and memories are used (Kuon and Rose,
+# IEEE TCAD 26(2), 2007, table: 7.1 with both, 14 for logic alone).  A block RAM is itself a hard memory; what is
+# added is its programmable ports and routing, for which 2 is assumed.
+FPGA_OPERATION = 7.1
+FPGA_LOGIC = 14.0
+FPGA_MEMORY = 2.0
+
+
+@dataclass(frozen=True)
+class Technology:
+    """One ASIC node, or the fabric of one FPGA."""
+
+    name: str
+    node_nm: float
+    volt: float
+    area_over_45nm: float  # of logic
+    cell_um2: float  # SRAM bit cell
+    leakage_mw_mm2: float
+    static_mw: float = 0.0  # of an FPGA, whatever is used of it
+    fpga: bool = False
+
+    @property
+    def operation(self) -> float:
+        """Energy of arithmetic and registers over that at 45 nm."""
+        return _STILLMAKER_65NM if self.node_nm > 45 else float(OPERATION_7NM ** _share(self.node_nm))
+
+    def sram_pj(self, size_bytes: Floats) -> Floats:
+        """Energy of one bit read from or written to SRAM of that size, pJ; 0 where there is none."""
+        share = 0.0 if self.node_nm > 45 else _share(self.node_nm)
+        base = SRAM_PJ[0] * (SRAM_PJ[1] / SRAM_PJ[0]) ** share
+        exponent = SRAM_EXPONENT[0] + (SRAM_EXPONENT[1] - SRAM_EXPONENT[0]) * share
+        older = _STILLMAKER_65NM if self.node_nm > 45 else 1.0
+        gap = FPGA_MEMORY if self.fpga else 1.0
+        return np.asarray(gap * older * base * (size_bytes / 1024 / SRAM_KB) ** exponent)
+
+    def register_pj(self, size_bytes: Floats) -> Floats:
+        """Energy of one bit of a register file of that size, pJ: the law of SRAM at 45 nm, scaled as logic."""
+        gap = FPGA_MEMORY if self.fpga else 1.0
+        return np.asarray(gap * self.operation * SRAM_PJ[0] * (size_bytes / 1024 / SRAM_KB) ** SRAM_EXPONENT[0])
+
+    @property
+    def wire_pj_mm(self) -> float:
+        """Energy of one bit over 1 mm, pJ."""
+        return WIRE_PJ * (self.volt / WIRE_VOLT) ** 2
+
+
+_STILLMAKER_65NM = 1.58  # 3.755 - 4.398 + 1.975 at 1.0 V over 1.103·0.81 - 0.362·0.9 + 0.2767
+
+
+def _share(node_nm: float) -> float:
+    """How far a node is on the way from 45 nm (0) to 7 nm (1), by its logarithm."""
+    return float(np.log(45 / node_nm) / np.log(45 / 7))
+
+
+# Supplies: Eyeriss (65 nm), Horowitz (45 nm), the foundries' nominal ones.  Areas: Stillmaker and Baas, table 1, 28 nm
+# between its 32 and 20 nm.  Leakage is an assumption good to a factor of 3: low-power libraries at room temperature;
+# TPU v1 idles at 28 W on at most 331 mm² of 28 nm (ISCA 2017), 85 mW/mm² with its clocks, an upper bound.
+_ASIC = {
+    technology.name: technology
+    for technology in (
+        Technology("65nm", 65, 1.0, 1.5, 0.525, 2.0),
+        Technology("45nm", 45, 0.9, 1.0, 0.299, 5.0),
+        Technology("28nm", 28, 0.9, 0.37, 0.127, 10.0),
+        Technology("16nm", 16, 0.8, 0.19, 0.070, 10.0),
+        Technology("7nm", 7, 0.7, 0.059, 0.027, 15.0),
+    )
+}
+# Fabrics carry the name of their part.  Static power: typical values of the vendors' power estimators, good to a
+# factor of 2.
+_FPGA = {
+    name: Technology(name, node, volt, 0.0, 0.0, 0.0, static, True)
+    for name, node, volt, static in (
+        ("VX485T", 28, 1.0, 350.0),
+        ("XC7Z020", 28, 1.0, 120.0),
+        ("XC7Z045", 28, 1.0, 250.0),
+        ("KU060", 20, 0.95, 600.0),
+        ("VX690T", 28, 1.0, 450.0),
+        ("ZU9EG", 16, 0.85, 700.0),
+        ("VU9P", 16, 0.85, 3000.0),
+        ("GX1150", 20, 0.9, 2000.0),
+    )
+}
+TECHNOLOGIES = _ASIC | _FPGA
+
+
+def technology(name: str) -> Technology:
+    """The technology of a name (`65nm`, ..., or an FPGA part); raises `DesignError` with the nearest name."""
+    if name not in TECHNOLOGIES:
+        raise DesignError(
+            f"technology {name!r} is unknown{did_you_mean(name, TECHNOLOGIES)};"
+            f" expected one of {', '.join(TECHNOLOGIES)}"
+        )
+    return TECHNOLOGIES[name]
+
+
+def coefficients(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+    """Energy [S, COUNTS] of one count of S designs [S, D], pJ; cycles cost what clock and leakage take in one."""
+    price = np.zeros((len(designs), COUNTS))
+    gap = FPGA_OPERATION if technology.fpga else 1.0
+    price[:, Count.MULTIPLY] = gap * technology.operation * MULTIPLY_PJ
+    price[:, Count.ADD] = gap * technology.operation * ADD_PJ
+    if hardware.floating_point is not None:
+        price[:, Count.MULTIPLY] *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
+        price[:, Count.ADD] *= np.where(hardware.floating_point, FLOAT_ADD, 1.0)
+    price[:, Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1] = DRAM_PJ
+    price[:, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] = technology.sram_pj(
+        hardware.buffer_bytes / hardware.buffer_banks
+    )
+    price[:, Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = _hop_pj(technology, hardware, designs)[:, None]
+    price[:, Count.REGISTER_INPUT : Count.REGISTER_OUTPUT + 1] = technology.register_pj(hardware.register_bytes)
+    price[:, : Count.STALL + 1] = _cycle_pj(technology, hardware, designs)[:, None]
+    return price
+
+
+def wire_pj_per_bit(technology: Technology, area_mm2: Floats, wires_mm: Floats | None) -> Floats:
+    """Energy [S, 3] of one bit on its way between buffer and array, pJ.
+
+    Without measured lengths [S, 3] half the side of the chip's square; on an FPGA (area nan) the fabric's gap already
+    holds its wires, so nothing.
+    """
+    if wires_mm is None:
+        half = np.nan_to_num(np.sqrt(area_mm2) / 2)
+        wires_mm = np.repeat(half[:, None], 3, axis=1)
+    return np.asarray(technology.wire_pj_mm * wires_mm)
+
+
+def area_mm2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+    """Area [S] of multipliers, adders, registers and buffers, with control and wiring as `LOGIC_OVERHEAD` says."""
+    elements = hardware.elements * element_um2(technology, hardware, designs)
+    buffers = hardware.buffer_bytes[:, 0] if hardware.shared_buffer else hardware.buffer_bytes.sum(axis=1)
+    return np.asarray((elements + buffers * 8 * technology.cell_um2 * SRAM_OVER_CELLS) / 1e6)
+
+
+def element_um2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+    """Area [S] of one processing element with its share of the multipliers, µm²."""
+    lanes = hardware.multipliers / np.maximum(hardware.elements, 1)
+    arithmetic = (
+        designs[:, WEIGHT_BITS] * designs[:, INPUT_BITS] * MULTIPLIER_UM2 + designs[:, PSUM_BITS] * ADDER_UM2
+    ) * lanes
+    logic = arithmetic + flipflops(hardware, designs) * FLIPFLOP_UM2
+    memory = np.where(hardware.register_bytes > FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0).sum(axis=1)
+    return np.asarray(
+        logic * technology.area_over_45nm * LOGIC_OVERHEAD + memory * 8 * technology.cell_um2 * SRAM_OVER_CELLS
+    )
+
+
+def flipflops(hardware: Hardware, designs: Floats) -> Floats:
+    """Clocked bits [S] of one element: operands, product and sum of each multiplier, and small register files."""
+    lanes = hardware.multipliers / np.maximum(hardware.elements, 1)
+    pipeline = 2 * (designs[:, WEIGHT_BITS] + designs[:, INPUT_BITS]) + designs[:, PSUM_BITS]
+    files = np.where(hardware.register_bytes <= FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0).sum(axis=1) * 8
+    return np.asarray(lanes * pipeline + files)
+
+
+def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+    """Energy [S] of one bit to the neighboring unit, pJ; of an FPGA the wires of its ASIC times the gap."""
+    base = _ASIC["28nm"] if technology.fpga else technology
+    gap = FPGA_LOGIC if technology.fpga else 1.0
+    pitch_mm = np.sqrt(element_um2(base, hardware, designs)) / 1e3
+    return np.asarray(gap * HOP_OVER_WIRE * technology.wire_pj_mm * pitch_mm)
+
+
+def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+    """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
+    gap = FPGA_LOGIC if technology.fpga else 1.0
+    clock = gap * technology.operation * FLIPFLOP_PJ * hardware.elements * flipflops(hardware, designs)
+    leakage_mw = technology.leakage_mw_mm2 * area_mm2(technology, hardware, designs) + technology.static_mw
+    return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])
