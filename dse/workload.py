@@ -60,7 +60,7 @@ class Layer:
     input_bits: int = 0
     output_bits: int = 0
     input_zeros: float = 0.0  # share of zeros among the input activations, measured; used where a design skips them
-    bias: bool = False  # counts as parameters only
+    bias: int = 0  # parameters an output channel beside the kernel: 1 a bias, 2 scale and shift of a normalization
     repeat: int = 1  # how often this very layer occurs
 
     def __post_init__(self) -> None:
@@ -118,8 +118,9 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Trained numbers, biases included; a product of activations has none."""
-        return 0 if self.kind == Kind.MATMUL or not self.has_macs else self.weights + self.bias * self.out_channels
+        """Trained numbers: kernel, bias, and the scale and shift of a normalization that belongs to the layer."""
+        kernel = 0 if self.kind == Kind.MATMUL else self.weights
+        return kernel + self.bias * self.out_channels
 
     @property
     def inputs(self) -> int:
