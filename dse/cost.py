@@ -52,7 +52,12 @@ class Machine:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Texts of the reasons of layers and of designs."""
-        return (*self.template.reasons, *(f"the part has fewer {name.upper()}" for name in RESOURCES))
+        return all_reasons(self.template)
+
+
+def all_reasons(template: Template) -> tuple[str, ...]:
+    """Texts of the reasons of a template's layers and designs; the first is empty: none."""
+    return (*template.reasons, *(f"the part has fewer {name.upper()}" for name in RESOURCES))
 
 
 def build(

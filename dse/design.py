@@ -4,6 +4,9 @@
     technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template
     network: resnet50             # default of `dse evaluate`
     batch: 1
+    only: [conv, fc]              # optional: the kinds of layers kept
+    search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
+    layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: fields of single layers, as measured
     parameters: {rows: 256, columns: 256, clock_mhz: 700}
 
 Parameters that are left out take the template's defaults.
@@ -25,6 +28,17 @@ from netlists.errors import DesignError, did_you_mean
 MAX_BYTES = 1_000_000  # of a design file; more is no design
 
 
+class LayerFields(BaseModel):
+    """What a design may say about one layer of its network: see `dse.workload.Layer`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weight_bits: int | None = Field(default=None, ge=1, le=64)
+    input_bits: int | None = Field(default=None, ge=1, le=64)
+    output_bits: int | None = Field(default=None, ge=1, le=64)
+    input_zeros: float | None = Field(default=None, ge=0, le=1)
+
+
 class Design(BaseModel):
     """The fields of a design file."""
 
@@ -36,6 +50,9 @@ class Design(BaseModel):
     device: str | None = None
     network: str | None = None
     batch: int = Field(default=1, ge=1)
+    only: tuple[str, ...] = ()
+    search_mapping: bool = True
+    layers: dict[str, LayerFields] = Field(default_factory=dict)
 
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""
@@ -88,7 +105,7 @@ def load_design(file: str | Path) -> Design:
         design = Design.model_validate(content)
         design.row()
     except ValidationError as error:
-        raise DesignError(f"{file}: {first_complaint(error, list(Design.model_fields))}") from None
+        raise DesignError(f"{file}: {first_complaint(error, [*Design.model_fields, *LayerFields.model_fields])}") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
     return design
@@ -99,5 +116,5 @@ def first_complaint(error: ValidationError, known: list[str]) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"field {where!r} is unknown{did_you_mean(where, known)}"
+        return f"field {where!r} is unknown{did_you_mean(str(first['loc'][-1]), known)}"
     return f"{where}: {first['msg']}, found {first['input']!r}"

@@ -33,6 +33,15 @@ COLUMNS = REPEAT + 1
 PPM = 1_000_000
 
 
+def kinds(names: Iterable[str]) -> list[Kind]:
+    """The kinds of layers by their names in lower case; raises `DesignError` with the nearest one."""
+    known = {kind.name.lower(): kind for kind in Kind}
+    for name in names:
+        if name not in known:
+            raise DesignError(f"only: kind {name!r} is unknown{did_you_mean(name, known)}; expected {', '.join(known)}")
+    return [known[name] for name in names]
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer; channels are totals over all groups.  Raises `DesignError` for bounds that make no layer."""
@@ -177,9 +186,12 @@ class Network:
         return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers))
 
     def only(self, kinds: Iterable[Kind]) -> Network:
-        """The layers of some kinds, say without pooling."""
+        """The layers of some kinds, say without pooling; raises `DesignError` when none is left."""
         wanted = set(kinds)
-        return replace(self, layers=tuple(layer for layer in self.layers if layer.kind in wanted))
+        kept = tuple(layer for layer in self.layers if layer.kind in wanted)
+        if not kept:
+            raise DesignError(f"only: network {self.name} has no layer of these kinds")
+        return replace(self, layers=kept)
 
 
 def conv(name: str, channels: tuple[int, int], size: int | tuple[int, int], kernel: int | tuple[int, int],

@@ -1,1 +1,60 @@
-"""Searchers behind one ask/tell interface."""
+"""Searchers of a design space: they ask for designs by number and are told what these cost.
+
+`ask(n)` gives at most n numbers; none when results have to be told first, or when the search is `done`.  Results are
+told in any order and portions.  The same seed asks for the same designs whoever evaluates them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.space import DesignSpace
+from dse.templates.base import Floats, Ints
+from netlists.errors import DesignError, demand_seed, did_you_mean
+
+NAMES = ("exhaustive", "random", "nsga2", "nsga3", "bayes")
+
+
+class Searcher(Protocol):
+    """What all searchers can do."""
+
+    def ask(self, n: int) -> Ints:
+        """At most n numbers of designs to evaluate."""
+
+    def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
+        """Results of designs [n] that were asked for: objectives [n, K], smaller is better, and feasibility [n]."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing will be asked for any more."""
+
+
+def make_searcher(name: str, space: DesignSpace, seed: int = 0, budget: int | None = None) -> Searcher:
+    """A searcher that asks for at most `budget` designs, without one for all; raises `DesignError`.
+
+    nsga2 and bayes ask for 20,000 and 1,000 without a budget.
+    """
+    demand_seed(seed)
+    if budget is not None and budget < 1:
+        raise DesignError(f"budget is {budget}; expected at least 1 design")
+    # Imported here: pymoo and optuna take a second that other searches do not need.
+    if name == "exhaustive":
+        from dse.search.exhaustive import Exhaustive
+
+        return Exhaustive(space, budget)
+    if name == "random":
+        from dse.search.random import Random
+
+        return Random(space, seed, budget)
+    if name in ("nsga2", "nsga3"):
+        from dse.search.nsga import Nsga
+
+        return Nsga(space, seed, budget, many=name == "nsga3")
+    if name == "bayes":
+        from dse.search.bayes import Bayes
+
+        return Bayes(space, seed, budget)
+    raise DesignError(f"search {name!r} is unknown{did_you_mean(name, NAMES)}; expected one of {', '.join(NAMES)}")

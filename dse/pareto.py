@@ -1,0 +1,159 @@
+"""Who is dominated by nobody; smaller is better in every objective.
+
+A row dominates another when it is nowhere larger and somewhere smaller.  Of equal rows the one with the lowest number
+stands for all.  Rows with an infinity or nan are no designs: nobody is dominated by them, and none is on a front.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from pymoo.indicators.hv import HV
+
+from dse.templates.base import Floats, Ints
+
+PIVOTS = 16  # rows that most of the others are compared with before anything is sorted
+STAIRCASE = 3  # objectives up to which a sweep over sorted rows is used
+
+
+def non_dominated(objectives: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows [n] of objectives [n, K] no other row dominates and no earlier row equals.
+
+    Up to three objectives a sweep over the rows in lexicographic order (Kung, Luccio, Preparata, J. ACM 22(4), 1975:
+    the front of the other two objectives as a staircase), n log n; beyond, each row is compared with the front so far.
+    """
+    objectives = np.ascontiguousarray(objectives, np.float64)
+    rows = np.flatnonzero(np.isfinite(objectives).all(axis=1))
+    rows = rows[~_beaten(objectives[rows], _pivots(objectives[rows]))]
+    left = objectives[rows]
+    order = np.lexsort((rows, *left.T[::-1]))
+    on_front = np.zeros(len(rows), np.bool_)
+    if left.shape[1] <= STAIRCASE:
+        padded = np.zeros((len(rows), STAIRCASE))
+        padded[:, : left.shape[1]] = left[order]
+        on_front[order] = _sweep(padded)
+    else:
+        on_front[order] = _compare(np.ascontiguousarray(left[order]))
+    kept = np.zeros(len(objectives), np.bool_)
+    kept[rows[on_front]] = True
+    return kept
+
+
+def _pivots(rows: Floats) -> Floats:
+    """A few rows that are good all round: those whose objectives, each divided by its mean, sum to least."""
+    if len(rows) <= PIVOTS:
+        return rows[:0]
+    spread = np.abs(rows).mean(axis=0)
+    score = (rows / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    return rows[np.argpartition(score, PIVOTS)[:PIVOTS]]
+
+
+@njit(cache=True, nogil=True)
+def _beaten(rows: Floats, pivots: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows [n, K] some pivot [m, K] dominates."""
+    beaten = np.zeros(len(rows), np.bool_)
+    for i in range(len(rows)):
+        for j in range(len(pivots)):
+            larger, smaller = False, False
+            for k in range(rows.shape[1]):
+                larger |= pivots[j, k] > rows[i, k]
+                smaller |= pivots[j, k] < rows[i, k]
+            if smaller and not larger:
+                beaten[i] = True
+                break
+    return beaten
+
+
+@njit(cache=True, nogil=True)
+def _sweep(rows: Floats) -> npt.NDArray[np.bool_]:
+    """The front of rows [n, 3] in lexicographic order, of equal ones the first.
+
+    The staircase holds, of the second and third objective of all rows so far, what nobody dominates: the second
+    rises, the third falls.  A row is dominated when the last step not right of it is not above it.
+    """
+    kept = np.zeros(len(rows), np.bool_)
+    second, third = np.empty(len(rows) + 1), np.empty(len(rows) + 1)
+    steps = 0
+    for i in range(len(rows)):
+        b, c = rows[i, 1], rows[i, 2]
+        place = np.searchsorted(second[:steps], b, side="right")
+        if place > 0 and third[place - 1] <= c:
+            continue
+        kept[i] = True
+        if place > 0 and second[place - 1] == b:
+            place -= 1
+        end = place
+        while end < steps and third[end] >= c:
+            end += 1
+        rest = steps - end
+        if end != place + 1:
+            second[place + 1 : place + 1 + rest] = second[end:steps].copy()
+            third[place + 1 : place + 1 + rest] = third[end:steps].copy()
+        second[place], third[place] = b, c
+        steps = place + 1 + rest
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _compare(rows: Floats) -> npt.NDArray[np.bool_]:
+    """The front of rows [n, K] in lexicographic order, in which none dominates an earlier one.
+
+    The row of the front that dominated last is asked first: it dominates most often.
+    """
+    kept = np.zeros(len(rows), np.bool_)
+    front = np.empty(len(rows), np.int64)
+    size = 0
+    for i in range(len(rows)):
+        beaten = False
+        for j in range(size):
+            other = front[j]
+            beaten = True
+            for k in range(rows.shape[1]):
+                if rows[other, k] > rows[i, k]:
+                    beaten = False
+                    break
+            if beaten:
+                front[j] = front[j // 2]
+                front[j // 2] = other
+                break
+        if not beaten:
+            kept[i] = True
+            front[size] = i
+            size += 1
+    return kept
+
+
+@dataclass
+class Archive:
+    """The front of all designs seen so far; the same for any order in which they come."""
+
+    index: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # [m] ascending
+    objectives: Floats | None = None  # [m, K]
+
+    def add(self, index: Ints, objectives: Floats) -> None:
+        """Merge n designs by their numbers [n] and objectives [n, K]; infinite rows are left out."""
+        if self.objectives is not None:
+            index = np.concatenate([self.index, index])
+            objectives = np.concatenate([self.objectives, objectives])
+        order = np.argsort(index, kind="stable")
+        order = order[non_dominated(objectives[order])]
+        self.index, self.objectives = index[order].astype(np.int64), objectives[order]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def hypervolume(front: Floats, reference: Floats) -> float:
+    """Volume [K] between the rows [n, K] and a reference that is larger than what counts (pymoo)."""
+    inside = front[(front < reference).all(axis=1)]
+    return float(HV(ref_point=np.asarray(reference, np.float64))(inside)) if len(inside) else 0.0
+
+
+def knee(front: Floats) -> int:
+    """The row of a front [n, K] that is nearest to the best of all objectives, each scaled to 0 to 1 over the front."""
+    low, high = front.min(axis=0), front.max(axis=0)
+    scaled = (front - low) / np.where(high > low, high - low, 1.0)
+    return int(np.argmin((scaled**2).sum(axis=1)))

@@ -1,0 +1,27 @@
+"""All designs of a space in the order of their numbers: the truth that other searches are measured by."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.space import DesignSpace
+from dse.templates.base import Floats, Ints
+
+
+class Exhaustive:
+    """Streams through a space; keeps nothing."""
+
+    def __init__(self, space: DesignSpace, budget: int | None = None) -> None:
+        self.next, self.end = 0, space.size if budget is None else min(budget, space.size)
+
+    @property
+    def done(self) -> bool:
+        return self.next == self.end
+
+    def ask(self, n: int) -> Ints:
+        first, self.next = self.next, min(self.next + n, self.end)
+        return np.arange(first, self.next, dtype=np.int64)
+
+    def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
+        """Results change nothing."""

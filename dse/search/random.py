@@ -1,0 +1,69 @@
+"""Designs drawn at random, none twice, in memory that does not grow.
+
+Numbers 0, 1, 2, ... go through a keyed permutation of the space: a Feistel network (Luby and Rackoff, SIAM J. Comput.
+17(2), 1988) on the next larger power of four, applied again while its result lies outside the space (Black and
+Rogaway's cycle walking, CT-RSA 2002).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from dse.space import DesignSpace
+from dse.templates.base import Floats, Ints
+
+ROUNDS = 6
+LEAST = 1024  # numbers drawn at once: conditions are checked on arrays
+
+
+class Random:
+    """Draws designs that meet the space's conditions, each at most once."""
+
+    def __init__(self, space: DesignSpace, seed: int = 0, budget: int | None = None) -> None:
+        self.space = space
+        self.left = space.size if budget is None else min(budget, space.size)
+        self.keys = np.random.default_rng(seed).integers(0, 2**63, ROUNDS, np.uint64)
+        self.half_bits = max(1, (max(space.size - 1, 1).bit_length() + 1) // 2)
+        self.drawn = 0  # numbers sent through the permutation
+        self.waiting = np.zeros(0, np.int64)  # drawn, not asked for
+
+    @property
+    def done(self) -> bool:
+        return self.left == 0 or (self.drawn == self.space.size and not len(self.waiting))
+
+    def ask(self, n: int) -> Ints:
+        wanted = min(n, self.left)
+        while len(self.waiting) < wanted and self.drawn < self.space.size:
+            end = min(self.drawn + max(wanted, LEAST), self.space.size)
+            fresh = np.empty(end - self.drawn, np.int64)
+            _permute(self.drawn, self.space.size, np.uint64(self.half_bits), self.keys, fresh)
+            self.waiting = np.concatenate([self.waiting, fresh[self.space.holds(fresh)]])
+            self.drawn = end
+        asked, self.waiting = self.waiting[:wanted], self.waiting[wanted:]
+        self.left -= len(asked)
+        return asked
+
+    def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
+        """Results change nothing."""
+
+
+@njit(cache=True, nogil=True)
+def _permute(first: int, size: int, half_bits: np.uint64, keys: npt.NDArray[np.uint64], out: Ints) -> None:
+    """The permutation of `first`, `first` + 1, ... within 0 to `size` - 1."""
+    mask = (np.uint64(1) << half_bits) - np.uint64(1)
+    for i in range(len(out)):
+        number = np.uint64(first + i)
+        while True:
+            left, right = number >> half_bits, number & mask
+            for key in keys:
+                # The finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) as the round function.
+                mixed = right + key
+                mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                left, right = right, left ^ ((mixed ^ (mixed >> np.uint64(31))) & mask)
+            number = (left << half_bits) | right
+            if number < np.uint64(size):
+                break
+        out[i] = number

@@ -1,0 +1,216 @@
+"""A design space: numbered designs, and what a block of them costs.
+
+Designs are numbered from 0 to `size` - 1; everything here takes arrays of numbers.  A space over several templates
+numbers the designs of the first template first.  Spaces are read by `dse.space_file.load_space`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.cost import all_reasons, build, totals
+from dse.metrics import METRICS, mean_work, metrics, work
+from dse.subspace import Subspace
+from dse.templates.base import Floats, Ints
+from dse.workload import Network
+from netlists.errors import DesignError
+
+BLOCK = 8192  # designs evaluated at once: their arrays stay in cache
+TEMPLATE = "template"  # first parameter of a space over several templates: which of them
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A metric that a design must keep within bounds."""
+
+    metric: str
+    low: float = -np.inf
+    high: float = np.inf
+
+    @property
+    def text(self) -> str:
+        bounds = [f"below {self.low:g}"] * (self.low > -np.inf) + [f"above {self.high:g}"] * (self.high < np.inf)
+        return f"{self.metric} is {' or '.join(bounds)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What n designs cost; nan and infinity where a design cannot be built or run or fails a condition.
+
+    Objectives are signed so that smaller is better, and infinite where a design is not feasible.  A design that only
+    breaks a constraint has its metrics all the same.  `reason` indexes the space's `reasons`; 0: feasible.
+    """
+
+    metrics: dict[str, Floats]  # by name, each [n]
+    objectives: Floats  # [n, K]
+    feasible: npt.NDArray[np.bool_]  # [n]
+    reason: npt.NDArray[np.int16]  # [n]
+
+
+class DesignSpace:
+    """The designs that a space file spans, its networks, objectives and constraints."""
+
+    def __init__(
+        self,
+        name: str,
+        content: Mapping[str, Any],
+        parts: Sequence[Subspace],
+        networks: Sequence[tuple[Network, float]],
+        objectives: Sequence[tuple[str, str]],
+        limits: Sequence[Limit],
+        batch: int = 1,
+        search_mapping: bool = False,
+        only: Sequence[str] = (),
+        accuracy: tuple[str, Mapping[float, float]] | None = None,
+    ) -> None:
+        self.name, self.content = name, dict(content)
+        self.parts, self.networks, self.batch = tuple(parts), tuple(networks), batch
+        self.objectives, self.limits = tuple(objectives), tuple(limits)
+        self.search_mapping, self.only, self.accuracy = search_mapping, tuple(only), accuracy
+        self.starts = np.cumsum([0, *(part.size for part in parts)])  # of each template's numbers, then the size
+        self.size = int(self.starts[-1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from dse.space_file import make_space  # reads what this class holds
+
+        return make_space, (self.content, self.name)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the listed parameters; over several templates of all of them, after `template`."""
+        names = dict.fromkeys(name for part in self.parts for name in part.choices)
+        return (TEMPLATE, *names) if len(self.parts) > 1 else tuple(names)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that `evaluate` fills."""
+        return (*METRICS, *(["accuracy"] if self.accuracy else []))
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Why a design is not feasible."""
+        return tuple(text for block in self._reason_blocks for text in block)
+
+    @cached_property
+    def _reason_blocks(self) -> list[list[str]]:
+        """None, the constraints, then for each template its conditions and its own reasons."""
+        blocks = [[""], [limit.text for limit in self.limits]]
+        for part in self.parts:
+            blocks.append([f"{condition.text} does not hold" for condition in part.conditions])
+            blocks.append(list(all_reasons(part.template)[1:]))
+        return blocks
+
+    @cached_property
+    def _reason_starts(self) -> list[int]:
+        return [int(start) for start in np.cumsum([0, *map(len, self._reason_blocks)])]
+
+    def part_of(self, index: Ints) -> Ints:
+        """Which of `parts` [n] each design belongs to; raises `DesignError` for a number outside the space."""
+        index = np.asarray(index, np.int64)
+        if len(index) and not 0 <= index.min() <= index.max() < self.size:
+            raise DesignError(f"space {self.name}: design {index.max()} is not one of 0 to {self.size - 1}")
+        return np.searchsorted(self.starts, index, side="right") - 1
+
+    def values(self, index: Ints) -> Floats:
+        """Values [n, P] of `parameters`; nan where a template does not list one, choices by their position."""
+        index, owner = np.asarray(index, np.int64), self.part_of(index)
+        values = np.full((len(index), len(self.parameters)), np.nan)
+        for number, part in enumerate(self.parts):
+            own = owner == number
+            values[np.ix_(own, self._columns(part))] = part.designs(index[own] - self.starts[number])[:, part.columns]
+        if len(self.parts) > 1:
+            values[:, 0] = owner
+        return values
+
+    def index(self, values: Floats) -> Ints:
+        """Numbers [n] of designs by the values [n, P] of `parameters`; raises `DesignError` for one not in a list."""
+        values = np.asarray(values, np.float64)
+        owner = values[:, 0] if len(self.parts) > 1 else np.zeros(len(values))
+        index = np.full(len(values), -1, np.int64)
+        for number, part in enumerate(self.parts):
+            own = owner == number
+            digits = part.digits_of(values[np.ix_(own, self._columns(part))])
+            index[own] = part.index(digits) + self.starts[number]
+        if (index < 0).any():
+            raise DesignError(f"{TEMPLATE} is {owner[index < 0][0]:g}; expected 0 to {len(self.parts) - 1}")
+        return index
+
+    def _columns(self, part: Subspace) -> list[int]:
+        return [self.parameters.index(name) for name in part.choices]
+
+    def describe(self, index: int) -> dict[str, Any]:
+        """One design as the content of a design file."""
+        number = int(self.part_of(np.array([index]))[0])
+        part = self.parts[number]
+        row = part.designs(np.array([index]) - self.starts[number])[0]
+        where = {"device": part.device.name} if part.device else {"technology": part.technology.name}
+        network = max(self.networks, key=lambda pair: pair[1])[0].name
+        return {
+            "template": part.template.name,
+            **where,
+            "network": network,
+            "batch": self.batch,
+            "only": list(self.only),
+            "search_mapping": self.search_mapping,
+            "parameters": {name: part.written(name, row) for name in part.choices},
+        }
+
+    def holds(self, index: Ints) -> npt.NDArray[np.bool_]:
+        """Whether designs [n] meet their conditions; cheap, nothing is evaluated."""
+        index, owner = np.asarray(index, np.int64), self.part_of(index)
+        held = np.empty(len(index), np.bool_)
+        for number, part in enumerate(self.parts):
+            own = owner == number
+            held[own] = part.failing(part.designs(index[own] - self.starts[number])) == 0
+        return held
+
+    def evaluate(self, index: Ints, threads: int = 1) -> Evaluated:
+        """Cost of n designs; memory grows with n only by the result."""
+        index, owner = np.asarray(index, np.int64), self.part_of(index)
+        result = Evaluated(
+            {name: np.full(len(index), np.nan) for name in self.metrics},
+            np.full((len(index), len(self.objectives)), np.inf),
+            np.zeros(len(index), np.bool_),
+            np.zeros(len(index), np.int16),
+        )
+        for number in range(len(self.parts)):
+            own = np.flatnonzero(owner == number)
+            for start in range(0, len(own), BLOCK):
+                rows = own[start : start + BLOCK]
+                self._evaluate(number, index[rows] - self.starts[number], rows, result, threads)
+        return result
+
+    def _evaluate(self, number: int, index: Ints, rows: Ints, result: Evaluated, threads: int) -> None:
+        """Fill the rows of a block of one template's designs."""
+        part, (before, own) = self.parts[number], self._reason_starts[2 + 2 * number : 4 + 2 * number]
+        designs = part.designs(index)
+        failing = part.failing(designs)
+        result.reason[rows] = np.where(failing > 0, failing + before - 1, 0)
+        rows, designs = rows[failing == 0], designs[failing == 0]
+        if not len(rows):
+            return
+        machine = build(part.template, designs, part.technology, part.device)
+        sums = [totals(machine, net, search=self.search_mapping, threads=threads) for net, _ in self.networks]
+        found = metrics(machine, mean_work([work(each) for each in sums], [share for _, share in self.networks]),
+                        self.batch)  # fmt: skip
+        if self.accuracy:
+            found["accuracy"] = part.looked_up(designs, *self.accuracy)
+        reason = np.max([each.reason for each in sums], axis=0)
+        runs = reason == 0
+        code = np.where(runs, 0, reason + own - 1).astype(np.int16)
+        for order in range(len(self.limits), 0, -1):
+            limit = self.limits[order - 1]
+            inside = (found[limit.metric] >= limit.low) & (found[limit.metric] <= limit.high)
+            code[runs & ~inside] = order
+        result.reason[rows], result.feasible[rows] = code, code == 0
+        for name, values in found.items():
+            result.metrics[name][rows] = np.where(runs, values, np.nan)
+        for column, (name, better) in enumerate(self.objectives):
+            signed = found[name] if better == "min" else -found[name]
+            result.objectives[rows, column] = np.where(code == 0, signed, np.inf)

@@ -1,0 +1,275 @@
+"""Read a design space from YAML.
+
+    title: what this space is
+    template: tiled_fpga
+    device: VX485T                    # or  technology: 28nm  for an ASIC template
+    networks: {alexnet: 1.0}          # with weights; metrics are weighted means
+    only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
+    batch: 1                          # optional
+    search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
+    parameters:
+      tm: {from: 1, to: 128, step: 1}
+      tn: [1, 2, 4, 8]
+      input_buffer_kb: {powers_of_two: [16, 1024]}
+      clock_mhz: 100
+    conditions: [tm * tn <= 448]      # optional, between parameters; `dse.conditions` says what they may hold
+    objectives: [{cycles: min}, {dsp: min}]
+    constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
+    accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
+
+A space over several templates has `spaces:`, a list of entries with template, device or technology, parameters and
+conditions each, in the place of these fields.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dse.conditions import condition
+from dse.design import MAX_BYTES, checked, first_complaint
+from dse.devices import device
+from dse.evaluation import load_network
+from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.space import DesignSpace, Limit
+from dse.subspace import Subspace
+from dse.technology import technology
+from dse.templates import template
+from dse.templates.base import Floats, Parameter, Template
+from dse.workload import Network, kinds
+from netlists.errors import DesignError, did_you_mean
+
+SPACES = Path(__file__).parent / "spaces"
+MAX_VALUES = 1_000_000  # of one parameter
+MAX_SIZE = 10**12  # designs of a space
+
+Direction = Literal["min", "max"]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Part(_Strict):
+    """The fields that each template of a space has."""
+
+    template: str
+    technology: str | None = None
+    device: str | None = None
+    parameters: dict[str, Any] = Field(min_length=1)
+    conditions: list[str] = []
+
+
+class _Range(_Strict):
+    start: float = Field(alias="from")
+    to: float
+    step: float = Field(default=1.0, gt=0)
+
+
+class _Powers(_Strict):
+    powers_of_two: tuple[int, int]
+
+
+class _Bounds(_Strict):
+    min: float | None = None
+    max: float | None = None
+
+
+class _Accuracy(_Strict):
+    parameter: str
+    table: dict[float, float] = Field(min_length=1)
+
+
+class _Whole(_Strict):
+    """The fields that a space has once."""
+
+    title: str = ""
+    networks: dict[str, float] = Field(min_length=1)
+    only: list[str] = []
+    batch: int = Field(default=1, ge=1)
+    search_mapping: bool = False
+    objectives: list[dict[str, Direction]] = Field(min_length=1)
+    constraints: dict[str, _Bounds] = {}
+    accuracy: _Accuracy | None = None
+    spaces: list[dict[str, Any]] | None = None
+
+
+def catalog() -> list[str]:
+    """Names of the ready-made spaces."""
+    return sorted(path.stem for path in SPACES.glob("*.yaml"))
+
+
+def load_space(path: str | os.PathLike[str]) -> DesignSpace:
+    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field."""
+    file = Path(path)
+    if str(path) in catalog():
+        file = SPACES / f"{path}.yaml"
+    elif file.suffix not in (".yaml", ".yml"):
+        raise DesignError(
+            f"space {str(path)!r} is unknown{did_you_mean(str(path), catalog())}; expected a .yaml file or one of"
+            f" {', '.join(catalog())}"
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = yaml.safe_load(text) if len(text) < MAX_BYTES else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design space") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise DesignError(f"{file}: {str(error).splitlines()[0]}; expected YAML") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise DesignError(f"{file}: expected a mapping with `template`, `networks`, `parameters` and `objectives`")
+    try:
+        return make_space(content, file.stem)
+    except DesignError as error:
+        raise DesignError(f"{file}: {error}") from None
+
+
+def make_space(content: Mapping[str, Any], name: str) -> DesignSpace:
+    """The space that a file's content describes; raises `DesignError` that names the field."""
+    part_fields = [] if "spaces" in content else [key for key in content if key in _Part.model_fields]
+    whole = _valid(_Whole, {key: content[key] for key in content if key not in part_fields}, "", _Part)
+    entries = [{key: content[key] for key in part_fields}] if whole.spaces is None else whole.spaces
+    if not entries:
+        raise DesignError("spaces: expected at least one entry")
+    places = [""] if whole.spaces is None else [f"spaces.{number}." for number in range(len(entries))]
+    parts = [_subspace(_valid(_Part, entry, at), at) for entry, at in zip(entries, places, strict=True)]
+    space = DesignSpace(
+        name,
+        content,
+        parts,
+        [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
+        [_objective(entry) for entry in whole.objectives],
+        [_limit(metric, bounds) for metric, bounds in whole.constraints.items()],
+        whole.batch,
+        whole.search_mapping,
+        whole.only,
+        (whole.accuracy.parameter, whole.accuracy.table) if whole.accuracy else None,
+    )
+    _check(space)
+    return space
+
+
+def _valid(model: type[Model], content: Any, where: str, other: type[BaseModel] | None = None) -> Model:
+    known = [*model.model_fields, *(other.model_fields if other else ())]
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise DesignError(where + first_complaint(error, known)) from None
+
+
+def _subspace(part: _Part, where: str) -> Subspace:
+    try:
+        family = template(part.template)
+        if (part.device is None) != (not family.fpga) or (part.technology is None) != family.fpga:
+            wanted = "device, and no technology" if family.fpga else "technology, and no device"
+            raise DesignError(f"template {family.name} takes a {wanted}")
+        known = {parameter.name: parameter for parameter in family.parameters}
+        for name in part.parameters:
+            if name not in known:
+                raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
+        fabric = device(part.device) if part.device is not None else None
+        return Subspace(
+            family,
+            technology(fabric.technology if fabric else str(part.technology)),
+            fabric,
+            {name: _choices(known[name], given) for name, given in part.parameters.items()},
+            tuple(condition(text, known) for text in part.conditions),
+        )
+    except DesignError as error:
+        raise DesignError(f"{where}{error}") from None
+
+
+def _choices(parameter: Parameter, given: Any) -> Floats:
+    """The values of one parameter, each allowed by the template, none twice."""
+    where = f"parameters.{parameter.name}"
+    try:
+        values = [checked(parameter, value) for value in _listed(given, where)]
+    except DesignError as error:
+        raise DesignError(f"parameters: {error}") from None
+    if not values or len(set(values)) < len(values):
+        raise DesignError(f"{where}: expected a list of different values, at least one")
+    return np.array(values)
+
+
+def _listed(given: Any, where: str) -> Sequence[Any]:
+    if isinstance(given, list):
+        return given
+    if not isinstance(given, dict):
+        return [given]
+    if "powers_of_two" in given:
+        low, high = _valid(_Powers, given, f"{where}.").powers_of_two
+        if not 0 < low <= high or low & (low - 1) or high & (high - 1):
+            raise DesignError(f"{where}: powers_of_two is {[low, high]}; expected two powers of two, the smaller first")
+        return [1 << power for power in range(low.bit_length() - 1, high.bit_length())]
+    span = _valid(_Range, given, f"{where}.")
+    count = np.floor((span.to - span.start) / span.step + 1e-9) + 1
+    if not 1 <= count <= MAX_VALUES:
+        raise DesignError(f"{where}: from {span.start:g} to {span.to:g} by {span.step:g} are not 1 to {MAX_VALUES}"
+                          " values")  # fmt: skip
+    return [round(value, 9) for value in (span.start + span.step * np.arange(int(count))).tolist()]
+
+
+def _network(name: str, whole: _Whole) -> Network:
+    found = load_network(name, whole.batch)
+    return found.only(kinds(whole.only)) if whole.only else found
+
+
+def _weight(name: str, share: float) -> float:
+    if not 0 < share < np.inf:
+        raise DesignError(f"networks.{name}: weight is {share:g}; expected more than 0")
+    return share
+
+
+def _objective(entry: Mapping[str, Direction]) -> tuple[str, str]:
+    if len(entry) != 1:
+        raise DesignError(f"objectives: found {dict(entry)}; expected one metric an entry, say {{latency_ms: min}}")
+    return next(iter(entry.items()))
+
+
+def _limit(metric: str, bounds: _Bounds) -> Limit:
+    if bounds.min is None and bounds.max is None:
+        raise DesignError(f"constraints.{metric}: expected min or max")
+    return Limit(
+        metric,
+        -np.inf if bounds.min is None else bounds.min,
+        np.inf if bounds.max is None else bounds.max,
+    )
+
+
+def _check(space: DesignSpace) -> None:
+    """What only the whole space shows: its size, metrics that all templates have, accuracies of all word lengths."""
+    if space.size > MAX_SIZE:
+        raise DesignError(f"parameters: they span {space.size:.3g} designs; expected at most {MAX_SIZE:.0e}")
+    for field, used in (("objectives", [name for name, _ in space.objectives]),
+                        ("constraints", [limit.metric for limit in space.limits])):  # fmt: skip
+        for metric in used:
+            if metric not in space.metrics:
+                raise DesignError(
+                    f"{field}: metric {metric!r} is unknown{did_you_mean(metric, space.metrics)}; expected one of"
+                    f" {', '.join(METRICS)}, or accuracy with a table of it"
+                )
+            for part in space.parts:
+                if metric in (ASIC_ONLY if part.template.fpga else FPGA_ONLY):
+                    raise DesignError(f"{field}: template {part.template.name} has no {metric}")
+        if len(set(used)) < len(used):
+            raise DesignError(f"{field}: expected each metric once")
+    if space.accuracy:
+        for part in space.parts:
+            _check_accuracy(part.template, part, *space.accuracy)
+
+
+def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[float, float]) -> None:
+    names = [parameter.name for parameter in family.parameters]
+    if name not in names:
+        raise DesignError(f"accuracy: template {family.name} has no parameter {name!r}{did_you_mean(name, names)}")
+    default = family.parameters[names.index(name)].default
+    for value in part.choices.get(name, [default]):
+        if value not in table:
+            raise DesignError(f"accuracy: the table has no {name} {value:g}; expected one for each of its values")

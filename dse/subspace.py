@@ -1,0 +1,117 @@
+"""The designs of one template in a space: lists of values a parameter, conditions between them.
+
+A design is an index: the digits of a mixed-radix number, the first parameter of the file the slowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from dse.conditions import Condition
+from dse.devices import Device
+from dse.technology import Technology
+from dse.templates.base import Floats, Ints, Template
+from netlists.errors import DesignError
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """One template with what its parameters may be; those that a file does not list keep the template's default."""
+
+    template: Template
+    technology: Technology
+    device: Device | None
+    choices: Mapping[str, Floats]  # by parameter name, in the order of the file
+    conditions: tuple[Condition, ...]
+
+    @cached_property
+    def size(self) -> int:
+        return prod(len(values) for values in self.choices.values())
+
+    @cached_property
+    def radices(self) -> Ints:
+        """Number of values [P] of each listed parameter."""
+        return np.array([len(values) for values in self.choices.values()], np.int64)
+
+    @cached_property
+    def columns(self) -> Ints:
+        """Where in a design's row each listed parameter [P] stands."""
+        names = [parameter.name for parameter in self.template.parameters]
+        return np.array([names.index(name) for name in self.choices], np.int64)
+
+    @cached_property
+    def _tables(self) -> tuple[Floats, Ints]:
+        """All lists end to end, and where each begins."""
+        return np.concatenate(list(self.choices.values())), np.cumsum(self.radices) - self.radices
+
+    @cached_property
+    def _defaults(self) -> Floats:
+        return np.array([parameter.default for parameter in self.template.parameters])
+
+    def designs(self, index: Ints) -> Floats:
+        """Full rows [n, D] of the designs of some indices [n], from 0 to `size` - 1."""
+        rows = np.empty((len(index), len(self._defaults)))
+        _decode(index, self.radices, *self._tables, self.columns, self._defaults, rows)
+        return rows
+
+    def digits(self, index: Ints) -> Ints:
+        """Which value of each listed parameter [n, P] the designs have."""
+        found = np.unravel_index(index, tuple(self.radices))
+        return np.stack(found, axis=1).astype(np.int64)
+
+    def index(self, digits: Ints) -> Ints:
+        """The index [n] of designs by the digits [n, P] of their values."""
+        return np.asarray(np.ravel_multi_index(tuple(digits.T), tuple(self.radices)), np.int64)
+
+    def digits_of(self, values: Floats) -> Ints:
+        """Digits [n, P] of values [n, P]; raises `DesignError` for a value that is not in its list."""
+        digits = np.empty(values.shape, np.int64)
+        for column, (name, known) in enumerate(self.choices.items()):
+            match = values[:, column, None] == known
+            if not match.any(axis=1).all():
+                wrong = values[~match.any(axis=1), column][0]
+                raise DesignError(f"{name} is {wrong:g}; expected a value of the space's list")
+            digits[:, column] = match.argmax(axis=1)
+        return digits
+
+    def failing(self, designs: Floats) -> npt.NDArray[np.int16]:
+        """The first condition [n], counted from 1, that each design [n, D] fails; 0: none."""
+        first = np.zeros(len(designs), np.int16)
+        columns = {parameter.name: designs[:, k] for k, parameter in enumerate(self.template.parameters)}
+        for number in range(len(self.conditions), 0, -1):
+            first[~self.conditions[number - 1].holds(columns)] = number
+        return first
+
+    def written(self, name: str, row: Floats) -> float | int | str:
+        """A parameter of one design's row [D], as a design file has it."""
+        names = [parameter.name for parameter in self.template.parameters]
+        parameter, value = self.template.parameters[names.index(name)], float(row[names.index(name)])
+        if parameter.choices:
+            return parameter.choices[int(value)]
+        return int(value) if value == int(value) else value
+
+    def looked_up(self, designs: Floats, name: str, table: Mapping[float, float]) -> Floats:
+        """A table's entries [n] for one parameter of designs [n, D]."""
+        names = [parameter.name for parameter in self.template.parameters]
+        keys = np.array(sorted(table))
+        return np.array([table[key] for key in keys])[np.searchsorted(keys, designs[:, names.index(name)])]
+
+
+@njit(cache=True, nogil=True)
+def _decode(
+    index: Ints, radices: Ints, tables: Floats, starts: Ints, columns: Ints, defaults: Floats, rows: Floats
+) -> None:
+    for i in range(len(index)):
+        rows[i] = defaults
+        rest = index[i]
+        for p in range(len(radices) - 1, -1, -1):
+            higher = rest // radices[p]
+            rows[i, columns[p]] = tables[starts[p] + rest - higher * radices[p]]
+            rest = higher
