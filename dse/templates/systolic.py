@@ -1,0 +1,349 @@
+"""Systolic arrays: rows × columns of multipliers, weight, output or input stationary, three double-buffered SRAMs.
+
+A layer is a matrix product of px = batch × P × Q pixels, a window of win = C/groups × R × S inputs, and K filters; groups
+run one after the other.  The array holds one tile of two of the three loops and streams the third:
+
+    ws  rows hold the window, columns the filters, pixels stream     2 rows + columns - 2 cycles to fill and drain
+    is  rows hold the window, columns the pixels, filters stream     2 rows + columns - 2
+    os  rows hold the pixels, columns the filters, the window streams  rows + columns - 2
+
+A tile streamed for T cycles takes T of COMPUTE and the above of FILL, tiles do not overlap; this is what SCALE-Sim
+counts without stalls.  A mapping orders the three loops and cuts the streamed one into blocks.  An operand is read
+once if what the loops inside its own repetition touch fits half its buffer (the other half is being filled), else
+again in each repetition; partial sums that do not fit go to DRAM and back.  Neighboring blocks share input lines:
+they are kept if half the input buffer holds a block in full depth, else read again.  DRAM works evenly beside the
+array; STALL is its time beyond the array's, and the first load and last store, which nothing hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import gcd
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from dse import workload as w
+from dse.templates import base
+from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
+from dse.workload import Layer
+
+WS, OS, IS = range(3)
+DATAFLOWS = ("ws", "os", "is")
+OWN = (
+    Parameter("rows", 128, "rows", "processing elements from top to bottom", 1, 65_536),
+    Parameter("columns", 128, "columns", "processing elements from left to right", 1, 65_536),
+    Parameter("dataflow", WS, "", "the operand that stays in the array", choices=DATAFLOWS),
+    Parameter("input_kb", 512, "KiB", "input buffer, both halves", 1, 1e6, whole=False),
+    Parameter("weight_kb", 512, "KiB", "weight buffer, both halves", 1, 1e6, whole=False),
+    Parameter("output_kb", 512, "KiB", "output buffer, both halves", 1, 1e6, whole=False),
+)
+ROWS, COLUMNS, DATAFLOW, INPUT_KB, WEIGHT_KB, OUTPUT_KB = range(base.OWN, base.OWN + len(OWN))
+REASONS = (
+    "",
+    "half the input buffer does not hold the input lines that one tile needs",
+    "half the weight buffer does not hold the weights that one tile needs",
+)
+
+# Loops from outer to inner: p pixels, w window, k filters.  STREAMED is the one that a dataflow does not tile.
+ORDERS = ("pwk", "pkw", "wpk", "wkp", "kpw", "kwp")
+MAPPING = ("order", "block")
+ORDER, BLOCK = range(2)
+_PLACE = np.array([[order.index(loop) for loop in "pwk"] for order in ORDERS])
+_STREAMED = np.array([0, 1, 2])  # of ws, os, is: pixels, window, filters
+_WHOLE = np.array([[3, 5], [1, 4], [0, 2]])  # orders with the streamed loop innermost; the first one is the default
+_BLOCKED = np.array([[0, 1, 2, 4], [0, 2, 3, 5], [1, 3, 4, 5]])
+
+# What a kernel needs of a layer: sizes of the three loops, kernel area, channels of a group, groups, output width and
+# pixels of an image, images, input lines and columns touched of all images, lines that a further output row adds (A)
+# and that neighboring blocks of rows share (B).
+(PX, WIN, K, AREA, CHANNELS, GROUPS, WIDTH, IMAGE, IMAGES, LINES, COLS, A, B) = range(13)
+SHAPE = 13
+
+
+@njit(error_model="numpy", cache=True)
+def lines_of(outputs: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """How many different lines a row of outputs touches, as (all, each output adds, neighboring blocks share).
+
+    Lines i × stride + j × dilation for output i and kernel position j: positions fall into stride/gcd classes, those
+    of one class meet again dilation/gcd outputs later.
+    """
+    common = gcd(stride, dilation)
+    each = min(stride // common, kernel)
+    later = dilation // common
+    return each * outputs + (kernel - each) * min(later, outputs), each, (kernel - each) * later
+
+
+@njit(error_model="numpy", cache=True)
+def shape_of(layer: Ints, shape: Ints) -> None:
+    """Fill the SHAPE numbers of a layer."""
+    groups, batch, p, q = layer[w.GROUPS], layer[w.BATCH], layer[w.P], layer[w.Q]
+    lines, each, shared = lines_of(p, layer[w.R], layer[w.STRIDE_H], layer[w.DILATION_H])
+    columns, _, _ = lines_of(q, layer[w.S], layer[w.STRIDE_W], layer[w.DILATION_W])
+    shape[PX], shape[K] = batch * p * q, layer[w.M] // groups
+    shape[AREA], shape[CHANNELS] = layer[w.R] * layer[w.S], layer[w.C] // groups
+    shape[WIN] = shape[AREA] * shape[CHANNELS]
+    shape[GROUPS], shape[WIDTH], shape[IMAGE], shape[IMAGES] = groups, q, p * q, batch
+    shape[LINES], shape[COLS] = batch * min(lines, layer[w.H]), min(columns, layer[w.W])
+    shape[A], shape[B] = each, shared
+
+
+@njit(error_model="numpy", cache=True)
+def lines_for(shape: Ints, pixels: int) -> int:
+    """Input lines under a run of output pixels, wherever it begins."""
+    rows = pixels // shape[WIDTH] if pixels % shape[WIDTH] == 0 else (pixels - 2) // shape[WIDTH] + 2
+    images = min(shape[IMAGES], (rows - 1) * shape[WIDTH] // shape[IMAGE] + 1)
+    return min(shape[A] * rows + shape[B] * images, shape[LINES])
+
+
+@njit(error_model="numpy", cache=True)
+def aligned(parts: int, size: int, unit: int) -> int:
+    """How many of the boundaries size, 2 size, ... between parts fall on a multiple of unit."""
+    return (parts - 1) // (unit // gcd(size, unit))
+
+
+@njit(error_model="numpy", cache=True)
+def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
+    """DRAM bits of input, weight, output of one group, for loop sizes and counts [3] of blocks, in order p, w, k."""
+    p, window, k = _PLACE[order]
+    room_in, room_weight, room_out = (
+        int(design[INPUT_KB] * 4096), int(design[WEIGHT_KB] * 4096), int(design[OUTPUT_KB] * 4096)
+    )  # fmt: skip
+    line = shape[COLS] * bits[0]
+    whole = shape[LINES] * line * shape[CHANNELS]
+    out[0] = whole
+    if whole > room_in:
+        channels = min(shape[CHANNELS], (size[1] - 2) // shape[AREA] + 2) if size[1] > 1 else 1
+        lines = lines_for(shape, size[0])
+        deep = lines * line * shape[CHANNELS]
+        if p > window or deep > room_in:  # channels that two blocks of the window share are read twice
+            split = count[1] - 1 - aligned(count[1], size[1], shape[AREA])
+            out[0] += split * shape[LINES] * line
+        if p < window and deep > room_in:  # and so are lines that two blocks of pixels share
+            inside = count[0] - 1 - aligned(count[0], size[0], shape[WIDTH])
+            between = count[0] - 1 - aligned(count[0], size[0], shape[IMAGE])
+            out[0] += (inside * shape[A] + between * shape[B]) * line * shape[CHANNELS]
+        kept_lines = lines if p < k else shape[LINES]
+        kept_channels = channels if window < k else shape[CHANNELS]
+        if kept_lines * line * kept_channels > room_in:
+            out[0] *= count[2]
+    out[1] = shape[WIN] * shape[K] * bits[1]
+    if (size[1] if window < p else shape[WIN]) * (size[2] if k < p else shape[K]) * bits[1] > room_weight:
+        out[1] *= count[0]
+    out[2] = shape[PX] * shape[K] * bits[2]
+    sums = (size[0] if p < window else shape[PX]) * (size[2] if k < window else shape[K]) * bits[3]
+    if sums > room_out:
+        out[2] += (count[1] - 1) * 2 * shape[PX] * shape[K] * bits[3]
+
+
+@njit(error_model="numpy", cache=True)
+def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int, int]:
+    """Bits of input and of weights that the array must have to begin, and of outputs that leave it last."""
+    flow = int(design[DATAFLOW])
+    pixels = min(size[0], shape[WIDTH]) if flow == WS else size[0]
+    channels = 1
+    if flow != OS and size[1] > 1:
+        channels = min(shape[CHANNELS], (size[1] - 2) // shape[AREA] + 2)
+    given = lines_for(shape, pixels) * shape[COLS] * channels * bits[0]
+    weights = (1 if flow == OS else size[1]) * (1 if flow == IS else size[2]) * bits[1]
+    return given, weights, pixels * (1 if flow == IS else size[2]) * bits[2]
+
+
+@njit(error_model="numpy", cache=True)
+def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> None:
+    """Loop sizes and counts [3] of what runs in one go, in order p, w, k."""
+    flow = int(design[DATAFLOW])
+    size[0] = block if flow == WS else int(design[ROWS if flow == OS else COLUMNS])
+    size[1] = block if flow == OS else int(design[ROWS])
+    size[2] = block if flow == IS else int(design[COLUMNS])
+    for loop in range(3):
+        full = shape[PX + loop]
+        size[loop] = min(size[loop], full)
+        count[loop] = ceil_div(full, size[loop])
+
+
+@njit(error_model="numpy", cache=True)
+def stall(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints) -> int:
+    """Cycles beyond the array's, which takes COMPUTE + FILL."""
+    given, weights, last = ends(design, shape, bits, size)
+    moved = shape[GROUPS] * (traffic[0] + traffic[1] + traffic[2])
+    unhidden = base.dram_cycles(design, given + weights) + base.dram_cycles(design, last)
+    beside = base.dram_cycles(design, moved - given - weights - last)
+    return unhidden + max(0, beside - array_cycles(design, shape, count))
+
+
+@njit(error_model="numpy", cache=True)
+def array_cycles(design: Floats, shape: Ints, count: Ints) -> int:
+    """COMPUTE + FILL."""
+    streamed = _STREAMED[int(design[DATAFLOW])]
+    runs = count[0] * count[1] * count[2]
+    return shape[GROUPS] * (runs // count[streamed] * shape[PX + streamed] + runs * fill(design))
+
+
+@njit(error_model="numpy", cache=True)
+def fill(design: Floats) -> int:
+    """Cycles to fill and drain the array around one block."""
+    down = int(design[ROWS])
+    return (down if int(design[DATAFLOW]) == OS else 2 * down) + int(design[COLUMNS]) - 2
+
+
+@njit(error_model="numpy", cache=True)
+def search_mapping(design: Floats, shape: Ints, bits: Ints, scratch: Ints, mapping: Ints) -> None:
+    """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic.
+
+    Blocks only lengthen the array's time, so they are tried only where DRAM is slower than the array; their number
+    grows by half each step.
+    """
+    size, count, traffic = scratch[0], scratch[1], scratch[2]
+    flow = int(design[DATAFLOW])
+    streamed = _STREAMED[flow]
+    full = shape[PX + streamed]
+    best = np.full(3, np.iinfo(np.int64).max)
+    blocks = 1
+    while blocks <= full:
+        block = ceil_div(full, blocks)
+        if flow == WS and block > shape[WIDTH]:
+            block = min(full, ceil_div(block, shape[WIDTH]) * shape[WIDTH])
+        tile(design, shape, block, size, count)
+        busy = array_cycles(design, shape, count)
+        if busy >= best[0]:
+            break
+        for order in _WHOLE[flow] if blocks == 1 else _BLOCKED[flow]:
+            reads(design, shape, bits, size, count, order, traffic)
+            cycles = busy + stall(design, shape, bits, size, count, traffic)
+            moved = traffic.sum()
+            sent = shape[WIN] * (shape[PX] * count[2] * bits[0] + shape[K] * count[0] * bits[1])
+            sent += shape[PX] * shape[K] * (2 * count[1] - 1) * bits[3]
+            if (cycles, moved, sent) < (best[0], best[1], best[2]):
+                best[0], best[1], best[2] = cycles, moved, sent
+                mapping[ORDER], mapping[BLOCK] = order, block
+        blocks += max(1, blocks // 2)
+
+
+@njit(error_model="numpy", cache=True)
+def load_hops(rows: int, height: int) -> int:
+    """Hops to bring one column of `height` numbers into an array of `rows`, tile after tile: number i takes i hops."""
+    full, last = height // rows, height % rows
+    return full * (rows * (rows + 1) // 2) + last * (last + 1) // 2
+
+
+@njit(error_model="numpy", cache=True)
+def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, scratch: Ints, mapping: Ints, out: Ints) -> int:
+    """Fill the counts of one layer under a mapping; returns a reason."""
+    size, count, traffic = scratch[0], scratch[1], scratch[2]
+    flow = int(design[DATAFLOW])
+    streamed = _STREAMED[flow]
+    order, block = mapping[ORDER], mapping[BLOCK]
+    if _PLACE[order, streamed] == 2:  # blocks in a row are one
+        block = shape[PX + streamed]
+    tile(design, shape, max(1, block), size, count)
+    given, weights, _ = ends(design, shape, bits, size)
+    if given > int(design[INPUT_KB] * 4096):
+        return 1
+    if weights > int(design[WEIGHT_KB] * 4096):
+        return 2
+    base.switched(design, layer, out, False)
+    groups, px, win, k, macs = shape[GROUPS], shape[PX], shape[WIN], shape[K], out[base.MACS]
+    runs = groups * count[0] * count[1] * count[2]
+    out[base.FILL] = runs * fill(design)
+    out[base.COMPUTE] = runs // count[streamed] * shape[PX + streamed]
+    reads(design, shape, bits, size, count, order, traffic)
+    out[base.STALL] = stall(design, shape, bits, size, count, traffic)
+    sent = (px * win * count[2], win * k * count[0], px * k * (2 * count[1] - 1))
+    down = int(design[ROWS])
+    for x in range(3):
+        kind = bits[x] if x < 2 else bits[3]
+        out[base.DRAM_INPUT + x] = groups * traffic[x]
+        out[base.BUFFER_INPUT + x] = groups * (sent[x] * kind + traffic[x])
+        # What moves is read from one element's register and written to the next one's; what stays is only read
+        # (partial sums: and written), after it came in, or before it leaves, from element to element of its column.
+        out[base.NETWORK_INPUT + x] = macs * kind
+        out[base.REGISTER_INPUT + x] = 2 * macs * kind
+    if flow == WS:
+        out[base.NETWORK_WEIGHT] = groups * load_hops(down, win) * k * count[0] * bits[1]
+        out[base.REGISTER_WEIGHT] = macs * bits[1] + out[base.NETWORK_WEIGHT]
+    elif flow == IS:
+        out[base.NETWORK_INPUT] = groups * load_hops(down, win) * px * count[2] * bits[0]
+        out[base.REGISTER_INPUT] = macs * bits[0] + out[base.NETWORK_INPUT]
+    else:
+        out[base.NETWORK_OUTPUT] = groups * load_hops(down, px) * k * (2 * count[1] - 1) * bits[3]
+        out[base.REGISTER_OUTPUT] += out[base.NETWORK_OUTPUT]
+    return 0
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Ints,
+        reasons: npt.NDArray[np.int16]) -> None:  # fmt: skip
+    """`Template.run`."""
+    shapes = np.empty((len(layers), SHAPE), np.int64)
+    for i in range(len(layers)):
+        shape_of(layers[i], shapes[i])
+    bits = np.empty(4, np.int64)  # of an input, a weight, an output, a partial sum
+    scratch = np.empty((3, 3), np.int64)  # sizes, counts, DRAM traffic
+    for s in range(len(designs)):
+        design = designs[s]
+        for i in range(len(layers)):
+            layer = layers[i]
+            if layer[w.KIND] > w.Kind.MATMUL:
+                base.traffic_only(design, layer, counts[s, i])
+                continue
+            bits[1], bits[0], bits[2] = base.layer_bits(design, layer)
+            bits[3] = int(design[base.PSUM_BITS])
+            if search:
+                search_mapping(design, shapes[i], bits, scratch, mappings[s, i])
+            reasons[s, i] = count_layer(design, layer, shapes[i], bits, scratch, mappings[s, i], counts[s, i])
+
+
+def default_mapping(designs: Floats, layers: Ints) -> Ints:
+    """SCALE-Sim's: the streamed loop in one block, folds of the window inside (os: filters inside pixels)."""
+    groups = layers[:, w.GROUPS]
+    px = layers[:, w.BATCH] * layers[:, w.P] * layers[:, w.Q]
+    win = layers[:, w.C] // groups * layers[:, w.R] * layers[:, w.S]
+    streamed = np.stack([px, win, layers[:, w.M] // groups])  # of ws, os, is
+    flow = designs[:, DATAFLOW].astype(np.int64)
+    out = np.empty((len(designs), len(layers), len(MAPPING)), np.int64)
+    out[:, :, ORDER] = np.array([5, 1, 0])[flow][:, None]
+    out[:, :, BLOCK] = streamed[flow]
+    return out
+
+
+def hardware(designs: Floats) -> Hardware:
+    """One bank of a buffer for each row or column that it feeds."""
+    rows, columns, flow = designs[:, ROWS], designs[:, COLUMNS], designs[:, DATAFLOW]
+    elements = rows * columns
+    word = designs[:, [base.INPUT_BITS, base.WEIGHT_BITS, base.PSUM_BITS]] / 8
+    banks = np.stack([np.where(flow == IS, columns, rows), np.where(flow == IS, rows, columns), columns], axis=1)
+    return Hardware(elements, designs[:, INPUT_KB : OUTPUT_KB + 1] * 1024, word, elements, banks)
+
+
+def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> list[str]:
+    """The mapping as loops from outer to inner; pixels count over the batch."""
+    flow = int(design[DATAFLOW])
+    shape, size, count = np.empty(SHAPE, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
+    shape_of(np.array(layer.row(), np.int64), shape)
+    order, streamed = ORDERS[mapping[ORDER]], "pwk"[_STREAMED[flow]]
+    block = int(shape[PX + "pwk".index(streamed)]) if order[2] == streamed else max(1, int(mapping[BLOCK]))
+    tile(np.array(design, np.float64), shape, block, size, count)
+    names = {"p": "pixels", "w": "window", "k": "filters"}
+    lines = [f"for group in {shape[GROUPS]}:"] if shape[GROUPS] > 1 else []
+    for loop in order:
+        x = "pwk".index(loop)
+        lines.append(f"for {names[loop]} in {shape[PX + x]} by {size[x]}:")
+    held = [f"{names[loop]} {size['pwk'.index(loop)]}" for loop in "pwk" if loop != streamed]
+    lines.append(f"{DATAFLOWS[flow]}: array holds {' x '.join(held)}, streams {names[streamed]}")
+    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+
+
+TEMPLATE = Template(
+    name="systolic",
+    title="systolic array with three buffers",
+    source="Jouppi et al., ISCA 2017 (TPU); Samajdar et al., ISPASS 2020 (SCALE-Sim), runtime of ws, os and is",
+    own=OWN,
+    mapping=MAPPING,
+    run=run,
+    default_mapping=default_mapping,
+    hardware=hardware,
+    loop_nest=loop_nest,
+    reasons=REASONS,
+)
