@@ -50,7 +50,7 @@ def evaluate(
     Example: placer evaluate harbor --placement run/placement.plc --json
     """
     from netlists import Placement, load_placement
-    from placer.cost import summary
+    from placer.cost import lower_bounds, summary
 
     chip = source(netlist, plc, grid).load()
     placed = load_placement(chip, placement) if placement else Placement.given(chip)
@@ -58,7 +58,7 @@ def evaluate(
     if as_json:
         print(json.dumps(found))
     else:
-        cost_table(chip.name, found, list(found))
+        cost_table(chip.name, found, list(found), lower_bounds(chip))
 
 
 @app.command()
@@ -79,6 +79,7 @@ def place(
 
     Example: placer place harbor --out run --budget 240
     """
+    from placer.cost import lower_bounds
     from placer.pipeline import place as run_stages
     from placer.reporting import write_run
     from placer.settings import PlaceSettings
@@ -95,7 +96,7 @@ def place(
     run = report_run(done)
     write_png(out / "placement.png", next(iter(run.figures.values())))
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
-    cost_table(f"{chip.name} · {method}", result.metrics, [*COST_ROWS, "seconds", "cpu_seconds"])
+    cost_table(f"{chip.name} · {method}", result.metrics, [*COST_ROWS, "seconds", "cpu_seconds"], lower_bounds(chip))
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

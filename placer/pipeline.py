@@ -22,7 +22,7 @@ from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
 from placer.cells import has_cells, place_cells
-from placer.cost import ProxyCost, evaluate, summary
+from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
 from placer.refine import refine
@@ -116,6 +116,7 @@ def place(
             placement, interrupted = placed.placement, interrupted or placed.interrupted
     demand_legal(placement)
     found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
+    least = lower_bounds(netlist)
     metrics = found | {
         "method": settings.method,
         "seed": settings.seed,
@@ -123,6 +124,7 @@ def place(
         "cpu_seconds": cpu_seconds() - stages.cpu_started,
         "stages": [asdict(stage) for stage in stages.done],
         "stuck": search.stuck,
+        "lower_bounds": {"proxy": least.proxy, **asdict(least)},
     }
     return Result(placement, asked, metrics, stages.done, search.history, interrupted)
 

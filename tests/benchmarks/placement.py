@@ -2,7 +2,7 @@
 
 A sweep of netlists × methods × seeds, each run with the same threads and seconds.  Prints, per netlist and method, the
 mean over the seeds of the exact proxy, its parts, HPWL and times, how many runs are legal, the change of the proxy
-against the reference annealer's, and how far it is above a lower bound (see `bounds`; wirelength counts as 0 there).
+against the reference annealer's, and how far it is above a lower bound (`placer.cost.bounds`).
 With `--out` the runs are kept, and those that are there already are not repeated.
 """
 
@@ -16,10 +16,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from netlists.netlist import Floats, Netlist
 from placer import PlaceSettings
-from placer.cost.arrays import cost_arrays
-from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT
+from placer.cost.bounds import lower_bounds
 from placer.reporting import Source
 from placer.settings import METHODS
 from placer.sweep import sweep
@@ -28,45 +26,11 @@ from placer.terminal import shown_sweep
 from tests.benchmarks import SHARED, find
 
 NETLISTS = ("ariane133_ng45", "mempool_tile_ng45", "nvdla_ng45", "ariane136_asap7")
-ROUNDING = 1e-9
 REFERENCE = SHARED.parent / "references" / "annealer_baseline.yaml"
 COLUMNS = ("netlist", "method", "proxy", "± seeds", "wirelength", "density", "congestion", "HPWL (µm)", "CPU s", "s",
            "legal", "reference", "change", "bound", "above")  # fmt: skip
 MEANS = {"wirelength": ".4f", "density": ".4f", "congestion": ".4f", "hpwl_um": ".4g", "cpu_seconds": ".0f",
          "seconds": ".0f"}  # fmt: skip
-
-
-def bounds(netlist: Netlist) -> tuple[float, float]:
-    """What density and congestion cannot fall below where no hard macros overlap and all macros lie on the canvas.
-
-    Density is half the mean of the fullest tenth of the cells, and so at least half the mean of all cells: half the
-    area of all macros over that of the canvas.
-
-    Congestion is the mean of the k largest values of two maps, to which macros and nets only add: it is not below the
-    sum of the k largest additions that macros make, over k, as those lie in at most k places.  See `additions`.
-    """
-    arrays, routing = cost_arrays(netlist), netlist.routing
-    area = netlist.size_um[arrays.solid].prod(axis=1).sum() / np.prod(netlist.canvas_um)
-    size = netlist.size_um[netlist.hard] / np.array(netlist.cell_um)
-    horizontal = additions(size[:, 1], size[:, 0]) * routing.macro_horizontal_per_um / routing.horizontal_per_um
-    vertical = additions(size[:, 0], size[:, 1]) * routing.macro_vertical_per_um / routing.vertical_per_um
-    k = max(int(0.05 * 2 * arrays.rows * arrays.cols), 1)
-    largest = np.sort(np.concatenate((horizontal, vertical)))[-k:]
-    return 0.5 * float(area), float(largest.sum()) / k
-
-
-def additions(length: Floats, breadth: Floats) -> Floats:
-    """What hard macros add at least to one map, wherever they lie, as parts of what a cell covered in full adds.
-
-    `length` [M] is the side, in cells, along which the covered part of a cell counts, `breadth` [M] the other one.  Of
-    length L, m = max(floor(L), 1), at least m - 1 cells are covered in full, and what is left of L falls on two cells
-    or one, half of it or more on one of them; or m cells are covered in full.  Across, at least ceil(breadth) - 1
-    cells count, and at least one: a ragged last one does not, and any length on the others counts in full.
-    """
-    full = np.maximum(np.floor(length), 1.0) - 1.0
-    columns = np.maximum(np.ceil(breadth - ROUNDING) - 1.0, 1.0)
-    whole = np.ones(int((full * columns).sum()))
-    return np.concatenate((whole, np.repeat(np.minimum((length - full) / 2, 1.0), columns.astype(int))))
 
 
 def line(cells: Mapping[str, str]) -> str:
@@ -118,13 +82,12 @@ def main() -> None:
     reference = yaml.safe_load(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else {}
     print(line({key: key for key in COLUMNS}))
     for name, chip in found.chips.items():
-        density, congestion = bounds(chip)
-        bound = DENSITY_WEIGHT * density + CONGESTION_WEIGHT * congestion
+        least = lower_bounds(chip)
         for method in given.methods:
             runs = [o for o in found.outcomes if (o.job.netlist, o.job.settings.method) == (name, method)]
             if runs:
-                print(line(row(name, method, runs, bound, reference.get(name, {}).get("proxy"))))
-        print(f"{name}: density is at least {density:.4f}, congestion at least {congestion:.4f}")
+                print(line(row(name, method, runs, least.proxy, reference.get(name, {}).get("proxy"))))
+        print(f"{name}: density is at least {least.density:.4f}, congestion at least {least.congestion:.4f}")
     for outcome in found.outcomes:
         if outcome.error:
             print(f"{outcome.job.name}: {outcome.error}")

@@ -14,19 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from netlists import load, load_placement, save
-from netlists.errors import LegalizationError, SettingsError
-from netlists.generate import generate, random_case
+from netlists.errors import SettingsError
 from netlists.netlist import Kind
-from placer import PlaceSettings, evaluate, place
-from placer.anneal import spiral
+from placer import PlaceSettings, place
 from placer.reporting import Source
 from placer.sweep import Sweep, SweepProgress, sweep
 from placer.sweep_table import COLUMNS, RESULTS
-from tests.benchmarks.placement import bounds
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = PlaceSettings(workers=1, iterations=1)
@@ -176,30 +171,3 @@ def test_other_settings_are_another_run(tmp_path: Path) -> None:
     assert kept(job, tmp_path / "elsewhere", source) is None
     keep(job, result, tmp_path, source, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jetty-greedy-0"]
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32))
-def test_no_legal_placement_is_below_the_bounds(seed: int) -> None:
-    chip = generate(random_case(seed), seed)
-    try:
-        placement = spiral(chip)
-    except LegalizationError:
-        return
-    density, congestion = bounds(chip)
-    cost = evaluate(placement)
-    assert cost.density >= density * (1 - 1e-9)
-    assert cost.congestion >= congestion * (1 - 1e-9)
-
-
-def test_bounds_on_paper() -> None:
-    chip = load("jetty")
-    n, size = len(chip.hard), chip.size_um.copy()
-    size[chip.hard] = np.array(chip.cell_um) * (0.5, 1.5)  # at least 3/4 of some cell's height
-    density, congestion = bounds(chip.with_(size_um=size))
-    ratio = chip.routing.macro_horizontal_per_um / chip.routing.horizontal_per_um
-    other = chip.routing.macro_vertical_per_um / chip.routing.vertical_per_um
-    k = int(0.1 * chip.grid[0] * chip.grid[1])
-    assert n < k <= 2 * n
-    assert congestion == pytest.approx((0.75 * ratio * n + 0.25 * other * (k - n)) / k)
-    assert density == pytest.approx(0.5 * size.prod(axis=1)[chip.kind != Kind.PORT].sum() / np.prod(chip.canvas_um))
