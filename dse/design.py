@@ -92,23 +92,30 @@ def checked(parameter: Parameter, value: Any) -> float:
 
 def load_design(file: str | Path) -> Design:
     """Read a design file; raises `DesignError` that names the file and the field."""
+    content = read_yaml(file)
+    try:
+        design = Design.model_validate(content)
+        design.row()
+    except ValidationError as error:
+        known = [*Design.model_fields, *LayerFields.model_fields]
+        raise DesignError(f"{file}: {first_complaint(error, known)}") from None
+    except DesignError as error:
+        raise DesignError(f"{file}: {error}") from None
+    return design
+
+
+def read_yaml(file: str | Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; raises `DesignError` that names the file."""
     try:
         text = Path(file).read_text(encoding="utf-8")
         content = yaml.safe_load(text) if len(text) < MAX_BYTES else None
     except (OSError, UnicodeDecodeError) as error:
         raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
-    except yaml.YAMLError as error:
-        raise DesignError(f"{file}: {str(error).splitlines()[0]}; expected YAML") from None
-    if not isinstance(content, dict):
-        raise DesignError(f"{file}: expected a mapping with `template` and `parameters`")
-    try:
-        design = Design.model_validate(content)
-        design.row()
-    except ValidationError as error:
-        raise DesignError(f"{file}: {first_complaint(error, [*Design.model_fields, *LayerFields.model_fields])}") from None
-    except DesignError as error:
-        raise DesignError(f"{file}: {error}") from None
-    return design
+    except (yaml.YAMLError, RecursionError) as error:
+        raise DesignError(f"{file}: {' '.join(str(error).split())}; expected YAML") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise DesignError(f"{file}: expected a mapping of fields, as in `template: systolic`")
+    return content
 
 
 def first_complaint(error: ValidationError, known: list[str]) -> str:

@@ -1,0 +1,209 @@
+"""The command `dse`: evaluate and validate designs; list networks, templates, devices.
+
+Libraries that take seconds to load (torch, matplotlib) are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netlists.errors import ChipscapeError
+
+if TYPE_CHECKING:
+    from dse.evaluation import Evaluation
+
+FOOTER = (
+    "Cycles: compute (the array works, partial tiles included), fill (pipeline fill and drain, first and last"
+    " transfers), stall (waiting for memory beyond both). MB and GB are 1e6 and 1e9 bytes; one MAC is two operations."
+)
+
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Models of CNN accelerators, and the search for the best.  Each command explains itself: dse COMMAND --help",
+)
+
+
+@app.command()
+def evaluate(
+    design: Annotated[str, typer.Argument(metavar="DESIGN", help="A .yaml file, or a published design by its name")],
+    network: Annotated[str | None, typer.Option(help="Built-in name or .onnx file; the design's by default")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the design's by default")] = None,
+    search: Annotated[
+        bool | None, typer.Option(help="Best mapping of each layer, or what the design's parameters fix")
+    ] = None,
+    loop_nest: Annotated[bool, typer.Option("--loop-nest", help="Print the mapping of each layer")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for metrics.json, roofline.png, energy.png, report.html")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a design costs on a network, layer by layer: cycles, traffic, energy, area or FPGA resources.
+
+    Example: dse evaluate qiu_fpga16 --network vgg16 --out run
+    """
+    from dse import reporting, tables
+    from dse.evaluation import evaluate as run
+    from dse.publication import find_design
+    from placer.options import check_out
+
+    chosen = find_design(design)
+    if out:
+        check_out(out)
+    found = run(chosen if batch is None else chosen.model_copy(update={"batch": batch}), network, search=search)
+    if out:
+        write_evaluation(out, found)
+    if as_json:
+        print(json.dumps(reporting.summary(found)))
+        return
+    tables.show(tables.layer_table(found))
+    print(tables.in_a_line(tables.totals(found)))
+    if loop_nest:
+        for name, lines in reporting.loop_nests(found).items():
+            print(f"\n{name}", *lines, sep="\n")
+    if out:
+        print(f"report: {out / 'report.html'}")
+
+
+@app.command()
+def validate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Published designs or .yaml files; all by default")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the models with published designs: our number, theirs, the error, and whether it is within the bar.
+
+    Example: dse validate eyeriss_jssc17
+    """
+    from dse import tables, validate
+    from dse.publication import names as all_names
+
+    done = [validate.compare(name) for name in names or all_names()]
+    if as_json:
+        print(json.dumps([comparison.as_dict() for comparison in done]))
+        return
+    for comparison in done:
+        tables.show_comparison(comparison)
+    rows = [row for comparison in done for row in comparison.rows]
+    barred = [row.ok for row in rows if row.ok is not None]
+    print(f"{sum(barred)} of {len(barred)} numbers within their bars; {len(rows) - len(barred)} without a bar")
+
+
+@app.command()
+def networks(
+    name: Annotated[str | None, typer.Argument(help="Built-in name or .onnx file: list its layers")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once")] = 1,
+    as_json: Json = False,
+) -> None:
+    """List the built-in networks, or the layers of one.
+
+    Example: dse networks resnet50
+    """
+    from dse import catalog, tables
+    from dse.evaluation import load_network
+    from dse.networks import NETWORKS
+
+    found = [load_network(each, batch) for each in ([name] if name else NETWORKS)]
+    if as_json:
+        print(json.dumps(catalog.network(found[0]) if name else [catalog.network(each) for each in found]))
+    else:
+        tables.show(tables.network_layers(found[0]) if name else tables.network_table(found))
+
+
+@app.command()
+def templates(
+    name: Annotated[str | None, typer.Argument(help="List the parameters of this template")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the families of accelerators, or the parameters of one.
+
+    Example: dse templates systolic
+    """
+    from dse import catalog, tables
+    from dse.templates import NAMES, template
+
+    found = [template(each) for each in ([name] if name else NAMES)]
+    if as_json:
+        print(json.dumps(catalog.template(found[0]) if name else [catalog.template(each) for each in found]))
+    elif name:
+        tables.show(tables.parameter_table(found[0]))
+        print(f"source: {found[0].source}")
+    else:
+        tables.show(tables.template_table(found))
+
+
+@app.command()
+def devices(
+    name: Annotated[str | None, typer.Argument(help="One part or technology")] = None, as_json: Json = False
+) -> None:
+    """List FPGA parts and ASIC technologies, or one of them.
+
+    Example: dse devices XC7Z045
+    """
+    from dse import catalog, tables
+
+    parts, nodes = catalog.parts(name)
+    if as_json:
+        print(json.dumps([*map(asdict, parts), *map(asdict, nodes)]))
+        return
+    if parts:
+        tables.show(tables.device_table(parts))
+    if nodes:
+        tables.show(tables.technology_table(nodes))
+
+
+def write_evaluation(out: Path, found: Evaluation) -> None:
+    """Write metrics.json, roofline.png, energy.png and report.html to a folder, each whole or not at all."""
+    from dse import reporting, tables
+    from plots import energy, page, roofline, style
+
+    out.mkdir(parents=True, exist_ok=True)
+    title = f"{found.network.name} on {found.design.template}"
+    figures = {
+        "roofline": style.png(roofline.draw(**reporting.roofline(found), title=title)),
+        "energy": style.png(energy.draw(**reporting.bars(found), title=title)),
+    }
+    for name, image in figures.items():
+        style.write(out / f"{name}.png", image)
+    summary = reporting.summary(found)
+    style.write(out / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
+    table = tables.layer_table(found)
+    nests = reporting.loop_nests(found)
+    section = page.Section(
+        title,
+        facts=tables.totals(found),
+        notes=[] if found.feasible else sorted({f"Does not run: {reason}." for reason in found.reasons if reason}),
+        figures={
+            "Attainable performance against operational intensity; the line is what array and memory allow":
+                figures["roofline"],
+            "Where time and energy go, in the order in which layers run": figures["energy"],
+        },
+        tables=[page.Table("Layers", table.columns, table.rows)],
+        texts={
+            "Design": reporting.design_file(found.design),
+            "Mappings": "\n\n".join("\n".join([f"{name}:", *lines]) for name, lines in nests.items()),
+        },
+    )  # fmt: skip
+    page.write(out / "report.html", [section], title=title, footer=FOOTER)
+
+
+def main() -> None:
+    """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
+    try:
+        app()
+    except (ChipscapeError, OSError) as error:
+        message = str(error)
+        if isinstance(error, OSError) and error.filename:
+            message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
+        print("error:", " ".join(message.split()), file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,113 @@
+"""One design on one network: what a design file says, built, evaluated and summed.
+
+Sums go through `dse.cost.Totals` and `dse.metrics`, as those of an exploration do, so that both give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dse.cost import Cost, Totals, build, energy
+from dse.cost import evaluate as evaluate_designs
+from dse.design import Design, LayerFields, load_design
+from dse.devices import Device, device
+from dse.metrics import metrics, work
+from dse.networks import network as built_in
+from dse.technology import technology
+from dse.templates import template
+from dse.templates.base import COUNTS
+from dse.workload import Layer, Network, kinds
+from netlists.errors import DesignError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The cost [1, L] of a design on the L layers of a network."""
+
+    design: Design
+    device: Device | None
+    cost: Cost
+
+    @property
+    def network(self) -> Network:
+        return self.cost.network
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why each layer [L] does not run; empty where it does."""
+        return [self.cost.machine.reasons[code] for code in self.cost.reason[0]]
+
+    @property
+    def feasible(self) -> bool:
+        return bool(self.cost.feasible.all())
+
+    def totals(self, layers: Sequence[int] | None = None) -> Totals:
+        """The sum over some layers and their repeats, over all by default; not feasible when one of them is not."""
+        chosen = list(range(len(self.network.layers)) if layers is None else layers)
+        reason = self.cost.reason[:, chosen]
+        first = reason[:, (reason[0] > 0).argmax()] if chosen else np.zeros(1, np.int16)
+        counts = np.zeros((1, COUNTS), np.int64)
+        if not first.any():
+            counts = (self.cost.counts[:, chosen] * self.cost.repeats[chosen, None]).sum(axis=1)
+        machine = self.cost.machine
+        return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), first)
+
+    def metrics(self, layers: Sequence[int] | None = None) -> dict[str, float]:
+        """Metrics of `dse.metrics` of some layers, of all by default; nan where not defined."""
+        found = metrics(self.cost.machine, work(self.totals(layers)), self.design.batch)
+        return {name: float(values[0]) for name, values in found.items()}
+
+
+def evaluate(
+    design: Design | str | Path, network: Network | str | None = None, *, search: bool | None = None
+) -> Evaluation:
+    """Evaluate a design, or a design file, on a network: a built-in name, an ONNX file, by default the design's own.
+
+    The design's batch, kinds of layers and layer fields apply to each of them.  With `search` each layer takes its best
+    mapping, as it does by default unless the design says otherwise.  Raises `DesignError` for a design or network that
+    makes no sense; one that does not fit is marked with the reason.
+    """
+    if not isinstance(design, Design):
+        design = load_design(design)
+    family = template(design.template)
+    if (design.device is None) == family.fpga or (design.technology is None) != family.fpga:
+        wanted = "`device` and no `technology`" if family.fpga else "`technology` and no `device`"
+        raise DesignError(f"template {family.name} takes a {wanted}")
+    part = device(design.device) if design.device is not None else None
+    made_in = technology(part.technology if part else str(design.technology))
+    machine = build(family, np.array([design.row()]), made_in, part)
+    layers = workload(design, network if network is not None else design.network)
+    chosen = design.search_mapping if search is None else search
+    return Evaluation(design, part, evaluate_designs(machine, layers, search=chosen))
+
+
+def workload(design: Design, network: Network | str | None) -> Network:
+    """The network as the design runs it: its batch, its kinds of layers, its layer fields; raises `DesignError`."""
+    if network is None:
+        raise DesignError("the design names no network; give one with --network, `dse networks` lists them")
+    found = load_network(network, design.batch) if isinstance(network, str) else network.with_batch(design.batch)
+    found = found.only(kinds(design.only)) if design.only else found
+    known = [layer.name for layer in found.layers]
+    for name in design.layers:
+        if name not in known:
+            raise DesignError(f"layers: network {found.name} has no layer {name!r}{did_you_mean(name, known)}")
+    return replace(
+        found, layers=tuple(_changed(layer, design.layers.get(layer.name, LayerFields())) for layer in found.layers)
+    )
+
+
+def load_network(name: str, batch: int) -> Network:
+    """A built-in network, or an ONNX file; raises `DesignError`."""
+    if Path(name).suffix == ".onnx":
+        from dse.from_onnx import load_onnx
+
+        return load_onnx(name, batch)
+    return built_in(name).with_batch(batch)
+
+
+def _changed(layer: Layer, fields: LayerFields) -> Layer:
+    return replace(layer, **fields.model_dump(exclude_none=True))

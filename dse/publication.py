@@ -1,0 +1,100 @@
+"""Published designs: what was built, what was measured, and where that is written.
+
+    title: what it is
+    source: paper and where in it
+    status: verified                          # or memory_consistent, ...: how sure the numbers are
+    design: {template: tiled_fpga, device: VX485T, network: alexnet, batch: 1, parameters: {...}}  # as a design file
+    layers: {conv1: {input_zeros: 0.0001}}    # optional, into the design; so is `only: [conv]`
+    calibrated: [which constant was calibrated on which data]
+    tolerance: {latency_ms: [10, 5]}          # percent: of a row of some layers, of a row of all
+    compare:                                  # rows: quantities of `dse.validate.QUANTITIES` as published
+      - {name: CONV1, layers: [conv1], latency_ms: 16.5}
+      - {name: total, layers: all, latency_ms: 103.5}
+    notes: what the model contains and what it does not
+
+The ready-made ones are in `dse/published`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dse.design import Design, LayerFields, first_complaint, load_design, read_yaml
+from netlists.errors import DesignError, did_you_mean
+
+FOLDER = Path(__file__).parent / "published"
+
+
+class Row(BaseModel):
+    """Quantities of some layers of the network, or of all, as published."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    layers: list[str] | Literal["all"]
+
+    @property
+    def quantities(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
+
+class Publication(BaseModel):
+    """The fields of a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    source: str
+    status: str
+    design: Design
+    layers: dict[str, LayerFields] = Field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    calibrated: list[str] = Field(default_factory=list)
+    tolerance: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    compare: list[Row] = Field(default_factory=list)
+    notes: str | list[str] = ""
+
+    @property
+    def whole_design(self) -> Design:
+        """The design with this file's `layers` and `only`."""
+        return self.design.model_copy(
+            update={"layers": self.design.layers | self.layers, "only": self.only or self.design.only}
+        )
+
+
+def names() -> list[str]:
+    """Of the ready-made publications."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def load_publication(name: str) -> Publication:
+    """A ready-made publication or a file; raises `DesignError` that names the file and the field."""
+    file = FOLDER / f"{name}.yaml" if name in names() else Path(name)
+    if not file.is_file():
+        raise DesignError(_unknown(name))
+    content = read_yaml(file)
+    try:
+        publication = Publication.model_validate(content)
+        publication.design.row()
+    except ValidationError as error:
+        known = [*Publication.model_fields, *Design.model_fields, *LayerFields.model_fields, *Row.model_fields]
+        raise DesignError(f"{file}: {first_complaint(error, known)}") from None
+    except DesignError as error:
+        raise DesignError(f"{file}: {error}") from None
+    return publication
+
+
+def find_design(name: str) -> Design:
+    """The design of a design file, or of a ready-made publication; raises `DesignError`."""
+    if name in names():
+        return load_publication(name).whole_design
+    if not Path(name).is_file():
+        raise DesignError(_unknown(name))
+    return load_design(name)
+
+
+def _unknown(name: str) -> str:
+    return f"{name}: no such file{did_you_mean(name, names())}; expected a .yaml file or one of {', '.join(names())}"

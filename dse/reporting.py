@@ -1,0 +1,110 @@
+"""From an evaluation to plain data: what `--json` prints, `metrics.json` holds, and tables and figures show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dse.cost import LEVELS, PARTS
+from dse.design import Design
+from dse.devices import RESOURCES
+from dse.evaluation import Evaluation
+from dse.templates.base import CLOCK_MHZ, DRAM_GB_S, Count
+
+Rows = list[dict[str, Any]]
+
+
+def summary(found: Evaluation) -> dict[str, Any]:
+    """All that is known of an evaluation, ready for JSON: None where a number is not defined."""
+    return {
+        "design": found.design.model_dump(exclude_none=True, exclude_defaults=True),
+        "network": found.network.name,
+        "batch": found.design.batch,
+        "feasible": found.feasible,
+        **{name: None if np.isnan(value) else value for name, value in found.metrics().items()},
+        "energy_parts_mj": dict(zip(PARTS, (found.totals().energy_pj[0] * 1e-9).tolist(), strict=True)),
+        "part_used_pct": used(found),
+        "layers": layers(found),
+    }
+
+
+def used(found: Evaluation) -> dict[str, float]:
+    """Percent of the part's resources that the design takes; empty without a part."""
+    if found.device is None:
+        return {}
+    resources = found.cost.machine.hardware.resources
+    return {name: 100 * float(resources[name][0]) / getattr(found.device, name) for name in RESOURCES}
+
+
+def layers(found: Evaluation) -> Rows:
+    """One row a layer, of one occurrence of it; a layer that does not run has zeros and its reason."""
+    cost = found.cost
+    moved = {level: cost.bytes_moved(level)[0].sum(axis=1) * 1e-6 for level in LEVELS}
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind.name.lower(),
+            "repeat": layer.repeat,
+            "macs": layer.macs,
+            "cycles": int(cost.cycles[0, k]),
+            "compute_cycles": int(cost.counts[0, k, Count.COMPUTE]),
+            "fill_cycles": int(cost.counts[0, k, Count.FILL]),
+            "stall_cycles": int(cost.counts[0, k, Count.STALL]),
+            "latency_ms": float(cost.seconds[0, k] * 1e3),
+            "utilization": float(cost.utilization[0, k]),
+            **{f"{level}_mb": float(values[k]) for level, values in moved.items()},
+            "energy_mj": float(cost.energy_pj[0, k].sum() * 1e-9),
+            "energy_parts_mj": dict(zip(PARTS, (cost.energy_pj[0, k] * 1e-9).tolist(), strict=True)),
+            "mapping": dict(zip(cost.machine.template.mapping, cost.mappings[0, k].tolist(), strict=True)),
+            "reason": reason,
+        }
+        for k, (layer, reason) in enumerate(zip(found.network.layers, found.reasons, strict=True))
+    ]
+
+
+def loop_nests(found: Evaluation) -> dict[str, list[str]]:
+    """The mapping of each layer that runs on the array, as lines of a loop nest."""
+    machine = found.cost.machine
+    return {
+        layer.name: machine.template.loop_nest(
+            machine.designs[0].tolist(), layer, found.cost.mappings[0, k].tolist()
+        )
+        for k, layer in enumerate(found.network.layers)
+        if layer.has_macs and not found.reasons[k]
+    }  # fmt: skip
+
+
+def roofline(found: Evaluation) -> dict[str, Any]:
+    """Arguments of `plots.roofline.draw`: the layers with MACs that run, two operations a MAC."""
+    cost, machine = found.cost, found.cost.machine
+    chosen = [k for k, layer in enumerate(found.network.layers) if layer.has_macs and not found.reasons[k]]
+    operations = 2.0 * np.array([found.network.layers[k].macs for k in chosen])
+    dram = cost.bytes_moved("dram")[0, chosen].sum(axis=1)
+    return {
+        "names": [found.network.layers[k].name for k in chosen],
+        "intensity": operations / dram,
+        "gops": operations / cost.seconds[0, chosen] * 1e-9,
+        "peak_gops": 2e-3 * float(machine.hardware.multipliers[0] * machine.designs[0, CLOCK_MHZ]),
+        "bandwidth_gb_s": float(machine.designs[0, DRAM_GB_S]),
+        "share": cost.seconds[0, chosen] * cost.repeats[chosen],
+    }
+
+
+def bars(found: Evaluation) -> dict[str, Any]:
+    """Arguments of `plots.energy.draw`, each layer with all its repeats."""
+    cost = found.cost
+    ms = 1e3 * cost.counts[0, :, :3] / (cost.machine.designs[0, CLOCK_MHZ] * 1e6) * cost.repeats[:, None]
+    mj = 1e-9 * cost.energy_pj[0] * cost.repeats[:, None]
+    return {
+        "names": [layer.name + (f" ×{layer.repeat}" if layer.repeat > 1 else "") for layer in found.network.layers],
+        "latency_ms": dict(zip(("compute", "fill", "stall"), ms.T, strict=True)),
+        "energy_mj": dict(zip(PARTS, mj.T, strict=True)),
+    }
+
+
+def design_file(design: Design) -> str:
+    """A design as the file that evaluates it again."""
+    content = design.model_dump(exclude_none=True, exclude_defaults=True, mode="json")
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
