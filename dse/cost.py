@@ -7,13 +7,14 @@ over the layers of a network, chunk by chunk in bounded memory, for millions of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from dse.devices import RESOURCES, Device
 from dse.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
@@ -102,7 +103,7 @@ class Cost:
 
     @property
     def feasible(self) -> npt.NDArray[np.bool_]:
-        return self.reason == 0  # [S, L]
+        return np.asarray(self.reason == 0)  # [S, L]
 
     @property
     def cycles(self) -> Ints:
@@ -178,28 +179,53 @@ class Totals:
 
 
 def totals(machine: Machine, network: Network, *, search: bool = False, threads: int = 1) -> Totals:
-    """Cost of S designs summed over a network, in memory that grows with S only by its results."""
-    rows, size = network.rows(), len(machine.designs)
-    counts = np.zeros((size, COUNTS), np.int64)
+    """Cost of S designs summed over a network, in memory that grows with S only by its results.
+
+    Equal layers are evaluated once, designs that the part cannot hold not at all.
+    """
+    rows, repeats = merged(network.rows())
+    counts = np.zeros((len(machine.designs), COUNTS), np.int64)
     reason = machine.reason.copy()
+    built = np.flatnonzero(reason == 0)
+    chunks = [built[start : start + CHUNK] for start in range(0, len(built), CHUNK)]
 
-    def chunk(start: int) -> None:
-        part = slice(start, min(start + CHUNK, size))
-        designs = machine.designs[part]
-        scratch = np.zeros((len(designs), len(rows), COUNTS), np.int64)
-        fits = np.zeros((len(designs), len(rows)), np.int16)
-        mappings = machine.template.default_mapping(designs, rows)
-        machine.template.run(designs, rows, mappings, search, scratch, fits)
-        np.einsum("slq,l->sq", scratch, rows[:, REPEAT], out=counts[part])
-        first = fits[np.arange(len(fits)), (fits > 0).argmax(axis=1)]
-        reason[part] = np.where(reason[part] > 0, reason[part], first)
+    def sum_up(mine: Sequence[Ints]) -> None:
+        scratch = np.empty((CHUNK, len(rows), COUNTS), np.int64)
+        for which in mine:
+            designs, each = machine.designs[which], scratch[: len(which)]
+            each.fill(0)
+            fits = np.zeros((len(which), len(rows)), np.int16)
+            machine.template.run(designs, rows, machine.template.default_mapping(designs, rows), search, each, fits)
+            _sum_layers(each, fits, repeats, which, counts, reason)
 
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(chunk, _starts(size)):
-            pass
-    counts[reason > 0] = 0
+    if threads == 1:
+        sum_up(chunks)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(sum_up, [chunks[first::threads] for first in range(threads)]))
     return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), reason)
 
 
-def _starts(size: int) -> Iterator[int]:
-    return iter(range(0, size, CHUNK))
+def merged(rows: Ints) -> tuple[Ints, Ints]:
+    """Different layers [U, COLUMNS] among rows [L, COLUMNS], in their order, and how often each occurs [U]."""
+    bounds = np.delete(rows, REPEAT, axis=1)
+    _, first, same = np.unique(bounds, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    repeats = np.bincount(same.reshape(-1), rows[:, REPEAT]).astype(np.int64)
+    return rows[first[order]], repeats[order]
+
+
+@njit(cache=True, nogil=True)
+def _sum_layers(
+    counts: Ints, fits: npt.NDArray[np.int16], repeats: Ints, which: Ints, total: Ints, reason: npt.NDArray[np.int16]
+) -> None:
+    """Write the sum [COUNTS] of counts [n, L, COUNTS], or the first reason, to rows `which` of all designs."""
+    for i in range(len(which)):
+        row = which[i]
+        for layer in range(len(repeats)):
+            if fits[i, layer] > 0:
+                reason[row] = fits[i, layer]
+                total[row] = 0
+                break
+            for column in range(counts.shape[2]):
+                total[row, column] += counts[i, layer, column] * repeats[layer]

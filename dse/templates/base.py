@@ -151,13 +151,13 @@ def layer_macs(layer: Ints) -> int:
     if layer[w.KIND] > w.Kind.MATMUL:
         return 0
     window = layer[w.C] // layer[w.GROUPS] * layer[w.R] * layer[w.S]
-    return layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window
+    return int(layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window)
 
 
 @njit(cache=True)
 def dram_cycles(design: Floats, bits: int) -> int:
     """Cycles in which off-chip memory moves that many bits at its full bandwidth, rounded up."""
-    bits_per_cycle = design[DRAM_GB_S] * 8e3 / design[CLOCK_MHZ]
+    bits_per_cycle: float = design[DRAM_GB_S] * 8e3 / design[CLOCK_MHZ]
     return ceil(bits / bits_per_cycle)
 
 
