@@ -1,4 +1,4 @@
-"""The command `dse`: evaluate and validate designs; list networks, templates, devices.
+"""The command `dse`: evaluate, validate and explore designs; list networks, templates, devices.
 
 Libraries that take seconds to load (torch, matplotlib) are imported by the commands that need them.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse import explore_cli
 from netlists.errors import ChipscapeError
 
 if TYPE_CHECKING:
@@ -195,6 +196,9 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
         },
     )  # fmt: skip
     page.write(out / "report.html", [section], title=title, footer=FOOTER)
+
+
+app.command()(explore_cli.explore)
 
 
 def main() -> None:

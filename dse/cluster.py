@@ -1,0 +1,53 @@
+"""A connection to a Ray cluster, or to one that this process starts on its machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from netlists.errors import SettingsError
+
+POLL_S = 1.0  # between two looks at a cluster that may have grown
+LOCAL = "local"  # the address that stands for a cluster of this machine's cores
+
+
+@contextmanager
+def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None]:
+    """A connection to the Ray cluster at an address, or to one of `workers` (by default all) cores of this machine.
+
+    Does nothing where the caller has a connection already.  Raises `SettingsError` when there is no such cluster.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers hardly run beside anything else
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of the older behavior
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    # Ray's own lines would tear the progress line.
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if address == LOCAL:
+            cores = workers or len(os.sched_getaffinity(0))
+            ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SettingsError(f"--ray {address}: {reason}; expected a cluster started by `ray start --head`") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def processors() -> int:
+    """Of the living nodes of the connected cluster."""
+    import ray
+
+    living = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return int(sum(node["Resources"].get("CPU", 0.0) for node in living))

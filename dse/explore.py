@@ -1,0 +1,253 @@
+"""Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
+
+A chunk is what the searcher asks for at once.  Searches that do not learn have as many chunks in flight as keep the
+cluster busy; the others wait for each, which is cut so that every processor gets a part.  Summaries merge in any order
+to the same result, and chunks do not depend on the cluster, so neither does what is found.  A chunk that is lost with
+its worker or node is evaluated again.  To resume, the searcher is asked again from the start: chunks that are stored
+are not evaluated, a search that learns is told what was stored of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dse.cluster import LOCAL, POLL_S, connected, processors
+from dse.results import Result, load_results, write_front
+from dse.search import Searcher, make_searcher
+from dse.space import DesignSpace
+from dse.store import Store, open_store
+from dse.summary import SAMPLE, Summary, empty, summarize
+from dse.templates.base import Floats, Ints
+from netlists.errors import ChipscapeError, SettingsError
+
+CHUNK = 100_000  # designs a task, of searches that do not learn
+BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
+AHEAD = 2  # tasks in flight for each processor: one that gets free finds the next there
+RETRIES = 5  # of a task whose worker or node was lost
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an exploration is."""
+
+    evaluated: int  # designs, those of earlier runs included
+    total: int | None  # that the search will ask for at most; None where it does not say
+    per_second: float  # designs, of this run
+    front: int  # designs on it
+    best: Mapping[str, float]  # of each objective, as the metric has it
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass
+class _Chunk:
+    """What the searcher asked for at once, and the parts of it that are finished."""
+
+    number: int
+    index: Ints
+    waiting: int  # parts
+    summary: Summary
+    objectives: Floats | None  # [n, K], for a search that learns
+
+
+def explore(
+    space: DesignSpace,
+    out: str | Path,
+    *,
+    search: str = "exhaustive",
+    budget: int | None = None,
+    seed: int = 0,
+    ray: str = LOCAL,
+    workers: int | None = None,
+    chunk: int = CHUNK,
+    resume: bool = False,
+    on_progress: Listener | None = None,
+) -> Result:
+    """Search a space; writes `out`/results.sqlite (`dse.store`) as it goes on and `out`/pareto.csv at the end.
+
+    `ray` is the address of a cluster, `auto` within one, or LOCAL for one of this machine's cores; `workers` limits how
+    many processors are used.  `chunk` is the size of a task of the searches exhaustive and random.  With `resume` an
+    earlier run of the same space and settings goes on.  Ctrl-C ends with what is stored.
+
+    Raises `SettingsError` for a setting out of range, a folder in use or of another run, or a cluster that is not
+    there; `DesignError` for a search that does not exist; `ChipscapeError` when a chunk is lost RETRIES times, or
+    files cannot be written.
+    """
+    for name, number in (("workers", workers), ("chunk", chunk)):
+        if number is not None and number < 1:
+            raise SettingsError(f"{name} is {number}; expected at least 1")
+    searcher = make_searcher(search, space, seed, budget)
+    run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
+    total = min(budget or space.size, space.size) if search in BLIND else budget
+    with open_store(Path(out), space, run, resume) as store:
+        exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total)
+        with suppress(KeyboardInterrupt):
+            if exploration.remains():
+                with connected(ray, workers):
+                    exploration.run(workers, on_progress or (lambda progress: None))
+        exploration.finish()
+    result = load_results(out)
+    write_front(result)
+    return result
+
+
+class _Exploration:
+    """One run: what is found, what the searcher asked for."""
+
+    def __init__(
+        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int | None
+    ) -> None:
+        self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
+        self.total, self.share = total, min(1.0, SAMPLE / total) if total else 1.0
+        self.stored, self.found = store.finished(), store.summary(empty(space))
+        self.asked = 0  # chunks
+        self.next: _Chunk | None = None
+        self.open = 0  # chunks of which parts are missing
+        self.since = time.monotonic() - store.seconds()
+        self.before = self.found.evaluated, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the start, of all runs together."""
+        return time.monotonic() - self.since
+
+    def remains(self) -> bool:
+        """Whether there is a chunk to evaluate, which is then the next."""
+        if self.next is None and not (self.learns and self.open):
+            self.next = self._ask()
+        return self.next is not None
+
+    def _ask(self) -> _Chunk | None:
+        """What the searcher asks for beyond what is stored; None while it waits for answers, and at its end."""
+        while len(index := self.searcher.ask(self.chunk)):
+            number, self.asked = self.asked, self.asked + 1
+            if number not in self.stored:
+                values = np.empty((len(index), len(self.space.objectives))) if self.learns else None
+                return _Chunk(number, index, 0, empty(self.space), values)
+            if self.stored[number] != len(index):
+                raise ChipscapeError(f"{self.store.file}: chunk {number} has {self.stored[number]} designs, but the"
+                                     f" search asks for {len(index)}; it cannot be resumed")  # fmt: skip
+            if self.learns:
+                self._tell(index, self.store.objectives(number))
+        return None
+
+    def _tell(self, index: Ints, objectives: Floats) -> None:
+        self.searcher.tell(index, objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
+
+    def run(self, workers: int | None, listener: Listener) -> None:
+        """Evaluate what remains on the connected cluster."""
+        import ray
+
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(evaluate)
+        handle = ray.put(self.space)
+        waiting, running = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice]]()
+        while self.remains() or waiting or running:
+            cores = room(workers)
+            while len(running) < cores[1] and (waiting or self.remains()):
+                if not waiting:
+                    waiting.extend(self._parts(cores[0]))
+                chunk, rows = waiting.popleft()
+                index = packed(chunk.index[rows])
+                # A list, as a worker opens the handle itself: once, not for each task.
+                name = f"dse explore {self.space.name}: chunk {chunk.number}"
+                running[task.options(name=name).remote([handle], index, self.share, self.learns)] = chunk, rows
+            for answer in ray.wait(list(running), timeout=POLL_S)[0]:
+                chunk, rows = running.pop(answer)
+                self._take(chunk, rows, *received(answer, chunk))
+                if not chunk.waiting:
+                    self._close(chunk)
+                    listener(self.progress())
+
+    def _parts(self, processors: int) -> Iterator[tuple[_Chunk, slice]]:
+        """The next chunk, in one part, or for a search that waits for it in one a processor."""
+        chunk, self.next = self.next, None
+        assert chunk is not None
+        size = ceil(len(chunk.index) / processors) if self.learns else len(chunk.index)
+        starts = range(0, len(chunk.index), size)
+        chunk.waiting, self.open = len(starts), self.open + 1
+        return ((chunk, slice(start, start + size)) for start in starts)
+
+    def _take(self, chunk: _Chunk, rows: slice, summary: Summary, objectives: Floats | None) -> None:
+        chunk.summary, chunk.waiting = chunk.summary.merged(summary), chunk.waiting - 1
+        if chunk.objectives is not None and objectives is not None:
+            chunk.objectives[rows] = objectives
+
+    def _close(self, chunk: _Chunk) -> None:
+        """Merge and store a chunk whose parts are all there."""
+        found = self.found.merged(chunk.summary.without_sample())
+        self.store.add(chunk.number, chunk.summary, self.found, found, self.seconds, chunk.objectives)
+        self.found, self.open = found, self.open - 1
+        if chunk.objectives is not None:
+            self._tell(chunk.index, chunk.objectives)
+
+    def progress(self) -> Progress:
+        values = self.found.best.objectives
+        best = {
+            name: float(values[:, k].min() if better == "min" else -values[:, k].min())
+            for k, (name, better) in enumerate(self.space.objectives)
+            if len(values)
+        }
+        evaluated, start = self.before
+        speed = (self.found.evaluated - evaluated) / max(time.monotonic() - start, 1e-9)
+        return Progress(self.found.evaluated, self.total, speed, len(self.found.front.index), best)
+
+    def finish(self) -> None:
+        """Note the end in the store."""
+        self.store.finish(self.found, self.store.seconds(), self.searcher.done and not self.open and self.next is None)
+
+
+def evaluate(handle: list[Any], index: Ints | range, share: float, learns: bool) -> tuple[Summary, Floats | None]:
+    """A task: evaluate designs [n] of the space behind a handle."""
+    numbers = np.arange(index.start, index.stop) if isinstance(index, range) else index
+    summary, objectives = summarize(_opened(handle[0]), numbers, share)
+    return summary, objectives if learns else None
+
+
+@lru_cache(maxsize=1)
+def _opened(handle: Any) -> DesignSpace:
+    import ray
+
+    space: DesignSpace = ray.get(handle)
+    return space
+
+
+def packed(index: Ints) -> Ints | range:
+    """Numbers in a row as a range, which is small to send."""
+    if len(index) > 1 and (np.diff(index) == 1).all():
+        return range(int(index[0]), int(index[-1]) + 1)
+    return index
+
+
+def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
+    """What a task returned; raises what it raised, `ChipscapeError` when too many workers were lost over it."""
+    import ray
+
+    try:
+        found: tuple[Summary, Floats | None] = ray.get(answer)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1].partition(". ")[0].strip()
+        raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk.number}, the last one as follows:"
+                             f" {reason}; see `ray status`, then go on with --resume") from None  # fmt: skip
+    return found
+
+
+def room(workers: int | None) -> tuple[int, int]:
+    """Processors of the connected cluster that may be used, and tasks to keep in flight."""
+    found = processors()
+    if workers is not None and found > workers:
+        return workers, workers  # more would run on more processors
+    return max(1, found), AHEAD * max(1, found)

@@ -1,0 +1,122 @@
+"""The command `dse explore`: progress while it searches, the table of the front at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from dse.cluster import LOCAL
+
+if TYPE_CHECKING:
+    from dse.explore import Progress
+    from dse.results import Result, Row
+    from dse.tables import Table
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
+ROWS = 20  # of the printed front
+KNEE = "knee"
+
+
+def explore(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="A .yaml file, or a ready-made space by its name")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results.sqlite and pareto.csv")],
+    search: Annotated[str, typer.Option(help="exhaustive, random, nsga2, nsga3 or bayes")] = "exhaustive",
+    budget: Annotated[int | None, typer.Option(help="Designs to evaluate; all, 20,000 (nsga) or 1,000 (bayes)")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same front, whatever the workers")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processors at most; all by default")] = None,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
+    ] = LOCAL,
+    chunk: Annotated[int, typer.Option(help="Designs a task; more on a large cluster")] = 100_000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder")] = False,
+) -> None:
+    """Search a space of designs for several objectives at once; writes the Pareto front.  Ctrl-C keeps what it has.
+
+    Example: dse explore zhang_vx485t --out run --search nsga2 --budget 20000
+
+    On a cluster: ray job submit --working-dir . -- dse explore space.yaml --out run --ray auto
+    """
+    from dse import tables
+    from dse.explore import explore as run
+    from dse.space_file import load_space
+
+    spanned = load_space(space)
+    with shown() as show:
+        result = run(
+            spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
+            resume=resume, on_progress=show,
+        )  # fmt: skip
+    if result.front:
+        tables.show(front_table(result))
+    print(
+        f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
+        f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
+    )
+    if not result.complete:
+        print(f"stopped; go on with --resume --out {out}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+
+
+def front_table(result: Result) -> Table:
+    """The front by its first objective, at most ROWS of it, the knee among them."""
+    from dse.tables import Table
+
+    rows = sorted(result.front, key=lambda row: float(result.signed([row])[0, 0]))
+    knee = result.knee
+    step = (len(rows) - 1) / (ROWS - 1)
+    shown = [rows[round(k * step)] for k in range(ROWS)] if len(rows) > ROWS else rows
+    if knee is not None and knee not in shown:
+        shown = [row for row in rows if row in shown[1:-1:2] or row in (rows[0], rows[-1], knee)]
+    objectives = [name for name, _ in result.objectives]
+    title = f"{result.run['name']}: {len(rows):,} designs on the front"
+    if len(shown) < len(rows):
+        title += f", {len(shown)} of them"
+    cells = [
+        [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", written(result, row)]
+        for row in shown
+    ]
+    return Table(title, ["id", *objectives, "", "design"], cells, text_from=len(objectives) + 1)
+
+
+def written(result: Result, row: Row) -> str:
+    """The parameters in which the designs of the front differ, as one line."""
+    differing = [name for name in result.parameters if len({other[name] for other in result.front}) > 1]
+    return ", ".join(f"{name} {row[name]}" for name in differing if row[name] is not None)
+
+
+@contextmanager
+def shown() -> Iterator[Callable[[Progress], None]]:
+    """A listener that shows a bar on a terminal, plain lines now and then elsewhere; to stderr."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+            task = bar.add_task("starting Ray; the first time kernels are compiled, for about a minute", total=None)
+            yield lambda p: bar.update(task, completed=p.evaluated, total=p.total, description=progress_line(p))
+        return
+    last = 0.0
+
+    def plain(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_LINE_S:
+            last = time.monotonic()
+            print(progress_line(progress), file=sys.stderr, flush=True)
+
+    yield plain
+
+
+def progress_line(p: Progress) -> str:
+    """How far the search is, its speed, the front and the best of each objective, in one line."""
+    share = f" ({p.evaluated / p.total:.0%})" if p.total else ""
+    best = [f"{name} {value:.4g}" for name, value in p.best.items()]
+    line = [f"{p.evaluated:,} designs{share}", f"{p.per_second:,.0f}/s", f"front {p.front:,}", *best]
+    return " · ".join(line)

@@ -1,0 +1,120 @@
+"""What an exploration left in its folder: read from `results.sqlite` (`dse.store`), written as `pareto.csv`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dse.pareto import knee
+from dse.store import FILE, WAIT_S
+from dse.templates.base import Floats
+from netlists.errors import SettingsError
+from netlists.output import replaced
+
+PARETO = "pareto.csv"
+
+Row = Mapping[str, Any]
+"""A design by column: id, parameters, metrics, feasible, on_front, best, sampled; None where a design has no value."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The front at some time."""
+
+    evaluated: int
+    seconds: float
+    front: Floats  # objectives [n, K], smaller is better
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An exploration, finished or not."""
+
+    folder: Path
+    space: Mapping[str, Any]  # the content of its file
+    run: Mapping[str, Any]  # name (of the space), search, budget, seed, chunk, version
+    objectives: Sequence[tuple[str, str]]  # columns, and min or max
+    parameters: Sequence[str]  # columns
+    metrics: Sequence[str]  # columns
+    designs: Sequence[Row]  # all that is kept, by id
+    history: Sequence[Moment]
+    evaluated: int  # designs, one that was evaluated twice counts as two
+    feasible: int
+    seconds: float
+    complete: bool  # the search came to its end
+
+    @cached_property
+    def front(self) -> list[Row]:
+        """The Pareto set, by id."""
+        return [row for row in self.designs if row["on_front"]]
+
+    @cached_property
+    def sample(self) -> list[Row]:
+        """Some of all designs that were evaluated, drawn regardless of what they cost, by id."""
+        return [row for row in self.designs if row["sampled"]]
+
+    def signed(self, rows: Sequence[Row]) -> Floats:
+        """Objectives [n, K] of rows, smaller is better; nan where a design has none."""
+        sign = {"min": 1.0, "max": -1.0}
+        found = [[np.nan if row[name] is None else sign[better] * row[name] for name, better in self.objectives]
+                 for row in rows]  # fmt: skip
+        return np.array(found).reshape(len(rows), len(self.objectives))
+
+    @property
+    def knee(self) -> Row | None:
+        """The design of the front that is nearest to the best of all objectives; None where the front is empty."""
+        return self.front[knee(self.signed(self.front))] if self.front else None
+
+
+def load_results(folder: str | Path) -> Result:
+    """Read an exploration, also while it goes on; raises `SettingsError` where the folder holds none."""
+    folder = Path(folder)
+    try:
+        with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as db:
+            return _read(folder, db)
+    except sqlite3.Error as error:
+        raise SettingsError(f"{folder / FILE}: {error}; expected what `dse explore --out {folder}` writes") from None
+
+
+def _read(folder: Path, db: sqlite3.Connection) -> Result:
+    db.row_factory = sqlite3.Row
+    db.execute("BEGIN")  # one moment of a run that goes on
+    meta = dict(tuple(row) for row in db.execute("SELECT key, value FROM meta"))
+    space, name = yaml.safe_load(meta.pop("space")), meta.pop("name")
+    run = {key: json.loads(value) for key, value in meta.items()}
+    columns, complete = run.pop("columns"), run.pop("complete", False)
+    evaluated, feasible, seconds = db.execute(
+        "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0), ifnull(max(seconds), 0) FROM chunks"
+    ).fetchone()
+    objectives = [(metric, better) for metric, better in columns["objectives"]]
+    history = [
+        Moment(row["evaluations"], row["seconds"], np.frombuffer(row["front"]).reshape(-1, len(objectives)))
+        for row in db.execute("SELECT * FROM history ORDER BY evaluations")
+    ]
+    designs = [dict(row) for row in db.execute("SELECT * FROM designs ORDER BY id")]
+    return Result(
+        folder, space, {"name": name} | run, objectives, columns["parameters"], columns["metrics"], designs, history,
+        evaluated, feasible, seconds, complete,
+    )  # fmt: skip
+
+
+def write_front(result: Result) -> Path:
+    """Write `pareto.csv`, one line a design of the front, by the first objective; raises `OSError`."""
+    file = result.folder / PARETO
+    columns = ["id", *result.parameters, *result.metrics]
+    order = np.argsort(result.signed(result.front)[:, 0], kind="stable")
+    with replaced(file) as part, part.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(result.front[row] for row in order)
+    return file

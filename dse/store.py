@@ -1,0 +1,252 @@
+"""DIR/results.sqlite: what an exploration has found, and which of its chunks are done.
+
+    designs      id, one column a parameter, one a metric, feasible, on_front, best, sampled; the front, the best by
+                 each objective, and a sample of all that was evaluated
+    chunks       finished chunks: how many designs, seconds since the start; objectives, where the search needs them
+    history      evaluations, seconds, and the objectives of the front at that time [n, K] (float64, by row)
+    histograms   by objective: feasible designs between two values
+    meta         the space file, search, seed, version
+
+Each chunk is one transaction of SQLite's write-ahead log: a process that is killed loses only what it had not
+finished.  One process at a time writes; a lock of the operating system, which ends with the process, keeps others out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dse.space import DesignSpace
+from dse.summary import Points, Summary, bin_edges
+from dse.templates.base import Floats, Ints
+from netlists.errors import ChipscapeError, SettingsError
+
+FILE = "results.sqlite"
+LOCK = "results.lock"
+FLAGS = ("on_front", "best", "sampled")
+GROWTH = 1.1  # of the evaluations between two rows of history
+WAIT_S = 30  # for readers
+
+
+class Store:
+    """The file of one exploration, open for writing; see `open_store`."""
+
+    def __init__(self, folder: Path, space: DesignSpace) -> None:
+        self.file, self.space = folder / FILE, space
+        self.parameters, self.metrics = column_names(space)
+        self._db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
+        self._recorded = 0  # evaluations at the last row of history
+
+    def close(self) -> None:
+        self._db.close()
+
+    def begin(self, run: Mapping[str, Any], resume: bool) -> None:
+        """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
+        columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
+        text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
+        settings = {"space": text, "name": self.space.name} | {
+            key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
+        }
+        tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if not tables:
+            self._make(settings)
+            return
+        known = dict(self._db.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
+        if not resume:
+            raise SettingsError(f"{self.file.parent} holds an exploration of {known.get('name', 'something else')};"
+                                " choose another folder, or go on with it by --resume")  # fmt: skip
+        for key, value in settings.items():
+            if known.get(key) != value and key != "name":
+                was = "another" if key == "space" else f"{known.get(key)}, not {value}"
+                raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
+                                    " or choose another folder")  # fmt: skip
+        self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
+
+    def _make(self, settings: Mapping[str, str]) -> None:
+        parameters = [f"{quoted(name)}" for name in self.parameters]  # numbers or names
+        metrics = [f"{quoted(name)} REAL" for name in self.metrics]
+        flags = [f"{name} INTEGER NOT NULL DEFAULT 0" for name in FLAGS]
+        columns = ["id INTEGER PRIMARY KEY", *parameters, *metrics, "feasible INTEGER NOT NULL", *flags]
+        with self._transaction():
+            for table in (
+                "meta (key TEXT PRIMARY KEY, value TEXT)",
+                f"designs ({', '.join(columns)})",
+                "chunks (number INTEGER PRIMARY KEY, evaluated INTEGER, feasible INTEGER, seconds REAL,"
+                " objectives BLOB)",
+                "history (evaluations INTEGER PRIMARY KEY, seconds REAL, front BLOB)",
+                "histograms (objective TEXT, bin INTEGER, low REAL, high REAL, count INTEGER,"
+                " PRIMARY KEY (objective, bin))",
+            ):
+                self._db.execute(f"CREATE TABLE {table}")
+            self._db.executemany("INSERT INTO meta VALUES (?, ?)", settings.items())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite rolls back by itself where the disk is full
+                self._db.execute("ROLLBACK")
+            raise
+
+    def finished(self) -> dict[int, int]:
+        """Numbers of the finished chunks, and how many designs each evaluated."""
+        return dict(self._db.execute("SELECT number, evaluated FROM chunks"))
+
+    def seconds(self) -> float:
+        """Until the last chunk, of all runs together."""
+        return float(self._db.execute("SELECT ifnull(max(seconds), 0) FROM chunks").fetchone()[0])
+
+    def objectives(self, number: int) -> Floats:
+        """Objectives [n, K] of the designs of a finished chunk that was stored with them."""
+        (blob,) = self._db.execute("SELECT objectives FROM chunks WHERE number = ?", (number,)).fetchone()
+        return np.frombuffer(blob).reshape(-1, len(self.space.objectives))
+
+    def summary(self, none: Summary) -> Summary:
+        """What the finished chunks found, without the sample."""
+        histogram = none.histogram.copy()
+        names = [name for name, _ in self.space.objectives]
+        for name, number, count in self._db.execute("SELECT objective, bin, count FROM histograms"):
+            histogram[names.index(name), number] = count
+        evaluated, feasible = self._db.execute(
+            "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0) FROM chunks"
+        ).fetchone()
+        return Summary(self._points("on_front"), self._points("best"), none.sample, histogram, evaluated, feasible)
+
+    def _points(self, flag: str) -> Points:
+        columns = ", ".join(quoted(name) for name in self.metrics)
+        rows = self._db.execute(f"SELECT id, {columns} FROM designs WHERE {flag} ORDER BY id").fetchall()
+        metrics = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), len(self.metrics))
+        where = [self.space.metrics.index(name) for name, _ in self.space.objectives]
+        signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
+        return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
+
+    def add(
+        self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
+    ) -> None:
+        """Store a finished chunk, by what it changed in the summary of all; whole or not at all."""
+        with self._transaction():
+            self._insert([after.front, after.best, chunk.sample], np.union1d(before.front.index, before.best.index))
+            self._flag("on_front", before.front.index, after.front.index)
+            self._flag("best", before.best.index, after.best.index)
+            self._flag("sampled", chunk.sample.index[:0], chunk.sample.index)
+            left = np.setdiff1d(before.front.index, after.front.index)
+            left = np.union1d(left, np.setdiff1d(before.best.index, after.best.index))
+            self._db.executemany("DELETE FROM designs WHERE id = ? AND NOT (on_front OR best OR sampled)", _keys(left))
+            self._add_histogram(chunk.histogram)
+            blob = None if objectives is None else objectives.tobytes()
+            self._db.execute(
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", (number, chunk.evaluated, chunk.feasible, seconds, blob)
+            )
+            if after.evaluated >= GROWTH * self._recorded:
+                self._record(after, seconds)
+
+    def _insert(self, parts: Iterable[Points], known: Ints) -> None:
+        """Rows for those designs that have none."""
+        rows = []
+        for points in parts:
+            for row in np.flatnonzero(~np.isin(points.index, known)):
+                number = int(points.index[row])
+                design = self.space.describe(number)
+                values = {"template": design["template"]} | design["parameters"]
+                feasible = bool(np.isfinite(points.objectives[row]).all())
+                metrics = [None if np.isnan(value) else value for value in points.metrics[row].tolist()]
+                rows.append([number, *map(values.get, self.space.parameters), *metrics, feasible, 0, 0, 0])
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT OR IGNORE INTO designs VALUES ({marks})", rows)
+
+    def _flag(self, flag: str, before: Ints, after: Ints) -> None:
+        for value, ids in ((0, np.setdiff1d(before, after)), (1, np.setdiff1d(after, before))):
+            self._db.executemany(f"UPDATE designs SET {flag} = {value} WHERE id = ?", _keys(ids))
+
+    def _add_histogram(self, histogram: Ints) -> None:
+        edges = bin_edges()
+        rows = [
+            (self.space.objectives[k][0], int(number), edges[number], edges[number + 1], int(histogram[k, number]))
+            for k, number in np.argwhere(histogram)
+        ]
+        self._db.executemany(
+            "INSERT INTO histograms VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (objective, bin) DO UPDATE SET count = count + excluded.count",
+            rows,
+        )
+
+    def _record(self, after: Summary, seconds: float) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
+            (after.evaluated, seconds, after.front.objectives.tobytes()),
+        )
+        self._recorded = after.evaluated
+
+    def finish(self, after: Summary, seconds: float, complete: bool) -> None:
+        """Note the front at the end, and whether the search is at its own."""
+        with self._transaction():
+            self._record(after, seconds)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('complete', ?)", (json.dumps(complete),))
+
+
+@contextmanager
+def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool) -> Iterator[Store]:
+    """The store in a folder, which is made where it is missing, for as long as the block lasts.
+
+    Raises `SettingsError` when another process writes there, the folder holds an exploration without `resume` or, with
+    it, one of another space or other settings (`run`); `ChipscapeError` when a file cannot be written, a full disk say.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder), closing(Store(folder, space)) as store:
+            store.begin(run, resume)
+            yield store
+    except sqlite3.Error as error:
+        raise ChipscapeError(
+            f"{folder / FILE}: {error}; what was stored until then stays readable: make room or repair it, and go on"
+            " with --resume"
+        ) from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other explorers out of the folder; the lock ends with the process, however that ends."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            raise SettingsError(f"{folder}: another exploration (process {owner}) writes to this folder; wait for it,"
+                                " or choose another folder") from None  # fmt: skip
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def column_names(space: DesignSpace) -> tuple[list[str], list[str]]:
+    """Columns of the parameters and of the metrics; a metric that is named as a parameter is METRIC_found."""
+    taken = {"id", "feasible", *FLAGS, *(name.lower() for name in space.parameters)}
+    return list(space.parameters), [f"{name}_found" if name.lower() in taken else name for name in space.metrics]
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _keys(index: Ints) -> list[tuple[int]]:
+    return [(number,) for number in index.tolist()]
