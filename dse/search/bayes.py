@@ -1,0 +1,81 @@
+"""Bayesian search for spaces where a design is expensive: multi-objective TPE by optuna (Ozaki et al., GECCO 2020)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.trial import Trial, TrialState
+
+from dse.search.genes import Genes
+from dse.search.random import Random
+from dse.space import DesignSpace
+from dse.templates.base import Floats, Ints
+
+BUDGET = 1_000
+STARTUP = 20  # random designs before the model is asked
+BATCH = 16  # designs out for evaluation at a time, at most: the model learns nothing while it waits
+TRIES = 10  # proposals of the model for a new design before one is drawn at random
+
+
+class Bayes:
+    """Proposes designs from densities of good and other designs, one gene at a time.
+
+    Designs out for evaluation count as bad ones meanwhile, so that a batch spreads out.
+    """
+
+    def __init__(self, space: DesignSpace, seed: int = 0, budget: int | None = None) -> None:
+        self.space, self.genes = space, Genes(space)
+        self.left = min(space.size, BUDGET if budget is None else budget)
+        self.fallback = Random(space, seed)
+        self.out: dict[int, Trial] = {}  # asked for, by number
+        self.seen: set[int] = set()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
+        self.study = optuna.create_study(directions=["minimize"] * len(space.objectives), sampler=sampler)
+        self.distributions: dict[str, BaseDistribution] = {
+            str(gene): IntDistribution(0, int(count) - 1) for gene, count in enumerate(self.genes.counts)
+        }
+
+    @property
+    def done(self) -> bool:
+        return self.left == 0
+
+    def ask(self, n: int) -> Ints:
+        asked: list[int] = []
+        while len(asked) < n and len(self.out) < BATCH and self.left > 0:
+            number = self._propose()
+            if number is None:
+                self.left = 0
+                break
+            asked.append(number)
+            self.seen.add(number)
+            self.left -= 1
+        return np.array(asked, np.int64)
+
+    def _propose(self) -> int | None:
+        """A new design that meets the conditions; none when there is no other."""
+        for _ in range(TRIES):
+            trial = self.study.ask(self.distributions)
+            genes = np.array([[trial.params[gene] for gene in self.distributions]])
+            number = int(self.genes.decode(genes)[0])
+            if number not in self.seen and self.space.holds(np.array([number]))[0]:
+                self.out[number] = trial
+                return number
+            self.study.tell(trial, state=TrialState.FAIL)
+        while not self.fallback.done:
+            for number in self.fallback.ask(1).tolist():
+                if number not in self.seen:
+                    genes = self.genes.encode(np.array([number]))
+                    self.study.enqueue_trial(dict(zip(self.distributions, genes[0].tolist(), strict=True)))
+                    self.out[number] = self.study.ask(self.distributions)
+                    return number
+        return None
+
+    def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
+        for number, row, fits in zip(index.tolist(), objectives, feasible.tolist(), strict=True):
+            if fits:
+                self.study.tell(self.out.pop(number), row.tolist())
+            else:
+                self.study.tell(self.out.pop(number), state=TrialState.FAIL)
