@@ -20,6 +20,7 @@ from dse.devices import RESOURCES, Device
 from dse.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
 from dse.templates.base import COUNTS, Count, Floats, Hardware, Ints, Template
 from dse.workload import REPEAT, Network
+from netlists.errors import DesignError
 
 PARTS = ("mac", "register", "network", "buffer", "dram", "wire", "static")  # of the energy
 LEVELS = ("dram", "buffer", "network", "register")
@@ -71,8 +72,12 @@ def build(
     """Price S designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
 
     `wires_mm` [S, 3] is how far each operand travels between its buffer and the array, as a placement measured it;
-    without it half the side of the chip's square is taken.
+    without it half the side of the chip's square is taken.  Raises `DesignError` for a fabric where a node is needed,
+    or the other way round.
     """
+    if technology.fpga != template.fpga:
+        wanted = "an FPGA part" if template.fpga else "an ASIC technology"
+        raise DesignError(f"template {template.name} is built in {wanted}; {technology.name} is none")
     hardware = template.hardware(designs)
     area = np.full(len(designs), np.nan) if template.fpga else area_mm2(technology, hardware, designs)
     reason = np.zeros(len(designs), np.int16)

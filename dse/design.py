@@ -45,7 +45,7 @@ class Design(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     template: str
-    parameters: dict[str, float | int | str] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
     technology: str | None = None
     device: str | None = None
     network: str | None = None

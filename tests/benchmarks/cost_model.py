@@ -122,9 +122,9 @@ def zigzag() -> str:
     """ZigZag's layer evaluations a CPU second, AlexNet on its TPU-like example, as a line to print."""
     if importlib.util.find_spec("zigzag") is None:
         return "ZigZag: not installed (zigzag-dse), so not measured"
-    package = importlib.import_module("zigzag")
+    package = importlib.import_module("zigzag.api")
     stage = importlib.import_module("zigzag.stages.evaluation.cost_model_evaluation").CostModelStage
-    inputs, run_stage, evaluations, start = Path(package.__file__).parent / "inputs", stage.run, 0, 0.0
+    inputs, run_stage, evaluations, start = Path(str(package.__file__)).parent / "inputs", stage.run, 0, 0.0
 
     def counted(self: object) -> Iterator[object]:
         nonlocal evaluations, start
@@ -137,7 +137,7 @@ def zigzag() -> str:
     stage.run = counted
     logging.disable(logging.WARNING)
     with TemporaryDirectory() as folder, suppress(EnoughError):
-        importlib.import_module("zigzag.api").get_hardware_performance_zigzag(
+        package.get_hardware_performance_zigzag(
             str(inputs / "workload/alexnet.onnx"), str(inputs / "hardware/tpu_like.yaml"),
             str(inputs / "mapping/tpu_like.yaml"), opt="latency", dump_folder=folder, lpf_limit=4,
             loma_show_progress_bar=False,
