@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import ceil
+from math import ceil, gcd
 from typing import Any
 
 import numpy as np
@@ -152,6 +152,20 @@ def layer_macs(layer: Ints) -> int:
         return 0
     window = layer[w.C] // layer[w.GROUPS] * layer[w.R] * layer[w.S]
     return int(layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window)
+
+
+@njit(cache=True)
+def touched_lines(outputs: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """How many different input lines a row of outputs touches: (all, what each output adds, what two blocks share).
+
+    Output i and kernel position j touch line i × stride + j × dilation.  Positions fall into stride/gcd classes; two
+    neighbors of a class meet on the same lines dilation/gcd outputs apart.  The second number holds once there are
+    that many outputs, the third is how many lines two long blocks of neighboring outputs have in common.
+    """
+    common = gcd(stride, dilation)
+    each = min(stride // common, kernel)
+    apart = dilation // common
+    return each * outputs + (kernel - each) * min(apart, outputs), each, (kernel - each) * apart
 
 
 @njit(cache=True)

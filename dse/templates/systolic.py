@@ -1,7 +1,7 @@
 """Systolic arrays: rows × columns of multipliers, weight, output or input stationary, three double-buffered SRAMs.
 
-A layer is a matrix product of px = batch × P × Q pixels, a window of win = C/groups × R × S inputs, and K filters; groups
-run one after the other.  The array holds one tile of two of the three loops and streams the third:
+A layer is a matrix product of batch × P × Q pixels, a window of C/groups × R × S inputs, and M/groups filters; groups
+run one after the other.  The array holds one tile of two of these three loops and streams the third:
 
     ws  rows hold the window, columns the filters, pixels stream     2 rows + columns - 2 cycles to fill and drain
     is  rows hold the window, columns the pixels, filters stream     2 rows + columns - 2
@@ -63,24 +63,11 @@ SHAPE = 13
 
 
 @njit(error_model="numpy", cache=True)
-def lines_of(outputs: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
-    """How many different lines a row of outputs touches, as (all, each output adds, neighboring blocks share).
-
-    Lines i × stride + j × dilation for output i and kernel position j: positions fall into stride/gcd classes, those
-    of one class meet again dilation/gcd outputs later.
-    """
-    common = gcd(stride, dilation)
-    each = min(stride // common, kernel)
-    later = dilation // common
-    return each * outputs + (kernel - each) * min(later, outputs), each, (kernel - each) * later
-
-
-@njit(error_model="numpy", cache=True)
 def shape_of(layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer."""
     groups, batch, p, q = layer[w.GROUPS], layer[w.BATCH], layer[w.P], layer[w.Q]
-    lines, each, shared = lines_of(p, layer[w.R], layer[w.STRIDE_H], layer[w.DILATION_H])
-    columns, _, _ = lines_of(q, layer[w.S], layer[w.STRIDE_W], layer[w.DILATION_W])
+    lines, each, shared = base.touched_lines(p, layer[w.R], layer[w.STRIDE_H], layer[w.DILATION_H])
+    columns, _, _ = base.touched_lines(q, layer[w.S], layer[w.STRIDE_W], layer[w.DILATION_W])
     shape[PX], shape[K] = batch * p * q, layer[w.M] // groups
     shape[AREA], shape[CHANNELS] = layer[w.R] * layer[w.S], layer[w.C] // groups
     shape[WIN] = shape[AREA] * shape[CHANNELS]
@@ -94,7 +81,7 @@ def lines_for(shape: Ints, pixels: int) -> int:
     """Input lines under a run of output pixels, wherever it begins."""
     rows = pixels // shape[WIDTH] if pixels % shape[WIDTH] == 0 else (pixels - 2) // shape[WIDTH] + 2
     images = min(shape[IMAGES], (rows - 1) * shape[WIDTH] // shape[IMAGE] + 1)
-    return min(shape[A] * rows + shape[B] * images, shape[LINES])
+    return int(min(shape[A] * rows + shape[B] * images, shape[LINES]))
 
 
 @njit(error_model="numpy", cache=True)
@@ -178,7 +165,7 @@ def array_cycles(design: Floats, shape: Ints, count: Ints) -> int:
     """COMPUTE + FILL."""
     streamed = _STREAMED[int(design[DATAFLOW])]
     runs = count[0] * count[1] * count[2]
-    return shape[GROUPS] * (runs // count[streamed] * shape[PX + streamed] + runs * fill(design))
+    return int(shape[GROUPS] * (runs // count[streamed] * shape[PX + streamed] + runs * fill(design)))
 
 
 @njit(error_model="numpy", cache=True)
