@@ -1,0 +1,337 @@
+"""ONNX import: the well-known networks layer by layer, each operator's bounds, and every way to be refused."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from dse.from_onnx import from_torch, load_onnx
+from dse.networks import bert_base, network, resnet18
+from dse.onnx_graph import forget_values
+from dse.workload import Kind, Layer, Network
+from netlists.errors import DesignError
+from tests.dse.torch_networks import MODULES, light
+
+
+def bounds(found: Network) -> list[Layer]:
+    """Layers without their names, which modules choose freely."""
+    return [replace(layer, name="") for layer in found.layers]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_exported_network_equals_the_built_in_one(name: str) -> None:
+    size = 227 if name == "alexnet" else 224
+    found = from_torch(light(MODULES[name]()), torch.zeros(1, 3, size, size))
+    assert bounds(found) == bounds(network(name))
+    assert (found.macs, found.parameters) == (network(name).macs, network(name).parameters)
+
+
+def export(module: nn.Module, example: Tensor, file: Path, optimize: bool = True, script: bool = False) -> Path:
+    """Export as users do; `script`: with the older exporter."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if script:
+            torch.onnx.export(module, (example,), file, dynamo=False, input_names=["x"],
+                              dynamic_axes={"x": {0: "images"}})  # fmt: skip
+        else:
+            torch.onnx.export(module, (example,), file, dynamo=True, optimize=optimize, verbose=False,
+                              dynamic_shapes=({0: torch.export.Dim("images")},))  # fmt: skip
+    return file
+
+
+@pytest.mark.parametrize(("optimize", "script"), [(True, False), (False, False), (True, True)])
+def test_files_of_all_exporters(tmp_path: Path, optimize: bool, script: bool) -> None:
+    file = export(light(MODULES["resnet18"]()), torch.zeros(2, 3, 64, 64), tmp_path / "net.onnx", optimize, script)
+    expected = resnet18(size=64)
+    found = load_onnx(file)
+    assert found.name == "net"
+    folded = [replace(layer, bias=0) for layer in bounds(found)]  # exporters fold batch norms into biases
+    assert folded == [replace(layer, bias=0) for layer in bounds(expected)]
+    images = load_onnx(file, batch=3)
+    assert images.macs == 3 * found.macs
+    assert bounds(images) == bounds(found.with_batch(3))
+
+
+def test_weights_may_be_absent(tmp_path: Path) -> None:
+    file = export(light(nn.Conv2d(3, 64, 7)), torch.zeros(2, 3, 64, 64), tmp_path / "net.onnx")
+    model = onnx.load(file)
+    onnx.save_model(model, tmp_path / "split.onnx", save_as_external_data=True, location="w.bin", size_threshold=4096)
+    (tmp_path / "w.bin").unlink()
+    assert bounds(load_onnx(tmp_path / "split.onnx")) == bounds(load_onnx(file))
+
+
+class Block(nn.Module):
+    """One block of BERT-base."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.output = (nn.Linear(768, 768) for _ in range(4))
+        self.up, self.down = nn.Linear(768, 3072), nn.Linear(3072, 768)
+        self.output_norm, self.down_norm = nn.LayerNorm(768), nn.LayerNorm(768)
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = [linear(x).view(*x.shape[:2], 12, 64).transpose(1, 2) for linear in (self.query, self.key, self.value)]
+        scores = torch.softmax(heads[0] @ heads[1].transpose(-1, -2) / 8.0, dim=-1)
+        mixed = (scores @ heads[2]).transpose(1, 2).reshape(x.shape)
+        x = self.output_norm(self.output(mixed) + x)
+        hidden = nn.functional.gelu(self.up(x))
+        return torch.as_tensor(self.down_norm(self.down(hidden) + x))
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_attention_equals_a_block_of_bert(images: int) -> None:
+    found = from_torch(light(Block()), torch.zeros(images, 128, 768), name="block")
+    expected = bert_base().with_batch(images)
+    assert found.macs * 12 == expected.macs
+    assert found.parameters * 12 == expected.parameters
+    products = [replace(layer, repeat=1) for layer in bounds(expected) if layer.has_macs]
+    assert [layer for layer in bounds(found) if layer.has_macs] == products
+    for kind in Kind:
+        traffic = [
+            sum((layer.inputs + layer.outputs) * layer.repeat for layer in net.layers if layer.kind == kind)
+            for net in (found, expected)
+        ]
+        assert traffic[0] * 12 == traffic[1]
+
+
+def test_layers_are_named_after_weights() -> None:
+    names = [layer.name for layer in from_torch(light(Block()), torch.zeros(1, 8, 768)).layers]
+    weighted = [name for name in names if not name.startswith("node")]
+    assert weighted == ["query", "key", "value", "output", "up", "down"]
+
+
+def model(nodes: Sequence[onnx.NodeProto], given: Sequence[int | str], weights: Mapping[str, Sequence[int]] | None = None,
+          file: Path | None = None, domains: Sequence[str] = ()) -> onnx.ModelProto:  # fmt: skip
+    """A model with one input x and output y; its weights have no values."""
+    stored = [
+        TensorProto(name=name, dims=list(dims), data_type=TensorProto.FLOAT) for name, dims in (weights or {}).items()
+    ]
+    for tensor in stored:
+        forget_values(tensor)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, list(given))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(list(nodes), "graph", [x], [y], stored)
+    opsets = [helper.make_opsetid("", 20), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    made = helper.make_model(graph, opset_imports=opsets)
+    if file:
+        file.write_bytes(made.SerializeToString())
+    return made
+
+
+def imported(tmp_path: Path, nodes: Sequence[onnx.NodeProto], given: Sequence[int | str],
+             weights: Mapping[str, Sequence[int]] | None = None, **options: object) -> Network:  # fmt: skip
+    file = tmp_path / "model.onnx"
+    model(nodes, given, weights, file)
+    return load_onnx(file, **options)  # type: ignore[arg-type]
+
+
+CONV = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[2, 1], dilations=[1, 2], pads=[0, 1, 2, 3], group=2)
+
+
+def test_convolution_keeps_every_attribute(tmp_path: Path) -> None:
+    (layer,) = imported(tmp_path, [CONV], [2, 4, 9, 10], {"w": (6, 2, 3, 2), "b": (6,)}).layers
+    assert layer == Layer(
+        "y", Kind.CONV, 4, 6, 9, 10, 3, 2, 2, 1, 1, 2, pad_top=0, pad_left=1, pad_bottom=2, pad_right=3, groups=2,
+        batch=2, bias=1,
+    )  # fmt: skip
+    assert (layer.out_h, layer.out_w) == (5, 12)
+
+
+@pytest.mark.parametrize(("auto", "pads", "out"), [("SAME_UPPER", (0, 1), 4), ("SAME_LOWER", (1, 0), 4),
+                                                   ("VALID", (0, 0), 3)])  # fmt: skip
+def test_padding_by_name(tmp_path: Path, auto: str, pads: tuple[int, int], out: int) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], strides=[2, 2], auto_pad=auto)
+    (layer,) = imported(tmp_path, [node], [1, 3, 8, 8], {"w": (4, 3, 3, 3)}).layers
+    assert (layer.pad_top, layer.pad_bottom) == (layer.pad_left, layer.pad_right) == pads
+    assert layer.out_h == layer.out_w == out
+
+
+def test_pool_that_rounds_up(tmp_path: Path) -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    (layer,) = imported(tmp_path, [node], [1, 3, 54, 56]).layers
+    assert (layer.kind, layer.out_h, layer.out_w, layer.pad_top, layer.pad_bottom) == (Kind.POOL, 27, 28, 0, 1)
+
+
+@pytest.mark.parametrize(("stride", "pad", "extra", "dilation", "groups"), [(2, 1, 1, 1, 1), (3, 0, 0, 2, 2),
+                                                                            (1, 2, 0, 1, 4)])  # fmt: skip
+def test_transposed_convolution_is_the_equivalent_convolution(
+    stride: int, pad: int, extra: int, dilation: int, groups: int
+) -> None:
+    module = nn.ConvTranspose2d(4, 8, (3, 4), stride, pad, extra, groups, dilation=dilation)
+    x = torch.randn(2, 4, 5, 6)
+    (layer,) = from_torch(module, x).layers
+    out = module(x)
+    assert (layer.batch, layer.out_channels, layer.out_h, layer.out_w) == tuple(out.shape)
+    # The convolution of the layer's bounds, over the stuffed input with the kernel turned around, computes the same.
+    stuffed = torch.zeros(2, 4, layer.in_h, layer.in_w)
+    stuffed[:, :, ::stride, ::stride] = x
+    ends = (layer.pad_left, layer.pad_right, layer.pad_top, layer.pad_bottom)
+    kernel = module.weight.reshape(groups, -1, *module.weight.shape[1:]).transpose(1, 2).flatten(0, 1).flip(2, 3)
+    same = nn.functional.conv2d(nn.functional.pad(stuffed, ends), kernel, module.bias, dilation=dilation, groups=groups)
+    assert torch.allclose(same, out, atol=1e-5)
+    assert layer.input_zeros == pytest.approx(float((stuffed == 0).float().mean()))
+    assert layer.parameters == sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_one_dimensional_convolution(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], strides=[2], pads=[1, 1])
+    (layer,) = imported(tmp_path, [node], [1, 3, 16], {"w": (8, 3, 3)}).layers
+    assert layer.macs == 8 * 8 * 3 * 3
+    assert (layer.in_h, layer.in_w, layer.kernel_h, layer.kernel_w, layer.out_w) == (16, 1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kind", "groups", "rows", "channels", "out"),
+    [
+        ((2, 5, 7), (7, 3), Kind.FC, 1, 5, 7, 3),
+        ((2, 3, 5, 7), (2, 3, 7, 4), Kind.FC, 6, 5, 42, 24),
+        ((2, 3, 5, 7), (3, 7, 4), Kind.FC, 3, 5, 21, 12),
+    ],
+)  # fmt: skip
+def test_matrix_products(
+    tmp_path: Path, left: tuple[int, ...], right: tuple[int, ...], kind: Kind, groups: int, rows: int, channels: int,
+    out: int
+) -> None:  # fmt: skip
+    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], left, {"w": right}).layers
+    expected = torch.zeros(left) @ torch.zeros(right)
+    assert layer.macs == expected.numel() * left[-1]
+    assert layer.outputs == expected.numel()
+    assert layer.weights == torch.zeros(right).numel()
+    found = (layer.kind, layer.groups, layer.in_h, layer.in_channels, layer.out_channels)
+    assert found == (kind, groups, rows, channels, out)
+
+
+def test_weights_on_the_left(tmp_path: Path) -> None:
+    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["w", "x"], ["y"])], [2, 7, 5], {"w": (3, 7)}).layers
+    assert (layer.kind, layer.batch, layer.in_h, layer.in_channels, layer.out_channels) == (Kind.FC, 2, 5, 7, 3)
+
+
+def test_activation_of_a_tensor_with_itself_is_free(tmp_path: Path) -> None:
+    swish = [helper.make_node("Sigmoid", ["x"], ["s"]), helper.make_node("Mul", ["x", "s"], ["y"])]
+    both = [*swish[:1], helper.make_node("MaxPool", ["x"], ["m"], kernel_shape=[1, 1], strides=[2, 2]),
+            helper.make_node("MaxPool", ["s"], ["n"], kernel_shape=[1, 1], strides=[2, 2]),
+            helper.make_node("Mul", ["m", "n"], ["y"])]  # fmt: skip
+    assert imported(tmp_path, swish, [1, 3, 8, 8]).layers == ()
+    last = imported(tmp_path, both, [1, 3, 8, 8]).layers[-1]
+    assert (last.kind, last.operands, last.inputs, last.outputs) == (Kind.ELEMENTWISE, 2, 2 * 48, 48)
+
+
+def test_squeeze_and_excitation_reads_the_map_again(tmp_path: Path) -> None:
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Sigmoid", ["p"], ["s"]),
+             helper.make_node("Mul", ["x", "s"], ["y"])]  # fmt: skip
+    pool, scale = imported(tmp_path, nodes, [1, 3, 8, 8]).layers
+    assert (pool.kind, pool.kernel_h, pool.outputs) == (Kind.POOL, 8, 3)
+    assert (scale.kind, scale.operands, scale.inputs) == (Kind.ELEMENTWISE, 1, 192)
+
+
+def test_softmax_and_tables_are_traffic(tmp_path: Path) -> None:
+    (layer,) = imported(tmp_path, [helper.make_node("Softmax", ["x"], ["y"])], [2, 12, 8, 8]).layers
+    assert (layer.kind, layer.inputs, layer.outputs) == (Kind.ELEMENTWISE, 1536, 1536)
+    nodes = [
+        helper.make_node("Cast", ["x"], ["i"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["w", "i"], ["y"]),
+    ]
+    (layer,) = imported(tmp_path, nodes, [1, 8], {"w": (100, 16)}).layers
+    assert (layer.kind, layer.outputs) == (Kind.ELEMENTWISE, 128)
+
+
+def test_symbolic_sizes(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    file, weights = tmp_path / "model.onnx", {"w": (4, 3, 3, 3)}
+    model([node], ["N", 3, "height", "width"], weights, file)
+    expected = r"model.onnx: symbolic sizes without a value: 'height' \(axis 2 of input 'x'\), 'width' .*--size NAME=N"
+    with pytest.raises(DesignError, match=expected):
+        load_onnx(file)
+    (layer,) = load_onnx(file, sizes={"height": 10, "width": 20}).layers
+    assert (layer.batch, layer.in_h, layer.in_w) == (1, 10, 20)
+    assert load_onnx(file, batch=5, sizes={"height": 10, "width": 20}).layers[0].batch == 5
+    assert load_onnx(file, sizes={"N": 2, "height": 10, "width": 20}).layers[0].batch == 2
+    with pytest.raises(DesignError, match=r"no symbolic size 'widht'; did you mean 'width'\?"):
+        load_onnx(file, sizes={"height": 10, "width": 20, "widht": 20})
+    with pytest.raises(DesignError, match="size width is 0; expected at least 1"):
+        load_onnx(file, sizes={"height": 10, "width": 0})
+
+
+def test_fixed_batch_is_multiplied(tmp_path: Path) -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    assert imported(tmp_path, [node], [2, 5, 7], {"w": (7, 3)}, batch=6).layers[0].batch == 6
+    with pytest.raises(DesignError, match="batch is 3, but the model has a fixed batch of 2; expected a multiple"):
+        imported(tmp_path, [node], [2, 5, 7], {"w": (7, 3)}, batch=3)
+    with pytest.raises(DesignError, match="batch is 0; expected at least 1"):
+        imported(tmp_path, [node], [2, 5, 7], {"w": (7, 3)}, batch=0)
+
+
+def test_unsupported_operators_are_listed(tmp_path: Path) -> None:
+    nodes = [
+        *(helper.make_node("TopK", ["x", "k"], [f"v{index}", f"i{index}"]) for index in range(2)),
+        helper.make_node("NonZero", ["x"], ["z"]),
+        helper.make_node("FusedConv", ["x"], ["u"], domain="com.example"),
+        helper.make_node("MaxPool", ["x"], ["t"], kernel_shape=[1, 1, 1]),
+        helper.make_node("Softmax", ["x"], ["y"]),
+    ]
+    file = tmp_path / "model.onnx"
+    model(nodes, [1, 8], {"k": (1,)}, file, domains=["com.example"])
+    expected = r"model.onnx: unsupported operators: MaxPool3D \(1\), NonZero \(1\), TopK \(2\), com.example.FusedConv"
+    with pytest.raises(DesignError, match=expected):
+        load_onnx(file)
+    with pytest.raises(DesignError, match=r"no unsupported operator 'Topk' to leave out; did you mean 'TopK'\?"):
+        load_onnx(file, skip=["Topk"])
+    found = load_onnx(file, skip=["TopK", "NonZero", "com.example.FusedConv", "MaxPool3D"])
+    assert [layer.kind for layer in found.layers] == [Kind.ELEMENTWISE]
+
+
+def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(DesignError, match=r"model.onnx: .*"):
+        imported(tmp_path, [CONV], [2, 5, 9, 10], {"w": (6, 2, 3, 2), "b": (6,)})
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    with pytest.raises(DesignError, match=r"model.onnx: .*"):
+        imported(tmp_path, [product], [2, 5], {"w": (6, 2)})
+    with pytest.raises(DesignError, match="the kernel is computed from activations"):
+        imported(tmp_path, [helper.make_node("Conv", ["x", "x"], ["y"])], [3, 3, 4, 4])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x12", b"\x00" * 100])
+def test_damaged_files(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(content)
+    with pytest.raises(DesignError, match=r"bad.onnx: .*expected an ONNX model"):
+        load_onnx(file)
+
+
+def test_truncated_and_missing_files(tmp_path: Path) -> None:
+    whole = model([CONV], [2, 4, 9, 10], {"w": (6, 2, 3, 2), "b": (6,)}).SerializeToString()
+    for size in range(1, len(whole)):
+        file = tmp_path / "cut.onnx"
+        file.write_bytes(whole[:size])
+        with pytest.raises(DesignError, match=r"cut.onnx: "):
+            load_onnx(file)
+    with pytest.raises(DesignError, match=r"none.onnx: cannot be read"):
+        load_onnx(tmp_path / "none.onnx")
+
+
+def test_module_that_cannot_be_exported() -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if float(x.sum()) > 0 else -x
+
+    with pytest.raises(DesignError, match="Odd: torch cannot export it to ONNX: "):
+        from_torch(Odd(), torch.zeros(1, 3))
+
+
+def test_from_torch_leaves_the_module_as_it_was() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    found = from_torch(module, torch.zeros(2, 3, 8, 8), batch=4)
+    assert module.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert [(layer.batch, layer.parameters) for layer in found.layers] == [(4, 8 * 27 + 8 + 16)]
