@@ -60,6 +60,11 @@ class Store:
             key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
         }
         tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if "chunks" in tables and not self.finished():  # stopped before it found anything
+            with self._transaction():
+                for name in tables:
+                    self._db.execute(f"DROP TABLE {quoted(name)}")
+            tables = []
         if not tables:
             self._make(settings)
             return

@@ -1,0 +1,203 @@
+"""Explorations on Ray: the true front whatever the workers, nothing evaluated twice, messages for what goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dse import explore as module
+from dse.cluster import connected
+from dse.explore import Progress, explore, packed
+from dse.results import PARETO, Result
+from dse.search import make_searcher
+from netlists.errors import ChipscapeError, DesignError, SettingsError
+from tests.dse.fake_space import FakeSpace, true_front
+
+SIZE, CHUNK = 5000, 300
+
+# Ray's clients leave log files and sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_processors() -> Iterator[None]:
+    """The connection that all explorations of this module use."""
+    with connected(workers=2):
+        yield
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def evaluated(log: Path) -> list[int]:
+    """Numbers of designs of all evaluations that were made."""
+    return [int(line) for line in log.read_text().split()]
+
+
+def stop_after(chunks: int) -> Callable[[Progress], None]:
+    """A listener that is Ctrl-C."""
+    left = [chunks]
+
+    def listen(progress: Progress) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    return listen
+
+
+def content(result: Result) -> list[Any]:
+    return [result.designs, result.evaluated, result.feasible]
+
+
+class Learner:
+    """Asks for batches around the best design of all before."""
+
+    def __init__(self, space: Any, seed: int, budget: int | None) -> None:
+        self.size, self.random, self.left = space.size, np.random.default_rng(seed), budget or 400
+        self.best, self.lowest, self.waits = space.size // 2, np.inf, False
+
+    @property
+    def done(self) -> bool:
+        return self.left <= 0
+
+    def ask(self, n: int) -> Any:
+        if self.waits or self.done:
+            return np.zeros(0, np.int64)
+        self.left, self.waits = self.left - 40, True
+        return (self.best + self.random.integers(-50, 50, 40)) % self.size
+
+    def tell(self, index: Any, objectives: Any, feasible: Any) -> None:
+        assert self.waits
+        assert feasible.tolist() == np.isfinite(objectives[:, 0]).tolist() == (index % 5 != 0).tolist()
+        total = objectives.sum(axis=1)
+        if total.min() < self.lowest:
+            self.best, self.lowest = int(index[total.argmin()]), total.min()
+        self.waits = False
+
+
+@pytest.fixture
+def learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "make_searcher", lambda name, space, seed, budget: Learner(space, seed, budget))
+
+
+def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
+    space, told = FakeSpace(SIZE), list[Progress]()
+    result = explore(space, tmp_path / "a", chunk=CHUNK, on_progress=told.append)
+    assert [row["id"] for row in result.front] == true_front(space)
+    assert (result.evaluated, result.feasible, result.complete) == (SIZE, SIZE * 4 // 5, True)
+    assert len((tmp_path / "a" / PARETO).read_text().splitlines()) == 1 + len(result.front)
+    assert (told[-1].evaluated, told[-1].total, told[-1].front) == (SIZE, SIZE, len(result.front))
+    found = [row for row in result.designs if row["feasible"]]
+    assert told[-1].best == {
+        "time": min(row["time"] for row in found),
+        "speed": max(row["speed"] for row in found),
+        "area": min(row["area"] for row in found),
+    }
+    assert len(told) == len(range(0, SIZE, CHUNK))
+    other = explore(space, tmp_path / "b", chunk=1999, workers=1)
+    assert content(other) == content(result)
+    random = explore(space, tmp_path / "c", search="random", seed=3, chunk=CHUNK)  # a whole space, shuffled
+    assert content(random) == content(result)
+
+
+def test_a_budget(tmp_path: Path) -> None:
+    result = explore(FakeSpace(SIZE), tmp_path, search="random", budget=1000, seed=1, chunk=CHUNK)
+    drawn = make_searcher("random", FakeSpace(SIZE), 1, 1000).ask(1000)
+    assert (result.evaluated, result.complete) == (1000, True)
+    assert [row["id"] for row in result.designs] == sorted(drawn)  # few enough for the sample to be all
+
+
+def test_ctrl_c_and_resume(tmp_path: Path, log: Path) -> None:
+    space, whole = FakeSpace(SIZE, log=str(log)), explore(FakeSpace(SIZE), tmp_path / "whole", chunk=CHUNK)
+    stopped = explore(space, tmp_path / "out", chunk=CHUNK, on_progress=stop_after(5))
+    assert (stopped.complete, stopped.evaluated) == (False, 5 * CHUNK)
+    assert len(stopped.front) > 0
+    with pytest.raises(SettingsError, match="--resume"):
+        explore(space, tmp_path / "out", chunk=CHUNK)
+    time.sleep(0.5)  # tasks in flight come to their end
+    before = len(evaluated(log))
+    again = explore(space, tmp_path / "out", chunk=CHUNK, resume=True)
+    assert content(again) == content(whole)
+    assert again.complete
+    assert sum(evaluated(log)[before:]) == SIZE - 5 * CHUNK
+    before = len(evaluated(log))
+    assert content(explore(space, tmp_path / "out", chunk=CHUNK, resume=True)) == content(whole)
+    assert len(evaluated(log)) == before
+    with pytest.raises(SettingsError, match="space was another"):
+        explore(FakeSpace(SIZE - 1), tmp_path / "out", chunk=CHUNK, resume=True)
+
+
+@pytest.mark.usefixtures("learner")
+def test_a_search_that_learns(tmp_path: Path, log: Path) -> None:
+    space = FakeSpace(SIZE, log=str(log))
+    whole = explore(space, tmp_path / "whole", search="nsga2", seed=2, workers=1)
+    assert (whole.evaluated, whole.complete) == (400, True)
+    assert evaluated(log) == [40] * 10
+    split = explore(space, tmp_path / "split", search="nsga2", seed=2)
+    assert evaluated(log)[10:] == [20] * 20  # a part for each processor
+    assert content(split) == content(whole)
+    stopped = explore(space, tmp_path / "out", search="nsga2", seed=2, on_progress=stop_after(4))
+    assert (stopped.complete, stopped.evaluated) == (False, 160)
+    before = len(evaluated(log))
+    again = explore(space, tmp_path / "out", search="nsga2", seed=2, resume=True)
+    assert content(again) == content(whole)
+    assert sum(evaluated(log)[before:]) == 240
+    other = explore(space, tmp_path / "other", search="nsga2", seed=3)
+    assert content(other) != content(whole)
+
+
+@pytest.mark.usefixtures("learner")
+def test_a_search_that_asks_otherwise_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    explore(FakeSpace(SIZE), tmp_path, search="nsga2", on_progress=stop_after(2))
+    monkeypatch.setattr(module, "make_searcher", lambda *what: make_searcher("random", FakeSpace(SIZE), 0, 77))
+    with pytest.raises(ChipscapeError, match="chunk 0 has 40 designs, but the search asks for 77"):
+        explore(FakeSpace(SIZE), tmp_path, search="nsga2", resume=True)
+
+
+def test_a_worker_that_dies_changes_nothing(tmp_path: Path) -> None:
+    space = FakeSpace(SIZE, deadly=str(tmp_path / "dead"))
+    result = explore(space, tmp_path / "out", chunk=1000)
+    assert (tmp_path / "dead").exists()
+    assert [row["id"] for row in result.front] == true_front(FakeSpace(SIZE))
+    assert result.evaluated == SIZE
+
+
+def test_when_to_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRIES", 1)
+    with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*go on with --resume"):
+        explore(FakeSpace(10, deadly=str(tmp_path)), tmp_path / "out")
+    with pytest.raises(DesignError, match="no such thing"):
+        explore(FakeSpace(10, error=DesignError("no such thing")), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers is 0"),
+        ({"chunk": 0}, "chunk is 0"),
+        ({"budget": 0}, "budget is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"search": "exhausting"}, "did you mean 'exhaustive'"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ChipscapeError, match=message):
+        explore(FakeSpace(10), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_in_a_row_are_sent_as_a_range() -> None:
+    assert packed(np.arange(5, 500)) == range(5, 500)
+    for index in (np.array([3]), np.array([1, 2, 4]), np.array([3, 2])):
+        assert packed(index) is index

@@ -1,0 +1,124 @@
+"""Explorations on clusters that lose workers, nodes and drivers; the command, and what it says when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dse.explore import explore
+from dse.results import PARETO, load_results
+from dse.store import FILE
+from netlists.errors import SettingsError
+from tests.dse.fake_space import FakeSpace, true_front
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE, CHUNK = 15_000, 200
+NOTICE_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+"""For Ray, which otherwise takes minutes to notice that a node is gone."""
+
+# Ray's clients leave log files and sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+DRIVER = """
+import json, sys
+from dse.explore import explore
+from tests.dse.fake_space import FakeSpace
+given = json.loads(sys.argv[1])
+space = FakeSpace(given["size"], seconds=0.2, deadly=given["deadly"])
+explore(space, given["out"], chunk=given["chunk"], ray=given["ray"])
+"""
+
+
+def started(*command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def chunks(out: Path) -> list[Any]:
+    """Finished chunks; none while the file is being made."""
+    if not (out / FILE).exists():
+        return []
+    with closing(sqlite3.connect(out / FILE)) as db:
+        try:
+            return db.execute("SELECT * FROM chunks ORDER BY number").fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 90
+    while not until():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_lost_worker_a_lost_node_and_a_lost_driver_change_nothing(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": NOTICE_SOON}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    node = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    out, dead = tmp_path / "out", tmp_path / "dead"
+    given = {"size": SIZE, "deadly": str(dead), "out": str(out), "chunk": CHUNK, "ray": cluster.address}
+    try:
+        driver = started("-c", DRIVER, json.dumps(given))
+        wait(lambda: len(chunks(out)) >= 5, driver)
+        assert dead.exists()  # the worker
+        cluster.remove_node(node, allow_graceful=False)
+        seen = len(chunks(out))
+        wait(lambda: len(chunks(out)) >= seen + 5, driver)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.communicate()
+        before = chunks(out)
+        assert seen < len(before) < SIZE // CHUNK
+        result = explore(FakeSpace(SIZE), out, chunk=CHUNK, ray=cluster.address, resume=True)
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+    assert result.complete
+    assert [row["id"] for row in result.front] == true_front(FakeSpace(SIZE))
+    assert result.evaluated == SIZE
+    after = chunks(out)
+    assert len(after) == SIZE // CHUNK
+    assert set(before) <= set(after)  # with their times: none was evaluated again
+
+
+@pytest.mark.slow
+def test_the_command_stopped_by_ctrl_c(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ("-m", "dse", "explore", "tpu_28nm", "--out", str(out), "--chunk", "2000")
+    process = started(*command)
+    wait(lambda: len(chunks(out)) >= 3, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    printed, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert f"go on with --resume --out {out}" in err
+    result = load_results(out)
+    assert f"{result.evaluated:,} designs evaluated" in printed
+    assert "knee" in printed
+    assert len((out / PARETO).read_text().splitlines()) == 1 + len(result.front)
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ray start --head"):
+        explore(FakeSpace(10), tmp_path, ray="127.0.0.1:x")
+    assert load_results(tmp_path).evaluated == 0
