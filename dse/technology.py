@@ -170,7 +170,7 @@ def coefficients(technology: Technology, hardware: Hardware, designs: Floats) ->
         price[:, Count.ADD] *= np.where(hardware.floating_point, FLOAT_ADD, 1.0)
     price[:, Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1] = DRAM_PJ
     price[:, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] = technology.sram_pj(
-        hardware.buffer_bytes / hardware.buffer_banks
+        hardware.buffer_bytes / np.maximum(hardware.buffer_banks, 1)
     )
     price[:, Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = _hop_pj(technology, hardware, designs)[:, None]
     price[:, Count.REGISTER_INPUT : Count.REGISTER_OUTPUT + 1] = technology.register_pj(hardware.register_bytes)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import ceil, gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -127,12 +127,25 @@ class Template:
         return COMMON + self.own
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that allocates nothing: no reference counts, which would cost more than the arithmetic.
+
+    Numba counts references of each array view and argument atomically, some 10 ns apiece.  Its option `_nrt` leaves
+    that out; a function that allocates does not compile with it (nor does `a[:] = b`, which may copy).
+    """
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    return compiled
+
+
 @njit(cache=True, inline="always")
 def ceil_div(a: int, b: int) -> int:
     return (a + b - 1) // b
 
 
-@njit(cache=True)
+@kernel
 def layer_bits(design: Floats, layer: Ints) -> tuple[int, int, int]:
     """Word lengths of weights, inputs and outputs: the layer's own, else the design's."""
     weight, given, out = layer[w.WEIGHT_BITS], layer[w.INPUT_BITS], layer[w.OUTPUT_BITS]
@@ -145,7 +158,7 @@ def layer_bits(design: Floats, layer: Ints) -> tuple[int, int, int]:
     return weight, given, out
 
 
-@njit(cache=True)
+@kernel
 def layer_macs(layer: Ints) -> int:
     """Multiplications of one layer."""
     if layer[w.KIND] > w.Kind.MATMUL:
@@ -154,7 +167,7 @@ def layer_macs(layer: Ints) -> int:
     return int(layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window)
 
 
-@njit(cache=True)
+@kernel
 def touched_lines(outputs: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
     """How many different input lines a row of outputs touches: (all, what each output adds, what two blocks share).
 
@@ -162,20 +175,22 @@ def touched_lines(outputs: int, kernel: int, stride: int, dilation: int) -> tupl
     neighbors of a class meet on the same lines dilation/gcd outputs apart.  The second number holds once there are
     that many outputs, the third is how many lines two long blocks of neighboring outputs have in common.
     """
-    common = gcd(stride, dilation)
-    each = min(stride // common, kernel)
-    apart = dilation // common
+    if stride == 1 or dilation == 1:
+        each, apart = min(stride, kernel), dilation
+    else:
+        common = gcd(stride, dilation)
+        each, apart = min(stride // common, kernel), dilation // common
     return each * outputs + (kernel - each) * min(apart, outputs), each, (kernel - each) * apart
 
 
-@njit(cache=True)
+@kernel
 def dram_cycles(design: Floats, bits: int) -> int:
     """Cycles in which off-chip memory moves that many bits at its full bandwidth, rounded up."""
     bits_per_cycle: float = design[DRAM_GB_S] * 8e3 / design[CLOCK_MHZ]
     return ceil(bits / bits_per_cycle)
 
 
-@njit(cache=True)
+@kernel
 def traffic_only(design: Floats, layer: Ints, out: Ints) -> None:
     """The counts of pooling and element-wise layers: each input read and each output written once, off chip."""
     _, given, result = layer_bits(design, layer)
@@ -185,7 +200,7 @@ def traffic_only(design: Floats, layer: Ints, out: Ints) -> None:
     out[STALL] = dram_cycles(design, out[DRAM_INPUT] + out[DRAM_OUTPUT])
 
 
-@njit(cache=True)
+@kernel
 def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> None:
     """Fill MACS, MULTIPLY and ADD; with `skips_zeros` a multiplication by a zero activation switches nothing."""
     macs = layer_macs(layer)
