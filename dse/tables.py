@@ -36,7 +36,7 @@ class Table:
 
 def show(table: Table) -> None:
     """Print a table: the first column and text to the left, numbers to the right."""
-    made = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    made = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     text_from = len(table.columns) if table.text_from is None else table.text_from
     for k, name in enumerate(table.columns):
         wraps = k >= text_from

@@ -92,10 +92,18 @@ def after_import(package: str, expression: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize(("package", "heavy"), [("netlists", HEAVY | {"matplotlib"}), ("plots", HEAVY)])
+@pytest.mark.parametrize(
+    ("package", "heavy"), [("netlists", HEAVY | {"matplotlib"}), ("plots", HEAVY), ("dse", HEAVY | {"matplotlib"})]
+)
 def test_light_packages_load_no_heavy_library(package: str, heavy: set[str]) -> None:
     loaded = after_import(package, f"sorted({heavy!r} & set(sys.modules))")
     assert loaded == "[]", f"`import {package}` loads {loaded}"
+
+
+def test_evaluation_loads_no_heavy_library() -> None:
+    heavy = HEAVY | {"matplotlib", "onnx"}
+    loaded = after_import("dse", f"dse.evaluate and sorted({heavy!r} & set(sys.modules))")
+    assert loaded == "[]", f"`dse.evaluate` loads {loaded}"
 
 
 def test_netlists_compiles_nothing() -> None:

@@ -1,0 +1,105 @@
+"""The comparison with published designs: numbers, bars, and complaints about files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dse.evaluation import evaluate
+from dse.publication import load_publication, names
+from dse.validate import QUANTITIES, compare
+from netlists.errors import DesignError
+
+OURS = {
+    "title": "an array", "source": "a paper, table 1", "status": "verified",
+    "design": {"template": "systolic", "technology": "28nm", "network": "alexnet", "parameters": {"rows": 32}},
+    "only": ["conv"], "layers": {"conv2": {"input_bits": 8}},
+    "calibrated": ["nothing"], "notes": "none",
+}  # fmt: skip
+
+
+def written(tmp_path: Path, **fields: object) -> str:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(OURS | fields, sort_keys=False), encoding="utf-8")
+    return str(file)
+
+
+def test_rows_hold_ours_theirs_error_and_verdict(tmp_path: Path) -> None:
+    design = load_publication(written(tmp_path)).whole_design
+    found = evaluate(design)
+    assert [layer.name for layer in found.network.layers] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert found.network.layers[1].input_bits == 8
+    both, all_ms = found.metrics([0, 2])["latency_ms"], found.metrics()["latency_ms"]
+    rows = compare(
+        written(
+            tmp_path,
+            tolerance={"latency_ms": [10, 3]},
+            compare=[
+                {"name": "two", "layers": ["conv1", "conv3"], "latency_ms": both / 0.95, "fps": 1},
+                {"name": "total", "layers": "all", "latency_ms": all_ms / 0.95, "gops": 1e9},
+            ],
+        )
+    ).rows
+    assert [(row.row, row.quantity, row.bar_pct, row.ok) for row in rows] == [
+        ("two", "latency_ms", 10, True),
+        ("two", "fps", None, None),
+        ("total", "latency_ms", 3, False),
+        ("total", "gops", None, None),
+    ]
+    assert rows[0].ours == pytest.approx(both)
+    assert rows[0].error_pct == pytest.approx(-5)
+
+
+def test_an_equal_number_has_no_error_even_when_it_is_zero(tmp_path: Path) -> None:
+    row = [{"name": "total", "layers": "all", "dsp": 0, "cycles": 0}]
+    dsp, cycles = compare(written(tmp_path, tolerance={"cycles": [0, 0]}, compare=row)).rows
+    assert (dsp.ours, dsp.error_pct, dsp.ok) == (None, None, None)  # not an FPGA
+    assert (cycles.error_pct, cycles.ok) == (None, False)
+
+
+def test_a_design_that_does_not_run_misses_with_its_reason(tmp_path: Path) -> None:
+    design = OURS["design"] | {"parameters": {"input_kb": 1}}  # type: ignore[operator]
+    row = [{"name": "total", "layers": "all", "latency_ms": 1}]
+    (missed,) = compare(written(tmp_path, design=design, tolerance={"latency_ms": [9, 9]}, compare=row)).rows
+    assert (missed.ours, missed.ok) == (None, False)
+    assert "input buffer" in missed.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"compare": [{"name": "x", "layers": "all", "latency": 1}]}, "did you mean 'latency_ms'"),
+        ({"compare": [{"name": "x", "layers": ["conv9"], "fps": 1}]}, "no layer 'conv9'; did you mean 'conv"),
+        ({"compare": [{"name": "x", "layers": "all", "fps": "1"}]}, "fps is '1'; expected a number"),
+        ({"compare": [{"name": "x", "fps": 1}]}, "compare.0.layers"),
+        ({"calibrate": []}, "did you mean 'calibrated'"),
+        ({"design": {"template": "systolic", "tecnology": "x"}}, "did you mean 'technology'"),
+        ({"design": {"template": "systolic", "technology": "28nm"}}, "names no network"),
+        ({"layers": {"conv1": {"input_zero": 1}}}, "did you mean 'input_zeros'"),
+    ],
+)
+def test_complaints_name_the_file_and_the_field(tmp_path: Path, fields: dict[str, object], said: str) -> None:
+    file = written(tmp_path, **fields)
+    with pytest.raises(DesignError) as complaint:
+        compare(file)
+    assert str(complaint.value).startswith(file)
+    assert said in str(complaint.value)
+
+
+def test_a_misspelt_name_gets_the_nearest() -> None:
+    with pytest.raises(DesignError, match="no such file"):
+        load_publication("no such design")
+
+
+@pytest.mark.parametrize("name", names())
+def test_ready_made_publications_have_sources_and_keep_their_bars(name: str) -> None:
+    publication = load_publication(name)
+    assert publication.source
+    assert publication.compare
+    assert set(publication.tolerance) <= set(QUANTITIES)
+    found = compare(name)
+    missed = [row for row in found.rows if row.ok is False]
+    assert not missed or publication.notes, "a number that misses its bar needs a note"
+    assert all(row.ours is not None for row in found.rows), [row for row in found.rows if row.ours is None]
