@@ -133,7 +133,9 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
 
 def make_space(content: Mapping[str, Any], name: str) -> DesignSpace:
     """The space that a file's content describes; raises `DesignError` that names the field."""
-    part_fields = [] if "spaces" in content else [key for key in content if key in _Part.model_fields]
+    part_fields = [key for key in content if key in _Part.model_fields]
+    if "spaces" in content and part_fields:
+        raise DesignError(f"field {part_fields[0]!r} stands beside `spaces`; expected it in each entry of these")
     whole = _valid(_Whole, {key: content[key] for key in content if key not in part_fields}, "", _Part)
     entries = [{key: content[key] for key in part_fields}] if whole.spaces is None else whole.spaces
     if not entries:

@@ -32,7 +32,7 @@ class Bayes:
         self.out: dict[int, Trial] = {}  # asked for, by number
         self.seen: set[int] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
         self.study = optuna.create_study(directions=["minimize"] * len(space.objectives), sampler=sampler)
         self.distributions: dict[str, BaseDistribution] = {
             str(gene): IntDistribution(0, int(count) - 1) for gene, count in enumerate(self.genes.counts)
@@ -65,7 +65,7 @@ class Bayes:
                 return number
             self.study.tell(trial, state=TrialState.FAIL)
         while not self.fallback.done:
-            for number in self.fallback.ask(1).tolist():
+            for number in map(int, self.fallback.ask(1)):
                 if number not in self.seen:
                     genes = self.genes.encode(np.array([number]))
                     self.study.enqueue_trial(dict(zip(self.distributions, genes[0].tolist(), strict=True)))

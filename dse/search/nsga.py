@@ -6,6 +6,7 @@ design is asked for twice, nor one that fails a condition.
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
+from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
@@ -55,8 +57,8 @@ class Nsga:
         }
         objectives = len(space.objectives)
         if many:
-            directions = get_reference_directions("energy", objectives, size, seed=seed)
-            self.algorithm: Any = NSGA3(directions, **common)
+            directions = get_reference_directions("das-dennis", objectives, n_partitions=_partitions(objectives, size))
+            self.algorithm: Any = NSGA3(directions, selection=TournamentSelection(func_comp=_feasible_first), **common)
         else:
             self.algorithm = NSGA2(**common)
         problem = Problem(
@@ -103,6 +105,24 @@ class Nsga:
     def numbers(self, population: Any) -> Ints:
         """The designs [n] of a population."""
         return self.genes.decode(population.get("X").astype(np.int64))
+
+
+def _feasible_first(population: Any, pairs: Ints, **kwargs: Any) -> Ints:
+    """Of each pair [n, 2], drawn at random, the one that is feasible, else the first.
+
+    pymoo's own comparison of NSGA-III draws between equals from a generator that no seed reaches.
+    """
+    violation = population.get("CV")[:, 0]
+    second = violation[pairs[:, 1]] < violation[pairs[:, 0]]
+    return np.where(second, pairs[:, 1], pairs[:, 0])[:, None]
+
+
+def _partitions(objectives: int, size: int) -> int:
+    """How finely NSGA-III divides each objective so that there are at most `size` directions."""
+    steps = 1
+    while objectives > 1 and comb(steps + objectives, objectives - 1) <= size:
+        steps += 1
+    return steps
 
 
 class _First(Sampling):  # type: ignore[misc]

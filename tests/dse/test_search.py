@@ -1,0 +1,136 @@
+"""Searchers: what all promise, and how near each comes to the true front of a small space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dse.pareto import Archive, hypervolume
+from dse.search import NAMES, Searcher, make_searcher
+from dse.search.genes import Genes
+from dse.space import DesignSpace
+from dse.templates.base import Floats, Ints
+from netlists.errors import ChipscapeError
+
+from .test_space import TWO
+from .toy import space, toy
+
+__all__ = ["toy"]
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def run(searcher: Searcher, where: DesignSpace, portion: int = 64) -> tuple[Ints, Archive]:
+    """Numbers in the order in which they were asked for, and their front."""
+    asked, archive = [], Archive()
+    while not searcher.done:
+        index = searcher.ask(portion)
+        assert len(index) <= portion
+        if not len(index):
+            break
+        result = where.evaluate(index)
+        order = np.argsort(index % 7)  # results come in another order
+        half = len(index) // 2
+        for part in (order[:half], order[half:]):
+            searcher.tell(index[part], result.objectives[part], result.feasible[part])
+        archive.add(index, result.objectives)
+        asked.append(index)
+    assert searcher.done
+    return np.concatenate(asked), archive
+
+
+def volume(archive: Archive, truth: Archive) -> float:
+    """Share of the true front's hypervolume, objectives scaled to its extent."""
+    assert archive.objectives is not None
+    assert truth.objectives is not None
+    low, high = truth.objectives.min(axis=0), truth.objectives.max(axis=0)
+
+    def scaled(front: Floats) -> float:
+        return hypervolume((front - low) / (high - low), np.full(len(low), 1.1))
+
+    return scaled(archive.objectives) / scaled(truth.objectives)
+
+
+@pytest.mark.parametrize("changes", [{}, TWO], ids=["one template", "two"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_every_search_promises(name: str, changes: dict[str, Any]) -> None:
+    """Within the budget, each design once, only such that meet the conditions; the same again with the same seed."""
+    small = space(**changes)
+    budget = 60 if name == "bayes" else 150
+    asked, _ = run(make_searcher(name, small, 3, budget), small)
+    again, _ = run(make_searcher(name, small, 3, budget), small)
+    assert np.array_equal(asked, again)
+    assert len(set(asked.tolist())) == len(asked) <= budget
+    if name != "exhaustive":
+        assert small.holds(asked).all()
+        assert len(asked) >= min(budget, small.holds(np.arange(small.size)).sum()) * 0.9
+    if name in ("random", "nsga2", "bayes") and not changes:
+        other, _ = run(make_searcher(name, small, 4, budget), small)
+        assert not np.array_equal(asked, other)
+
+
+@pytest.mark.parametrize("name", ["random", "nsga2", "nsga3"])
+def test_portions_change_nothing(name: str) -> None:
+    small = space()
+    few, _ = run(make_searcher(name, small, 1, 200), small, 7)
+    many, _ = run(make_searcher(name, small, 1, 200), small, 1000)
+    assert np.array_equal(few, many)
+
+
+def test_exhaustive_and_random_see_everything() -> None:
+    small = space()
+    everything = np.arange(small.size)
+    assert np.array_equal(run(make_searcher("exhaustive", small), small)[0], everything)
+    asked, _ = run(make_searcher("random", small, 5), small)
+    assert np.array_equal(np.sort(asked), everything[small.holds(everything)])
+    assert abs(np.corrcoef(asked[:-1], asked[1:])[0, 1]) < 0.1
+    assert abs(np.corrcoef(asked, np.arange(len(asked)))[0, 1]) < 0.1
+
+
+def test_genetic_search_finds_the_front() -> None:
+    small = space(objectives=[{"latency_ms": "min"}, {"energy_mj": "min"}, {"area_mm2": "min"}])
+    _, truth = run(make_searcher("exhaustive", small), small)
+    assert len(truth) > 20
+    for name in ("nsga2", "nsga3"):
+        found = volume(run(make_searcher(name, small, 0, 500), small)[1], truth)
+        assert found > 0.99
+        assert found > volume(run(make_searcher("random", small, 0, 500), small)[1], truth)
+
+
+def test_bayesian_search_needs_few_designs() -> None:
+    small = space()
+    _, truth = run(make_searcher("exhaustive", small), small)
+    assert volume(run(make_searcher("bayes", small, 0, 120), small, 16)[1], truth) > 0.94
+
+
+def test_genetic_search_moves_out_of_the_infeasible() -> None:
+    """One design in a hundred meets the constraints; conditions alone do not show which."""
+    small = space(constraints={"area_mm2": {"max": 1.0}, "latency_ms": {"max": 30}})
+    _, truth = run(make_searcher("exhaustive", small), small)
+    feasible = small.evaluate(np.arange(small.size)).feasible.mean()
+    assert 0 < feasible < 0.02
+    assert volume(run(make_searcher("nsga2", small, 0, 600), small)[1], truth) > 0.95
+
+
+@pytest.mark.parametrize("changes", [{}, TWO], ids=["one template", "two"])
+def test_genes_name_all_designs(changes: dict[str, Any]) -> None:
+    small = space(**changes)
+    genes = Genes(small)
+    index = np.arange(small.size)
+    encoded = genes.encode(index)
+    assert (encoded >= 0).all()
+    assert (encoded < genes.counts).all()
+    assert np.array_equal(genes.decode(encoded), index)
+    random = np.random.default_rng(0).integers(0, genes.counts, (5000, len(genes.counts)))
+    assert len(set(genes.decode(random).tolist())) > 0.85 * small.size
+
+
+def test_wrong_options_are_named() -> None:
+    small = space()
+    with pytest.raises(ChipscapeError, match="search 'nsga' is unknown; did you mean 'nsga"):
+        make_searcher("nsga", small)
+    with pytest.raises(ChipscapeError, match="budget is 0"):
+        make_searcher("random", small, 0, 0)
+    with pytest.raises(ChipscapeError, match="seed is -1"):
+        make_searcher("random", small, -1)
