@@ -53,13 +53,12 @@ MAPPING = ("keep",)
 
 
 @njit(error_model="numpy", cache=True)
-def strips(design: Floats, layer: Ints, given: int) -> tuple[int, int, int]:
+def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     """How the inputs of a group are cut: (output rows of a strip, output columns of it, input elements of all strips).
 
-    Lines are read whole, those that a stride passes over too.  Strips overlap where their kernels do.  Rows are 0 if
-    not even one window fits.
+    `room` is what a strip may have, in elements.  Lines are read whole, those that a stride passes over too.  Strips
+    overlap where their kernels do.  Rows are 0 if not even one window fits.
     """
-    room = int(design[BUFFER_KB] * (1 - design[WEIGHT_SHARE]) * 4096) // given
     channels, p, q = layer[w.C] // layer[w.GROUPS], layer[w.P], layer[w.Q]
     high, wide = (layer[w.R] - 1) * layer[w.DILATION_H] + 1, (layer[w.S] - 1) * layer[w.DILATION_W] + 1
     down, right = layer[w.STRIDE_H], layer[w.STRIDE_W]
@@ -77,6 +76,19 @@ def strips(design: Floats, layer: Ints, given: int) -> tuple[int, int, int]:
         return 0, 0, 0
     overlap = (ceil_div(q, columns) - 1) * max(0, wide - right)
     return 1, columns, lines * (layer[w.W] + overlap) * channels
+
+
+@njit(error_model="numpy", cache=True)
+def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, int]:
+    """Strips come in two sizes: how many of how many pixels, and how many smaller ones of how many."""
+    batch, p, q = layer[w.BATCH], layer[w.P], layer[w.Q]
+    if columns < q:
+        whole, length, rests, rest = batch * p * (q // columns), columns, batch * p, q % columns
+    elif rows < p:
+        whole, length, rests, rest = batch * (p // rows), rows * q, batch, p % rows * q
+    else:
+        whole, length, rests, rest = batch * p // rows, rows * q, 1, batch * p % rows * q
+    return whole, length, rests * min(1, rest), rest
 
 
 @njit(error_model="numpy", cache=True)
@@ -101,18 +113,10 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     psum = int(design[base.PSUM_BITS])
     groups, px = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     k, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    rows, columns, elements = strips(design, layer, given)
+    rows, columns, elements = strips(layer, int(design[BUFFER_KB] * (1 - design[WEIGHT_SHARE]) * 4096) // given)
     if rows == 0:
         return 1
-    # Strips come in two sizes: `whole` of `length` pixels and `rests` of `rest`.
-    batch, p, q = layer[w.BATCH], layer[w.P], layer[w.Q]
-    if columns < q:
-        whole, length, rests, rest = batch * p * (q // columns), columns, batch * p, q % columns
-    elif rows < p:
-        whole, length, rests, rest = batch * (p // rows), rows * q, batch, p % rows * q
-    else:
-        whole, length, rests, rest = batch * p // rows, rows * q, 1, batch * p % rows * q
-    rests *= min(1, rest)
+    whole, length, rests, rest = strip_sizes(layer, rows, columns)
     cuts = whole + rests
     first = min(min(layer[w.R], layer[w.H]) * layer[w.W] * (layer[w.C] // groups), ceil_div(elements, cuts))
     if keep == WEIGHTS:
@@ -210,7 +214,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     """The mapping as loops from outer to inner."""
     row, numbers = np.array(layer.row(), np.int64), np.array(design, np.float64)
     weight, given, _ = base.layer_bits(numbers, row)
-    rows, columns, _ = strips(numbers, row, given)
+    rows, columns, _ = strips(row, int(design[BUFFER_KB] * (1 - design[WEIGHT_SHARE]) * 4096) // given)
     k, window = layer.out_channels // layer.groups, layer.in_channels // layer.groups * layer.kernel_h * layer.kernel_w
     fits = int(design[BUFFER_KB] * design[WEIGHT_SHARE] * 4096) // (window * weight)
     cells = min(int(design[ATOMIC_K]), k)

@@ -77,10 +77,16 @@ def shape_of(layer: Ints, shape: Ints) -> None:
 
 
 @njit(error_model="numpy", cache=True)
+def spanned(size: int, unit: int, most: int) -> int:
+    """How many units a part touches, where equal parts of `size` follow each other; at most `most`."""
+    return min(most, size // unit if size % unit == 0 else (size - 2) // unit + 2)
+
+
+@njit(error_model="numpy", cache=True)
 def lines_for(shape: Ints, pixels: int) -> int:
-    """Input lines under a run of output pixels, wherever it begins."""
-    rows = pixels // shape[WIDTH] if pixels % shape[WIDTH] == 0 else (pixels - 2) // shape[WIDTH] + 2
-    images = min(shape[IMAGES], (rows - 1) * shape[WIDTH] // shape[IMAGE] + 1)
+    """Input lines under a run of output pixels."""
+    rows = spanned(pixels, shape[WIDTH], shape[PX])
+    images = spanned(pixels, shape[IMAGE], shape[IMAGES])
     return int(min(shape[A] * rows + shape[B] * images, shape[LINES]))
 
 
@@ -93,7 +99,7 @@ def aligned(parts: int, size: int, unit: int) -> int:
 @njit(error_model="numpy", cache=True)
 def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
     """DRAM bits of input, weight, output of one group, for loop sizes and counts [3] of blocks, in order p, w, k."""
-    p, window, k = _PLACE[order]
+    p, window, k = _PLACE[order, 0], _PLACE[order, 1], _PLACE[order, 2]
     room_in, room_weight, room_out = (
         int(design[INPUT_KB] * 4096), int(design[WEIGHT_KB] * 4096), int(design[OUTPUT_KB] * 4096)
     )  # fmt: skip
@@ -101,7 +107,7 @@ def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, orde
     whole = shape[LINES] * line * shape[CHANNELS]
     out[0] = whole
     if whole > room_in:
-        channels = min(shape[CHANNELS], (size[1] - 2) // shape[AREA] + 2) if size[1] > 1 else 1
+        channels = spanned(size[1], shape[AREA], shape[CHANNELS])
         lines = lines_for(shape, size[0])
         deep = lines * line * shape[CHANNELS]
         if p > window or deep > room_in:  # channels that two blocks of the window share are read twice
@@ -129,9 +135,7 @@ def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int,
     """Bits of input and of weights that the array must have to begin, and of outputs that leave it last."""
     flow = int(design[DATAFLOW])
     pixels = min(size[0], shape[WIDTH]) if flow == WS else size[0]
-    channels = 1
-    if flow != OS and size[1] > 1:
-        channels = min(shape[CHANNELS], (size[1] - 2) // shape[AREA] + 2)
+    channels = 1 if flow == OS else spanned(size[1], shape[AREA], shape[CHANNELS])
     given = lines_for(shape, pixels) * shape[COLS] * channels * bits[0]
     weights = (1 if flow == OS else size[1]) * (1 if flow == IS else size[2]) * bits[1]
     return given, weights, pixels * (1 if flow == IS else size[2]) * bits[2]
@@ -151,21 +155,10 @@ def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> No
 
 
 @njit(error_model="numpy", cache=True)
-def stall(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints) -> int:
-    """Cycles beyond the array's, which takes COMPUTE + FILL."""
-    given, weights, last = ends(design, shape, bits, size)
-    moved = shape[GROUPS] * (traffic[0] + traffic[1] + traffic[2])
-    unhidden = base.dram_cycles(design, given + weights) + base.dram_cycles(design, last)
-    beside = base.dram_cycles(design, moved - given - weights - last)
-    return unhidden + max(0, beside - array_cycles(design, shape, count))
-
-
-@njit(error_model="numpy", cache=True)
-def array_cycles(design: Floats, shape: Ints, count: Ints) -> int:
-    """COMPUTE + FILL."""
-    streamed = _STREAMED[int(design[DATAFLOW])]
-    runs = count[0] * count[1] * count[2]
-    return int(shape[GROUPS] * (runs // count[streamed] * shape[PX + streamed] + runs * fill(design)))
+def stall(design: Floats, moved: int, begin: int, end: int, busy: int) -> int:
+    """Cycles beyond the array's, for bits of all DRAM traffic, of the first load and of the last store."""
+    beside = base.dram_cycles(design, moved - begin - end) - busy
+    return base.dram_cycles(design, begin) + max(0, beside) + base.dram_cycles(design, end)
 
 
 @njit(error_model="numpy", cache=True)
@@ -176,34 +169,37 @@ def fill(design: Floats) -> int:
 
 
 @njit(error_model="numpy", cache=True)
-def search_mapping(design: Floats, shape: Ints, bits: Ints, scratch: Ints, mapping: Ints) -> None:
+def search_mapping(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints,
+                   mapping: Ints) -> None:  # fmt: skip
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic.
 
     Blocks only lengthen the array's time, so they are tried only where DRAM is slower than the array; their number
     grows by half each step.
     """
-    size, count, traffic = scratch[0], scratch[1], scratch[2]
     flow = int(design[DATAFLOW])
     streamed = _STREAMED[flow]
     full = shape[PX + streamed]
-    best = np.full(3, np.iinfo(np.int64).max)
+    top = np.iinfo(np.int64).max
+    best = (top, top, top)
     blocks = 1
     while blocks <= full:
         block = ceil_div(full, blocks)
         if flow == WS and block > shape[WIDTH]:
             block = min(full, ceil_div(block, shape[WIDTH]) * shape[WIDTH])
         tile(design, shape, block, size, count)
-        busy = array_cycles(design, shape, count)
+        runs = shape[GROUPS] * count[0] * count[1] * count[2]
+        busy = runs // count[streamed] * full + runs * fill(design)
         if busy >= best[0]:
             break
+        given, weights, end = ends(design, shape, bits, size)
         for order in _WHOLE[flow] if blocks == 1 else _BLOCKED[flow]:
             reads(design, shape, bits, size, count, order, traffic)
-            cycles = busy + stall(design, shape, bits, size, count, traffic)
-            moved = traffic.sum()
+            moved = shape[GROUPS] * (traffic[0] + traffic[1] + traffic[2])
+            cycles = busy + stall(design, moved, given + weights, end, busy)
             sent = shape[WIN] * (shape[PX] * count[2] * bits[0] + shape[K] * count[0] * bits[1])
             sent += shape[PX] * shape[K] * (2 * count[1] - 1) * bits[3]
-            if (cycles, moved, sent) < (best[0], best[1], best[2]):
-                best[0], best[1], best[2] = cycles, moved, sent
+            if (cycles, moved, sent) < best:
+                best = (cycles, moved, sent)
                 mapping[ORDER], mapping[BLOCK] = order, block
         blocks += max(1, blocks // 2)
 
@@ -216,16 +212,16 @@ def load_hops(rows: int, height: int) -> int:
 
 
 @njit(error_model="numpy", cache=True)
-def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, scratch: Ints, mapping: Ints, out: Ints) -> int:
+def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints,
+                mapping: Ints, out: Ints) -> int:  # fmt: skip
     """Fill the counts of one layer under a mapping; returns a reason."""
-    size, count, traffic = scratch[0], scratch[1], scratch[2]
     flow = int(design[DATAFLOW])
     streamed = _STREAMED[flow]
     order, block = mapping[ORDER], mapping[BLOCK]
     if _PLACE[order, streamed] == 2:  # blocks in a row are one
         block = shape[PX + streamed]
     tile(design, shape, max(1, block), size, count)
-    given, weights, _ = ends(design, shape, bits, size)
+    given, weights, end = ends(design, shape, bits, size)
     if given > int(design[INPUT_KB] * 4096):
         return 1
     if weights > int(design[WEIGHT_KB] * 4096):
@@ -236,7 +232,8 @@ def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, scratch: I
     out[base.FILL] = runs * fill(design)
     out[base.COMPUTE] = runs // count[streamed] * shape[PX + streamed]
     reads(design, shape, bits, size, count, order, traffic)
-    out[base.STALL] = stall(design, shape, bits, size, count, traffic)
+    moved = groups * (traffic[0] + traffic[1] + traffic[2])
+    out[base.STALL] = stall(design, moved, given + weights, end, out[base.COMPUTE] + out[base.FILL])
     sent = (px * win * count[2], win * k * count[0], px * k * (2 * count[1] - 1))
     down = int(design[ROWS])
     for x in range(3):
@@ -267,7 +264,7 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
     for i in range(len(layers)):
         shape_of(layers[i], shapes[i])
     bits = np.empty(4, np.int64)  # of an input, a weight, an output, a partial sum
-    scratch = np.empty((3, 3), np.int64)  # sizes, counts, DRAM traffic
+    size, count, traffic = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
     for s in range(len(designs)):
         design = designs[s]
         for i in range(len(layers)):
@@ -278,8 +275,10 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
             bits[1], bits[0], bits[2] = base.layer_bits(design, layer)
             bits[3] = int(design[base.PSUM_BITS])
             if search:
-                search_mapping(design, shapes[i], bits, scratch, mappings[s, i])
-            reasons[s, i] = count_layer(design, layer, shapes[i], bits, scratch, mappings[s, i], counts[s, i])
+                search_mapping(design, shapes[i], bits, size, count, traffic, mappings[s, i])
+            reasons[s, i] = count_layer(
+                design, layer, shapes[i], bits, size, count, traffic, mappings[s, i], counts[s, i]
+            )
 
 
 def default_mapping(designs: Floats, layers: Ints) -> Ints:
