@@ -7,6 +7,7 @@
     only: [conv, fc]              # optional: the kinds of layers kept
     search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
     layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: fields of single layers, as measured
+    mappings: {conv1: {m: 96, e: 7}}                         # optional: the mapping of single layers, as published
     parameters: {rows: 256, columns: 256, clock_mhz: 700}
 
 Parameters that are left out take the template's defaults.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,6 +54,7 @@ class Design(BaseModel):
     only: tuple[str, ...] = ()
     search_mapping: bool = True
     layers: dict[str, LayerFields] = Field(default_factory=dict)
+    mappings: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = Field(default_factory=dict)
 
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""

@@ -19,7 +19,7 @@ from dse.metrics import metrics, work
 from dse.networks import network as built_in
 from dse.technology import technology
 from dse.templates import template
-from dse.templates.base import COUNTS
+from dse.templates.base import COUNTS, Ints
 from dse.workload import Layer, Network, kinds
 from netlists.errors import DesignError, did_you_mean
 
@@ -82,7 +82,27 @@ def evaluate(
     machine = build(family, np.array([design.row()]), made_in, part)
     layers = workload(design, network if network is not None else design.network)
     chosen = design.search_mapping if search is None else search
-    return Evaluation(design, part, evaluate_designs(machine, layers, search=chosen))
+    cost = evaluate_designs(machine, layers, search=chosen)
+    if design.mappings:
+        cost = evaluate_designs(machine, layers, mappings=_given_mappings(design, cost))
+    return Evaluation(design, part, cost)
+
+
+def _given_mappings(design: Design, cost: Cost) -> Ints:
+    """The mappings [1, L, G] of a cost, with those that the design gives; raises `DesignError` for unknown names."""
+    names, columns = [layer.name for layer in cost.network.layers], cost.machine.template.mapping
+    mappings = cost.mappings.copy()
+    for name, values in design.mappings.items():
+        if name not in names:
+            raise DesignError(f"mappings: network {cost.network.name} has no layer {name!r}{did_you_mean(name, names)}")
+        for column, value in values.items():
+            if column not in columns:
+                raise DesignError(
+                    f"mappings: {name}: template {design.template} maps no {column!r}{did_you_mean(column, columns)};"
+                    f" expected {', '.join(columns) or 'nothing'}"
+                )
+            mappings[0, names.index(name), columns.index(column)] = value
+    return mappings
 
 
 def workload(design: Design, network: Network | str | None) -> Network:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any
 
-from dse.cost import Totals
+from dse.cost import PARTS, Totals
 from dse.evaluation import Evaluation, evaluate
 from dse.publication import Publication, Row, load_publication
 from dse.templates.base import Count
@@ -20,18 +20,35 @@ def _moved_mb(totals: Totals, first: Count) -> float:
     return float(totals.counts[0, first : first + 3].sum()) / 8e6
 
 
+def _weight_buffer_mb(totals: Totals) -> float:
+    return float(totals.counts[0, Count.BUFFER_WEIGHT]) / 8e6
+
+
+def _busy_share(totals: Totals) -> float:
+    """Share of the cycles in which the array computes, fills or drains."""
+    return float(totals.counts[0, : Count.STALL].sum() / totals.cycles[0])
+
+
+def _dram_share(totals: Totals) -> float:
+    """Share of the energy that off-chip memory takes."""
+    return float(totals.energy_pj[0, PARTS.index("dram")] / totals.energy_pj[0].sum())
+
+
 # What a publication may state of some layers: from their sum of counts and from `dse.metrics`.
 QUANTITIES: dict[str, Callable[[Totals, Metrics], float]] = {
     "compute_cycles": lambda totals, _: float(totals.counts[0, Count.COMPUTE]),
     "cycles": lambda _, metrics: metrics["cycles"],
     "latency_ms": lambda _, metrics: metrics["latency_ms"],
+    "processing_ms": lambda totals, metrics: metrics["latency_ms"] * _busy_share(totals),
     "fps": lambda _, metrics: metrics["throughput_fps"],
     "gops": lambda _, metrics: metrics["gops"],
     "power_mw": lambda _, metrics: 1e3 * metrics["power_w"],
+    "chip_power_mw": lambda totals, metrics: 1e3 * metrics["power_w"] * (1 - _dram_share(totals)),
     "energy_mj": lambda _, metrics: metrics["energy_mj"],
     "utilization_pct": lambda _, metrics: 100 * metrics["utilization"],
     "dram_mb": lambda totals, _: _moved_mb(totals, Count.DRAM_INPUT),
     "buffer_mb": lambda totals, _: _moved_mb(totals, Count.BUFFER_INPUT),
+    "feature_buffer_mb": lambda totals, _: _moved_mb(totals, Count.BUFFER_INPUT) - _weight_buffer_mb(totals),
     "area_mm2": lambda _, metrics: metrics["area_mm2"],
     "dsp": lambda _, metrics: metrics["dsp"],
     "bram": lambda _, metrics: metrics["bram"],
