@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from dse.cost import Machine, build, totals
+from dse.cost import Machine, build, merged, totals
 from dse.networks import network
 from dse.technology import technology
 from dse.templates import NAMES, template
@@ -69,7 +69,7 @@ def rates(machine: Machine, net: Network, threads: int, search: bool) -> tuple[f
     wall, cpu = time.perf_counter(), time.process_time()
     totals(machine, net, search=search, threads=threads)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    evaluations = len(machine.designs) * len(net.layers)
+    evaluations = len(machine.designs) * len(merged(net.rows())[0])  # equal layers are evaluated once
     return evaluations / wall, evaluations / cpu * threads
 
 
@@ -92,7 +92,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     net = network("vgg16").only([Kind.CONV, Kind.FC])
-    print(f"point × layer evaluations a second, VGG16 ({len(net.layers)} layers), {args.threads} threads")
+    print(
+        f"point × layer evaluations a second, VGG16 ({len(merged(net.rows())[0])} different layers with MACs), {args.threads} threads"
+    )
     print(ROW.format("template", "fixed, wall", "fixed, CPU", "searched, wall", "searched, CPU"))
     machine = None
     for name in args.templates.split(","):
@@ -108,7 +110,7 @@ def main() -> None:
         wall = time.perf_counter() - wall
         print(
             f"{args.points:,} points of {machine.template.name} streamed in {wall:,.1f} s,"
-            f" {args.points * len(net.layers) / wall:,.0f} a second; peak memory {peak_mb():,.0f} MB,"
+            f" {args.points * len(merged(net.rows())[0]) / wall:,.0f} a second; peak memory {peak_mb():,.0f} MB,"
             f" {before:,.0f} MB before"
         )
     print(zigzag())
