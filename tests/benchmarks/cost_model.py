@@ -92,9 +92,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     net = network("vgg16").only([Kind.CONV, Kind.FC])
-    print(
-        f"point × layer evaluations a second, VGG16 ({len(merged(net.rows())[0])} different layers with MACs), {args.threads} threads"
-    )
+    layers = len(merged(net.rows())[0])
+    print(f"point × layer evaluations a second, VGG16 ({layers} different layers with MACs), {args.threads} threads")
     print(ROW.format("template", "fixed, wall", "fixed, CPU", "searched, wall", "searched, CPU"))
     machine = None
     for name in args.templates.split(","):
@@ -110,7 +109,7 @@ def main() -> None:
         wall = time.perf_counter() - wall
         print(
             f"{args.points:,} points of {machine.template.name} streamed in {wall:,.1f} s,"
-            f" {args.points * len(merged(net.rows())[0]) / wall:,.0f} a second; peak memory {peak_mb():,.0f} MB,"
+            f" {args.points * layers / wall:,.0f} a second; peak memory {peak_mb():,.0f} MB,"
             f" {before:,.0f} MB before"
         )
     print(zigzag())
