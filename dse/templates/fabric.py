@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dse.templates.base import Floats, ceil_div
+from dse.templates.base import Floats, ceil_div, kernel
 
 # Shapes of an 18 Kb block RAM, width × depth, with parity bits used as data (UG473, simple dual port).
 BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
@@ -25,29 +25,46 @@ FLOAT_FF = 140 + 205
 LUT_A_BIT_BIT = 1.1
 
 
-@njit(cache=True)
-def memory(depth: int, width: int) -> tuple[int, int, int]:
-    """One memory of depth words × width bits: its block RAM halves, its LUTs, and the words that these really hold."""
-    if depth <= LUT_DEPTH:
-        words = ceil_div(depth, LUT_WORDS) * LUT_WORDS
-        return 0, words // LUT_WORDS * ceil_div(width, LUT_BITS) * LUT_COUNT, words
+@kernel
+def block_ram(depth: int, width: int) -> tuple[int, int]:
+    """Halves of block RAM that a memory of depth words × width bits takes, and the words that they really hold."""
     halves = words = 0
     for bits, deep in BLOCK_SHAPES:
         rows = ceil_div(depth, deep)
         needed = ceil_div(width, bits) * rows
         if halves == 0 or needed < halves or (needed == halves and rows * deep > words):
             halves, words = needed, rows * deep
-    return halves, 0, words
+    return halves, words
+
+
+@kernel
+def memory(depth: int, width: int) -> tuple[int, int, int]:
+    """Halves of block RAM, LUTs and words held of a memory that lies in LUTs when it is small."""
+    if depth > LUT_DEPTH:
+        halves, words = block_ram(depth, width)
+        return halves, 0, words
+    words = ceil_div(depth, LUT_WORDS) * LUT_WORDS
+    return 0, words // LUT_WORDS * ceil_div(width, LUT_BITS) * LUT_COUNT, words
 
 
 @njit(cache=True)
 def memories(depths: Floats, widths: Floats) -> tuple[Floats, Floats]:
-    """Block RAM halves and LUTs [S, N] of one memory each."""
+    """Block RAM halves and LUTs [S, N] of `memory` for each."""
     halves, luts = np.empty(depths.shape), np.empty(depths.shape)
     for s in range(depths.shape[0]):
         for x in range(depths.shape[1]):
             halves[s, x], luts[s, x], _ = memory(int(depths[s, x]), int(widths[s, x]))
     return halves, luts
+
+
+@njit(cache=True)
+def block_rams(depths: Floats, widths: Floats) -> Floats:
+    """Block RAM halves [S, N] of memories that are block RAM however small."""
+    halves = np.empty(depths.shape)
+    for s in range(depths.shape[0]):
+        for x in range(depths.shape[1]):
+            halves[s, x], _ = block_ram(int(depths[s, x]), int(widths[s, x]))
+    return halves
 
 
 def dsp_blocks(weight_bits: Floats, input_bits: Floats) -> Floats:

@@ -69,7 +69,7 @@ FILL_CYCLES, STALL_CYCLES, MOVED_INPUT, MOVED_WEIGHT, MOVED_OUTPUT = range(5)
 COSTS = 5
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer on a design."""
     groups = layer[w.GROUPS]
@@ -83,7 +83,7 @@ def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     shape[PSUM_BITS] = int(design[base.PSUM_BITS])
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def capacity(design: Floats, room: Ints) -> None:
     """Fill the bits [3] that half a bank of the input, weight and output buffer really holds."""
     kernel, stride = int(design[KERNEL]), int(design[STRIDE])
@@ -95,7 +95,7 @@ def capacity(design: Floats, room: Ints) -> None:
         room[x] = fabric.memory(words[x], width)[2] * width
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def order_of(stationary: int, tiles: int, folds_m: int, folds_n: int) -> int:
     """What really stays: where a loop has one step, the operand that it alone changes stays as well."""
     if folds_m == 1 and folds_n == 1:
@@ -107,7 +107,7 @@ def order_of(stationary: int, tiles: int, folds_m: int, folds_n: int) -> int:
     return stationary
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def transfer_cycles(design: Floats, read: int, written: int) -> int:
     """Cycles of the ports' two directions side by side, and of the memory behind, whichever takes longest."""
     port: int = ceil(max(read, written) / (design[PORT_BITS] * design[PORT_SHARE]))
@@ -115,7 +115,7 @@ def transfer_cycles(design: Floats, read: int, written: int) -> int:
     return max(port, both)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints) -> None:
     """Fill the TILING numbers of tiles of rows × columns output pixels."""
     t[SIZE_M], t[SIZE_N] = min(int(design[TM]), shape[M]), min(int(design[TN]), shape[N])
@@ -130,20 +130,20 @@ def tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints) -> None:
     t[SEEN] = high * wide * shape[INPUT_BITS]  # bits of one input map under all tiles
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def input_side(shape: Ints, axis: int, outputs: int) -> int:
     """Input rows (axis 0) or columns under so many outputs."""
     return int((outputs - 1) * shape[STRIDE_H + axis] + shape[HIGH + axis])
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def waiting(design: Floats, busy: int, read: int, written: int) -> int:
     """STALL of one block."""
     late: int = transfer_cycles(design, read, written) - busy
     return max(0, late)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def folds_waiting(design: Floats, t: Ints, busy: int, channel: int, sums: int, results: int) -> int:
     """STALL of the blocks of all folds of input channels over the same outputs.
 
@@ -159,7 +159,7 @@ def folds_waiting(design: Floats, t: Ints, busy: int, channel: int, sums: int, r
     return int(first + (t[FOLDS_N] - 2) * middle + last)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
     """STALL of a group where a block is one fold of channels over all tiles."""
     pixels = shape[P] * shape[Q]
@@ -174,7 +174,7 @@ def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
     return total
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def tile_waiting(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, order: int) -> int:
     """STALL of a tile of so many output pixels, under which lie `given` bits of each input map."""
     step = pixels * shape[AREA] + int(design[DEPTH])
@@ -190,7 +190,7 @@ def tile_waiting(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, 
     return total
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
     """STALL of a group where outputs or inputs stay: whole tiles, and those cut off at the right, below, and both."""
     total = 0
@@ -205,7 +205,7 @@ def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
     return total
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def plan(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, t: Ints, out: Ints) -> None:
     """Fill the COSTS of a mapping."""
     tile(design, shape, rows, columns, t)
@@ -227,7 +227,7 @@ def plan(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, 
     out[FILL_CYCLES] += transfer_cycles(design, first, 0) + transfer_cycles(design, 0, last)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def widest(room: Ints, shape: Ints, rows: int) -> int:
     """The most columns of a tile of so many rows that the buffers hold, evened out over the map; 0: none."""
     wide = room[0] // (input_side(shape, 0, rows) * shape[INPUT_BITS])
@@ -235,7 +235,7 @@ def widest(room: Ints, shape: Ints, rows: int) -> int:
     return 0 if columns < 1 else ceil_div(shape[Q], ceil_div(shape[Q], columns))
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints, mapping: Ints) -> None:
     """The fastest mapping, of equally fast ones that with least DRAM traffic.
 
@@ -263,7 +263,7 @@ def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints,
         rows = min(rows - 1, ceil_div(shape[P], tiles))
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def misfit(room: Ints, shape: Ints, rows: int, columns: int) -> int:
     """Reason why a tile does not fit the buffers, or 0."""
     if shape[AREA] * shape[WEIGHT_BITS] > room[1]:
@@ -273,7 +273,7 @@ def misfit(room: Ints, shape: Ints, rows: int, columns: int) -> int:
     return 3 if rows * columns * shape[PSUM_BITS] > room[2] else 0
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def count_layer(
     design: Floats, room: Ints, layer: Ints, shape: Ints, mapping: Ints, t: Ints, cost: Ints, out: Ints
 ) -> int:
