@@ -330,8 +330,12 @@ def _default(design: Floats, layer: Ints, mapping: Ints) -> int:
     while True:
         strip = ceil_div(height, strips)
         reason = _fill(design, layer, strip, rows * columns, layer[w.BATCH], mapping)
-        if reason != NO_TILE or strip == 1:
+        if reason != NO_TILE:
             return reason
+        if strip == 1:  # not even one row for all these filters and channels: the smallest pass there is
+            for column in range(len(mapping)):
+                mapping[column] = 1
+            return _misfit(design, layer, mapping)
         strips = min(2 * strips, height)
 
 
