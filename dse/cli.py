@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse import explore_cli
-from netlists.errors import ChipscapeError
+from dse import explore_cli, quantize_cli
+from netlists.errors import ChipscapeError, SettingsError
 
 if TYPE_CHECKING:
     from dse.evaluation import Evaluation
@@ -25,6 +25,9 @@ FOOTER = (
 )
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
+
+Sizes = Annotated[list[str] | None, typer.Option(metavar="NAME=N", help="A symbolic size of an .onnx file; repeatable")]
+Skip = Annotated[list[str] | None, typer.Option(metavar="OPERATOR", help="Leave out of an .onnx file; repeatable")]
 
 app = typer.Typer(
     add_completion=False,
@@ -37,12 +40,16 @@ app = typer.Typer(
 @app.command()
 def evaluate(
     design: Annotated[str, typer.Argument(metavar="DESIGN", help="A .yaml file, or a published design by its name")],
-    network: Annotated[str | None, typer.Option(help="Built-in name or .onnx file; the design's by default")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Name, .onnx or SCALE-Sim's .csv; the design's by default")
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the design's by default")] = None,
     search: Annotated[
         bool | None, typer.Option(help="Best mapping of each layer, or what the design's parameters fix")
     ] = None,
     loop_nest: Annotated[bool, typer.Option("--loop-nest", help="Print the mapping of each layer")] = False,
+    size: Sizes = None,
+    skip: Skip = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json, roofline.png, energy.png, report.html")
     ] = None,
@@ -60,7 +67,9 @@ def evaluate(
     chosen = find_design(design)
     if out:
         check_out(out)
-    found = run(chosen if batch is None else chosen.model_copy(update={"batch": batch}), network, search=search)
+    if batch is not None:
+        chosen = chosen.model_copy(update={"batch": batch})
+    found = run(chosen, network, search=search, sizes=sizes_of(size), skip=skip or ())
     if out:
         write_evaluation(out, found)
     if as_json:
@@ -102,8 +111,10 @@ def validate(
 
 @app.command()
 def networks(
-    name: Annotated[str | None, typer.Argument(help="Built-in name or .onnx file: list its layers")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name, .onnx or SCALE-Sim's .csv: list its layers")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once")] = 1,
+    size: Sizes = None,
+    skip: Skip = None,
     as_json: Json = False,
 ) -> None:
     """List the built-in networks, or the layers of one.
@@ -114,7 +125,7 @@ def networks(
     from dse.evaluation import load_network
     from dse.networks import NETWORKS
 
-    found = [load_network(each, batch) for each in ([name] if name else NETWORKS)]
+    found = [load_network(each, batch, sizes_of(size), skip or ()) for each in ([name] if name else NETWORKS)]
     if as_json:
         print(json.dumps(catalog.network(found[0]) if name else [catalog.network(each) for each in found]))
     else:
@@ -163,6 +174,17 @@ def devices(
         tables.show(tables.technology_table(nodes))
 
 
+def sizes_of(texts: list[str] | None) -> dict[str, int]:
+    """`NAME=N` as a mapping; raises `SettingsError`."""
+    sizes = {}
+    for text in texts or []:
+        name, _, size = text.rpartition("=")
+        if not name or not size.isdecimal():
+            raise SettingsError(f"--size is {text!r}; expected NAME=N, as in sequence=128")
+        sizes[name] = int(size)
+    return sizes
+
+
 def write_evaluation(out: Path, found: Evaluation) -> None:
     """Write metrics.json, roofline.png, energy.png and report.html to a folder, each whole or not at all."""
     from dse import reporting, tables
@@ -198,6 +220,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
     page.write(out / "report.html", [section], title=title, footer=FOOTER)
 
 
+app.command()(quantize_cli.quantize)
 app.command()(explore_cli.explore)
 
 

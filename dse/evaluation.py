@@ -5,7 +5,7 @@ Sums go through `dse.cost.Totals` and `dse.metrics`, as those of an exploration 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,9 +63,14 @@ class Evaluation:
 
 
 def evaluate(
-    design: Design | str | Path, network: Network | str | None = None, *, search: bool | None = None
+    design: Design | str | Path,
+    network: Network | str | None = None,
+    *,
+    search: bool | None = None,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
 ) -> Evaluation:
-    """Evaluate a design, or a design file, on a network: a built-in name, an ONNX file, by default the design's own.
+    """Evaluate a design, or a design file, on a network: as `load_network` takes it, by default the design's own.
 
     The design's batch, kinds of layers and layer fields apply to each of them.  With `search` each layer takes its best
     mapping, as it does by default unless the design says otherwise.  Raises `DesignError` for a design or network that
@@ -80,7 +85,7 @@ def evaluate(
     part = device(design.device) if design.device is not None else None
     made_in = technology(part.technology if part else str(design.technology))
     machine = build(family, np.array([design.row()]), made_in, part)
-    layers = workload(design, network if network is not None else design.network)
+    layers = workload(design, network if network is not None else design.network, sizes, skip)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)
     if design.mappings:
@@ -105,11 +110,16 @@ def _given_mappings(design: Design, cost: Cost) -> Ints:
     return mappings
 
 
-def workload(design: Design, network: Network | str | None) -> Network:
+def workload(
+    design: Design, network: Network | str | None, sizes: Mapping[str, int] | None = None, skip: Collection[str] = ()
+) -> Network:
     """The network as the design runs it: its batch, its kinds of layers, its layer fields; raises `DesignError`."""
     if network is None:
         raise DesignError("the design names no network; give one with --network, `dse networks` lists them")
-    found = load_network(network, design.batch) if isinstance(network, str) else network.with_batch(design.batch)
+    if isinstance(network, Network):
+        found = network.with_batch(design.batch)
+    else:
+        found = load_network(network, design.batch, sizes, skip)
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:
@@ -120,12 +130,22 @@ def workload(design: Design, network: Network | str | None) -> Network:
     )
 
 
-def load_network(name: str, batch: int) -> Network:
-    """A built-in network, or an ONNX file; raises `DesignError`."""
-    if Path(name).suffix == ".onnx":
+def load_network(name: str, batch: int, sizes: Mapping[str, int] | None = None, skip: Collection[str] = ()) -> Network:
+    """A built-in network, an ONNX file, or a SCALE-Sim topology (.csv); raises `DesignError`.
+
+    `sizes` and `skip` are of ONNX files: symbolic sizes by name, unsupported operators to leave out.
+    """
+    suffix = Path(name).suffix
+    if suffix == ".onnx":
         from dse.from_onnx import load_onnx
 
-        return load_onnx(name, batch)
+        return load_onnx(name, batch, sizes, skip)
+    if sizes or skip:
+        raise DesignError(f"network {name} is no .onnx file; sizes and operators to skip belong to those")
+    if suffix == ".csv":
+        from dse.from_topology import load_topology
+
+        return load_topology(name).with_batch(batch)
     return built_in(name).with_batch(batch)
 
 

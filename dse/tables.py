@@ -36,7 +36,7 @@ class Table:
 
 def show(table: Table) -> None:
     """Print a table: the first column and text to the left, numbers to the right."""
-    made = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    made = RichTable(box=box.SIMPLE_HEAD)
     text_from = len(table.columns) if table.text_from is None else table.text_from
     for k, name in enumerate(table.columns):
         wraps = k >= text_from
@@ -45,7 +45,7 @@ def show(table: Table) -> None:
         made.add_row(*(Text(number(value)) for value in row))  # names may look like markup
     console = Console()
     console.width = max(console.width, NARROWEST) if console.is_terminal else WIDTH
-    console.print(made)
+    console.print(Text(table.title, style="bold"), made, sep="\n")
 
 
 def number(value: Any) -> str:
