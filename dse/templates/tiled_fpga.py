@@ -24,7 +24,8 @@ from numba import njit
 
 from dse import workload as w
 from dse.templates import base, fabric
-from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
+from dse.templates import tiled_plan as tp
+from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div
 from dse.workload import Layer
 
 REASONS = (
@@ -40,8 +41,8 @@ MAPPING = ("tr", "tc", "stationary")
 @base.kernel
 def capacity(design: Floats, room: Ints) -> None:
     """Fill the bits [3] that half a bank of the input, weight and output buffer really holds."""
-    kernel, stride = int(design[KERNEL]), int(design[STRIDE])
-    rows, columns = int(design[TR]), int(design[TC])
+    kernel, stride = int(design[tp.KERNEL]), int(design[tp.STRIDE])
+    rows, columns = int(design[tp.TR]), int(design[tp.TC])
     pixels = ((rows - 1) * stride + kernel) * ((columns - 1) * stride + kernel)
     words = (pixels, kernel * kernel, rows * columns)
     for x in range(3):
@@ -52,9 +53,11 @@ def capacity(design: Floats, room: Ints) -> None:
 @base.kernel
 def widest(room: Ints, shape: Ints, rows: int) -> int:
     """The most columns of a tile of so many rows that the buffers hold, evened out over the map; 0: none."""
-    wide = room[0] // (input_side(shape, 0, rows) * shape[INPUT_BITS])
-    columns = min(room[2] // (rows * shape[PSUM_BITS]), (wide - shape[WIDE]) // shape[STRIDE_W] + 1, shape[Q])
-    return 0 if columns < 1 else ceil_div(shape[Q], ceil_div(shape[Q], columns))
+    wide = room[0] // (tp.input_side(shape, 0, rows) * shape[tp.INPUT_BITS])
+    columns = min(
+        room[2] // (rows * shape[tp.PSUM_BITS]), (wide - shape[tp.WIDE]) // shape[tp.STRIDE_W] + 1, shape[tp.Q]
+    )
+    return 0 if columns < 1 else ceil_div(shape[tp.Q], ceil_div(shape[tp.Q], columns))
 
 
 @base.kernel
@@ -65,34 +68,34 @@ def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints,
     output can only help where the layer waits for memory.
     """
     best_cycles = best_moved = np.iinfo(np.int64).max
-    fixed = int(design[STATIONARY])
-    rows = shape[P]
+    fixed = int(design[tp.STATIONARY])
+    rows = shape[tp.P]
     while rows > 0:
         columns = widest(room, shape, rows)
         if columns > 0:
-            for stationary in range(OUTPUT, ANY):
-                if fixed not in (stationary, ANY):
+            for stationary in range(tp.OUTPUT, tp.ANY):
+                if fixed not in (stationary, tp.ANY):
                     continue
-                plan(design, shape, rows, columns, stationary, t, cost)
-                cycles = cost[FILL_CYCLES] + cost[STALL_CYCLES]
-                moved = cost[MOVED_INPUT] + cost[MOVED_WEIGHT] + cost[MOVED_OUTPUT]
+                tp.plan(design, shape, rows, columns, stationary, t, cost)
+                cycles = cost[tp.FILL_CYCLES] + cost[tp.STALL_CYCLES]
+                moved = cost[tp.MOVED_INPUT] + cost[tp.MOVED_WEIGHT] + cost[tp.MOVED_OUTPUT]
                 if cycles < best_cycles or (cycles == best_cycles and moved < best_moved):
                     best_cycles, best_moved = cycles, moved
                     mapping[0], mapping[1], mapping[2] = rows, columns, stationary
-                if cost[STALL_CYCLES] == 0:
+                if cost[tp.STALL_CYCLES] == 0:
                     break
-        tiles = ceil_div(shape[P], rows) + 1
-        rows = min(rows - 1, ceil_div(shape[P], tiles))
+        tiles = ceil_div(shape[tp.P], rows) + 1
+        rows = min(rows - 1, ceil_div(shape[tp.P], tiles))
 
 
 @base.kernel
 def misfit(room: Ints, shape: Ints, rows: int, columns: int) -> int:
     """Reason why a tile does not fit the buffers, or 0."""
-    if shape[AREA] * shape[WEIGHT_BITS] > room[1]:
+    if shape[tp.AREA] * shape[tp.WEIGHT_BITS] > room[1]:
         return 1
-    if input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS] > room[0]:
+    if tp.input_side(shape, 0, rows) * tp.input_side(shape, 1, columns) * shape[tp.INPUT_BITS] > room[0]:
         return 2
-    return 3 if rows * columns * shape[PSUM_BITS] > room[2] else 0
+    return 3 if rows * columns * shape[tp.PSUM_BITS] > room[2] else 0
 
 
 @base.kernel
@@ -100,24 +103,34 @@ def count_layer(
     design: Floats, room: Ints, layer: Ints, shape: Ints, mapping: Ints, t: Ints, cost: Ints, out: Ints
 ) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
-    rows, columns = max(1, min(mapping[0], shape[P])), max(1, min(mapping[1], shape[Q]))
+    rows, columns = max(1, min(mapping[0], shape[tp.P])), max(1, min(mapping[1], shape[tp.Q]))
     reason = misfit(room, shape, rows, columns)
     if reason:
         return reason
-    plan(design, shape, rows, columns, mapping[2], t, cost)
+    tp.plan(design, shape, rows, columns, mapping[2], t, cost)
     base.switched(design, layer, out, False)
-    used = shape[GROUPS] * shape[P] * shape[Q] * shape[AREA]  # cycles of a fold that all channels take part in
-    out[base.COMPUTE] = used * t[FOLDS_M] * t[FOLDS_N]
-    out[base.FILL], out[base.STALL] = cost[FILL_CYCLES], cost[STALL_CYCLES]
+    used = (
+        shape[tp.GROUPS] * shape[tp.P] * shape[tp.Q] * shape[tp.AREA]
+    )  # cycles of a fold that all channels take part in
+    out[base.COMPUTE] = used * t[tp.FOLDS_M] * t[tp.FOLDS_N]
+    out[base.FILL], out[base.STALL] = cost[tp.FILL_CYCLES], cost[tp.STALL_CYCLES]
     for x in range(3):
-        out[base.DRAM_INPUT + x] = cost[MOVED_INPUT + x]
+        out[base.DRAM_INPUT + x] = cost[tp.MOVED_INPUT + x]
     # A cycle reads its pixels once for all output channels, and updates each partial sum once; a weight is taken into
     # a register once a tile, and used from there.
-    fetched = t[DOWN] * t[ACROSS] * shape[GROUPS] * shape[M] * shape[N] * shape[AREA] * shape[WEIGHT_BITS]
-    out[base.BUFFER_INPUT] = cost[MOVED_INPUT] + used * shape[N] * t[FOLDS_M] * shape[INPUT_BITS]
-    out[base.BUFFER_WEIGHT] = cost[MOVED_WEIGHT] + fetched
-    out[base.BUFFER_OUTPUT] = cost[MOVED_OUTPUT] + 2 * used * shape[M] * t[FOLDS_N] * shape[PSUM_BITS]
-    out[base.REGISTER_WEIGHT] = fetched + out[base.MACS] * shape[WEIGHT_BITS]
+    fetched = (
+        t[tp.DOWN]
+        * t[tp.ACROSS]
+        * shape[tp.GROUPS]
+        * shape[tp.M]
+        * shape[tp.N]
+        * shape[tp.AREA]
+        * shape[tp.WEIGHT_BITS]
+    )
+    out[base.BUFFER_INPUT] = cost[tp.MOVED_INPUT] + used * shape[tp.N] * t[tp.FOLDS_M] * shape[tp.INPUT_BITS]
+    out[base.BUFFER_WEIGHT] = cost[tp.MOVED_WEIGHT] + fetched
+    out[base.BUFFER_OUTPUT] = cost[tp.MOVED_OUTPUT] + 2 * used * shape[tp.M] * t[tp.FOLDS_N] * shape[tp.PSUM_BITS]
+    out[base.REGISTER_WEIGHT] = fetched + out[base.MACS] * shape[tp.WEIGHT_BITS]
     return 0
 
 
@@ -125,7 +138,7 @@ def count_layer(
 def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Ints,
         reasons: npt.NDArray[np.int16]) -> None:  # fmt: skip
     """`Template.run`."""
-    shape, tiling, cost = np.empty(SHAPE, np.int64), np.empty(TILING, np.int64), np.empty(COSTS, np.int64)
+    shape, tiling, cost = np.empty(tp.SHAPE, np.int64), np.empty(tp.TILING, np.int64), np.empty(tp.COSTS, np.int64)
     room = np.empty(3, np.int64)
     for s in range(len(designs)):
         design = designs[s]
@@ -135,7 +148,7 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
             if layer[w.KIND] > w.Kind.MATMUL:
                 base.traffic_only(design, layer, counts[s, i])
                 continue
-            shape_of(design, layer, shape)
+            tp.shape_of(design, layer, shape)
             if search:
                 search_mapping(design, room, shape, tiling, cost, mappings[s, i])
             reasons[s, i] = count_layer(design, room, layer, shape, mappings[s, i], tiling, cost, counts[s, i])
@@ -145,16 +158,16 @@ def default_mapping(designs: Floats, layers: Ints) -> Ints:
     """The design's own tile, cut where the input buffer asks for it and evened out over the map; outputs stay."""
     sides = []
     for side, size, kernel, dilation, stride in (
-        (TR, w.P, w.R, w.DILATION_H, w.STRIDE_H),
-        (TC, w.Q, w.S, w.DILATION_W, w.STRIDE_W),
+        (tp.TR, w.P, w.R, w.DILATION_H, w.STRIDE_H),
+        (tp.TC, w.Q, w.S, w.DILATION_W, w.STRIDE_W),
     ):
-        held = (designs[:, side] - 1) * designs[:, STRIDE] + designs[:, KERNEL]
+        held = (designs[:, side] - 1) * designs[:, tp.STRIDE] + designs[:, tp.KERNEL]
         extent = (layers[:, kernel] - 1) * layers[:, dilation] + 1
         fits = (held.astype(np.int64)[:, None] - extent) // layers[:, stride] + 1
         tile = np.clip(fits, 1, designs[:, side].astype(np.int64)[:, None])
         tiles = -(-layers[:, size] // tile)
         sides.append(-(-layers[:, size] // tiles))
-    stays = designs[:, STATIONARY].astype(np.int64) % ANY  # any: the output
+    stays = designs[:, tp.STATIONARY].astype(np.int64) % tp.ANY  # any: the output
     return np.stack([*sides, np.broadcast_to(stays[:, None], sides[0].shape)], axis=-1)
 
 
@@ -166,16 +179,16 @@ BANK_LUT = 10
 
 def hardware(designs: Floats) -> Hardware:
     """Multipliers with their adder trees, and one bank of memory, twice, for each lane of a buffer."""
-    tm, tn, kernel, kind = (designs[:, column] for column in (TM, TN, KERNEL, FORMAT))
+    tm, tn, kernel, kind = (designs[:, column] for column in (tp.TM, tp.TN, tp.KERNEL, tp.FORMAT))
     lanes = tm * tn
     weight, given, psum = (designs[:, column] for column in (base.WEIGHT_BITS, base.INPUT_BITS, base.PSUM_BITS))
-    side = [(designs[:, tile] - 1) * designs[:, STRIDE] + kernel for tile in (TR, TC)]
-    depths = np.stack([side[0] * side[1], kernel * kernel, designs[:, TR] * designs[:, TC]], axis=1)
+    side = [(designs[:, tile] - 1) * designs[:, tp.STRIDE] + kernel for tile in (tp.TR, tp.TC)]
+    depths = np.stack([side[0] * side[1], kernel * kernel, designs[:, tp.TR] * designs[:, tp.TC]], axis=1)
     widths = np.stack([given, weight, psum], axis=1)
     banks = 2 * np.stack([tn, lanes, tm], axis=1)
     halves, luts = fabric.memories(depths, widths)
-    floating = kind == FLOAT
-    packed = (kind == PACKED) & (weight <= 8) & (given <= 8)
+    floating = kind == tp.FLOAT
+    packed = (kind == tp.PACKED) & (weight <= 8) & (given <= 8)
     blocks = np.where(packed, np.ceil(lanes / 2), lanes * fabric.dsp_blocks(weight, given))
     # Fixed point: the multiplier is its DSP block, the tree adds in LUTs; operands and sum have a register each.
     logic = lanes * np.where(floating, fabric.FLOAT_LUT, psum)
@@ -200,7 +213,7 @@ def hardware(designs: Floats) -> Hardware:
 
 def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> list[str]:
     """The mapping as loops from outer to inner, with what each step moves left out."""
-    tm, tn = int(design[TM]), int(design[TN])
+    tm, tn = int(design[tp.TM]), int(design[tp.TN])
     tiles = [f"for row in {layer.out_h} by {mapping[0]}:", f"for column in {layer.out_w} by {mapping[1]}:"]
     outputs = f"for output channel in {layer.out_channels // layer.groups} by {tm}:"
     inputs = f"for input channel in {layer.in_channels // layer.groups} by {tn}:"
@@ -209,7 +222,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     lines += [f"for group in {layer.groups}:"] if layer.groups > 1 else []
     lines += orders[mapping[2]]
     lines.append(f"for kernel row in {layer.kernel_h}, kernel column in {layer.kernel_w}, pixel of the tile:")
-    lines.append(f"{tm} x {tn} multipliers in parallel, {OPERANDS[mapping[2]]} stays")
+    lines.append(f"{tm} x {tn} multipliers in parallel, {tp.OPERANDS[mapping[2]]} stays")
     return [2 * depth * " " + line for depth, line in enumerate(lines)]
 
 
@@ -217,7 +230,7 @@ TEMPLATE = Template(
     name="tiled_fpga",
     title="tiled accelerator with Tm x Tn multipliers and double buffers",
     source="Zhang et al., Optimizing FPGA-based accelerator design for deep CNNs, FPGA 2015, sections 3 and 4",
-    own=OWN,
+    own=tp.OWN,
     mapping=MAPPING,
     run=run,
     default_mapping=default_mapping,
