@@ -92,8 +92,9 @@ REASONS = (
     "the filters of one pass do not fit the filter buffer",
     "inputs and partial sums of one pass do not fit the global buffer",
     "the mapping needs more elements than the array has, or a block of filters is no multiple of a pass",
+    "the mapping has a tile of nothing",
 )
-NO_ROW, NO_FILTERS, NO_TILE, NO_ARRAY = range(1, len(REASONS))
+NO_ROW, NO_FILTERS, NO_TILE, NO_ARRAY, NO_TILES = range(1, len(REASONS))
 
 RUN_BITS = 5  # of a run of zeros; three runs and values share a word with one bit to spare (JSSC'17 section V)
 STRIP_CHOICES = 4  # strips of up to so many sets side by side are tried by the search
@@ -119,6 +120,8 @@ def _misfit(design: Floats, layer: Ints, mapping: Ints) -> int:
     weight, given, _ = layer_bits(design, layer)
     channels, filters = layer[w.C] // layer[w.GROUPS], layer[w.M] // layer[w.GROUPS]
     p, q, e = mapping[P_], mapping[Q_], mapping[E_]
+    if min(mapping[M_], mapping[N_], e, p, q, mapping[R_], mapping[T_]) < 1:
+        return NO_TILES
     height = _filter_rows(int(design[ROWS]), layer[w.R])
     window = (layer[w.S] - 1) * layer[w.DILATION_W] + 1
     if q * window > design[INPUT_WORDS] or p * q * layer[w.S] > design[FILTER_WORDS] or p > design[PSUM_WORDS]:
