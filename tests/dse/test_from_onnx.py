@@ -110,8 +110,9 @@ def test_layers_are_named_after_weights() -> None:
     assert weighted == ["query", "key", "value", "output", "up", "down"]
 
 
-def model(nodes: Sequence[onnx.NodeProto], given: Sequence[int | str], weights: Mapping[str, Sequence[int]] | None = None,
-          file: Path | None = None, domains: Sequence[str] = ()) -> onnx.ModelProto:  # fmt: skip
+def model(nodes: Sequence[onnx.NodeProto], given: Sequence[int | str],
+          weights: Mapping[str, Sequence[int]] | None = None, file: Path | None = None,
+          domains: Sequence[str] = ()) -> onnx.ModelProto:  # fmt: skip
     """A model with one input x and output y; its weights have no values."""
     stored = [
         TensorProto(name=name, dims=list(dims), data_type=TensorProto.FLOAT) for name, dims in (weights or {}).items()
