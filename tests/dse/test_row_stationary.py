@@ -17,7 +17,8 @@ from dse.networks import NETWORKS, network
 from dse.publication import load_publication
 from dse.technology import technology
 from dse.templates.base import COUNTS, OWN, Count
-from dse.templates.row_stationary import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, REASONS, TEMPLATE
+from dse.templates.row_stationary import TEMPLATE
+from dse.templates.row_stationary_passes import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, NO_TILES, REASONS
 from dse.workload import Kind, Layer, Network, conv, make_layer
 from netlists.errors import DesignError
 from tests.dse.twins_row_stationary import row_stationary
@@ -171,6 +172,7 @@ def given_mapping(layer: Layer, mapping: list[int], values: Values | None = None
     ("mapping", "reason"),
     [
         ([64, 1, 13, 16, 3, 2, 2], 0),
+        ([64, 1, 13, 16, 3, 0, 2], NO_TILES),
         ([64, 1, 13, 16, 3, 2, 3], NO_ARRAY),  # six sets where four fit
         ([48, 1, 13, 16, 3, 2, 2], NO_ARRAY),  # 48 filters are no multiple of 32
         ([64, 1, 13, 16, 5, 2, 2], NO_ROW),
