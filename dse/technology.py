@@ -50,7 +50,8 @@ WIRE_VOLT = 0.9
 HOP_OVER_WIRE = 4.2
 
 # Energy of one flip-flop a cycle when its data rests: about 3 fJ in its clock inverters (open 45 nm cell libraries,
-# smallest flip-flop) and as much again for its share of the clock tree.
+# smallest flip-flop) and most of that again for its share of the clock tree.  A round estimate, not a measurement,
+# chosen with Eyeriss's power in view, which it dominates.
 FLIPFLOP_PJ = 0.005  # 45 nm
 FLIPFLOP_UM2 = 4.5  # 45 nm, smallest flip-flop of the Nangate open cell library
 FLIPFLOP_FILE_BYTES = 64.0  # larger register files are SRAM or latches (Eyeriss: 24 B and 48 B flip-flops, 448 B SRAM)
