@@ -54,7 +54,7 @@ class Design(BaseModel):
     only: tuple[str, ...] = ()
     search_mapping: bool = True
     layers: dict[str, LayerFields] = Field(default_factory=dict)
-    mappings: dict[str, dict[str, Annotated[int, Field(ge=0)]]] = Field(default_factory=dict)
+    mappings: dict[str, dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]] = Field(default_factory=dict)
 
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""

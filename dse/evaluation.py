@@ -95,7 +95,8 @@ def evaluate(
 
 def _given_mappings(design: Design, cost: Cost) -> Ints:
     """The mappings [1, L, G] of a cost, with those that the design gives; raises `DesignError` for unknown names."""
-    names, columns = [layer.name for layer in cost.network.layers], cost.machine.template.mapping
+    family, names = cost.machine.template, [layer.name for layer in cost.network.layers]
+    columns = family.mapping
     mappings = cost.mappings.copy()
     for name, values in design.mappings.items():
         if name not in names:
@@ -106,6 +107,9 @@ def _given_mappings(design: Design, cost: Cost) -> Ints:
                     f"mappings: {name}: template {design.template} maps no {column!r}{did_you_mean(column, columns)};"
                     f" expected {', '.join(columns) or 'nothing'}"
                 )
+            if value >= family.codes.get(column, value + 1):
+                most = family.codes[column] - 1
+                raise DesignError(f"mappings: {name}: {column} is {value}; expected 0 to {most}")
             mappings[0, names.index(name), columns.index(column)] = value
     return mappings
 

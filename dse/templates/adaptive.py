@@ -229,6 +229,7 @@ TEMPLATE = Template(
     source="Song et al., DAC 2016 (C-Brain): inter-kernel, intra-kernel and hybrid (kernel partition) parallelism",
     own=OWN,
     mapping=MAPPING,
+    codes={"scheme": len(SCHEMES), "keep": len(KEEPS), "stay": len(STAYS)},
     run=run,
     default_mapping=default_mapping,
     hardware=hardware,

@@ -121,6 +121,7 @@ class Template:
     loop_nest: Callable[[Sequence[float], Any, Sequence[int]], list[str]]  # (design row, Layer, mapping row) -> lines
     reasons: tuple[str, ...]  # why a layer does not fit; 0 is the empty string: it does
     fpga: bool = False  # costs DSP, BRAM, LUT, FF instead of mm²
+    codes: Mapping[str, int] = field(default_factory=dict)  # columns of a mapping that choose among so many things
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

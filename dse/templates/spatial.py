@@ -239,6 +239,7 @@ TEMPLATE = Template(
     source="NVDLA documentation: primer, unit description (convolution pipeline), programming guide (working modes)",
     own=OWN,
     mapping=MAPPING,
+    codes={"keep": len(KEEPS)},
     run=run,
     default_mapping=default_mapping,
     hardware=hardware,

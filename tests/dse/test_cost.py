@@ -21,6 +21,7 @@ from netlists.errors import DesignError
 from tests.benchmarks.cost_model import random_designs
 
 DESIGNS = 40
+MOST = 1_000_000  # a tile of a mapping, as `dse.design` allows
 LAYERS = (
     conv("first", (3, 32), 33, 5, stride=2, pad=2),
     conv("square", (24, 40), 14, 3, pad=1, repeat=3),
@@ -143,6 +144,23 @@ def test_a_search_is_never_slower_and_its_mapping_gives_its_cost(name: str) -> N
     again = evaluate(searched.machine, NETWORK, mappings=searched.mappings)
     np.testing.assert_array_equal(again.counts, searched.counts)
     np.testing.assert_array_equal(again.reason, searched.reason)
+
+
+@each_template
+def test_any_mapping_is_refused_or_obeys_the_laws(name: str) -> None:
+    machine, rng = machine_of(name), np.random.default_rng(6)
+    own = cost_of(name, False).mappings
+    drawn = np.floor(10 ** rng.uniform(0, 3, own.shape)).astype(np.int64)
+    drawn[rng.random(own.shape) < 0.3] = 0
+    drawn[rng.random(own.shape) < 0.02] = MOST
+    for column, choices in machine.template.codes.items():
+        drawn[..., machine.template.mapping.index(column)] %= choices
+    cost = evaluate(machine, NETWORK, mappings=np.where(rng.random(own.shape) < 0.6, own, drawn))
+    fits = cost.feasible
+    assert (cost.counts >= 0).all()
+    macs = np.array([layer.macs for layer in LAYERS])
+    assert (cost.counts[..., Count.MACS] == macs)[fits].all()
+    assert (cost.counts[..., Count.COMPUTE] * machine.hardware.multipliers[:, None] >= macs)[fits].all()
 
 
 @each_template

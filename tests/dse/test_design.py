@@ -53,6 +53,8 @@ def test_parameters_that_are_left_out_take_their_defaults(tmp_path: Path) -> Non
         ("network: alexnet", "batch: 0", "batch: "),
         ("network: alexnet", "layers: {conv1: {weight_bit: 4}}", "did you mean 'weight_bits'"),
         ("network: alexnet", "layers: {conv1: {input_zeros: 2}}", "layers.conv1.input_zeros"),
+        ("network: alexnet", "mappings: {conv1: {block: 1000001}}", "mappings.conv1.block"),
+        ("network: alexnet", "mappings: {conv1: {block: -1}}", "mappings.conv1.block"),
         (GOOD, "", "expected a mapping"),
         (GOOD, "- 1", "expected a mapping"),
         (GOOD, "1: 2", "expected a mapping"),
@@ -109,3 +111,18 @@ def test_a_design_sets_fields_of_its_layers_batch_and_kinds() -> None:
     assert [layer.name for layer in found] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
     assert [layer.weight_bits for layer in found] == [0, 4, 0, 0, 0]
     assert {layer.batch for layer in found} == {2}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"conv9": {}}, "no layer 'conv9'; did you mean 'conv"),
+        ({"conv1": {"ordr": 0}}, "maps no 'ordr'; did you mean 'order'"),
+        ({"conv1": {"order": 99}}, "order is 99; expected 0 to 5"),
+    ],
+)
+def test_mappings_that_a_template_does_not_know(mapping: dict[str, object], said: str) -> None:
+    fields = {"template": "systolic", "technology": "28nm", "network": "alexnet", "mappings": mapping}
+    with pytest.raises(DesignError) as complaint:
+        evaluate(Design.model_validate(fields))
+    assert said in str(complaint.value)
