@@ -10,9 +10,9 @@ run one after the other.  The array holds one tile of two of these three loops a
 A tile streamed for T cycles takes T of COMPUTE and the above of FILL, tiles do not overlap; this is what SCALE-Sim
 counts without stalls.  A mapping orders the three loops and cuts the streamed one into blocks.  An operand is read
 once if what the loops inside its own repetition touch fits half its buffer (the other half is being filled), else
-again in each repetition; partial sums that do not fit go to DRAM and back.  Neighboring blocks share input lines:
-they are kept if half the input buffer holds a block in full depth, else read again.  DRAM works evenly beside the
-array; STALL is its time beyond the array's, and the first load and last store, which nothing hides.
+again in each repetition; partial sums that do not fit go to DRAM and back.  Input lines that neighboring blocks share
+are kept if all inputs used between fit, else read again.  DRAM works evenly beside the array; STALL is its time beyond
+the array's, and the first load and last store, which nothing hides.
 """
 
 from __future__ import annotations
@@ -109,14 +109,19 @@ def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, orde
     if whole > room_in:
         channels = spanned(size[1], shape[AREA], shape[CHANNELS])
         lines = lines_for(shape, size[0])
-        deep = lines * line * shape[CHANNELS]
-        if p > window or deep > room_in:  # channels that two blocks of the window share are read twice
-            split = count[1] - 1 - aligned(count[1], size[1], shape[AREA])
-            out[0] += split * shape[LINES] * line
-        if p < window and deep > room_in:  # and so are lines that two blocks of pixels share
+        deep, thin = lines * shape[CHANNELS], lines * channels
+        flat = shape[LINES] * channels
+        # Lines that two blocks of pixels share, and channels that two blocks of the window share, are read twice when
+        # what runs between the two blocks does not fit.
+        revisited = (window > p and count[1] > 1) or (k > p and count[2] > 1)
+        if revisited and (deep if window > p else thin) * line > room_in:
             inside = count[0] - 1 - aligned(count[0], size[0], shape[WIDTH])
             between = count[0] - 1 - aligned(count[0], size[0], shape[IMAGE])
             out[0] += (inside * shape[A] + between * shape[B]) * line * shape[CHANNELS]
+        revisited = (p > window and count[0] > 1) or (k > window and count[2] > 1)
+        if revisited and (flat if p > window else thin) * line > room_in:
+            split = count[1] - 1 - aligned(count[1], size[1], shape[AREA])
+            out[0] += split * shape[LINES] * line
         kept_lines = lines if p < k else shape[LINES]
         kept_channels = channels if window < k else shape[CHANNELS]
         if kept_lines * line * kept_channels > room_in:
@@ -169,39 +174,50 @@ def fill(design: Floats) -> int:
 
 
 @njit(error_model="numpy", cache=True)
+def try_block(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints, block: int,
+              best: tuple[int, int, int], mapping: Ints) -> tuple[int, int, int]:  # fmt: skip
+    """Put a block and its best order into the mapping if they beat `best`: cycles, DRAM bits, buffer bits."""
+    flow = int(design[DATAFLOW])
+    streamed = _STREAMED[flow]
+    tile(design, shape, block, size, count)
+    given, weights, end = ends(design, shape, bits, size)
+    if given > int(design[INPUT_KB] * 4096) or weights > int(design[WEIGHT_KB] * 4096):
+        return best
+    runs = shape[GROUPS] * count[0] * count[1] * count[2]
+    busy = runs // count[streamed] * shape[PX + streamed] + runs * fill(design)
+    for order in _WHOLE[flow] if count[streamed] == 1 else _BLOCKED[flow]:
+        reads(design, shape, bits, size, count, order, traffic)
+        moved = shape[GROUPS] * (traffic[0] + traffic[1] + traffic[2])
+        cycles = busy + stall(design, moved, given + weights, end, busy)
+        sent = shape[WIN] * (shape[PX] * count[2] * bits[0] + shape[K] * count[0] * bits[1])
+        sent += shape[PX] * shape[K] * (2 * count[1] - 1) * bits[3]
+        if (cycles, moved, sent) < best:
+            best = (cycles, moved, sent)
+            mapping[ORDER], mapping[BLOCK] = order, block
+    return best
+
+
+@njit(error_model="numpy", cache=True)
 def search_mapping(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints,
                    mapping: Ints) -> None:  # fmt: skip
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic.
 
-    Blocks only lengthen the array's time, so they are tried only where DRAM is slower than the array; their number
-    grows by half each step.
+    Blocks only lengthen the array's time, so they are tried only until it exceeds the best time found; their number
+    grows by a quarter each step.  Blocks of pixels are tried in whole output lines too.
     """
-    flow = int(design[DATAFLOW])
-    streamed = _STREAMED[flow]
+    streamed = _STREAMED[int(design[DATAFLOW])]
     full = shape[PX + streamed]
     top = np.iinfo(np.int64).max
-    best = (top, top, top)
-    blocks = 1
-    while blocks <= full:
+    best = try_block(design, shape, bits, size, count, traffic, full, (top, top, top), mapping)
+    folds = shape[GROUPS] * count[0] * count[1] * count[2]
+    blocks = 2
+    while blocks <= full and folds * (full + blocks * fill(design)) < best[0]:
         block = ceil_div(full, blocks)
-        if flow == WS and block > shape[WIDTH]:
+        best = try_block(design, shape, bits, size, count, traffic, block, best, mapping)
+        if streamed == 0 and block % shape[WIDTH] > 0:
             block = min(full, ceil_div(block, shape[WIDTH]) * shape[WIDTH])
-        tile(design, shape, block, size, count)
-        runs = shape[GROUPS] * count[0] * count[1] * count[2]
-        busy = runs // count[streamed] * full + runs * fill(design)
-        if busy >= best[0]:
-            break
-        given, weights, end = ends(design, shape, bits, size)
-        for order in _WHOLE[flow] if blocks == 1 else _BLOCKED[flow]:
-            reads(design, shape, bits, size, count, order, traffic)
-            moved = shape[GROUPS] * (traffic[0] + traffic[1] + traffic[2])
-            cycles = busy + stall(design, moved, given + weights, end, busy)
-            sent = shape[WIN] * (shape[PX] * count[2] * bits[0] + shape[K] * count[0] * bits[1])
-            sent += shape[PX] * shape[K] * (2 * count[1] - 1) * bits[3]
-            if (cycles, moved, sent) < best:
-                best = (cycles, moved, sent)
-                mapping[ORDER], mapping[BLOCK] = order, block
-        blocks += max(1, blocks // 2)
+            best = try_block(design, shape, bits, size, count, traffic, block, best, mapping)
+        blocks = max(blocks + 1, min(full, blocks + blocks // 4))
 
 
 @njit(error_model="numpy", cache=True)
@@ -327,6 +343,7 @@ TEMPLATE = Template(
     source="Jouppi et al., ISCA 2017 (TPU); Samajdar et al., ISPASS 2020 (SCALE-Sim), runtime of ws, os and is",
     own=OWN,
     mapping=MAPPING,
+    codes={"order": len(ORDERS)},
     run=run,
     default_mapping=default_mapping,
     hardware=hardware,

@@ -1,0 +1,92 @@
+"""What the slow twins of the templates share: word lengths, DRAM time, switched operations, layers at random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dse.templates.base import COUNTS, Count, Template
+from dse.workload import Kind, Layer, make_layer
+from netlists.errors import DesignError
+
+
+def words(design: Mapping[str, Any], layer: Layer) -> tuple[int, int, int]:
+    """Bits of a weight, an input, an output."""
+    given = int(design["input_bits"])
+    return layer.weight_bits or int(design["weight_bits"]), layer.input_bits or given, layer.output_bits or given
+
+
+def dram_cycles(design: Mapping[str, Any], bits: int) -> int:
+    per_cycle: float = design["dram_gb_s"] * 8e3 / design["clock_mhz"]
+    return math.ceil(bits / per_cycle)
+
+
+def switched(design: Mapping[str, Any], layer: Layer) -> dict[Count, int]:
+    weight, given, _ = words(design, layer)
+    return {
+        Count.MACS: layer.macs,
+        Count.MULTIPLY: layer.macs * weight * given,
+        Count.ADD: layer.macs * int(design["psum_bits"]),
+    }
+
+
+def traffic_only(design: Mapping[str, Any], layer: Layer) -> dict[Count, int]:
+    """Pooling and element-wise layers."""
+    _, given, result = words(design, layer)
+    out = dict.fromkeys(Count, 0)
+    out[Count.DRAM_INPUT], out[Count.DRAM_OUTPUT] = layer.inputs * given, layer.outputs * result
+    out[Count.STALL] = dram_cycles(design, out[Count.DRAM_INPUT] + out[Count.DRAM_OUTPUT])
+    return out
+
+
+def as_row(counts: dict[Count, int]) -> list[int]:
+    return [counts[count] for count in Count]
+
+
+def random_layer(rng: np.random.Generator) -> Layer:
+    """Small, of any kind: groups, depthwise, stride, dilation, batch, ragged sizes, own word lengths."""
+    while True:
+        kind = Kind(rng.choice([0, 0, 0, 0, 0, 1, 2, 3, 4]))
+        groups, wide = int(rng.choice([1, 1, 1, 2, 3])), kind in (Kind.CONV, Kind.POOL)
+        inner, outer = int(rng.integers(1, 24)), int(rng.integers(1, 24))
+        if kind == Kind.CONV and rng.random() < 0.2:
+            groups, inner, outer = int(rng.integers(2, 12)), 1, 1  # depthwise
+        if kind in (Kind.POOL, Kind.ELEMENTWISE):
+            groups, outer = 1, inner
+        values: dict[str, object] = {
+            "name": "layer", "kind": kind, "groups": groups, "in_channels": inner * groups,
+            "out_channels": outer * groups, "in_h": int(rng.integers(1, 15)),
+        }  # fmt: skip
+        if kind != Kind.MATMUL:
+            values |= {"batch": int(rng.choice([1, 1, 2, 3]))}
+        if kind == Kind.ELEMENTWISE:
+            values |= {"operands": 2}
+        if wide:
+            values |= {"in_w": int(rng.integers(1, 15))}
+            for axis, ends in (("h", ("top", "bottom")), ("w", ("left", "right"))):
+                values |= {
+                    f"kernel_{axis}": int(rng.choice([1, 2, 3, 5, 7])),
+                    f"stride_{axis}": int(rng.integers(1, 5)),
+                }
+                values |= {f"dilation_{axis}": int(rng.choice([1, 1, 1, 2, 3]))}
+                values |= {f"pad_{end}": int(rng.integers(0, 3)) for end in ends}
+        if rng.random() < 0.2:
+            values |= {f"{x}_bits": int(rng.choice([4, 8])) for x in ("weight", "input", "output")}
+        try:
+            return make_layer(**values)
+        except DesignError:
+            continue
+
+
+def run(
+    template: Template, row: list[float], layer: Layer, mapping: list[int] | None = None, search: bool = False
+) -> tuple[list[int], str, list[int]]:
+    """Counts, reason and mapping of one layer on one design; without a mapping the default one."""
+    designs, layers = np.array([row]), np.array([layer.row()])
+    mappings = template.default_mapping(designs, layers) if mapping is None else np.array([[mapping]], np.int64)
+    counts, reasons = np.zeros((1, 1, COUNTS), np.int64), np.zeros((1, 1), np.int16)
+    template.run(designs, layers, mappings, search, counts, reasons)
+    return counts[0, 0].tolist(), template.reasons[reasons[0, 0]], mappings[0, 0].tolist()
