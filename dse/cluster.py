@@ -10,7 +10,6 @@ from typing import Any
 
 from netlists.errors import SettingsError
 
-POLL_S = 1.0  # between two looks at a cluster that may have grown
 LOCAL = "local"  # the address that stands for a cluster of this machine's cores
 
 

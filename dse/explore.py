@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dse.cluster import LOCAL, POLL_S, connected, processors
+from dse.cluster import LOCAL, connected, processors
 from dse.results import Result, load_results, write_front
 from dse.search import Searcher, make_searcher
 from dse.space import DesignSpace
@@ -34,6 +34,7 @@ from netlists.errors import ChipscapeError, SettingsError
 CHUNK = 100_000  # designs a task, of searches that do not learn
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
 AHEAD = 2  # tasks in flight for each processor: one that gets free finds the next there
+LOOK_S = 5.0  # between two looks at a cluster that may have grown
 RETRIES = 5  # of a task whose worker or node was lost
 
 
@@ -153,8 +154,10 @@ class _Exploration:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(evaluate)
         handle = ray.put(self.space)
         waiting, running = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice]]()
+        cores, looked = room(workers), time.monotonic()
         while self.remains() or waiting or running:
-            cores = room(workers)
+            if time.monotonic() - looked > LOOK_S:
+                cores, looked = room(workers), time.monotonic()
             while len(running) < cores[1] and (waiting or self.remains()):
                 if not waiting:
                     waiting.extend(self._parts(cores[0]))
@@ -163,7 +166,7 @@ class _Exploration:
                 # A list, as a worker opens the handle itself: once, not for each task.
                 name = f"dse explore {self.space.name}: chunk {chunk.number}"
                 running[task.options(name=name).remote([handle], index, self.share, self.learns)] = chunk, rows
-            for answer in ray.wait(list(running), timeout=POLL_S)[0]:
+            for answer in ray.wait(list(running), timeout=LOOK_S)[0]:
                 chunk, rows = running.pop(answer)
                 self._take(chunk, rows, *received(answer, chunk))
                 if not chunk.waiting:

@@ -19,13 +19,14 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from dse.space import DesignSpace
+from dse.space import TEMPLATE, DesignSpace
 from dse.summary import Points, Summary, bin_edges
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
@@ -44,6 +45,7 @@ class Store:
         self.file, self.space = folder / FILE, space
         self.parameters, self.metrics = column_names(space)
         self._db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
+        self._written: dict[tuple[str, Any, Any], Any] = {}  # values of parameters, by template
         self._recorded = 0  # evaluations at the last row of history
 
     def close(self) -> None:
@@ -164,16 +166,25 @@ class Store:
         """Rows for those designs that have none."""
         rows = []
         for points in parts:
-            for row in np.flatnonzero(~np.isin(points.index, known)):
-                number = int(points.index[row])
-                design = self.space.describe(number)
-                values = {"template": design["template"]} | design["parameters"]
-                feasible = bool(np.isfinite(points.objectives[row]).all())
-                metrics = [None if np.isnan(value) else value for value in points.metrics[row].tolist()]
-                rows.append([number, *map(values.get, self.space.parameters), *metrics, feasible, 0, 0, 0])
+            new = points.take(np.flatnonzero(~np.isin(points.index, known)))
+            feasible = np.isfinite(new.objectives).all(axis=1).tolist()
+            columns = zip(new.index.tolist(), self._values(new.index), new.metrics.tolist(), feasible, strict=True)
+            rows += [[number, *values, *metrics, fits, 0, 0, 0] for number, values, metrics, fits in columns]
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             self._db.executemany(f"INSERT OR IGNORE INTO designs VALUES ({marks})", rows)
+
+    def _values(self, index: Ints) -> Iterator[list[Any]]:
+        """Parameters [P] of each design as a design file has them; None for one that its template does not have."""
+        for number, row in zip(index.tolist(), self.space.values(index).tolist(), strict=True):
+            family = row[0] if TEMPLATE in self.parameters else None  # each has its own names of choices
+            values = [None if isnan(value) else value for value in row]
+            keys = [(name, family, value) for name, value in zip(self.parameters, values, strict=True)]
+            if any(key not in self._written for key in keys):  # a value that no design before had
+                design = self.space.describe(number)
+                written = {TEMPLATE: design["template"]} | design["parameters"]
+                self._written.update({key: written.get(key[0]) for key in keys})
+            yield [self._written[key] for key in keys]
 
     def _flag(self, flag: str, before: Ints, after: Ints) -> None:
         for value, ids in ((0, np.setdiff1d(before, after)), (1, np.setdiff1d(after, before))):

@@ -35,6 +35,9 @@ class FakeSpace(DesignSpace):
     def __reduce__(self) -> tuple[Any, ...]:
         return _made, (self.size, self.options)
 
+    def values(self, index: Ints) -> Floats:
+        return np.stack([index // 3, index % 3], axis=1).astype(np.float64)
+
     def describe(self, index: int) -> dict[str, Any]:
         return {"template": "fake", "parameters": {"width": index // 3, "color": COLORS[index % 3]}}
 
