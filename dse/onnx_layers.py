@@ -74,12 +74,16 @@ class _Importer:
             (ARITHMETIC, self._arithmetic),
             (ROWS | COPIES, self._traffic),
             (FUSED, self._fused),
+            ({"Reshape"}, self._reshape),
         )
 
     def add(self, node: NodeProto) -> None:
         for operators, make in self.makers:
             if node.op_type in operators:
-                make(node)
+                try:
+                    make(node)
+                except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError):
+                    raise self._refuse(node, "inputs or attributes break the operator's definition") from None
 
     def _append(self, node: NodeProto, weight: str, **values: Any) -> None:
         """A layer named after its weight or node, with the name's number from its second use on."""
@@ -262,6 +266,14 @@ class _Importer:
         trained = sum(self._bias(node, index) for index in (1, 2)) if node.op_type == "LayerNormalization" else 0
         self._append(node, "", kind=Kind.ELEMENTWISE, in_channels=channels, out_channels=channels, in_h=high,
                      in_w=wide, batch=batch, operands=operands, bias=trained)  # fmt: skip
+
+    def _reshape(self, node: NodeProto) -> None:
+        """No layer, but where a size written into the model shows that it contradicts the sizes given."""
+        given, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
+        if prod(given) != prod(out):
+            raise self._refuse(
+                node, f"{list(given)} to {list(out)}; expected as many elements: the model was exported for other sizes"
+            )
 
     def _fused(self, node: NodeProto) -> None:
         self._same(node)

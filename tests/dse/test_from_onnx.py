@@ -272,6 +272,17 @@ def test_fixed_batch_is_multiplied(tmp_path: Path) -> None:
         imported(tmp_path, [node], [2, 5, 7], {"w": (7, 3)}, batch=0)
 
 
+def test_sizes_written_into_the_model(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["s"], value=helper.make_tensor("s", TensorProto.INT64, [2], [1, 12])),
+        helper.make_node("Reshape", ["x", "s"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["y"]),
+    ]
+    assert imported(tmp_path, nodes, ["N", 3, 4], {"w": (12, 5)}).macs == 60
+    with pytest.raises(DesignError, match=r"\[2, 3, 4\] to \[1, 12\].*exported for other sizes"):
+        imported(tmp_path, nodes, ["N", 3, 4], {"w": (12, 5)}, batch=2)
+
+
 def test_unsupported_operators_are_listed(tmp_path: Path) -> None:
     nodes = [
         *(helper.make_node("TopK", ["x", "k"], [f"v{index}", f"i{index}"]) for index in range(2)),
@@ -318,6 +329,21 @@ def test_truncated_and_missing_files(tmp_path: Path) -> None:
             load_onnx(file)
     with pytest.raises(DesignError, match=r"none.onnx: cannot be read"):
         load_onnx(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Conv", ["x"], ["y"]),
+        helper.make_node("Conv", ["x", "w"], ["y"], strides=[0, 0]),
+        helper.make_node("Conv", ["x", "w"], ["y"], pads=[1]),
+        helper.make_node("MaxPool", ["x"], ["y"]),
+        helper.make_node("Gemm", ["x"], ["y"]),
+    ],
+)
+def test_nodes_that_break_their_definition(tmp_path: Path, node: onnx.NodeProto) -> None:
+    with pytest.raises(DesignError, match=r"model.onnx: "):
+        imported(tmp_path, [node], [1, 3, 8, 8], {"w": (4, 3, 3, 3)})
 
 
 def test_module_that_cannot_be_exported() -> None:
