@@ -62,13 +62,11 @@ def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     channels, p, q = layer[w.C] // layer[w.GROUPS], layer[w.P], layer[w.Q]
     high, wide = (layer[w.R] - 1) * layer[w.DILATION_H] + 1, (layer[w.S] - 1) * layer[w.DILATION_W] + 1
     down, right = layer[w.STRIDE_H], layer[w.STRIDE_W]
-    lines = layer[w.BATCH] * min(layer[w.H], (p - 1) * down + high)
-    line = layer[w.W] * channels
-    if lines * line <= room:
-        return layer[w.BATCH] * p, q, lines * line
+    image = min(layer[w.H], (p - 1) * down + high)
+    lines, line = layer[w.BATCH] * image, layer[w.W] * channels
+    if image * line <= room:
+        return min(layer[w.BATCH], room // (image * line)) * p, q, lines * line
     rows = (room // line - high) // down + 1
-    if rows >= p:
-        return rows // p * p, q, lines * line
     if rows >= 1:
         return rows, q, (lines + layer[w.BATCH] * (ceil_div(p, rows) - 1) * max(0, high - down)) * line
     columns = min(q, (room // (high * channels) - wide) // right + 1)
