@@ -70,6 +70,19 @@ def lanes_of(layer: Ints, tin: int, scheme: int) -> tuple[int, int]:
 
 
 @njit(error_model="numpy", cache=True)
+def unrolled(layer: Ints, windows: int, rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of a strip where each pixel's window has its own copy and so many windows fit."""
+    p, q = layer[w.P], layer[w.Q]
+    if rows * columns <= windows:
+        return rows, columns
+    if windows >= p * q:
+        return windows // (p * q) * p, q
+    if columns == q and windows >= q:
+        return windows // q, q
+    return min(1, windows), min(windows, columns)
+
+
+@njit(error_model="numpy", cache=True)
 def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, out: Ints) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
     weight, given, result = base.layer_bits(design, layer)
@@ -77,16 +90,13 @@ def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, 
     groups, px = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     k, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
     steps, read = lanes_of(layer, int(design[TIN]), scheme)
-    # Unrolled windows take more room than the pixels that they repeat.
     room = int(design[INPUT_KB] * 4096) // given
     rows, columns, elements = strips(layer, room)
     filled = elements
     if scheme == INTRA:
+        rows, columns = unrolled(layer, room // window, rows, columns)
         filled = px * window
-        rows, columns = min(rows, room // (layer[w.Q] * window)), min(columns, room // window)
-        if rows == 0 and columns > 0:
-            rows = 1
-    if rows < 1 or columns < 1:
+    if rows == 0:
         return 1
     whole, length, rests, rest = strip_sizes(layer, rows, columns)
     cuts = whole + rests
