@@ -9,7 +9,10 @@
     tolerance: {latency_ms: [10, 5]}          # percent: of a row of some layers, of a row of all
     compare:                                  # rows: quantities of `dse.validate.QUANTITIES` as published
       - {name: CONV1, layers: [conv1], latency_ms: 16.5}
-      - {name: total, layers: all, latency_ms: 103.5}
+      - {name: total, latency_ms: 103.5}                           # layers: all
+      - {name: conv1 at 32 x 32, network: nin, layers: [conv1], parameters: {tin: 32, tout: 32}, against: {scheme: 1},
+         speedup: [4.0, 8.3]}                                      # a range; against: the rival's parameters
+      - {name: Conv1, topology: [224, 224, 11, 11, 3, 96, 4], array_cycles: 112284}      # a line of SCALE-Sim's CSV
     notes: what the model contains and what it does not
 
 The ready-made ones are in `dse/published`.
@@ -29,12 +32,16 @@ FOLDER = Path(__file__).parent / "published"
 
 
 class Row(BaseModel):
-    """Quantities of some layers of the network, or of all, as published."""
+    """Quantities of some layers of a network, or of all, as published."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
-    layers: list[str] | Literal["all"]
+    layers: list[str] | Literal["all"] = "all"
+    network: str | None = None
+    topology: tuple[int, int, int, int, int, int, int] | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)  # that differ from the design's
+    against: dict[str, Any] | None = None  # parameters of a rival that differ from this row's
 
     @property
     def quantities(self) -> dict[str, Any]:

@@ -166,7 +166,8 @@ def show_comparison(found: Comparison) -> None:
     """Print a publication's numbers beside ours, and what there is to know about both."""
     verdicts = {True: "ok", False: "miss", None: ""}
     rows = [
-        [row.row, row.quantity, row.ours, row.theirs,
+        [row.row, row.quantity, row.ours,
+         " to ".join(map(number, row.theirs)) if isinstance(row.theirs, tuple) else row.theirs,
          None if row.error_pct is None else f"{row.error_pct:+.1f}",
          "" if row.bar_pct is None else f"±{row.bar_pct:g}", verdicts[row.ok] or row.reason]
         for row in found.rows

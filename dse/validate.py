@@ -9,8 +9,10 @@ from typing import Any
 
 from dse.cost import PARTS, Totals
 from dse.evaluation import Evaluation, evaluate
+from dse.from_topology import scalesim_layer
 from dse.publication import Publication, Row, load_publication
 from dse.templates.base import Count
+from dse.workload import Network
 from netlists.errors import DesignError, did_you_mean
 
 Metrics = dict[str, float]
@@ -22,6 +24,10 @@ def _moved_mb(totals: Totals, first: Count) -> float:
 
 def _weight_buffer_mb(totals: Totals) -> float:
     return float(totals.counts[0, Count.BUFFER_WEIGHT]) / 8e6
+
+
+def _buffer_pj(totals: Totals) -> float:
+    return float(totals.energy_pj[0, PARTS.index("buffer")])
 
 
 def _busy_share(totals: Totals) -> float:
@@ -37,6 +43,7 @@ def _dram_share(totals: Totals) -> float:
 # What a publication may state of some layers: from their sum of counts and from `dse.metrics`.
 QUANTITIES: dict[str, Callable[[Totals, Metrics], float]] = {
     "compute_cycles": lambda totals, _: float(totals.counts[0, Count.COMPUTE]),
+    "array_cycles": lambda totals, _: float(totals.counts[0, : Count.STALL].sum()),  # compute and fill
     "cycles": lambda _, metrics: metrics["cycles"],
     "latency_ms": lambda _, metrics: metrics["latency_ms"],
     "processing_ms": lambda totals, metrics: metrics["latency_ms"] * _busy_share(totals),
@@ -57,6 +64,13 @@ QUANTITIES: dict[str, Callable[[Totals, Metrics], float]] = {
 }
 
 
+# Of some layers of two designs: ours, and the rival that a row is against.
+RELATIVE: dict[str, Callable[[Totals, Totals], float]] = {
+    "speedup": lambda totals, rival: float(rival.cycles[0] / totals.cycles[0]),
+    "buffer_saving_pct": lambda totals, rival: 100 * (1 - _buffer_pj(totals) / _buffer_pj(rival)),
+}
+
+
 @dataclass(frozen=True)
 class Compared:
     """One published number and ours."""
@@ -64,8 +78,8 @@ class Compared:
     row: str
     quantity: str
     ours: float | None  # None where the model says that the design does not run
-    theirs: float
-    error_pct: float | None
+    theirs: float | tuple[float, float]  # a number or a range
+    error_pct: float | None  # from the nearest number of a range
     bar_pct: float | None  # None: shown without a bar
     reason: str = ""
 
@@ -98,38 +112,79 @@ def compare(name: str) -> Comparison:
     """Evaluate a publication (a ready-made one or a file) and set its numbers beside ours; raises `DesignError`."""
     publication = load_publication(name)
     try:
-        found = evaluate(publication.whole_design)
-        rows = tuple(compared for row in publication.compare for compared in _compared(publication, found, row))
+        evaluate(publication.whole_design)  # complains about a design without rows, too
+        rows = tuple(compared for row in publication.compare for compared in _compared(publication, row))
     except DesignError as error:
         raise DesignError(f"{name}: {error}") from None
     return Comparison(name, publication, rows)
 
 
-def _compared(publication: Publication, found: Evaluation, row: Row) -> list[Compared]:
-    known = [layer.name for layer in found.network.layers]
-    layers = list(range(len(known)))
-    if row.layers != "all":
-        for name in row.layers:
-            if name not in known:
-                raise DesignError(f"compare: {row.name}: the network has no layer {name!r}{did_you_mean(name, known)}")
-        layers = [known.index(name) for name in row.layers]
+def _compared(publication: Publication, row: Row) -> list[Compared]:
+    try:
+        for quantity in row.quantities:
+            _demand_known(quantity, row.against is not None)
+        found = _evaluated(publication, row, {})
+        layers = _chosen(found, row)
+        totals = found.totals(layers)
+        reason = found.cost.machine.reasons[totals.reason[0]]
+        numbers = {} if reason else _numbers(publication, row, found, layers)
+        return [_set_beside(publication, row, name, numbers.get(name, nan), reason) for name in row.quantities]
+    except DesignError as error:
+        raise DesignError(f"compare: {row.name}: {error}") from None
+
+
+def _demand_known(quantity: str, has_rival: bool) -> None:
+    known = [*QUANTITIES, *RELATIVE]
+    if quantity not in known:
+        raise DesignError(
+            f"quantity {quantity!r} is unknown{did_you_mean(quantity, known)}; expected one of {', '.join(known)}"
+        )
+    if quantity in RELATIVE and not has_rival:
+        raise DesignError(f"{quantity} needs `against`: the parameters of a rival")
+
+
+def _numbers(publication: Publication, row: Row, found: Evaluation, layers: list[int]) -> dict[str, float]:
+    """Our numbers by quantity; those that relate to a rival that does not run are nan."""
     totals, metrics = found.totals(layers), found.metrics(layers)
-    reason = found.cost.machine.reasons[totals.reason[0]]
-    done = []
-    for quantity, theirs in row.quantities.items():
-        if quantity not in QUANTITIES:
-            raise DesignError(
-                f"compare: {row.name}: quantity {quantity!r} is unknown{did_you_mean(quantity, QUANTITIES)}; expected"
-                f" one of {', '.join(QUANTITIES)}"
-            )
-        if isinstance(theirs, bool) or not isinstance(theirs, int | float):
-            raise DesignError(f"compare: {row.name}: {quantity} is {theirs!r}; expected a number")
-        ours = nan if reason else QUANTITIES[quantity](totals, metrics)
-        bars = publication.tolerance.get(quantity)
-        bar = None if bars is None else bars[row.layers == "all"]
-        error = _error_pct(ours, theirs)
-        done.append(Compared(row.name, quantity, None if isnan(ours) else ours, theirs, error, bar, reason))
-    return done
+    numbers = {name: quantity(totals, metrics) for name, quantity in QUANTITIES.items() if name in row.quantities}
+    if row.against is not None:
+        rival = _evaluated(publication, row, row.against).totals(layers)
+        for name in RELATIVE.keys() & row.quantities.keys():
+            numbers[name] = nan if rival.reason[0] else RELATIVE[name](totals, rival)
+    return numbers
+
+
+def _evaluated(publication: Publication, row: Row, changes: dict[str, Any]) -> Evaluation:
+    """The design of a row on its network."""
+    design = publication.whole_design
+    parameters = {**design.parameters, **row.parameters, **changes}
+    design = design.model_copy(update={"parameters": parameters, "network": row.network or design.network})
+    if row.topology is None:
+        return evaluate(design)
+    return evaluate(design, Network(row.name, (scalesim_layer(row.name, row.topology),)))
+
+
+def _chosen(found: Evaluation, row: Row) -> list[int]:
+    known = [layer.name for layer in found.network.layers]
+    if row.layers == "all":
+        return list(range(len(known)))
+    for name in row.layers:
+        if name not in known:
+            raise DesignError(f"network {found.network.name} has no layer {name!r}{did_you_mean(name, known)}")
+    return [known.index(name) for name in row.layers]
+
+
+def _set_beside(publication: Publication, row: Row, quantity: str, ours: float, reason: str) -> Compared:
+    given = row.quantities[quantity]
+    bounds = given if isinstance(given, list) and len(given) == 2 else [given, given]
+    if any(isinstance(bound, bool) or not isinstance(bound, int | float) for bound in bounds):
+        raise DesignError(f"{quantity} is {given!r}; expected a number, or a range as in [4.0, 8.3]")
+    low, high = bounds
+    bars = publication.tolerance.get(quantity)
+    bar = None if bars is None else bars[row.layers == "all"]
+    error = _error_pct(ours, min(max(ours, low), high))
+    theirs = low if low == high else (low, high)
+    return Compared(row.name, quantity, None if isnan(ours) else ours, theirs, error, bar, reason)
 
 
 def _error_pct(ours: float, theirs: float) -> float | None:

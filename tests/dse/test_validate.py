@@ -67,13 +67,46 @@ def test_a_design_that_does_not_run_misses_with_its_reason(tmp_path: Path) -> No
     assert "input buffer" in missed.reason
 
 
+def test_rows_may_have_parameters_networks_rivals_and_ranges(tmp_path: Path) -> None:
+    design = load_publication(written(tmp_path)).whole_design
+    twice = {**design.parameters, "rows": 64}
+    own = evaluate(design.model_copy(update={"parameters": twice, "network": "nin", "layers": {}}))
+    rival = evaluate(design.model_copy(update={"parameters": twice | {"columns": 16}, "network": "nin", "layers": {}}))
+    speedup = rival.metrics()["cycles"] / own.metrics()["cycles"]
+    row = {"name": "twice", "network": "nin", "parameters": {"rows": 64}, "against": {"columns": 16}}
+    bars = {"speedup": [1, 1], "buffer_saving_pct": [1, 1]}
+    rows = [
+        row | {"cycles": 1, "speedup": [speedup - 1, speedup + 1]},
+        row | {"speedup": [0.5 * speedup, 0.8 * speedup], "buffer_saving_pct": [-1000, 100]},
+    ]
+    cycles, within, beyond, saving = compare(written(tmp_path, layers={}, tolerance=bars, compare=rows)).rows
+    assert cycles.ours == own.metrics()["cycles"]
+    assert within.ours == beyond.ours == pytest.approx(speedup)
+    assert (within.error_pct, within.ok, beyond.ok, saving.ok) == (0.0, True, False, True)
+    assert beyond.error_pct == pytest.approx(25)
+
+
+def test_a_row_may_be_a_line_of_scalesim(tmp_path: Path) -> None:
+    row = {"name": "Conv1", "topology": [224, 224, 11, 11, 3, 96, 4], "parameters": {"columns": 32}}
+    bars = {"array_cycles": [0, 0]}
+    design = {"design": OURS["design"] | {"search_mapping": False}, "layers": {}, "only": []}  # type: ignore[operator]
+    (ws,) = compare(written(tmp_path, **design, tolerance=bars, compare=[row | {"array_cycles": 112284}])).rows
+    assert (ws.ours, ws.ok) == (112284, True)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"compare": [{"name": "x", "layers": "all", "latency": 1}]}, "did you mean 'latency_ms'"),
         ({"compare": [{"name": "x", "layers": ["conv9"], "fps": 1}]}, "no layer 'conv9'; did you mean 'conv"),
         ({"compare": [{"name": "x", "layers": "all", "fps": "1"}]}, "fps is '1'; expected a number"),
-        ({"compare": [{"name": "x", "fps": 1}]}, "compare.0.layers"),
+        ({"compare": [{"name": "x", "layers": "some", "fps": 1}]}, "compare.0.layers"),
+        ({"compare": [{"name": "x", "fps": [1, 2, 3]}]}, "expected a number, or a range"),
+        ({"compare": [{"name": "x", "speedup": 2}]}, "speedup needs `against`"),
+        ({"compare": [{"name": "x", "against": {"row": 2}, "speedup": 2}]}, "did you mean 'rows'"),
+        ({"compare": [{"name": "x", "network": "alexnt", "fps": 2}]}, "did you mean 'alexnet'"),
+        ({"compare": [{"name": "x", "topology": [4, 4, 5, 5, 1, 1, 1], "fps": 2}]}, "does not fit its padded input"),
+        ({"compare": [{"name": "x", "topology": [4, 4], "fps": 2}]}, "compare.0.topology"),
         ({"calibrate": []}, "did you mean 'calibrated'"),
         ({"design": {"template": "systolic", "tecnology": "x"}}, "did you mean 'technology'"),
         ({"design": {"template": "systolic", "technology": "28nm"}}, "names no network"),
