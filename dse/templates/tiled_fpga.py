@@ -61,31 +61,60 @@ def widest(room: Ints, shape: Ints, rows: int) -> int:
 
 
 @base.kernel
-def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints, mapping: Ints) -> None:
+def own_tile(design: Floats, shape: Ints, mapping: Ints) -> None:
+    """The design's own tile, cut where the input buffer asks for it and evened out over the map; outputs stay."""
+    for axis in range(2):
+        tile, size = int(design[tp.TR + axis]), shape[tp.P + axis]
+        held = (tile - 1) * int(design[tp.STRIDE]) + int(design[tp.KERNEL])
+        tile = max(1, min(tile, (held - shape[tp.HIGH + axis]) // shape[tp.STRIDE_H + axis] + 1))
+        mapping[axis] = ceil_div(size, ceil_div(size, tile))
+    mapping[2] = int(design[tp.STATIONARY]) % tp.ANY  # any: the output
+
+
+@base.kernel
+def try_tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints, cost: Ints, best: Ints,
+             mapping: Ints) -> int:  # fmt: skip
+    """Take a tile into `mapping` if it beats `best` (cycles, DRAM traffic); returns its cycles beside COMPUTE.
+
+    Other operands than the output can only help where the layer waits for memory.
+    """
+    fixed, least = int(design[tp.STATIONARY]), np.iinfo(np.int64).max
+    for stationary in range(tp.OUTPUT, tp.ANY):
+        if fixed not in (stationary, tp.ANY):
+            continue
+        tp.plan(design, shape, rows, columns, stationary, t, cost)
+        cycles = cost[tp.FILL_CYCLES] + cost[tp.STALL_CYCLES]
+        moved = cost[tp.MOVED_INPUT] + cost[tp.MOVED_WEIGHT] + cost[tp.MOVED_OUTPUT]
+        if cycles < best[0] or (cycles == best[0] and moved < best[1]):
+            best[0], best[1] = cycles, moved
+            mapping[0], mapping[1], mapping[2] = rows, columns, stationary
+        least = min(least, cycles)
+        if cost[tp.STALL_CYCLES] == 0:
+            break
+    return least
+
+
+@base.kernel
+def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints, best: Ints, mapping: Ints) -> None:
     """The fastest mapping, of equally fast ones that with least DRAM traffic.
 
-    For each number of tile rows that divides the map evenly, the widest tile that fits.  Other operands than the
-    output can only help where the layer waits for memory.
+    The design's own tile; then for each number of tile rows that divides the map evenly, the widest tile that fits,
+    and half of it as long as that is faster.
     """
-    best_cycles = best_moved = np.iinfo(np.int64).max
-    fixed = int(design[tp.STATIONARY])
+    own_tile(design, shape, mapping)
+    best[0] = best[1] = np.iinfo(np.int64).max
+    if misfit(room, shape, mapping[0], mapping[1]) == 0:
+        try_tile(design, shape, mapping[0], mapping[1], t, cost, best, mapping)
     rows = shape[tp.P]
     while rows > 0:
-        columns = widest(room, shape, rows)
-        if columns > 0:
-            for stationary in range(tp.OUTPUT, tp.ANY):
-                if fixed not in (stationary, tp.ANY):
-                    continue
-                tp.plan(design, shape, rows, columns, stationary, t, cost)
-                cycles = cost[tp.FILL_CYCLES] + cost[tp.STALL_CYCLES]
-                moved = cost[tp.MOVED_INPUT] + cost[tp.MOVED_WEIGHT] + cost[tp.MOVED_OUTPUT]
-                if cycles < best_cycles or (cycles == best_cycles and moved < best_moved):
-                    best_cycles, best_moved = cycles, moved
-                    mapping[0], mapping[1], mapping[2] = rows, columns, stationary
-                if cost[tp.STALL_CYCLES] == 0:
-                    break
-        tiles = ceil_div(shape[tp.P], rows) + 1
-        rows = min(rows - 1, ceil_div(shape[tp.P], tiles))
+        columns, before = widest(room, shape, rows), np.iinfo(np.int64).max
+        while columns > 0:
+            cycles = try_tile(design, shape, rows, columns, t, cost, best, mapping)
+            if cycles >= before or columns == 1:
+                break
+            before = cycles
+            columns = ceil_div(shape[tp.Q], ceil_div(shape[tp.Q], columns) * 2)
+        rows = min(rows - 1, ceil_div(shape[tp.P], ceil_div(shape[tp.P], rows) + 1))
 
 
 @base.kernel
@@ -139,7 +168,7 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
         reasons: npt.NDArray[np.int16]) -> None:  # fmt: skip
     """`Template.run`."""
     shape, tiling, cost = np.empty(tp.SHAPE, np.int64), np.empty(tp.TILING, np.int64), np.empty(tp.COSTS, np.int64)
-    room = np.empty(3, np.int64)
+    room, best = np.empty(3, np.int64), np.empty(2, np.int64)
     for s in range(len(designs)):
         design = designs[s]
         capacity(design, room)
@@ -150,25 +179,19 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
                 continue
             tp.shape_of(design, layer, shape)
             if search:
-                search_mapping(design, room, shape, tiling, cost, mappings[s, i])
+                search_mapping(design, room, shape, tiling, cost, best, mappings[s, i])
             reasons[s, i] = count_layer(design, room, layer, shape, mappings[s, i], tiling, cost, counts[s, i])
 
 
+@njit(error_model="numpy", cache=True, nogil=True)
 def default_mapping(designs: Floats, layers: Ints) -> Ints:
-    """The design's own tile, cut where the input buffer asks for it and evened out over the map; outputs stay."""
-    sides = []
-    for side, size, kernel, dilation, stride in (
-        (tp.TR, w.P, w.R, w.DILATION_H, w.STRIDE_H),
-        (tp.TC, w.Q, w.S, w.DILATION_W, w.STRIDE_W),
-    ):
-        held = (designs[:, side] - 1) * designs[:, tp.STRIDE] + designs[:, tp.KERNEL]
-        extent = (layers[:, kernel] - 1) * layers[:, dilation] + 1
-        fits = (held.astype(np.int64)[:, None] - extent) // layers[:, stride] + 1
-        tile = np.clip(fits, 1, designs[:, side].astype(np.int64)[:, None])
-        tiles = -(-layers[:, size] // tile)
-        sides.append(-(-layers[:, size] // tiles))
-    stays = designs[:, tp.STATIONARY].astype(np.int64) % tp.ANY  # any: the output
-    return np.stack([*sides, np.broadcast_to(stays[:, None], sides[0].shape)], axis=-1)
+    """`Template.default_mapping`: the design's own tile."""
+    out, shape = np.empty((len(designs), len(layers), len(MAPPING)), np.int64), np.empty(tp.SHAPE, np.int64)
+    for s in range(len(designs)):
+        for i in range(len(layers)):
+            tp.shape_of(designs[s], layers[i], shape)
+            own_tile(designs[s], shape, out[s, i])
+    return out
 
 
 # The system beside the datapath: soft processor, DDR3 controller, AXI interconnect and DMA engines; a bank's
@@ -232,6 +255,7 @@ TEMPLATE = Template(
     source="Zhang et al., Optimizing FPGA-based accelerator design for deep CNNs, FPGA 2015, sections 3 and 4",
     own=tp.OWN,
     mapping=MAPPING,
+    codes={"stationary": tp.ANY},
     run=run,
     default_mapping=default_mapping,
     hardware=hardware,
