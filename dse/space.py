@@ -150,7 +150,7 @@ class DesignSpace:
         part = self.parts[number]
         row = part.designs(np.array([index]) - self.starts[number])[0]
         where = {"device": part.device.name} if part.device else {"technology": part.technology.name}
-        network = max(self.networks, key=lambda pair: pair[1])[0].name
+        network = max(self.content["networks"], key=self.content["networks"].get)  # a file's path, not its name
         return {
             "template": part.template.name,
             **where,

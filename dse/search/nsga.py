@@ -1,7 +1,8 @@
 """Genetic search of the front: NSGA-II, and NSGA-III for many objectives, by pymoo (Blank and Deb, IEEE Access 2020).
 
 What is our own: genes are positions in the parameters' lists, so the operators are those of ordered whole numbers; no
-design is asked for twice, nor one that fails a condition.
+design is asked for twice, nor one that fails a condition; the population grows with the front that is found, so that
+it is quick at first and covers a large front in the end.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
+from dse.pareto import Archive
 from dse.search.genes import Genes
 from dse.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
 BUDGET = 20_000
-POPULATION = 200
+POPULATION = 100  # at first, and bred at a time
 SMALLEST = 20  # a population, of small budgets
+LARGEST = 1_000
+PARENTS = 0.5  # size of the population over that of the front
 GENERATIONS = 20  # at least, when the budget is small
 DRAWS = 100  # tries to fill the first population with designs that meet the conditions
 CORNERS = 4  # one in so many of the first population is a corner
@@ -46,6 +51,7 @@ class Nsga:
         self.generation: Any = None  # pymoo's population, out for evaluation
         self.waiting = np.zeros(0, np.int64)  # of it, not yet asked for
         self.results: dict[int, tuple[Floats, bool]] = {}
+        self.front = Archive()
         self.stuck = False  # nothing new can be bred
         size = int(np.clip(self.left // GENERATIONS, SMALLEST, POPULATION))
         common = {
@@ -60,7 +66,10 @@ class Nsga:
             directions = get_reference_directions("das-dennis", objectives, n_partitions=_partitions(objectives, size))
             self.algorithm: Any = NSGA3(directions, selection=TournamentSelection(func_comp=_feasible_first), **common)
         else:
-            self.algorithm = NSGA2(**common)
+            # Instead of the original's crowding distance, which spreads three objectives badly: distances to the two
+            # nearest (Kukkonen and Deb, PPSN 2006), for two objectives pruning one by one (the same, CEC 2006).
+            survival = RankAndCrowding(crowding_func="pcd" if objectives < 3 else "2nn")
+            self.algorithm = NSGA2(survival=survival, **common)
         problem = Problem(
             n_var=len(self.genes.counts), n_obj=objectives, n_ieq_constr=1, xl=0, xu=self.genes.counts - 1, vtype=int
         )
@@ -99,6 +108,9 @@ class Nsga:
             self.algorithm.problem, F=np.where(fits[:, None], rows, 0.0), G=np.where(fits, 0.0, 1.0)[:, None]
         )
         self.algorithm.evaluator.eval(known, self.generation)
+        self.front.add(self.numbers(self.generation), rows)
+        if isinstance(self.algorithm, NSGA2):  # NSGA-III keeps as many as it has directions
+            self.algorithm.pop_size = int(np.clip(PARENTS * len(self.front), self.algorithm.n_offsprings, LARGEST))
         self.algorithm.tell(infills=self.generation)
         self.generation, self.results = None, {}
 
