@@ -206,17 +206,16 @@ def default_mapping(designs: Floats, layers: Ints) -> Ints:
 
 
 def hardware(designs: Floats) -> Hardware:
-    """One processing element is an adder tree with its Tin multipliers; a bank of a buffer for each of its lanes."""
+    """One processing element is an adder tree with its Tin multipliers.
+
+    The weight buffer has a memory for each multiplier; the other buffers are built of memories of the same size.
+    """
     tin, tout = designs[:, TIN], designs[:, TOUT]
     word = designs[:, [base.INPUT_BITS, base.WEIGHT_BITS, base.PSUM_BITS]] / 8
     registers = word * np.stack([tin, tin, np.ones(len(designs))], axis=1)
-    return Hardware(
-        tin * tout,
-        designs[:, INPUT_KB : OUTPUT_KB + 1] * 1024,
-        registers,
-        tout,
-        np.stack([tin, tin * tout, tout], axis=1),
-    )
+    size = designs[:, INPUT_KB : OUTPUT_KB + 1] * 1024
+    banks = size / size[:, 1:2] * (tin * tout)[:, None]
+    return Hardware(tin * tout, size, registers, tout, np.maximum(1, banks))
 
 
 def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> list[str]:

@@ -18,7 +18,6 @@ the array's, and the first load and last store, which nothing hides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +26,32 @@ from numba import njit
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
+from dse.templates.systolic_blocks import (
+    COLUMNS,
+    DATAFLOW,
+    GROUPS,
+    INPUT_KB,
+    IS,
+    ORDERS,
+    OUTPUT_KB,
+    PLACE,
+    PX,
+    ROWS,
+    SHAPE,
+    WEIGHT_KB,
+    WIDTH,
+    WIN,
+    WS,
+    K,
+    ends,
+    fill,
+    reads,
+    shape_of,
+    stall,
+    tile,
+)
 from dse.workload import Layer
 
-WS, OS, IS = range(3)
 DATAFLOWS = ("ws", "os", "is")
 OWN = (
     Parameter("rows", 128, "rows", "processing elements from top to bottom", 1, 65_536),
@@ -39,138 +61,19 @@ OWN = (
     Parameter("weight_kb", 512, "KiB", "weight buffer, both halves", 1, 1e6, whole=False),
     Parameter("output_kb", 512, "KiB", "output buffer, both halves", 1, 1e6, whole=False),
 )
-ROWS, COLUMNS, DATAFLOW, INPUT_KB, WEIGHT_KB, OUTPUT_KB = range(base.OWN, base.OWN + len(OWN))
 REASONS = (
     "",
     "half the input buffer does not hold the input lines that one tile needs",
     "half the weight buffer does not hold the weights that one tile needs",
 )
 
-# Loops from outer to inner: p pixels, w window, k filters.  STREAMED is the one that a dataflow does not tile.
-ORDERS = ("pwk", "pkw", "wpk", "wkp", "kpw", "kwp")
 MAPPING = ("order", "block")
 ORDER, BLOCK = range(2)
-_PLACE = np.array([[order.index(loop) for loop in "pwk"] for order in ORDERS])
-_STREAMED = np.array([0, 1, 2])  # of ws, os, is: pixels, window, filters
-_WHOLE = np.array([[3, 5], [1, 4], [0, 2]])  # orders with the streamed loop innermost; the first one is the default
+# Of ws, os, is: the loop that is streamed (pixels, window, filters), the orders that have it innermost, so that one
+# block is all of it, and the other orders.
+_STREAMED = np.array([0, 1, 2])
+_WHOLE = np.array([[5, 3], [1, 4], [0, 2]])
 _BLOCKED = np.array([[0, 1, 2, 4], [0, 2, 3, 5], [1, 3, 4, 5]])
-
-# What a kernel needs of a layer: sizes of the three loops, kernel area, channels of a group, groups, output width and
-# pixels of an image, images, input lines and columns touched of all images, lines that a further output row adds (A)
-# and that neighboring blocks of rows share (B).
-(PX, WIN, K, AREA, CHANNELS, GROUPS, WIDTH, IMAGE, IMAGES, LINES, COLS, A, B) = range(13)
-SHAPE = 13
-
-
-@njit(error_model="numpy", cache=True)
-def shape_of(layer: Ints, shape: Ints) -> None:
-    """Fill the SHAPE numbers of a layer."""
-    groups, batch, p, q = layer[w.GROUPS], layer[w.BATCH], layer[w.P], layer[w.Q]
-    lines, each, shared = base.touched_lines(p, layer[w.R], layer[w.STRIDE_H], layer[w.DILATION_H])
-    columns, _, _ = base.touched_lines(q, layer[w.S], layer[w.STRIDE_W], layer[w.DILATION_W])
-    shape[PX], shape[K] = batch * p * q, layer[w.M] // groups
-    shape[AREA], shape[CHANNELS] = layer[w.R] * layer[w.S], layer[w.C] // groups
-    shape[WIN] = shape[AREA] * shape[CHANNELS]
-    shape[GROUPS], shape[WIDTH], shape[IMAGE], shape[IMAGES] = groups, q, p * q, batch
-    shape[LINES], shape[COLS] = batch * min(lines, layer[w.H]), min(columns, layer[w.W])
-    shape[A], shape[B] = each, shared
-
-
-@njit(error_model="numpy", cache=True)
-def spanned(size: int, unit: int, most: int) -> int:
-    """How many units a part touches, where equal parts of `size` follow each other; at most `most`."""
-    return min(most, size // unit if size % unit == 0 else (size - 2) // unit + 2)
-
-
-@njit(error_model="numpy", cache=True)
-def lines_for(shape: Ints, pixels: int) -> int:
-    """Input lines under a run of output pixels."""
-    rows = spanned(pixels, shape[WIDTH], shape[PX])
-    images = spanned(pixels, shape[IMAGE], shape[IMAGES])
-    return int(min(shape[A] * rows + shape[B] * images, shape[LINES]))
-
-
-@njit(error_model="numpy", cache=True)
-def aligned(parts: int, size: int, unit: int) -> int:
-    """How many of the boundaries size, 2 size, ... between parts fall on a multiple of unit."""
-    return (parts - 1) // (unit // gcd(size, unit))
-
-
-@njit(error_model="numpy", cache=True)
-def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
-    """DRAM bits of input, weight, output of one group, for loop sizes and counts [3] of blocks, in order p, w, k."""
-    p, window, k = _PLACE[order, 0], _PLACE[order, 1], _PLACE[order, 2]
-    room_in, room_weight, room_out = (
-        int(design[INPUT_KB] * 4096), int(design[WEIGHT_KB] * 4096), int(design[OUTPUT_KB] * 4096)
-    )  # fmt: skip
-    line = shape[COLS] * bits[0]
-    whole = shape[LINES] * line * shape[CHANNELS]
-    out[0] = whole
-    if whole > room_in:
-        channels = spanned(size[1], shape[AREA], shape[CHANNELS])
-        lines = lines_for(shape, size[0])
-        deep, thin = lines * shape[CHANNELS], lines * channels
-        flat = shape[LINES] * channels
-        # Lines that two blocks of pixels share, and channels that two blocks of the window share, are read twice when
-        # what runs between the two blocks does not fit.
-        revisited = (window > p and count[1] > 1) or (k > p and count[2] > 1)
-        if revisited and (deep if window > p else thin) * line > room_in:
-            inside = count[0] - 1 - aligned(count[0], size[0], shape[WIDTH])
-            between = count[0] - 1 - aligned(count[0], size[0], shape[IMAGE])
-            out[0] += (inside * shape[A] + between * shape[B]) * line * shape[CHANNELS]
-        revisited = (p > window and count[0] > 1) or (k > window and count[2] > 1)
-        if revisited and (flat if p > window else thin) * line > room_in:
-            split = count[1] - 1 - aligned(count[1], size[1], shape[AREA])
-            out[0] += split * shape[LINES] * line
-        kept_lines = lines if p < k else shape[LINES]
-        kept_channels = channels if window < k else shape[CHANNELS]
-        if kept_lines * line * kept_channels > room_in:
-            out[0] *= count[2]
-    out[1] = shape[WIN] * shape[K] * bits[1]
-    if (size[1] if window < p else shape[WIN]) * (size[2] if k < p else shape[K]) * bits[1] > room_weight:
-        out[1] *= count[0]
-    out[2] = shape[PX] * shape[K] * bits[2]
-    sums = (size[0] if p < window else shape[PX]) * (size[2] if k < window else shape[K]) * bits[3]
-    if sums > room_out:
-        out[2] += (count[1] - 1) * 2 * shape[PX] * shape[K] * bits[3]
-
-
-@njit(error_model="numpy", cache=True)
-def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int, int]:
-    """Bits of input and of weights that the array must have to begin, and of outputs that leave it last."""
-    flow = int(design[DATAFLOW])
-    pixels = min(size[0], shape[WIDTH]) if flow == WS else size[0]
-    channels = 1 if flow == OS else spanned(size[1], shape[AREA], shape[CHANNELS])
-    given = lines_for(shape, pixels) * shape[COLS] * channels * bits[0]
-    weights = (1 if flow == OS else size[1]) * (1 if flow == IS else size[2]) * bits[1]
-    return given, weights, pixels * (1 if flow == IS else size[2]) * bits[2]
-
-
-@njit(error_model="numpy", cache=True)
-def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> None:
-    """Loop sizes and counts [3] of what runs in one go, in order p, w, k."""
-    flow = int(design[DATAFLOW])
-    size[0] = block if flow == WS else int(design[ROWS if flow == OS else COLUMNS])
-    size[1] = block if flow == OS else int(design[ROWS])
-    size[2] = block if flow == IS else int(design[COLUMNS])
-    for loop in range(3):
-        full = shape[PX + loop]
-        size[loop] = min(size[loop], full)
-        count[loop] = ceil_div(full, size[loop])
-
-
-@njit(error_model="numpy", cache=True)
-def stall(design: Floats, moved: int, begin: int, end: int, busy: int) -> int:
-    """Cycles beyond the array's, for bits of all DRAM traffic, of the first load and of the last store."""
-    beside = base.dram_cycles(design, moved - begin - end) - busy
-    return base.dram_cycles(design, begin) + max(0, beside) + base.dram_cycles(design, end)
-
-
-@njit(error_model="numpy", cache=True)
-def fill(design: Floats) -> int:
-    """Cycles to fill and drain the array around one block."""
-    down = int(design[ROWS])
-    return (down if int(design[DATAFLOW]) == OS else 2 * down) + int(design[COLUMNS]) - 2
 
 
 @njit(error_model="numpy", cache=True)
@@ -234,7 +137,7 @@ def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints
     flow = int(design[DATAFLOW])
     streamed = _STREAMED[flow]
     order, block = mapping[ORDER], mapping[BLOCK]
-    if _PLACE[order, streamed] == 2:  # blocks in a row are one
+    if PLACE[order, streamed] == 2:  # blocks in a row are one
         block = shape[PX + streamed]
     tile(design, shape, max(1, block), size, count)
     given, weights, end = ends(design, shape, bits, size)
@@ -305,7 +208,7 @@ def default_mapping(designs: Floats, layers: Ints) -> Ints:
     streamed = np.stack([px, win, layers[:, w.M] // groups])  # of ws, os, is
     flow = designs[:, DATAFLOW].astype(np.int64)
     out = np.empty((len(designs), len(layers), len(MAPPING)), np.int64)
-    out[:, :, ORDER] = np.array([5, 1, 0])[flow][:, None]
+    out[:, :, ORDER] = _WHOLE[flow, :1]
     out[:, :, BLOCK] = streamed[flow]
     return out
 

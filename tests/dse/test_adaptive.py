@@ -13,6 +13,7 @@ from dse.networks import network
 from dse.technology import technology
 from dse.templates.adaptive import KEEPS, SCHEMES, STAYS, TEMPLATE
 from dse.templates.base import Count
+from dse.validate import compare
 from dse.workload import Kind, conv
 from tests.dse.twin import as_row, random_layer, run
 from tests.dse.twins_adaptive import count
@@ -151,3 +152,9 @@ def test_hardware_is_tin_times_tout() -> None:
     hardware = TEMPLATE.hardware(np.array([design_row(TEMPLATE, {"tin": 16, "tout": 8, "weight_kb": 32})]))
     assert (hardware.multipliers[0], hardware.elements[0]) == (128, 8)
     assert hardware.buffer_bytes[0].tolist() == [1048576, 32768, 1048576]
+
+
+def test_the_published_file_keeps_its_bars() -> None:
+    rows = compare("cbrain_dac16").rows
+    assert len(rows) == 8
+    assert all(row.ok for row in rows)

@@ -13,7 +13,9 @@ from dse.design import design_row
 from dse.from_topology import load_topology, scalesim_layer
 from dse.networks import network
 from dse.templates.base import COUNTS, Count
-from dse.templates.systolic import DATAFLOWS, ORDERS, TEMPLATE
+from dse.templates.systolic import DATAFLOWS, TEMPLATE
+from dse.templates.systolic_blocks import ORDERS
+from dse.validate import compare
 from dse.workload import Kind, Layer, Network, conv, make_layer
 from netlists.errors import DesignError
 from tests.dse.twin import as_row, random_layer, run
@@ -63,6 +65,12 @@ def test_all_runs_of_scalesim() -> None:
                     assert array_cycles(layer, rows, columns, flow, gb_s=1.0) == expected
                     done += 1
     assert done > 100
+
+
+def test_the_published_file_is_exact() -> None:
+    rows = compare("scalesim").rows
+    assert len(rows) > 90
+    assert all(row.ours == row.theirs for row in rows)
 
 
 @pytest.mark.parametrize("flow", DATAFLOWS)
