@@ -167,7 +167,7 @@ class Store:
         rows = []
         for points in parts:
             new = points.take(np.flatnonzero(~np.isin(points.index, known)))
-            feasible = np.isfinite(new.objectives).all(axis=1).tolist()
+            feasible = np.asarray(np.isfinite(new.objectives).all(axis=1)).tolist()
             columns = zip(new.index.tolist(), self._values(new.index), new.metrics.tolist(), feasible, strict=True)
             rows += [[number, *values, *metrics, fits, 0, 0, 0] for number, values, metrics, fits in columns]
         if rows:

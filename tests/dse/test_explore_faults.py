@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -61,7 +63,7 @@ def chunks(out: Path) -> list[Any]:
             return []
 
 
-def wait(until: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait(until: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     end = time.monotonic() + 90
     while not until():
         assert process.poll() is None, process.communicate()[1]
@@ -116,6 +118,44 @@ def test_the_command_stopped_by_ctrl_c(tmp_path: Path) -> None:
     assert f"{result.evaluated:,} designs evaluated" in printed
     assert "knee" in printed
     assert len((out / PARETO).read_text().splitlines()) == 1 + len(result.front)
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.mark.slow
+def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ray job submit -- dse explore ... --ray auto`, and the names that the dashboard lists."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # as if installed on every node
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # this cluster listens on the loopback interface only
+    gcs, dashboard, client = free_ports(3)
+    address, out, log = f"http://127.0.0.1:{dashboard}", tmp_path / "out", tmp_path / "log"
+    ray = ("-m", "ray.scripts.scripts")
+    with log.open("w") as text:
+        cluster = subprocess.Popen(
+            [sys.executable, *ray, "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
+             f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}",
+             "--dashboard-agent-listen-port=0"], stdout=text, stderr=text,
+        )  # fmt: skip
+    try:
+        wait(lambda: "Ray runtime started" in log.read_text(), cluster)
+        job = [*ray, "job", "submit", "--address", address, "--", sys.executable, "-m", "dse", "explore", "tpu_28nm"]
+        options = ["--out", str(out), "--ray", "auto", "--budget", "2000", "--chunk", "1000"]
+        done = subprocess.run([sys.executable, *job, *options], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with urlopen(f"{address}/api/v0/tasks?detail=1") as answer:
+            tasks = json.load(answer)["data"]["result"]["result"]
+    finally:
+        cluster.terminate()
+        cluster.wait(60)
+    assert "2,000 designs evaluated" in done.stdout
+    assert load_results(out).complete
+    assert {f"dse explore tpu_28nm: chunk {k}" for k in range(2)} <= {task["name"] for task in tasks}
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
