@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse import explore_cli, quantize_cli
+from dse import explore_cli, quantize_cli, report_cli
 from netlists.errors import ChipscapeError, SettingsError
 
 if TYPE_CHECKING:
     from dse.evaluation import Evaluation
+    from dse.results import Result
 
 FOOTER = (
     "Cycles: compute (the array works, partial tiles included), fill (pipeline fill and drain, first and last"
@@ -39,7 +40,13 @@ app = typer.Typer(
 
 @app.command()
 def evaluate(
-    design: Annotated[str, typer.Argument(metavar="DESIGN", help="A .yaml file, or a published design by its name")],
+    design: Annotated[
+        str,
+        typer.Argument(
+            metavar="DESIGN|DIR", help="A .yaml file, a published design by its name, or what explore wrote"
+        ),
+    ],
+    which: Annotated[str, typer.Option("--design", metavar="ID", help="Which design of DIR: an id, or knee")] = "knee",
     network: Annotated[
         str | None, typer.Option(help="Name, .onnx or SCALE-Sim's .csv; the design's by default")
     ] = None,
@@ -60,11 +67,12 @@ def evaluate(
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
+    from dse.chosen import stored_design
     from dse.evaluation import evaluate as run
     from dse.publication import find_design
     from placer.options import check_out
 
-    chosen = find_design(design)
+    chosen = stored_design(design, which) if Path(design).is_dir() else find_design(design)
     if out:
         check_out(out)
     if batch is not None:
@@ -185,6 +193,15 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
     return sizes
 
 
+def write_report(result: Result, out: Path, design: str = "knee") -> Path:
+    """Write the page of an exploration, with one design in detail: the knee or an id; raises `DesignError`."""
+    from dse.report import gather
+    from plots import exploration
+
+    exploration.write(out, exploration.Exploration(**gather(result, design)), footer=FOOTER)
+    return out
+
+
 def write_evaluation(out: Path, found: Evaluation) -> None:
     """Write metrics.json, roofline.png, energy.png and report.html to a folder, each whole or not at all."""
     from dse import reporting, tables
@@ -211,7 +228,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
                 figures["roofline"],
             "Where time and energy go, in the order in which layers run": figures["energy"],
         },
-        tables=[page.Table("Layers", table.columns, table.rows)],
+        tables=[page.Table("Layers", table.columns, [[tables.number(value) for value in row] for row in table.rows])],
         texts={
             "Design": reporting.design_file(found.design),
             "Mappings": "\n\n".join("\n".join([f"{name}:", *lines]) for name, lines in nests.items()),
@@ -222,6 +239,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
 
 app.command()(quantize_cli.quantize)
 app.command()(explore_cli.explore)
+app.command()(report_cli.report)
 
 
 def main() -> None:

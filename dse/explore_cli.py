@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 ROWS = 20  # of the printed front
-KNEE = "knee"
 
 
 def explore(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="A .yaml file, or a ready-made space by its name")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for results.sqlite and pareto.csv")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results.sqlite, pareto.csv and report.html")],
     search: Annotated[str, typer.Option(help="exhaustive, random, nsga2, nsga3 or bayes")] = "exhaustive",
     budget: Annotated[int | None, typer.Option(help="Designs to evaluate; all, 20,000 (nsga) or 1,000 (bayes)")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same front, whatever the workers")] = 0,
@@ -47,6 +46,7 @@ def explore(
     On a cluster: ray job submit --working-dir . -- dse explore space.yaml --out run --ray auto
     """
     from dse import tables
+    from dse.cli import write_report
     from dse.explore import explore as run
     from dse.space_file import load_space
 
@@ -62,6 +62,7 @@ def explore(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
     )
+    print(f"report: {write_report(result, out / 'report.html')}")
     if not result.complete:
         print(f"stopped; go on with --resume --out {out}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
@@ -69,17 +70,13 @@ def explore(
 
 def front_table(result: Result) -> Table:
     """The front by its first objective, at most ROWS of it, the knee among them."""
+    from dse.results import KNEE
     from dse.tables import Table
 
-    rows = sorted(result.front, key=lambda row: float(result.signed([row])[0, 0]))
-    knee = result.knee
-    step = (len(rows) - 1) / (ROWS - 1)
-    shown = [rows[round(k * step)] for k in range(ROWS)] if len(rows) > ROWS else rows
-    if knee is not None and knee not in shown:
-        shown = [row for row in rows if row in shown[1:-1:2] or row in (rows[0], rows[-1], knee)]
+    knee, shown = result.knee, result.spread(ROWS)
     objectives = [name for name, _ in result.objectives]
-    title = f"{result.run['name']}: {len(rows):,} designs on the front"
-    if len(shown) < len(rows):
+    title = f"{result.run['name']}: {len(result.front):,} designs on the front"
+    if len(shown) < len(result.front):
         title += f", {len(shown)} of them"
     cells = [
         [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", written(result, row)]

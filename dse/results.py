@@ -18,10 +18,11 @@ import yaml
 from dse.pareto import knee
 from dse.store import FILE, WAIT_S
 from dse.templates.base import Floats
-from netlists.errors import SettingsError
+from netlists.errors import DesignError, SettingsError
 from netlists.output import replaced
 
 PARETO = "pareto.csv"
+KNEE = "knee"
 
 Row = Mapping[str, Any]
 """A design by column: id, parameters, metrics, feasible, on_front, best, sampled; None where a design has no value."""
@@ -70,10 +71,33 @@ class Result:
                  for row in rows]  # fmt: skip
         return np.array(found).reshape(len(rows), len(self.objectives))
 
-    @property
+    @cached_property
     def knee(self) -> Row | None:
         """The design of the front that is nearest to the best of all objectives; None where the front is empty."""
         return self.front[knee(self.signed(self.front))] if self.front else None
+
+    def spread(self, most: int) -> list[Row]:
+        """The front by its first objective; of a longer one that many designs of it, evenly, the knee among them."""
+        rows = sorted(self.front, key=lambda row: float(self.signed([row])[0, 0]))
+        if self.knee is None or len(rows) <= most:
+            return rows
+        places = np.linspace(0, len(rows) - 1, most).round().astype(int)
+        own = rows.index(self.knee)
+        places[1 + np.abs(places[1:-1] - own).argmin()] = own
+        return [rows[place] for place in np.unique(places)]
+
+    def chosen(self, which: str = KNEE) -> Row:
+        """The knee, or a stored design by its id; raises `DesignError` for one that is not there or not feasible."""
+        if which == KNEE:
+            if self.knee is None:
+                raise DesignError(f"{self.folder}: no feasible design was found, so there is no knee")
+            return self.knee
+        for row in self.designs:
+            if str(row["id"]) == which:
+                if not row["feasible"]:
+                    raise DesignError(f"{self.folder}: design {which} is not feasible; choose one of {PARETO}")
+                return row
+        raise DesignError(f"{self.folder}: design {which!r} is not stored; expected {KNEE}, or an id of {PARETO}")
 
 
 def load_results(folder: str | Path) -> Result:
@@ -82,8 +106,9 @@ def load_results(folder: str | Path) -> Result:
     try:
         with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as db:
             return _read(folder, db)
-    except sqlite3.Error as error:
-        raise SettingsError(f"{folder / FILE}: {error}; expected what `dse explore --out {folder}` writes") from None
+    except (sqlite3.Error, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        message = f"no {error}" if isinstance(error, KeyError) else error
+        raise SettingsError(f"{folder / FILE}: {message}; expected what `dse explore --out {folder}` writes") from None
 
 
 def _read(folder: Path, db: sqlite3.Connection) -> Result:
@@ -91,6 +116,8 @@ def _read(folder: Path, db: sqlite3.Connection) -> Result:
     db.execute("BEGIN")  # one moment of a run that goes on
     meta = dict(tuple(row) for row in db.execute("SELECT key, value FROM meta"))
     space, name = yaml.safe_load(meta.pop("space")), meta.pop("name")
+    if not isinstance(space, dict):
+        raise ValueError("its space is no mapping")
     run = {key: json.loads(value) for key, value in meta.items()}
     columns, complete = run.pop("columns"), run.pop("complete", False)
     evaluated, feasible, seconds = db.execute(

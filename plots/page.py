@@ -19,6 +19,7 @@ class Table:
     heading: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
+    texts: Sequence[str] = ()  # one a row, lines as they are, which open below its name
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Section:
 
     heading: str
     facts: Mapping[str, object] = field(default_factory=dict)  # name: value, in large type
+    small: Mapping[str, Figure | bytes] = field(default_factory=dict)  # the same, side by side where there is room
     figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure, or PNG bytes
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()

@@ -83,8 +83,8 @@ def _roof(axes: Axes, x: Floats, y: Floats, peak_gops: float, bandwidth_gb_s: fl
     left, right = min([ridge, *x]) / 3, max([ridge, *x]) * 3
     bottom = min([left * bandwidth_gb_s, *(y / 2)])
     axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(bottom, peak_gops * 2.2))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(10, numticks=12))
+    for axis, span in ((axes.xaxis, right / left), (axes.yaxis, peak_gops * 2.2 / bottom)):
+        axis.set_major_locator(LogLocator(10, subs=(1,) if span > 100 else (1, 2, 5), numticks=12))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         axis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="major", color=style.GRID_LINE, linewidth=0.7)

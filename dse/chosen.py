@@ -1,0 +1,31 @@
+"""A design that an exploration found, as a design file has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dse.design import Design
+from dse.results import KNEE, Result, Row, load_results
+from dse.space import DesignSpace
+from dse.space_file import make_space
+from dse.store import FILE
+from netlists.errors import DesignError
+
+
+def stored_design(folder: str | Path, which: str = KNEE) -> Design:
+    """The knee of the front of an exploration, or a stored design by its id; raises `SettingsError`, `DesignError`."""
+    result = load_results(folder)
+    return design_of(space_of(result), result.chosen(which))
+
+
+def space_of(result: Result) -> DesignSpace:
+    """The space that was explored; raises `DesignError` where it cannot be made again, a network is gone say."""
+    try:
+        return make_space(result.space, result.run["name"])
+    except DesignError as error:
+        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}") from None
+
+
+def design_of(space: DesignSpace, row: Row) -> Design:
+    """A stored design; evaluated on the networks of its space it costs exactly what is stored."""
+    return Design.model_validate(space.describe(row["id"]))

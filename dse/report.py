@@ -1,0 +1,283 @@
+"""From a stored exploration to plain data: what its report says, shows and lists.
+
+`gather` returns the fields of `plots.exploration.Exploration`.  The space is made again from the store, so that the
+chosen design can be varied and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from dse import reporting, tables
+from dse.chosen import design_of, space_of
+from dse.evaluation import evaluate
+from dse.explore import BLIND
+from dse.metrics import METRICS
+from dse.pareto import hypervolume
+from dse.results import KNEE, Moment, Result, Row
+from dse.rivals import rivals_of
+from dse.sensitivity import Sweep, main_effects, sweeps
+from dse.space import DesignSpace
+
+NAMES = {
+    "latency_ms": "latency", "throughput_fps": "throughput", "gops": "performance", "energy_mj": "energy",
+    "edp": "energy × delay", "power_w": "power", "utilization": "multipliers used", "dram_mb": "DRAM traffic",
+    "bandwidth_gb_s": "DRAM bandwidth", "buffer_kb": "buffers", "area_mm2": "area", "dsp": "DSP", "bram": "BRAM",
+    "lut": "LUT", "ff": "FF",
+}  # fmt: skip
+HEADLINE = ("latency_ms", "throughput_fps", "energy_mj", "power_w", "utilization", "dram_mb", "area_mm2", "dsp", "bram",
+            "lut", "ff", "accuracy")  # fmt: skip
+SHARES = ("utilization",)  # shown as percent
+ROWS = 100  # of the front on the page
+MOMENTS = 60  # of the curve of convergence
+PLANES = 3  # objectives that are drawn against each other
+FEWEST = 50  # sampled designs that shares of the variance are taken from
+BEYOND = 0.1  # of the front's extent, from its worst values to the reference of the hypervolume
+
+
+def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
+    """All that the page shows, with one design (`Result.chosen`) in detail; raises `DesignError`."""
+    space = space_of(result)
+    found: dict[str, Any] = {
+        "title": str(space.content.get("title") or result.run["name"]),
+        "story": story(result),
+        "convergence": convergence(result),
+        "influence": influence(result, space),
+    }
+    if not result.front and which == KNEE:
+        return found | {"heading": "No feasible design was found"}
+    row = result.chosen(which)
+    design = design_of(space, row)
+    evaluation = evaluate(design)
+    name = "the knee of the front" if row is result.knee else "as chosen"
+    rivals, layers = rivals_of(space), tables.layer_table(evaluation)
+    names = [column for column in HEADLINE if metric(row, column) is not None]
+    changed = space.evaluate(np.array([row["id"]])).metrics
+    if any(metric(row, column) != float(changed[column][0]) for column in names):
+        found["story"].append(
+            f"The models have changed since version {result.run.get('version')} explored: what follows about design"
+            f" {row['id']} differs from the numbers of the front. Explore again."
+        )
+    return found | {
+        "heading": f"What to build: design {row['id']}, {name}",
+        "facts": {NAMES.get(column, column): with_unit(column, metric(row, column)) for column in names},
+        "design": reporting.design_file(design),
+        "comparison": comparison(row, names, rivals),
+        "scatters": scatters(result, space, row, rivals),
+        "sweeps": what_if(space, row),
+        "network": evaluation.network.name,
+        "roofline": reporting.roofline(evaluation),
+        "bars": reporting.bars(evaluation),
+        "layers": {"columns": layers.columns, "rows": [[cell(value) for value in each] for each in layers.rows]},
+        "front": front(result, space),
+        "front_size": len(result.front),
+    }
+
+
+def metric(row: Row, name: str) -> float | None:
+    """A metric of a stored design, whose column has another name where a parameter took it."""
+    value: float | None = row.get(f"{name}_found", row.get(name))
+    return value
+
+
+def with_unit(name: str, value: float | None) -> str:
+    """A metric as people read it."""
+    if value is None or isnan(value):
+        return tables.number(None)
+    if name in SHARES:
+        return f"{tables.percent(value)}%"
+    unit = METRICS[name].unit if name in METRICS else "%"
+    return tables.number(round(value) if unit == "1" else value) + (f" {unit}" if unit != "1" else "")
+
+
+def axis(name: str) -> str:
+    """A metric's name with its unit."""
+    unit = METRICS[name].unit if name in METRICS and name not in SHARES else "%"
+    return NAMES.get(name, name) + (f" ({unit})" if unit not in ("1", name) else "")
+
+
+def cells(row: Row, names: Sequence[str]) -> list[str]:
+    """Metrics of a design, stored or not, in a table under their `axis`."""
+    values = [metric(row, name) for name in names]
+    return [cell(value * 100 if value and name in SHARES else value) for name, value in zip(names, values, strict=True)]
+
+
+def cell(value: float | str | None) -> str:
+    """A value in a table."""
+    return tables.number(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def story(result: Result) -> list[str]:
+    """What was searched and how, in sentences."""
+    run = result.run
+    said = [
+        f"{run['name']}: {run['search']} search, seed {run['seed']}, evaluated {result.evaluated:,} designs in"
+        f" {result.seconds:,.1f} s; {result.feasible:,} of them are feasible, {len(result.front):,} on the Pareto"
+        " front."
+    ]
+    if not result.complete:
+        said.append("The search was stopped, or goes on: what is shown is what it had found by then.")
+    if result.front:
+        said.append(
+            "The knee is the design of the front that is nearest to the best of all objectives at once, each scaled"
+            " from 0 to 1 over the front."
+        )
+    networks = result.space["networks"]
+    if len(networks) > 1:
+        weights = ", ".join(f"{name} ({weight:g})" for name, weight in networks.items())
+        said.append(
+            f"Numbers are means over networks by weight: {weights}; `dse evaluate --network` gives each network's."
+        )
+    return said
+
+
+def comparison(row: Row, names: list[str], rivals: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | None:
+    """Columns and rows: the design, and published ones by the same models."""
+    if not rivals:
+        return None
+    own = [f"design {row['id']}", *cells(row, names)]
+    others = [[rival, *cells(numbers, names)] for rival, numbers in rivals.items()]
+    return {"columns": ["", *map(axis, names)], "rows": [own, *others]}
+
+
+def scatters(
+    result: Result, space: DesignSpace, row: Row, rivals: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, Any]]:
+    """Arguments of `plots.pareto.draw` by caption: each two of the first objectives."""
+    columns, better = zip(*result.objectives, strict=True)
+    names = [name for name, _ in space.objectives]
+    sample = [design for design in result.sample if design["feasible"]]
+
+    def points(rows: list[Row], pair: tuple[int, int]) -> Any:
+        return np.array([[design[columns[k]] for k in pair] for design in rows], np.float64).reshape(-1, 2)
+
+    return {
+        f"{NAMES.get(names[x], names[x])} and {NAMES.get(names[y], names[y])}": {
+            "front": points(result.front, (x, y)),
+            "sample": points(sample, (x, y)),
+            "labels": (axis(names[x]), axis(names[y])),
+            "better": (better[x], better[y]),
+            "chosen": (f"{KNEE if row is result.knee else 'design'} {row['id']}", (row[columns[x]], row[columns[y]])),
+            "published": {rival: (numbers[names[x]], numbers[names[y]]) for rival, numbers in rivals.items()
+                          if not isnan(numbers.get(names[x], np.nan)) and not isnan(numbers.get(names[y], np.nan))},
+            "connected": len(names) == 2,
+        }
+        for x, y in combinations(range(min(PLANES, len(names))), 2)
+    }  # fmt: skip
+
+
+def convergence(result: Result) -> dict[str, Any] | None:
+    """Arguments of `plots.pareto.converged`; None where the front was stored only once, or is empty.
+
+    The reference point is the worst of the last front in each objective, and a tenth of its extent beyond.
+    """
+    moments = list(_thinned(result.history))
+    if len(moments) < 2 or not len(moments[-1].front):
+        return None
+    low, high = moments[-1].front.min(axis=0), moments[-1].front.max(axis=0)
+    extent = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-12))
+    volumes = [hypervolume((moment.front - low) / extent, (high - low) / extent + BEYOND) for moment in moments]
+    return {
+        "evaluations": [moment.evaluated for moment in moments],
+        "hypervolume": [volume / volumes[-1] for volume in volumes],
+    }
+
+
+def _thinned(history: Any) -> Iterator[Moment]:
+    """At most MOMENTS of a history, the first and the last among them."""
+    places = np.linspace(0, len(history) - 1, min(len(history), MOMENTS)).round().astype(int)
+    return (history[place] for place in places)
+
+
+def influence(result: Result, space: DesignSpace) -> dict[str, Any] | None:
+    """Arguments of `plots.sensitivity.bars` and what they say; None for a sample that is too small to tell.
+
+    The variance is that of logarithms where objectives are positive: costs multiply.
+    """
+    fits = [design for design in result.sample if design["feasible"]]
+    varied = [name for name in result.parameters if len({design[name] for design in result.sample}) > 1]
+    if len(fits) < FEWEST or not varied:
+        return None
+    values = np.abs(result.signed(fits))
+    values = np.where((values > 0).all(axis=0), np.log(np.maximum(values, 1e-300)), values)
+    shares = main_effects({name: [design[name] for design in fits] for name in varied}, values)
+    series = {NAMES.get(name, name): shares[:, k] for k, (name, _) in enumerate(space.objectives)}
+    if len(fits) < len(result.sample):
+        may = np.array([[float(design["feasible"])] for design in result.sample])
+        series["feasible or not"] = main_effects(
+            {name: [design[name] for design in result.sample] for name in varied}, may
+        )[:, 0]
+    order = np.argsort(-np.nan_to_num(np.array(list(series.values()))).max(axis=0), kind="stable")
+    note = f"{len(result.sample):,} sampled designs, {len(fits):,} of them feasible"
+    if len(space.parts) > 1:
+        note += "; each parameter among designs whose template has it"
+    if result.run["search"] not in BLIND:
+        note += "; this search prefers good designs, so they are no fair draw of the space"
+    return {
+        "names": [varied[k] for k in order],
+        "shares": {label: share[order] for label, share in series.items()},
+        "note": note,
+    }
+
+
+def what_if(space: DesignSpace, row: Row) -> dict[str, dict[str, Any]]:
+    """Arguments of `plots.sensitivity.sweep` by caption, a parameter each."""
+    return {caption(sweep): _relative(space, sweep) for sweep in sweeps(space, row["id"])}
+
+
+def caption(sweep: Sweep) -> str:
+    """The parameter, its value, and what keeps other values from being feasible."""
+    own = sweep.values[sweep.own]
+    said = f"{sweep.name}: {own if isinstance(own, str) else format(own, ',.10g')}{unit(sweep, ' {}')}"
+    failed = [reason for reason, fits in zip(sweep.reasons, sweep.feasible, strict=True) if not fits]
+    if failed:
+        reasons = list(dict.fromkeys(failed))
+        said += f"; {len(failed)} of {len(sweep.values)} values not feasible: {reasons[0]}"
+        said += f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
+    return said
+
+
+def unit(sweep: Sweep, form: str) -> str:
+    """The unit in some form, unless the parameter is named so."""
+    return form.format(sweep.unit) if sweep.unit and sweep.unit != sweep.name else ""
+
+
+def _relative(space: DesignSpace, sweep: Sweep) -> dict[str, Any]:
+    """Objectives as multiples of the design's own; one that is 0 there has no curve."""
+    curves = {
+        NAMES.get(name, name) + (" (more is better)" if better == "max" else ""):
+            sweep.metrics[name] / sweep.metrics[name][sweep.own]
+        for name, better in space.objectives if sweep.metrics[name][sweep.own]
+    }  # fmt: skip
+    return {
+        "name": sweep.name + unit(sweep, " ({})"),
+        "values": sweep.values,
+        "curves": curves,
+        "feasible": sweep.feasible,
+        "own": sweep.own,
+    }
+
+
+def front(result: Result, space: DesignSpace) -> dict[str, Any]:
+    """Columns, rows, and design files: the front by its first objective, at most ROWS designs of it."""
+    shown = result.spread(ROWS)
+    objectives = [name for name, _ in space.objectives]
+    others = [
+        name for name in HEADLINE if name not in objectives and any(metric(row, name) is not None for row in shown)
+    ]
+    differing = [name for name in result.parameters if len({row[name] for row in result.front}) > 1]
+    numbers = [*objectives, *others]
+    return {
+        "columns": ["design", *map(axis, numbers), *differing],
+        "rows": [
+            [str(row["id"]) + (f" ({KNEE})" if row is result.knee else ""), *cells(row, numbers),
+             *(cell(row[name]) for name in differing)]
+            for row in shown
+        ],
+        "texts": [reporting.design_file(design_of(space, row)) for row in shown],
+    }  # fmt: skip

@@ -1,0 +1,40 @@
+"""Published designs that a space can be compared with: its templates', on its part or node, by the same models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dse.design import Design
+from dse.evaluation import Evaluation, evaluate
+from dse.metrics import mean_work, metrics, work
+from dse.publication import load_publication, names
+from dse.space import DesignSpace
+
+
+def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
+    """Metrics of `dse.metrics` by name of the publication, on the networks, layers and batch of a space.
+
+    A publication counts that has a template of the space and its part or technology; one that does not run is left out.
+    """
+    found = {}
+    for name in names():
+        design = load_publication(name).whole_design
+        if any(
+            part.template.name == design.template
+            and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
+            for part in space.parts
+        ):
+            evaluations = [_on(space, design, network) for network in space.content["networks"]]
+            if all(evaluation.feasible for evaluation in evaluations):
+                works = [work(evaluation.totals()) for evaluation in evaluations]
+                done = mean_work(works, [weight for _, weight in space.networks])
+                numbers = metrics(evaluations[0].cost.machine, done, space.batch)
+                found[name] = {metric: float(values[0]) for metric, values in numbers.items()}
+    return found
+
+
+def _on(space: DesignSpace, design: Design, network: str) -> Evaluation:
+    """A published design on a network as the space runs it; what was published of layers holds for its own network."""
+    same = network == design.network and space.batch == design.batch and tuple(space.only) == design.only
+    changes: dict[str, dict[str, Any]] = {} if same else {"layers": {}, "mappings": {}}
+    return evaluate(design.model_copy(update={"batch": space.batch, "only": tuple(space.only), **changes}), network)
