@@ -31,8 +31,7 @@ _PART_OF = np.array(
     [6, 6, 6, -1, 0, 0, *[PARTS.index("dram")] * 3, *[PARTS.index("buffer")] * 3, *[PARTS.index("network")] * 3,
      *[PARTS.index("register")] * 3]
 )  # fmt: skip
-_BUFFER = slice(Count.BUFFER_INPUT, Count.BUFFER_OUTPUT + 1)
-_DRAM = slice(Count.DRAM_INPUT, Count.DRAM_OUTPUT + 1)
+_WIRE, _BUFFER = PARTS.index("wire"), int(Count.BUFFER_INPUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +143,23 @@ class Cost:
 
 def energy(counts: Ints, price_pj: Floats, wire_pj: Floats) -> Floats:
     """Energy [..., PARTS] in pJ of counts [..., COUNTS] at prices [..., COUNTS] and [..., 3]."""
-    spent = counts * price_pj
-    parts = np.stack([spent[..., part == _PART_OF].sum(axis=-1) for part in range(len(PARTS))], axis=-1)
-    parts[..., PARTS.index("wire")] = (counts[..., _BUFFER] * wire_pj).sum(axis=-1)
+    shape = counts.shape[:-1]
+    parts = np.zeros((*shape, len(PARTS)))
+    prices = np.broadcast_to(price_pj, counts.shape).reshape(-1, COUNTS)
+    wires = np.broadcast_to(wire_pj, (*shape, len(OPERANDS))).reshape(-1, len(OPERANDS))
+    _add_up(counts.reshape(-1, COUNTS), prices, wires, parts.reshape(-1, len(PARTS)))
     return parts
+
+
+@njit(cache=True, nogil=True)
+def _add_up(counts: Ints, price_pj: Floats, wire_pj: Floats, parts: Floats) -> None:
+    """Add the energy of counts [n, COUNTS] to parts [n, PARTS]."""
+    for row in range(len(counts)):
+        for column in range(counts.shape[1]):
+            if _PART_OF[column] >= 0:
+                parts[row, _PART_OF[column]] += counts[row, column] * price_pj[row, column]
+        for operand in range(wire_pj.shape[1]):
+            parts[row, _WIRE] += counts[row, _BUFFER + operand] * wire_pj[row, operand]
 
 
 def evaluate(machine: Machine, network: Network, *, search: bool = True, mappings: Ints | None = None) -> Cost:
@@ -176,11 +188,12 @@ class Totals:
 
     @property
     def cycles(self) -> Ints:
-        return np.asarray(self.counts[:, : Count.STALL + 1].sum(axis=1))
+        return self.counts[:, Count.COMPUTE] + self.counts[:, Count.FILL] + self.counts[:, Count.STALL]
 
     @property
     def dram_bytes(self) -> Floats:
-        return np.asarray(self.counts[:, _DRAM].sum(axis=1) / 8)
+        inputs, weights, outputs = (self.counts[:, column] for column in range(Count.DRAM_INPUT, Count.DRAM_OUTPUT + 1))
+        return np.asarray((inputs + weights + outputs) / 8)
 
 
 def totals(machine: Machine, network: Network, *, search: bool = False, threads: int = 1) -> Totals:

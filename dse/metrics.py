@@ -62,7 +62,7 @@ def work(totals: Totals) -> Work:
     return Work(
         totals.cycles.astype(np.float64),
         totals.counts[:, MACS].astype(np.float64),
-        totals.energy_pj.sum(axis=1),
+        np.asarray(sum(totals.energy_pj.T)),
         totals.dram_bytes,
     )
 
@@ -91,7 +91,7 @@ def metrics(machine: Machine, done: Work, batch: int) -> dict[str, Floats]:
     cycles = np.where(done.cycles > 0, done.cycles, np.nan)
     seconds = cycles / (machine.designs[:, 0] * 1e6)
     joules = np.where(done.cycles > 0, done.energy_pj, np.nan) * 1e-12
-    buffers = hardware.buffer_bytes.max(axis=1) if hardware.shared_buffer else hardware.buffer_bytes.sum(axis=1)
+    buffers = hardware.buffer_bytes[:, :1] if hardware.shared_buffer else hardware.buffer_bytes
     return {
         "latency_ms": seconds * 1e3,
         "cycles": cycles,
@@ -104,7 +104,7 @@ def metrics(machine: Machine, done: Work, batch: int) -> dict[str, Floats]:
         "dram_mb": done.dram_bytes * 1e-6,
         "bandwidth_gb_s": done.dram_bytes * 1e-9 / seconds,
         "multipliers": hardware.multipliers,
-        "buffer_kb": buffers / 1024,
+        "buffer_kb": np.asarray(sum(buffers.T)) / 1024,
         "area_mm2": machine.area_mm2,
         **{name: hardware.resources.get(name, nothing) for name in RESOURCES},
     }

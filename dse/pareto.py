@@ -15,7 +15,7 @@ from pymoo.indicators.hv import HV
 
 from dse.templates.base import Floats, Ints
 
-PIVOTS = 16  # rows that most of the others are compared with before anything is sorted
+SAMPLE = 500  # rows whose front all others are compared with before anything is sorted
 STAIRCASE = 3  # objectives up to which a sweep over sorted rows is used
 
 
@@ -26,45 +26,51 @@ def non_dominated(objectives: Floats) -> npt.NDArray[np.bool_]:
     the front of the other two objectives as a staircase), n log n; beyond, each row is compared with the front so far.
     """
     objectives = np.ascontiguousarray(objectives, np.float64)
-    rows = np.flatnonzero(np.isfinite(objectives).all(axis=1))
-    rows = rows[~_beaten(objectives[rows], _pivots(objectives[rows]))]
-    left = objectives[rows]
-    order = np.lexsort((rows, *left.T[::-1]))
-    on_front = np.zeros(len(rows), np.bool_)
-    if left.shape[1] <= STAIRCASE:
-        padded = np.zeros((len(rows), STAIRCASE))
-        padded[:, : left.shape[1]] = left[order]
-        on_front[order] = _sweep(padded)
-    else:
-        on_front[order] = _compare(np.ascontiguousarray(left[order]))
+    few = objectives[:: len(objectives) // SAMPLE] if len(objectives) > 2 * SAMPLE else objectives[:0]
+    few = few[_front(few, np.flatnonzero(np.isfinite(few).all(axis=1)))]
     kept = np.zeros(len(objectives), np.bool_)
-    kept[rows[on_front]] = True
+    kept[_front(objectives, _unbeaten(objectives, few))] = True
     return kept
 
 
-def _pivots(rows: Floats) -> Floats:
-    """A few rows that are good all round: those whose objectives, each divided by its mean, sum to least."""
-    if len(rows) <= PIVOTS:
-        return rows[:0]
-    spread = np.abs(rows).mean(axis=0)
-    score = (rows / np.where(spread > 0, spread, 1.0)).sum(axis=1)
-    return rows[np.argpartition(score, PIVOTS)[:PIVOTS]]
+def _front(objectives: Floats, rows: Ints) -> Ints:
+    """Which of some rows of objectives [n, K] no other one dominates and no earlier one equals."""
+    table = objectives[rows]
+    order = np.lexsort((rows, *table.T[::-1]))
+    if table.shape[1] > STAIRCASE:
+        return rows[order[_compare(table[order])]]
+    padded = np.zeros((len(rows), STAIRCASE))
+    padded[:, : table.shape[1]] = table[order]
+    return rows[order[_sweep(padded)]]
 
 
 @njit(cache=True, nogil=True)
-def _beaten(rows: Floats, pivots: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows [n, K] some pivot [m, K] dominates."""
-    beaten = np.zeros(len(rows), np.bool_)
-    for i in range(len(rows)):
-        for j in range(len(pivots)):
-            larger, smaller = False, False
-            for k in range(rows.shape[1]):
-                larger |= pivots[j, k] > rows[i, k]
-                smaller |= pivots[j, k] < rows[i, k]
-            if smaller and not larger:
-                beaten[i] = True
+def _unbeaten(objectives: Floats, few: Floats) -> Ints:
+    """Rows of finite objectives [n, K] that none of a few rows [m, K] dominates.
+
+    The one that dominated last moves forward: it dominates most often.
+    """
+    rows = np.empty(len(objectives), np.int64)
+    first = np.arange(len(few))
+    size = 0
+    for i in range(len(objectives)):
+        kept = True
+        for k in range(objectives.shape[1]):
+            kept &= np.isfinite(objectives[i, k])
+        for j in range(len(few)):
+            if not kept:
                 break
-    return beaten
+            larger, smaller = False, False
+            for k in range(objectives.shape[1]):
+                larger |= few[first[j], k] > objectives[i, k]
+                smaller |= few[first[j], k] < objectives[i, k]
+            if smaller and not larger:
+                kept = False
+                first[j], first[j // 2] = first[j // 2], first[j]
+        if kept:
+            rows[size] = i
+            size += 1
+    return rows[:size]
 
 
 @njit(cache=True, nogil=True)

@@ -115,6 +115,8 @@ class DesignSpace:
         index = np.asarray(index, np.int64)
         if len(index) and not 0 <= index.min() <= index.max() < self.size:
             raise DesignError(f"space {self.name}: design {index.max()} is not one of 0 to {self.size - 1}")
+        if len(self.parts) == 1:
+            return np.zeros(len(index), np.int64)
         return np.searchsorted(self.starts, index, side="right") - 1
 
     def values(self, index: Ints) -> Floats:
@@ -174,7 +176,7 @@ class DesignSpace:
         """Cost of n designs; memory grows with n only by the result."""
         index, owner = np.asarray(index, np.int64), self.part_of(index)
         result = Evaluated(
-            {name: np.full(len(index), np.nan) for name in self.metrics},
+            dict(zip(self.metrics, np.full((len(self.metrics), len(index)), np.nan), strict=True)),
             np.full((len(index), len(self.objectives)), np.inf),
             np.zeros(len(index), np.bool_),
             np.zeros(len(index), np.int16),
@@ -210,7 +212,7 @@ class DesignSpace:
             code[runs & ~inside] = order
         result.reason[rows], result.feasible[rows] = code, code == 0
         for name, values in found.items():
-            result.metrics[name][rows] = np.where(runs, values, np.nan)
+            result.metrics[name][rows] = values if runs.all() else np.where(runs, values, np.nan)
         for column, (name, better) in enumerate(self.objectives):
             signed = found[name] if better == "min" else -found[name]
             result.objectives[rows, column] = np.where(code == 0, signed, np.inf)

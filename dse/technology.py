@@ -194,7 +194,7 @@ def wire_pj_per_bit(technology: Technology, area_mm2: Floats, wires_mm: Floats |
 def area_mm2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Area [S] of multipliers, adders, registers and buffers, with control and wiring as `LOGIC_OVERHEAD` says."""
     elements = hardware.elements * element_um2(technology, hardware, designs)
-    buffers = hardware.buffer_bytes[:, 0] if hardware.shared_buffer else hardware.buffer_bytes.sum(axis=1)
+    buffers = hardware.buffer_bytes[:, 0] if hardware.shared_buffer else _sum(hardware.buffer_bytes)
     return np.asarray((elements + buffers * 8 * technology.cell_um2 * SRAM_OVER_CELLS) / 1e6)
 
 
@@ -205,7 +205,7 @@ def element_um2(technology: Technology, hardware: Hardware, designs: Floats) -> 
         designs[:, WEIGHT_BITS] * designs[:, INPUT_BITS] * MULTIPLIER_UM2 + designs[:, PSUM_BITS] * ADDER_UM2
     ) * lanes
     logic = arithmetic + flipflops(hardware, designs) * FLIPFLOP_UM2
-    memory = np.where(hardware.register_bytes > FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0).sum(axis=1)
+    memory = _sum(np.where(hardware.register_bytes > FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0))
     return np.asarray(
         logic * technology.area_over_45nm * LOGIC_OVERHEAD + memory * 8 * technology.cell_um2 * SRAM_OVER_CELLS
     )
@@ -215,8 +215,13 @@ def flipflops(hardware: Hardware, designs: Floats) -> Floats:
     """Clocked bits [S] of one element: operands, product and sum of each multiplier, and small register files."""
     lanes = hardware.multipliers / np.maximum(hardware.elements, 1)
     pipeline = 2 * (designs[:, WEIGHT_BITS] + designs[:, INPUT_BITS]) + designs[:, PSUM_BITS]
-    files = np.where(hardware.register_bytes <= FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0).sum(axis=1) * 8
+    files = _sum(np.where(hardware.register_bytes <= FLIPFLOP_FILE_BYTES, hardware.register_bytes, 0)) * 8
     return np.asarray(lanes * pipeline + files)
+
+
+def _sum(operands: Floats) -> Floats:
+    """Sum [S] over the operands [S, 3], as a sum of columns: numpy is slow on short rows."""
+    return np.asarray(operands[:, 0] + operands[:, 1] + operands[:, 2])
 
 
 def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
