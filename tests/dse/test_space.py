@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dse.evaluation import evaluate
 from dse.metrics import METRICS
 from dse.space import BLOCK, DesignSpace
 from dse.space_file import MAX_SIZE, catalog, load_space, make_space
+from dse.workload import Network
 from netlists.errors import DesignError
 
 from .toy import CONTENT, space, toy
@@ -269,9 +271,30 @@ def test_missing_files_and_names(tmp_path: Path) -> None:
         load_space("tpu_28")
 
 
+def test_the_published_unrolling_is_the_fastest() -> None:
+    """Zhang et al. chose Tm = 64, Tn = 7 for AlexNet in two groups: among all unrollings the space agrees."""
+    whole = load_space("zhang_vx485t")
+    parameters = {**whole.content["parameters"], "tr": 13, "tc": 13, "stationary": "output"}
+    one = make_space({**whole.content, "parameters": parameters}, "zhang")
+    halves = [
+        layer if layer.groups == 2 else replace(layer, groups=2, in_channels=2 * layer.in_channels)
+        for layer in one.networks[0][0].layers
+    ]
+    one.networks = ((Network("halves", tuple(halves)), 1.0),)
+    index = np.arange(one.size)
+    cycles = one.evaluate(index).objectives[:, 0]
+    best = one.describe(int(index[np.argmin(cycles)]))["parameters"]
+    assert (best["tm"], best["tn"]) == (64, 7)
+
+
 @pytest.mark.parametrize("name", catalog())
-def test_ready_made_spaces_have_feasible_designs(name: str) -> None:
+def test_ready_made_spaces_evaluate_like_their_designs(name: str) -> None:
+    """Enough designs are feasible, and their files give the same numbers (equal layers are evaluated once here)."""
     ready = load_space(name)
     index = np.random.default_rng(0).integers(0, ready.size, 20_000)
     index = index[ready.holds(index)][:400]
-    assert ready.evaluate(index).feasible.mean() > 0.02
+    result = ready.evaluate(index)
+    assert result.feasible.mean() > 0.02
+    for row in np.flatnonzero(result.feasible)[: 3 if len(ready.networks) == 1 else 0]:
+        alone = evaluate(Design(**ready.describe(int(index[row])))).metrics()
+        assert all(np.array_equal(result.metrics[key][row], alone[key], equal_nan=True) for key in METRICS)

@@ -1,0 +1,114 @@
+"""How near searches come to the truth: `python -m tests.benchmarks.explore [SPACE...] [--budget N] [--seeds N]`.
+
+For each space its true front, by evaluating every design, and the share of the true front's hypervolume that searches
+reach with the budget.  Objectives are scaled to the extent of the true front, the reference lies a tenth beyond.  Then
+the optimum of Zhang's space, with AlexNet's layers as the paper has them, beside the published design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from dse.pareto import Archive, hypervolume, non_dominated
+from dse.search import make_searcher
+from dse.space import DesignSpace
+from dse.space_file import load_space
+from dse.templates.base import Floats
+from dse.workload import Network
+
+ENUMERABLE = ("zhang_vx485t", "qiu_xc7z045", "tpu_28nm", "cbrain", "eyeriss_65nm", "nvdla_28nm")
+SEARCHES = ("nsga2", "random")
+CHUNK = 100_000
+BEYOND = 1.1  # the reference, where the true front reaches from 0 to 1
+ROW = "{:14}{:>12}{:>8}{:>10}  {:10}{:>10}{:>9}{:>9}{:>9}"
+
+
+def found(space: DesignSpace, search: str, budget: int | None, seed: int = 0) -> tuple[Archive, int]:
+    """The front that a search finds, and how many designs it evaluated."""
+    searcher, archive, evaluated = make_searcher(search, space, seed, budget), Archive(), 0
+    while not searcher.done:
+        index = searcher.ask(CHUNK)
+        if not len(index):
+            break
+        result = space.evaluate(index)
+        searcher.tell(index, result.objectives, result.feasible)
+        kept = non_dominated(result.objectives)
+        archive.add(index[kept], result.objectives[kept])
+        evaluated += len(index)
+    return archive, evaluated
+
+
+def front(archive: Archive) -> Floats:
+    return np.zeros((0, 1)) if archive.objectives is None else archive.objectives
+
+
+def volume(rows: Floats, truth: Floats) -> float:
+    """Hypervolume of a front, scaled as the true one."""
+    low, extent = truth.min(axis=0), np.ptp(truth, axis=0)
+    scaled = (rows - low) / np.where(extent > 0, extent, 1.0)
+    return hypervolume(scaled, np.full(truth.shape[1], BEYOND))
+
+
+def compare(name: str, budget: int, seeds: int) -> None:
+    """Print a row for each search of one space."""
+    space, start = load_space(name), time.process_time()
+    truth = front(found(space, "exhaustive", None)[0])
+    seconds = time.process_time() - start
+    for search in SEARCHES:
+        archives, spent = [], time.process_time()
+        for seed in range(seeds):
+            archive, evaluated = found(space, search, budget, seed)
+            archives.append(front(archive))
+        each = (time.process_time() - spent) / seeds
+        shares = [100 * volume(rows, truth) / volume(truth, truth) for rows in archives]
+        size = f"{np.mean([len(rows) for rows in archives]):.0f}"
+        print(ROW.format(name, space.size, len(truth), f"{seconds:.1f}", search, evaluated, size,
+                         f"{min(shares):.2f}", f"{each:.2f}"), flush=True)  # fmt: skip
+
+
+def zhang() -> None:
+    """Print the published design and the fastest one, with every layer of AlexNet in the paper's two groups."""
+    space = load_space("zhang_vx485t")
+    halves = []
+    for layer in space.networks[0][0].layers:
+        # conv1 and conv3 are not split in the network; the paper gives each half its own 3 or 256 input maps.
+        doubled = layer if layer.groups == 2 else replace(layer, groups=2, in_channels=2 * layer.in_channels)
+        halves.append(doubled)
+    space.networks = ((Network("alexnet in two groups", tuple(halves)), 1.0),)
+    archive, _ = found(space, "exhaustive", None)
+    rows = archive.index[front(archive)[:, 0].argmin()], published(space)
+    for title, index in zip(("fastest", "published"), rows, strict=True):
+        values = dict(zip(space.parameters, space.values(np.array([index]))[0].tolist(), strict=True))
+        metrics = space.evaluate(np.array([index])).metrics
+        print(f"zhang_vx485t {title}: Tm {values['tm']:.0f}, Tn {values['tn']:.0f},"
+              f" buffers for {values['tr']:.0f} x {values['tc']:.0f}, {metrics['cycles'][0]:,.0f} cycles,"
+              f" {metrics['dsp'][0]:.0f} DSP, {metrics['bram'][0]:.0f} BRAM")  # fmt: skip
+
+
+def published(space: DesignSpace) -> int:
+    """The number of <64, 7>, tiles of 13 x 13, outputs staying."""
+    values = space.values(np.array([0]))
+    for name, value in (("tm", 64), ("tn", 7), ("tr", 13), ("tc", 13), ("stationary", 0)):
+        values[0, space.parameters.index(name)] = value
+    return int(space.index(values)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("spaces", nargs="*", default=ENUMERABLE)
+    parser.add_argument("--budget", type=int, default=20_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    print(ROW.format("space", "designs", "front", "CPU s", "search", "evaluated", "front", "worst %", "CPU s"))
+    for name in arguments.spaces:
+        compare(name, arguments.budget, arguments.seeds)
+    if "zhang_vx485t" in arguments.spaces:
+        zhang()
+
+
+if __name__ == "__main__":
+    main()
