@@ -39,16 +39,15 @@ def _write_parquet(result: Result, columns: list[str], part: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    arrays = {name: pa.array(_typed(name, [row[name] for row in result.designs])) for name in columns}
+    kinds = dict.fromkeys(result.metrics, pa.float64()) | dict.fromkeys(("feasible", *FLAGS), pa.bool_())
+    arrays = {name: pa.array(_typed([row[name] for row in result.designs])) for name in columns}
+    arrays |= {name: arrays[name].cast(kind) for name, kind in kinds.items()}
     parquet.write_table(pa.table(arrays), part)
 
 
-def _typed(name: str, values: list[Any]) -> list[Any]:
-    """Values of one type: flags as truth, numbers as they are, all as text where some are names."""
-    if name in ("feasible", *FLAGS):
-        return [bool(value) for value in values]
-    if any(isinstance(value, str) for value in values):
-        return [None if value is None else str(value) for value in values]
-    if any(isinstance(value, float) for value in values):
-        return [None if value is None else float(value) for value in values]
+def _typed(values: list[Any]) -> list[Any]:
+    """Values of a parameter in one type: all as text where some are names, fractions where some are."""
+    for kind in (str, float):
+        if any(isinstance(value, kind) for value in values):
+            return [None if value is None else kind(value) for value in values]
     return values

@@ -54,18 +54,17 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
     row = result.chosen(which)
     design = design_of(space, row)
     evaluation = evaluate(design)
-    name = "the knee of the front" if row is result.knee else "as chosen"
     rivals, layers = rivals_of(space), tables.layer_table(evaluation)
-    names = [column for column in HEADLINE if metric(row, column) is not None]
+    names = listed(space, [row])
     changed = space.evaluate(np.array([row["id"]])).metrics
-    if any(metric(row, column) != float(changed[column][0]) for column in names):
+    if any(metric(row, name) != float(changed[name][0]) for name in names):
         found["story"].append(
             f"The models have changed since version {result.run.get('version')} explored: what follows about design"
             f" {row['id']} differs from the numbers of the front. Explore again."
         )
     return found | {
-        "heading": f"What to build: design {row['id']}, {name}",
-        "facts": {NAMES.get(column, column): with_unit(column, metric(row, column)) for column in names},
+        "heading": f"What to build: design {row['id']}, {'the knee' if row is result.knee else 'as chosen'}",
+        "facts": {NAMES.get(name, name): with_unit(name, metric(row, name)) for name in names},
         "design": reporting.design_file(design),
         "comparison": comparison(row, names, rivals),
         "scatters": scatters(result, space, row, rivals),
@@ -77,6 +76,12 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
         "front": front(result, space),
         "front_size": len(result.front),
     }
+
+
+def listed(space: DesignSpace, rows: Sequence[Row]) -> list[str]:
+    """Metrics that some of the rows have: the objectives, then others that people ask for."""
+    wanted = dict.fromkeys([*(name for name, _ in space.objectives), *HEADLINE])
+    return [name for name in wanted if any(metric(row, name) is not None for row in rows)]
 
 
 def metric(row: Row, name: str) -> float | None:
@@ -92,7 +97,7 @@ def with_unit(name: str, value: float | None) -> str:
     if name in SHARES:
         return f"{tables.percent(value)}%"
     unit = METRICS[name].unit if name in METRICS else "%"
-    return tables.number(round(value) if unit == "1" else value) + (f" {unit}" if unit != "1" else "")
+    return cell(value) + (f" {unit}" if unit not in ("1", name) else "")
 
 
 def axis(name: str) -> str:
@@ -266,12 +271,8 @@ def _relative(space: DesignSpace, sweep: Sweep) -> dict[str, Any]:
 def front(result: Result, space: DesignSpace) -> dict[str, Any]:
     """Columns, rows, and design files: the front by its first objective, at most ROWS designs of it."""
     shown = result.spread(ROWS)
-    objectives = [name for name, _ in space.objectives]
-    others = [
-        name for name in HEADLINE if name not in objectives and any(metric(row, name) is not None for row in shown)
-    ]
     differing = [name for name in result.parameters if len({row[name] for row in result.front}) > 1]
-    numbers = [*objectives, *others]
+    numbers = listed(space, shown)
     return {
         "columns": ["design", *map(axis, numbers), *differing],
         "rows": [

@@ -119,6 +119,8 @@ def _read(folder: Path, db: sqlite3.Connection) -> Result:
     if not isinstance(space, dict):
         raise ValueError("its space is no mapping")
     run = {key: json.loads(value) for key, value in meta.items()}
+    if missing := {"search", "seed"} - run.keys():
+        raise KeyError(min(missing))
     columns, complete = run.pop("columns"), run.pop("complete", False)
     evaluated, feasible, seconds = db.execute(
         "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0), ifnull(max(seconds), 0) FROM chunks"

@@ -110,10 +110,10 @@ def ticks(axis: Axis, logarithmic: bool, ratio: float) -> None:
 
 def short(value: float) -> str:
     """A number for a tick: 250, 0.05, 20k, 3M."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
-        if abs(value) >= size:
-            return f"{value / (1e3 if unit == 'k' else size):,.4g}{unit}"
-    return f"{value:.6g}"
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if size <= abs(value) < 1e15:
+            return f"{value / size:.4g}{unit}"
+    return f"{value / 1e3:.4g}k" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
 
 
 def _legend(figure: Figure) -> None:

@@ -42,7 +42,8 @@ def bars(names: Sequence[str], shares: Mapping[str, Sequence[float] | Floats]) -
     axes.grid(True, axis="x", color=style.GRID_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
     style.dress(axes, x="share of the variance that it explains alone (%)")
-    _legend(figure, len(shares))
+    if shares:
+        _legend(figure, len(shares))
     return figure
 
 
@@ -81,7 +82,8 @@ def sweep(
     axes.grid(True, axis="y", color=style.GRID_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
     style.dress(axes, x=style.plain(name, 40), y="× the design's own")
-    _legend(figure, len(curves))
+    if curves:
+        _legend(figure, len(curves))
     return figure
 
 
