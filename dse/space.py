@@ -114,7 +114,8 @@ class DesignSpace:
         """Which of `parts` [n] each design belongs to; raises `DesignError` for a number outside the space."""
         index = np.asarray(index, np.int64)
         if len(index) and not 0 <= index.min() <= index.max() < self.size:
-            raise DesignError(f"space {self.name}: design {index.max()} is not one of 0 to {self.size - 1}")
+            wrong = index.min() if index.min() < 0 else index.max()
+            raise DesignError(f"space {self.name}: design {wrong} is not one of 0 to {self.size - 1}")
         if len(self.parts) == 1:
             return np.zeros(len(index), np.int64)
         return np.searchsorted(self.starts, index, side="right") - 1

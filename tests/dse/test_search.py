@@ -88,6 +88,14 @@ def test_exhaustive_and_random_see_everything() -> None:
     assert abs(np.corrcoef(asked, np.arange(len(asked)))[0, 1]) < 0.1
 
 
+@pytest.mark.parametrize("rows", [[8], [8, 16], [4, 8, 16]])
+@pytest.mark.parametrize("name", NAMES)
+def test_tiny_spaces_end(name: str, rows: list[int]) -> None:
+    """All designs, and then an end; a space of one design has nothing to cross or mutate."""
+    tiny = space(parameters={"rows": rows, "buffer_kb": 64})
+    assert sorted(run(make_searcher(name, tiny), tiny)[0].tolist()) == list(range(tiny.size))
+
+
 def test_genetic_search_finds_the_front() -> None:
     small = space(objectives=[{"latency_ms": "min"}, {"energy_mj": "min"}, {"area_mm2": "min"}])
     _, truth = run(make_searcher("exhaustive", small), small)
