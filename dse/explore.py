@@ -1,7 +1,7 @@
 """Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
 
-A chunk is what the searcher asks for at once.  Searches that do not learn have as many chunks in flight as keep the
-cluster busy; the others wait for each, which is cut so that every processor gets a part.  Summaries merge in any order
+A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor; the
+others wait for each, which is cut so that every processor gets a part.  Summaries merge in any order
 to the same result, and chunks do not depend on the cluster, so neither does what is found.  A chunk that is lost with
 its worker or node is evaluated again.  To resume, the searcher is asked again from the start: chunks that are stored
 are not evaluated, a search that learns is told what was stored of them.
@@ -33,7 +33,6 @@ from netlists.errors import ChipscapeError, SettingsError
 
 CHUNK = 100_000  # designs a task, of searches that do not learn
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
-AHEAD = 2  # tasks in flight for each processor: one that gets free finds the next there
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 RETRIES = 5  # of a task whose worker or node was lost
 
@@ -153,25 +152,28 @@ class _Exploration:
 
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(evaluate)
         handle = ray.put(self.space)
-        waiting, running = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice]]()
-        cores, looked = room(workers), time.monotonic()
-        while self.remains() or waiting or running:
+        waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice]](), list[Any]()
+        cores, looked = usable(workers), time.monotonic()
+        while ended or running or waiting or self.remains():
             if time.monotonic() - looked > LOOK_S:
-                cores, looked = room(workers), time.monotonic()
-            while len(running) < cores[1] and (waiting or self.remains()):
+                cores, looked = usable(workers), time.monotonic()
+            # One task a processor: Ray would hand more from node to node until one is free.
+            while len(running) < cores and (waiting or self.remains()):
                 if not waiting:
-                    waiting.extend(self._parts(cores[0]))
+                    waiting.extend(self._parts(cores))
                 chunk, rows = waiting.popleft()
                 index = packed(chunk.index[rows])
                 # A list, as a worker opens the handle itself: once, not for each task.
                 name = f"dse explore {self.space.name}: chunk {chunk.number}"
                 running[task.options(name=name).remote([handle], index, self.share, self.learns)] = chunk, rows
-            for answer in ray.wait(list(running), timeout=LOOK_S)[0]:
-                chunk, rows = running.pop(answer)
+            # Merged only now, when the processor that got free has its next task.
+            for answer, chunk, rows in ended:
                 self._take(chunk, rows, *received(answer, chunk))
                 if not chunk.waiting:
                     self._close(chunk)
                     listener(self.progress())
+            answers = ray.wait(list(running), timeout=LOOK_S)[0] if running else []
+            ended = [(answer, *running.pop(answer)) for answer in answers]
 
     def _parts(self, processors: int) -> Iterator[tuple[_Chunk, slice]]:
         """The next chunk, in one part, or for a search that waits for it in one a processor."""
@@ -248,9 +250,7 @@ def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
     return found
 
 
-def room(workers: int | None) -> tuple[int, int]:
-    """Processors of the connected cluster that may be used, and tasks to keep in flight."""
-    found = processors()
-    if workers is not None and found > workers:
-        return workers, workers  # more would run on more processors
-    return max(1, found), AHEAD * max(1, found)
+def usable(workers: int | None) -> int:
+    """Processors of the connected cluster that may be used; one where it has none yet."""
+    found = max(1, processors())
+    return found if workers is None else min(found, workers)
