@@ -255,7 +255,7 @@ def unit(sweep: Sweep, form: str) -> str:
 def _relative(space: DesignSpace, sweep: Sweep) -> dict[str, Any]:
     """Objectives as multiples of the design's own; one that is 0 there has no curve."""
     curves = {
-        NAMES.get(name, name) + (" (more is better)" if better == "max" else ""):
+        NAMES.get(name, name) + (" (max)" if better == "max" else ""):
             sweep.metrics[name] / sweep.metrics[name][sweep.own]
         for name, better in space.objectives if sweep.metrics[name][sweep.own]
     }  # fmt: skip

@@ -102,7 +102,7 @@ def _front(found: Exploration) -> page.Section | None:
         return None
     count = len(found.front["rows"])
     some = "" if count == found.front_size else f", {count} of them; all are in pareto.csv"
-    heading = f"{found.front_size:,} designs{some}. Open one for its file."
+    heading = f"{found.front_size:,} designs{some}. Open one for its file, or use `dse evaluate DIR --design ID`."
     return page.Section("The Pareto front", tables=[page.Table(heading, **found.front)])
 
 
