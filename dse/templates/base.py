@@ -168,20 +168,36 @@ def layer_macs(layer: Ints) -> int:
     return int(layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window)
 
 
+@njit(cache=True, inline="always")
+def line_steps(stride: int, dilation: int) -> tuple[int, int]:
+    """For `lines_under`: how many lines an output adds if the kernel is long enough, how far apart outputs meet again.
+
+    Output i and kernel position j touch line i × stride + j × dilation.  Positions fall into stride/gcd classes; two
+    neighbors of a class meet on the same lines dilation/gcd outputs apart.
+    """
+    if stride == 1 or dilation == 1:
+        return stride, dilation
+    common = gcd(stride, dilation)
+    return stride // common, dilation // common
+
+
+@njit(cache=True, inline="always")
+def lines_under(outputs: int, kernel: int, step: int, apart: int) -> int:
+    """How many different input lines a row of outputs touches, with both numbers of `line_steps`."""
+    each = min(step, kernel)
+    return each * outputs + (kernel - each) * min(apart, outputs)
+
+
 @kernel
 def touched_lines(outputs: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
     """How many different input lines a row of outputs touches: (all, what each output adds, what two blocks share).
 
-    Output i and kernel position j touch line i × stride + j × dilation.  Positions fall into stride/gcd classes; two
-    neighbors of a class meet on the same lines dilation/gcd outputs apart.  The second number holds once there are
-    that many outputs, the third is how many lines two long blocks of neighboring outputs have in common.
+    The second number holds once there are dilation/gcd outputs, the third is how many lines two long blocks of
+    neighboring outputs have in common.
     """
-    if stride == 1 or dilation == 1:
-        each, apart = min(stride, kernel), dilation
-    else:
-        common = gcd(stride, dilation)
-        each, apart = min(stride // common, kernel), dilation // common
-    return each * outputs + (kernel - each) * min(apart, outputs), each, (kernel - each) * apart
+    step, apart = line_steps(stride, dilation)
+    each = min(step, kernel)
+    return lines_under(outputs, kernel, step, apart), each, (kernel - each) * apart
 
 
 @kernel
@@ -202,8 +218,11 @@ def traffic_only(design: Floats, layer: Ints, out: Ints) -> None:
 
 
 @kernel
-def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> None:
-    """Fill MACS, MULTIPLY and ADD; with `skips_zeros` a multiplication by a zero activation switches nothing."""
+def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> int:
+    """Fill MACS, MULTIPLY and ADD; with `skips_zeros` a multiplication by a zero activation switches nothing.
+
+    Returns how many multiplications switch.
+    """
     macs = layer_macs(layer)
     weight, given, _ = layer_bits(design, layer)
     active = macs
@@ -212,3 +231,4 @@ def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> None:
     out[MACS] = macs
     out[MULTIPLY] = active * weight * given
     out[ADD] = active * int(design[PSUM_BITS])
+    return active

@@ -32,10 +32,14 @@ from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div, kerne
 from dse.templates.row_stationary_passes import (
     BANK_KB,
     BUFFER_KB,
+    CHANNELS,
     COLUMNS,
     E_,
+    EXTENDED,
+    EXTENT,
     FILTER_KB,
     FILTER_WORDS,
+    FILTERS,
     INPUT_WORDS,
     M_,
     MAPPING,
@@ -52,6 +56,7 @@ from dse.templates.row_stationary_passes import (
     ROWS,
     T_,
     count,
+    extend,
     filter_rows,
     misfit,
     sets_in_array,
@@ -62,63 +67,85 @@ STRIP_CHOICES = 4  # strips of up to so many sets side by side are tried by the 
 
 
 @kernel
-def _fill(design: Floats, layer: Ints, strip: int, t: int, images: int, mapping: Ints) -> int:
-    """The largest mapping with e = strip, at most t sets of filters and n images; returns the reason if none fits.
+def _limits(design: Floats, layer: Ints) -> tuple[int, int, int, int]:
+    """Channels and filters that an element holds; rows of these channels that the filter buffer holds; and the reason
+    if one of them is none.
+    """
+    weight, _, _ = layer_bits(design, layer)
+    words = int(design[FILTER_KB]) * 8192 // (filter_rows(int(design[ROWS]), layer[w.R]) * layer[w.S] * weight)
+    held = int(design[FILTER_WORDS]) // layer[w.S]
+    q = min(int(design[INPUT_WORDS]) // layer[EXTENT], layer[CHANNELS], held, max(words, 1))
+    if q < 1:
+        return 0, 0, 0, NO_ROW
+    return q, min(held // q, int(design[PSUM_WORDS])), words // q, NO_FILTERS if words < 1 else 0
+
+
+@kernel
+def _fill(
+    design: Floats, layer: Ints, limits: tuple[int, int, int, int], strip: int, t: int, images: int, mapping: Ints
+) -> bool:
+    """The largest mapping with e = strip, at most t sets of filters and n images; returns whether there is one.
 
     As many channels as the input registers take, then as many sets and filters as the filter registers and buffer
     take, spread evenly over equal passes; remaining sets take channels; m fills the buffer.
     """
-    weight, given, _ = layer_bits(design, layer)
-    channels, filters = layer[w.C] // layer[w.GROUPS], layer[w.M] // layer[w.GROUPS]
+    _, given, _ = layer_bits(design, layer)
+    channels, filters = layer[CHANNELS], layer[FILTERS]
+    q, p, deepest, _ = limits
     height = filter_rows(int(design[ROWS]), layer[w.R])
-    s = layer[w.S]
     sets = sets_in_array(int(design[ROWS]), int(design[COLUMNS]), height, strip)
-    words = int(design[FILTER_KB]) * 8192 // (height * s * weight)  # filter words / (R·S) of a pass
-    q = min(int(design[INPUT_WORDS]) // ((s - 1) * layer[w.DILATION_W] + 1), channels, int(design[FILTER_WORDS]) // s)
-    if q < 1:
-        return NO_ROW
-    if words < 1:
-        return NO_FILTERS
-    q = min(q, words)
-    t = min(t, sets, filters, words // q)
-    p = min(int(design[FILTER_WORDS]) // (q * s), int(design[PSUM_WORDS]), words // (q * t))
+    t = min(t, sets, filters, deepest)
+    p = min(p, deepest // t)
     rounds = ceil_div(filters, p * t)
     p = ceil_div(filters, rounds * t)
     t = min(t, ceil_div(filters, p))
+    sums = strip * layer[w.Q] * int(design[b.PSUM_BITS])
+    tile = tile_inputs(layer, strip) * given
+    room = int(design[BUFFER_KB]) * 8192
+    if min(p * t, filters) * sums + tile > room:  # not even with one channel
+        return False
     r = 1
-    if sets >= 2 * t and channels > q:
-        r = max(min(sets // t, words // (p * t * q), ceil_div(channels, q)), 1)
     if channels > q:
+        if sets >= 2 * t:
+            r = max(min(sets // t, deepest // (p * t), ceil_div(channels, q)), 1)
         q = ceil_div(channels, r * ceil_div(channels, q * r))
         r = min(r, ceil_div(channels, q))
-    sums = strip * layer[w.Q] * int(design[b.PSUM_BITS])
-    inputs = min(q * r, channels) * tile_inputs(layer, strip) * given
-    room = int(design[BUFFER_KB]) * 8192
+    inputs = min(q * r, channels) * tile
     n = min(images, room // (min(p * t, filters) * sums + inputs))
     if n < 1:
-        return NO_TILE
+        return False
     blocks = (room // n - inputs) // (sums * p * t)
     mapping[M_] = max(min(blocks * p * t, rounds * p * t), p * t)
     mapping[N_], mapping[E_], mapping[P_], mapping[Q_], mapping[R_], mapping[T_] = n, strip, p, q, r, t
-    return 0
+    return True
 
 
 @kernel
 def _default(design: Floats, layer: Ints, mapping: Ints) -> int:
-    """The tallest strip that fits array and buffer, all images, and filters before channels; returns the reason."""
+    """The tallest strip that fits array and buffer, all images, and filters before channels; returns the reason.
+
+    Where nothing fits the mapping is the smallest pass there is: all ones.
+    """
     rows, columns, height = int(design[ROWS]), int(design[COLUMNS]), layer[w.P]
+    limits = _limits(design, layer)
+    reason = limits[3]
+    _, given, _ = layer_bits(design, layer)
+    # A pass of `_fill` has no fewer filters: flooring p·t to multiples, then spreading them evenly, at most halve each.
+    least = ceil_div(min(limits[1], ceil_div(limits[2], 2), layer[FILTERS]), 2)
+    row_sums, room = least * layer[w.Q] * int(design[b.PSUM_BITS]), int(design[BUFFER_KB]) * 8192
     most = columns * (rows // filter_rows(rows, layer[w.R]))
     strips = ceil_div(height, min(height, most))
-    while True:
+    while reason == 0:
         strip = ceil_div(height, strips)
-        reason = _fill(design, layer, strip, rows * columns, layer[w.BATCH], mapping)
-        if reason != NO_TILE:
-            return reason
-        if strip == 1:  # not even one row for all these filters and channels: the smallest pass there is
-            for column in range(len(mapping)):
-                mapping[column] = 1
-            return misfit(design, layer, mapping)
+        may_fit = strip * row_sums + tile_inputs(layer, strip) * given <= room
+        if may_fit and _fill(design, layer, limits, strip, rows * columns, layer[w.BATCH], mapping):
+            return 0
+        if strip == 1:
+            reason = NO_TILE
         strips = min(2 * strips, height)
+    for column in range(len(mapping)):
+        mapping[column] = 1
+    return misfit(design, layer, mapping)
 
 
 @kernel
@@ -129,6 +156,7 @@ def _search(design: Floats, layer: Ints, mapping: Ints, trial: Ints, scratch: In
     """
     columns, height = int(design[COLUMNS]), layer[w.P]
     at_once = filter_rows(int(design[ROWS]), layer[w.R])
+    limits = _limits(design, layer)
     last = 0
     for side in range(STRIP_CHOICES + 1):
         strip = mapping[E_]
@@ -140,7 +168,7 @@ def _search(design: Floats, layer: Ints, mapping: Ints, trial: Ints, scratch: In
         t = sets_in_array(int(design[ROWS]), columns, at_once, strip)
         while t > 0:
             images = layer[w.BATCH]
-            while images > 0 and _fill(design, layer, strip, t, images, trial) == 0:
+            while images > 0 and _fill(design, layer, limits, strip, t, images, trial):
                 count(design, layer, trial, scratch)
                 if _better(scratch, out):
                     for column in range(len(mapping)):
@@ -166,7 +194,20 @@ def run(
 ) -> None:
     """Counts of S designs on L layers, see `Template.run`."""
     trial, scratch = np.zeros(len(MAPPING), np.int64), np.zeros(b.COUNTS, np.int64)
-    _run(designs, layers, mappings, search, counts, reasons, trial, scratch)
+    _run(designs, extended(layers), mappings, search, counts, reasons, trial, scratch)
+
+
+def extended(layers: Ints) -> Ints:
+    """Layers [L, EXTENDED] with the columns of `dse.templates.row_stationary_passes`."""
+    out = np.empty((len(layers), EXTENDED), np.int64)
+    _extend(layers, out)
+    return out
+
+
+@kernel
+def _extend(layers: Ints, out: Ints) -> None:
+    for i in range(len(layers)):
+        extend(layers[i], out[i])
 
 
 @kernel
@@ -202,12 +243,15 @@ def _defaults(designs: Floats, layers: Ints, mappings: Ints) -> None:
         for j in range(len(layers)):
             if layers[j, w.KIND] <= w.Kind.MATMUL:
                 _default(designs[i], layers[j], mappings[i, j])
+            else:
+                for column in range(len(MAPPING)):
+                    mappings[i, j, column] = 1
 
 
 def default_mapping(designs: Floats, layers: Ints) -> Ints:
     """The mapping [S, L, G] of the simple rule of `_default`; ones where nothing fits."""
-    mappings = np.ones((len(designs), len(layers), len(MAPPING)), np.int64)
-    _defaults(designs, layers, mappings)
+    mappings = np.empty((len(designs), len(layers), len(MAPPING)), np.int64)
+    _defaults(designs, extended(layers), mappings)
     return mappings
 
 

@@ -52,7 +52,7 @@ INPUTS, WEIGHTS = range(2)
 MAPPING = ("keep",)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     """How the inputs of a group are cut: (output rows of a strip, output columns of it, input elements of all strips).
 
@@ -76,7 +76,7 @@ def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     return 1, columns, lines * (layer[w.W] + overlap) * channels
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, int]:
     """Strips come in two sizes: how many of how many pixels, and how many smaller ones of how many."""
     batch, p, q = layer[w.BATCH], layer[w.P], layer[w.Q]
@@ -89,7 +89,7 @@ def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, in
     return whole, length, rests * min(1, rest), rest
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def positions(design: Floats, layer: Ints) -> int:
     """Cycles for one pixel and one group of kernels: kernel positions × vectors of channels."""
     c, r, s, vector = layer[w.C] // layer[w.GROUPS], layer[w.R], layer[w.S], int(design[ATOMIC_C])
@@ -104,7 +104,7 @@ def positions(design: Floats, layer: Ints) -> int:
     return int(min(best, plain))
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
     weight, given, result = base.layer_bits(design, layer)
@@ -161,7 +161,7 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     return 0
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def search_mapping(design: Floats, layer: Ints, mapping: Ints, trial: Ints) -> None:
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic."""
     top = np.iinfo(np.int64).max

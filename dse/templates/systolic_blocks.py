@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import gcd
 
 import numpy as np
-from numba import njit
 
 from dse import workload as w
 from dse.templates import base
@@ -26,7 +25,7 @@ PLACE = np.array([[order.index(loop) for loop in "pwk"] for order in ORDERS])
 SHAPE = 13
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def shape_of(layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer."""
     groups, batch, p, q = layer[w.GROUPS], layer[w.BATCH], layer[w.P], layer[w.Q]
@@ -40,13 +39,13 @@ def shape_of(layer: Ints, shape: Ints) -> None:
     shape[A], shape[B] = each, shared
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def spanned(size: int, unit: int, most: int) -> int:
     """How many units a part touches, where equal parts of `size` follow each other; at most `most`."""
     return min(most, size // unit if size % unit == 0 else (size - 2) // unit + 2)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def lines_for(shape: Ints, pixels: int) -> int:
     """Input lines under a run of output pixels."""
     rows = spanned(pixels, shape[WIDTH], shape[PX])
@@ -54,13 +53,13 @@ def lines_for(shape: Ints, pixels: int) -> int:
     return int(min(shape[A] * rows + shape[B] * images, shape[LINES]))
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def aligned(parts: int, size: int, unit: int) -> int:
     """How many of the boundaries size, 2 size, ... between parts fall on a multiple of unit."""
     return (parts - 1) // (unit // gcd(size, unit))
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
     """DRAM bits of input, weight, output of one group, for loop sizes and counts [3] of blocks, in order p, w, k."""
     p, window, k = PLACE[order, 0], PLACE[order, 1], PLACE[order, 2]
@@ -99,7 +98,7 @@ def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, orde
         out[2] += (count[1] - 1) * 2 * shape[PX] * shape[K] * bits[3]
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int, int]:
     """Bits of input and of weights that the array must have to begin, and of outputs that leave it last."""
     flow = int(design[DATAFLOW])
@@ -110,7 +109,7 @@ def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int,
     return given, weights, pixels * (1 if flow == IS else size[2]) * bits[2]
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> None:
     """Loop sizes and counts [3] of what runs in one go, in order p, w, k."""
     flow = int(design[DATAFLOW])
@@ -123,14 +122,14 @@ def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> No
         count[loop] = ceil_div(full, size[loop])
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def stall(design: Floats, moved: int, begin: int, end: int, busy: int) -> int:
     """Cycles beyond the array's, for bits of all DRAM traffic, of the first load and of the last store."""
     beside = base.dram_cycles(design, moved - begin - end) - busy
     return base.dram_cycles(design, begin) + max(0, beside) + base.dram_cycles(design, end)
 
 
-@njit(error_model="numpy", cache=True)
+@base.kernel
 def fill(design: Floats) -> int:
     """Cycles to fill and drain the array around one block."""
     down = int(design[ROWS])
