@@ -159,7 +159,14 @@ def hypervolume(front: Floats, reference: Floats) -> float:
 
 
 def knee(front: Floats) -> int:
-    """The row of a front [n, K] that is nearest to the best of all objectives, each scaled to 0 to 1 over the front."""
-    low, high = front.min(axis=0), front.max(axis=0)
-    scaled = (front - low) / np.where(high > low, high - low, 1.0)
+    """The row of a front [n, K] that is nearest to the best of all objectives, each scaled to 0 to 1 over the front.
+
+    Objectives of one sign on the whole front are scaled by their logarithm: half the latency is worth as much at 400 ms
+    as at 4 ms, while a linear scale hardly sees the faster half of a front that spans decades.
+    """
+    sign = np.sign(front)
+    steady = (sign == sign[0]).all(axis=0) & (sign[0] != 0)
+    values = np.where(steady, sign * np.log(np.where(steady, np.abs(front), 1.0)), front)
+    low, high = values.min(axis=0), values.max(axis=0)
+    scaled = (values - low) / np.where(high > low, high - low, 1.0)
     return int(np.argmin((scaled**2).sum(axis=1)))

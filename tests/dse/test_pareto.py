@@ -89,3 +89,10 @@ def test_knee_is_good_all_round() -> None:
     front = np.array([[1.0, 900.0, 3.0], [2.0, 200.0, 3.0], [30.0, 100.0, 3.0]])
     assert knee(front) == 1
     assert knee(front[:1]) == 0
+
+
+def test_knee_of_a_front_over_decades_is_in_its_middle() -> None:
+    cost = 10.0 ** np.arange(7)
+    assert knee(np.stack([cost, cost[::-1]], axis=1)) == 3
+    assert knee(np.stack([-cost, 1 / cost[::-1]], axis=1)) == 3  # to be maximized, like throughput
+    assert knee(np.stack([cost - 1, 1e6 - cost], axis=1)) == 5  # linear: a zero has no logarithm
