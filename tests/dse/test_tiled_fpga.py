@@ -73,13 +73,13 @@ def check_laws(design: Values, layer: Layer, counts: list[int]) -> None:
     assert cycles >= moved / (2 * design["port_bits"] * design["port_share"])
 
 
-def check(seed: int) -> str:
-    """Twin and laws on one random pair: the default mapping, a random one, and the one that the search finds."""
+def check(seed: int, all_mappings: bool = True) -> str:
+    """Twin and laws on one random pair: a random mapping; with `all_mappings` the default and the searched one too."""
     rng = np.random.default_rng(seed)
     design, layer = random_design(rng), random_layer(rng)
     drawn = [int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(0, 3))]
     why = ""
-    for mapping, search in ((None, False), (drawn, False), (None, True)):
+    for mapping, search in ((drawn, False), (None, False), (None, True))[: None if all_mappings else 1]:
         counts, reason, used = run(TEMPLATE, row(design), layer, mapping, search)
         twin, why = tiled_fpga(design, layer, used)
         assert reason == why, (seed, search)
@@ -91,7 +91,7 @@ def check(seed: int) -> str:
 
 
 def test_equals_twin() -> None:
-    reasons = {check(seed) for seed in range(2000)}
+    reasons = {check(seed, all_mappings=seed % 10 == 0) for seed in range(10_000)}
     assert reasons >= {"", "the weight buffer is made for smaller kernels"}
 
 
