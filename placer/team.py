@@ -23,7 +23,7 @@ from placer.cost.state import PROXY, State, new_state
 from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
 from placer.walkers import Budget, Found, Orientations, Progress, generators, search
 
-ROUND = 1024  # trials of a member between two meetings, about 20 ms
+ROUND = 2048  # trials of a member between two meetings, about 30 ms; the fresh sums then cost 5%
 REPORTS = 20  # calls of `progress`
 
 Temperatures = Callable[[float], tuple[float, float]]
