@@ -52,7 +52,7 @@ def evaluate(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the design's by default")] = None,
     search: Annotated[
-        bool | None, typer.Option(help="Best mapping of each layer, or what the design's parameters fix")
+        bool | None, typer.Option(help="Best mapping of each layer, or what the design gives or its parameters fix")
     ] = None,
     loop_nest: Annotated[bool, typer.Option("--loop-nest", help="Print the mapping of each layer")] = False,
     size: Sizes = None,
@@ -78,6 +78,9 @@ def evaluate(
     if batch is not None:
         chosen = chosen.model_copy(update={"batch": batch})
     found = run(chosen, network, search=search, sizes=sizes_of(size), skip=skip or ())
+    for field in ("layers", "mappings"):
+        if getattr(chosen, field) and not getattr(found.design, field):
+            print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
     if out:
         write_evaluation(out, found)
     if as_json:

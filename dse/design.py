@@ -56,6 +56,12 @@ class Design(BaseModel):
     layers: dict[str, LayerFields] = Field(default_factory=dict)
     mappings: dict[str, dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]] = Field(default_factory=dict)
 
+    def moved_to(self, network: str) -> Design:
+        """The design for a network by name; what it says of single layers holds for its own network only."""
+        if self.network in (None, network):
+            return self
+        return self.model_copy(update={"network": network, "layers": {}, "mappings": {}})
+
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""
         return design_row(template(self.template), self.parameters)

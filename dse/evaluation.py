@@ -72,12 +72,14 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a design, or a design file, on a network: as `load_network` takes it, by default the design's own.
 
-    The design's batch, kinds of layers and layer fields apply to each of them.  With `search` each layer takes its best
-    mapping, as it does by default unless the design says otherwise.  Raises `DesignError` for a design or network that
-    makes no sense; one that does not fit is marked with the reason.
+    The design's batch and kinds of layers apply to each of them, what it says of single layers to its own.  With
+    `search` each layer takes its best mapping, as it does by default where the design gives none.  Raises `DesignError`
+    for a design or network that makes no sense; one that does not fit is marked with the reason.
     """
     if not isinstance(design, Design):
         design = load_design(design)
+    if isinstance(network, str):
+        design = design.moved_to(network)
     family = template(design.template)
     if (design.device is None) == family.fpga or (design.technology is None) != family.fpga:
         wanted = "`device` and no `technology`" if family.fpga else "`technology` and no `device`"
@@ -88,7 +90,7 @@ def evaluate(
     layers = workload(design, network if network is not None else design.network, sizes, skip)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)
-    if design.mappings:
+    if design.mappings and not search:
         cost = evaluate_designs(machine, layers, mappings=_given_mappings(design, cost))
     return Evaluation(design, part, cost)
 

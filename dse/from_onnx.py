@@ -67,8 +67,8 @@ def _network(
     times, rest = divmod(batch or fixed.batch, fixed.batch)
     if rest or not times:
         raise DesignError(
-            f"{file}: batch is {batch}, but the model has a fixed batch of {fixed.batch}; expected a multiple of it:"
-            " export the model with a dynamic batch"
+            f"{file}: batch is {batch}, but the model has a fixed batch of {fixed.batch}; expected a multiple of it,"
+            f" as in --batch {fixed.batch}, or a model exported with a dynamic batch"
         )
     return Network(name, tuple(_repeated(layer, times) for layer in layers(fixed)))
 

@@ -65,7 +65,7 @@ def number(value: Any) -> str:
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return "–" if isnan(value) else f"{100 * value:.1f}"
 
 
 def layer_table(found: Evaluation) -> Table:
@@ -98,7 +98,7 @@ def totals(found: Evaluation) -> dict[str, str]:
         "latency": f"{number(got['latency_ms'])} ms",
         "throughput": f"{number(got['throughput_fps'])} inputs/s",
         "performance": f"{number(got['gops'])} GOPS",
-        "multipliers used": f"{percent(got['utilization'])}%",
+        "multipliers used": f"{percent(got['utilization'])} %",
         "power": f"{number(got['power_w'])} W",
         "energy": f"{number(got['energy_mj'])} mJ",
         "energy × delay": f"{number(got['edp'])} mJ·ms",
