@@ -24,169 +24,30 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from dse import workload as w
 from dse.templates import base as b
-from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div, kernel, layer_bits, traffic_only
+from dse.templates.base import Floats, Hardware, Ints, Template, kernel, traffic_only
 from dse.templates.row_stationary_passes import (
     BANK_KB,
     BUFFER_KB,
-    CHANNELS,
     COLUMNS,
-    E_,
     EXTENDED,
-    EXTENT,
     FILTER_KB,
     FILTER_WORDS,
-    FILTERS,
     INPUT_WORDS,
-    M_,
     MAPPING,
-    N_,
-    NO_FILTERS,
-    NO_ROW,
-    NO_TILE,
-    P_,
     PARAMETERS,
     PSUM_WORDS,
-    Q_,
-    R_,
     REASONS,
     ROWS,
-    T_,
     count,
     extend,
     filter_rows,
     misfit,
-    sets_in_array,
-    tile_inputs,
-)  # fmt: skip
-
-STRIP_CHOICES = 4  # strips of up to so many sets side by side are tried by the search
-
-
-@kernel
-def _limits(design: Floats, layer: Ints) -> tuple[int, int, int, int]:
-    """Channels and filters that an element holds; rows of these channels that the filter buffer holds; and the reason
-    if one of them is none.
-    """
-    weight, _, _ = layer_bits(design, layer)
-    words = int(design[FILTER_KB]) * 8192 // (filter_rows(int(design[ROWS]), layer[w.R]) * layer[w.S] * weight)
-    held = int(design[FILTER_WORDS]) // layer[w.S]
-    q = min(int(design[INPUT_WORDS]) // layer[EXTENT], layer[CHANNELS], held, max(words, 1))
-    if q < 1:
-        return 0, 0, 0, NO_ROW
-    return q, min(held // q, int(design[PSUM_WORDS])), words // q, NO_FILTERS if words < 1 else 0
-
-
-@kernel
-def _fill(
-    design: Floats, layer: Ints, limits: tuple[int, int, int, int], strip: int, t: int, images: int, mapping: Ints
-) -> bool:
-    """The largest mapping with e = strip, at most t sets of filters and n images; returns whether there is one.
-
-    As many channels as the input registers take, then as many sets and filters as the filter registers and buffer
-    take, spread evenly over equal passes; remaining sets take channels; m fills the buffer.
-    """
-    _, given, _ = layer_bits(design, layer)
-    channels, filters = layer[CHANNELS], layer[FILTERS]
-    q, p, deepest, _ = limits
-    height = filter_rows(int(design[ROWS]), layer[w.R])
-    sets = sets_in_array(int(design[ROWS]), int(design[COLUMNS]), height, strip)
-    t = min(t, sets, filters, deepest)
-    p = min(p, deepest // t)
-    rounds = ceil_div(filters, p * t)
-    p = ceil_div(filters, rounds * t)
-    t = min(t, ceil_div(filters, p))
-    sums = strip * layer[w.Q] * int(design[b.PSUM_BITS])
-    tile = tile_inputs(layer, strip) * given
-    room = int(design[BUFFER_KB]) * 8192
-    if min(p * t, filters) * sums + tile > room:  # not even with one channel
-        return False
-    r = 1
-    if channels > q:
-        if sets >= 2 * t:
-            r = max(min(sets // t, deepest // (p * t), ceil_div(channels, q)), 1)
-        q = ceil_div(channels, r * ceil_div(channels, q * r))
-        r = min(r, ceil_div(channels, q))
-    inputs = min(q * r, channels) * tile
-    n = min(images, room // (min(p * t, filters) * sums + inputs))
-    if n < 1:
-        return False
-    blocks = (room // n - inputs) // (sums * p * t)
-    mapping[M_] = max(min(blocks * p * t, rounds * p * t), p * t)
-    mapping[N_], mapping[E_], mapping[P_], mapping[Q_], mapping[R_], mapping[T_] = n, strip, p, q, r, t
-    return True
-
-
-@kernel
-def _default(design: Floats, layer: Ints, mapping: Ints) -> int:
-    """The tallest strip that fits array and buffer, all images, and filters before channels; returns the reason.
-
-    Where nothing fits the mapping is the smallest pass there is: all ones.
-    """
-    rows, columns, height = int(design[ROWS]), int(design[COLUMNS]), layer[w.P]
-    limits = _limits(design, layer)
-    reason = limits[3]
-    _, given, _ = layer_bits(design, layer)
-    # A pass of `_fill` has no fewer filters: flooring p·t to multiples, then spreading them evenly, at most halve each.
-    least = ceil_div(min(limits[1], ceil_div(limits[2], 2), layer[FILTERS]), 2)
-    row_sums, room = least * layer[w.Q] * int(design[b.PSUM_BITS]), int(design[BUFFER_KB]) * 8192
-    most = columns * (rows // filter_rows(rows, layer[w.R]))
-    strips = ceil_div(height, min(height, most))
-    while reason == 0:
-        strip = ceil_div(height, strips)
-        may_fit = strip * row_sums + tile_inputs(layer, strip) * given <= room
-        if may_fit and _fill(design, layer, limits, strip, rows * columns, layer[w.BATCH], mapping):
-            return 0
-        if strip == 1:
-            reason = NO_TILE
-        strips = min(2 * strips, height)
-    for column in range(len(mapping)):
-        mapping[column] = 1
-    return misfit(design, layer, mapping)
-
-
-@kernel
-def _search(design: Floats, layer: Ints, mapping: Ints, trial: Ints, scratch: Ints, out: Ints) -> None:
-    """Improve a mapping: strips for 1, 2, ... sets side by side, sets for filters or channels, images of a pass.
-
-    Fewest cycles win, then least DRAM traffic.
-    """
-    columns, height = int(design[COLUMNS]), layer[w.P]
-    at_once = filter_rows(int(design[ROWS]), layer[w.R])
-    limits = _limits(design, layer)
-    last = 0
-    for side in range(STRIP_CHOICES + 1):
-        strip = mapping[E_]
-        if side > 0:
-            strip = ceil_div(height, ceil_div(height, min(height, max(columns // side, 1))))
-        if strip == last:
-            continue
-        last = strip
-        t = sets_in_array(int(design[ROWS]), columns, at_once, strip)
-        while t > 0:
-            images = layer[w.BATCH]
-            while images > 0 and _fill(design, layer, limits, strip, t, images, trial):
-                count(design, layer, trial, scratch)
-                if _better(scratch, out):
-                    for column in range(len(mapping)):
-                        mapping[column] = trial[column]
-                    for column in range(len(out)):
-                        out[column] = scratch[column]
-                images = trial[N_] // 2
-            t = t // 2
-
-
-@njit(cache=True, inline="always")
-def _better(counts: Ints, best: Ints) -> bool:
-    """Fewer cycles, or as many and less DRAM traffic."""
-    cycles = counts[b.COMPUTE] + counts[b.FILL] + counts[b.STALL]
-    least = best[b.COMPUTE] + best[b.FILL] + best[b.STALL]
-    moved = counts[b.DRAM_INPUT] + counts[b.DRAM_WEIGHT] + counts[b.DRAM_OUTPUT]
-    fewest = best[b.DRAM_INPUT] + best[b.DRAM_WEIGHT] + best[b.DRAM_OUTPUT]
-    return bool(cycles < least or (cycles == least and moved < fewest))
+)
+from dse.templates.row_stationary_search import default
+from dse.templates.row_stationary_search import search as search_mapping
 
 
 def run(
@@ -227,14 +88,14 @@ def _run(
             if layer[w.KIND] > w.Kind.MATMUL:
                 traffic_only(design, layer, out)
                 continue
-            reason = _default(design, layer, mapping) if search else misfit(design, layer, mapping)
+            reason = default(design, layer, mapping) if search else misfit(design, layer, mapping)
             reasons[i, j] = reason
             if reason > 0:
                 out[:] = 0
                 continue
             count(design, layer, mapping, out)
             if search:
-                _search(design, layer, mapping, trial, scratch, out)
+                search_mapping(design, layer, mapping, trial, scratch, out)
 
 
 @kernel
@@ -242,14 +103,14 @@ def _defaults(designs: Floats, layers: Ints, mappings: Ints) -> None:
     for i in range(len(designs)):
         for j in range(len(layers)):
             if layers[j, w.KIND] <= w.Kind.MATMUL:
-                _default(designs[i], layers[j], mappings[i, j])
+                default(designs[i], layers[j], mappings[i, j])
             else:
                 for column in range(len(MAPPING)):
                     mappings[i, j, column] = 1
 
 
 def default_mapping(designs: Floats, layers: Ints) -> Ints:
-    """The mapping [S, L, G] of the simple rule of `_default`; ones where nothing fits."""
+    """The mapping [S, L, G] of the simple rule of `row_stationary_search.default`; ones where nothing fits."""
     mappings = np.empty((len(designs), len(layers), len(MAPPING)), np.int64)
     _defaults(designs, extended(layers), mappings)
     return mappings

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.cost import Cost, build, evaluate
+from dse.cost import Cost, build, evaluate, totals
 from dse.design import design_row
 from dse.evaluation import evaluate as evaluate_design
 from dse.networks import NETWORKS, network
@@ -278,3 +278,23 @@ def test_kernel_writes_every_count() -> None:
     cost = run(eyeriss(), layer, True)
     assert cost.counts.shape[-1] == COUNTS
     assert (cost.counts[0, 0] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["input_words", "filter_words", "psum_words", "buffer_kb", "filter_kb", "dram_gb_s"])
+def test_more_of_everything_is_no_slower(name: str) -> None:
+    """Searched mappings of arrays at random; the search is no proof, so 4% are allowed."""
+    dice, families = random.Random(4), {parameter.name: parameter for parameter in TEMPLATE.parameters}
+    drawn = [
+        {
+            each: round(families[each].default * 4 ** dice.uniform(-1, 1))
+            for each in ("rows", "columns", "input_words", "filter_words", "psum_words", "buffer_kb", "filter_kb")
+        }
+        for _ in range(40)
+    ]
+    more = [design | {name: 2 * design.get(name, families[name].default)} for design in drawn]
+    cycles = []
+    for designs in (drawn, more):
+        machine = build(TEMPLATE, np.array([design_row(TEMPLATE, design) for design in designs]), technology("65nm"))
+        cycles.append(totals(machine, network("resnet18"), search=True).cycles)
+    assert (cycles[0] > 0).sum() > 20
+    assert (cycles[1][cycles[0] > 0] <= 1.04 * cycles[0][cycles[0] > 0]).all()
