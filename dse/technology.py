@@ -67,7 +67,8 @@ SRAM_OVER_CELLS = 7.0
 
 # Dynamic energy of an FPGA over an ASIC of the same node where hard multipliers and memories are used (Kuon and Rose,
 # IEEE TCAD 26(2), 2007, table: 7.1 with both, 14 for logic alone).  A block RAM is itself a hard memory; what is
-# added is its programmable ports and routing, for which 2 is assumed.
+# added is its programmable ports and routing, for which 2 is assumed.  This is the power of the part and of its DRAM
+# transfers; a board draws several times as much (processor, idle memory and its refresh, regulators, fans).
 FPGA_OPERATION = 7.1
 FPGA_LOGIC = 14.0
 FPGA_MEMORY = 2.0
@@ -168,7 +169,9 @@ def coefficients(technology: Technology, hardware: Hardware, designs: Floats) ->
     price[:, Count.ADD] = gap * technology.operation * ADD_PJ
     if hardware.floating_point is not None:
         price[:, Count.MULTIPLY] *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
-        price[:, Count.ADD] *= np.where(hardware.floating_point, FLOAT_ADD, 1.0)
+        # Alignment and normalization of an adder are logic on an FPGA, not hard blocks.
+        in_logic = FPGA_LOGIC / FPGA_OPERATION if technology.fpga else 1.0
+        price[:, Count.ADD] *= np.where(hardware.floating_point, FLOAT_ADD * in_logic, 1.0)
     price[:, Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1] = DRAM_PJ
     price[:, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] = technology.sram_pj(
         hardware.buffer_bytes / np.maximum(hardware.buffer_banks, 1)
@@ -235,6 +238,7 @@ def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floa
 def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
     gap = FPGA_LOGIC if technology.fpga else 1.0
-    clock = gap * technology.operation * FLIPFLOP_PJ * hardware.elements * flipflops(hardware, designs)
+    clocked = hardware.resources.get("ff", hardware.elements * flipflops(hardware, designs))
+    clock = gap * technology.operation * FLIPFLOP_PJ * clocked
     leakage_mw = technology.leakage_mw_mm2 * area_mm2(technology, hardware, designs) + technology.static_mw
     return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])

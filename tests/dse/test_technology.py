@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,6 +142,18 @@ def test_fabrics_cost_more_than_their_node() -> None:
     assert fpga[Count.BUFFER_INPUT] == pytest.approx(2 * asic[Count.BUFFER_INPUT])
     assert fpga[Count.COMPUTE] * 150e6 * 1e-12 > technology("XC7Z045").static_mw / 1e3  # W
     assert fpga[Count.DRAM_INPUT] == asic[Count.DRAM_INPUT]
+
+
+def test_an_fpga_clocks_the_flipflops_that_it_has_and_adds_floats_in_logic() -> None:
+    part, node = technology("XC7Z045"), technology("28nm")
+    hardware = built(64, (32, 32, 32), 8)
+    counted = replace(hardware, resources={"ff": np.array([1e5])}, floating_point=np.array([True]))
+    price = coefficients(part, counted, design(150))[0]
+    static = part.static_mw * 1e3 / 150
+    assert price[Count.COMPUTE] - static == pytest.approx(1e5 * 14 * 0.005 * node.operation)
+    plain = coefficients(node, hardware, design(150))[0]
+    assert price[Count.MULTIPLY] / plain[Count.MULTIPLY] == pytest.approx(7.1 * 3.7 / 3.1)
+    assert price[Count.ADD] / plain[Count.ADD] == pytest.approx(14 * 9)
 
 
 @pytest.mark.parametrize("found", TECHNOLOGIES.values(), ids=TECHNOLOGIES.keys())
