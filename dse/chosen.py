@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dse.design import Design
-from dse.results import KNEE, Result, Row, load_results
+from dse.results import KNEE, Result, Row
 from dse.space import DesignSpace
 from dse.space_file import make_space
 from dse.store import FILE
 from netlists.errors import DesignError
 
 
-def stored_design(folder: str | Path, which: str = KNEE) -> Design:
-    """The knee of the front of an exploration, or a stored design by its id; raises `SettingsError`, `DesignError`."""
-    result = load_results(folder)
+def chosen_design(result: Result, which: str = KNEE) -> Design:
+    """The knee of a front, or a stored design by its id; raises `DesignError`."""
     return design_of(space_of(result), result.chosen(which))
 
 

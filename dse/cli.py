@@ -67,12 +67,14 @@ def evaluate(
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
-    from dse.chosen import stored_design
+    from dse.chosen import chosen_design
     from dse.evaluation import evaluate as run
     from dse.publication import find_design
+    from dse.results import load_results
     from placer.options import check_out
 
-    chosen = stored_design(design, which) if Path(design).is_dir() else find_design(design)
+    explored = load_results(design) if Path(design).is_dir() else None
+    chosen = chosen_design(explored, which) if explored else find_design(design)
     if out:
         check_out(out)
     if batch is not None:
@@ -88,6 +90,8 @@ def evaluate(
         return
     tables.show(tables.layer_table(found))
     print(tables.in_a_line(tables.totals(found)))
+    if explored and explored.shares and network is None:
+        print(f"{found.network.name} alone; the exploration weighed {explored.shares}: see each with --network")
     if loop_nest:
         for name, lines in reporting.loop_nests(found).items():
             print(f"\n{name}", *lines, sep="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from netlists.errors import SettingsError
 
 LOCAL = "local"  # the address that stands for a cluster of this machine's cores
+ANSWER_S = 10.0  # in which a cluster has to answer
 
 
 @contextmanager
@@ -22,6 +24,7 @@ def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers hardly run beside anything else
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns of the older behavior
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     import ray
 
     if ray.is_initialized():
@@ -34,14 +37,24 @@ def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None
             cores = workers or len(os.sched_getaffinity(0))
             ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
         else:
+            _reach(address)
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SettingsError(f"--ray {address}: {reason}; expected a cluster started by `ray start --head`") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise `OSError` or `ValueError` where no cluster answers: Ray would try for minutes, and write what it tries."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    if (where := canonicalize_bootstrap_address(address.removeprefix("ray://"))) is not None:
+        host, _, port = where.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
 def processors() -> int:

@@ -1,13 +1,14 @@
-"""Conditions between parameters, as a space file states them: "tm * tn <= 448 and columns >= rows".
+"""Conditions between parameters, as a space file states them: "tm * tn <= 448 and dataflow == 'ws'".
 
-Parameter names, numbers, + - * / // %, comparisons (chains too), and, or, not, parentheses, min and max; nothing else
-is a condition.  Values are arrays: a condition says for each of n designs whether it holds.
+Parameter names, numbers, + - * / // %, comparisons (chains too), and, or, not, parentheses, min and max; a choice of a
+parameter in quotes, which is equal to it or not; nothing else is a condition.  Values are arrays: a condition says for
+each of n designs whether it holds.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from netlists.errors import DesignError, did_you_mean
 
 Values = Mapping[str, npt.NDArray[np.float64]]
 Evaluate = Callable[[Values], Any]
+Known = Mapping[str, Sequence[str]]  # parameters by name, with their choices where they have some
 
 MAX_CHARACTERS = 500
 ALLOWED = "+ - * / // %, comparisons, and, or, not, min, max and parentheses"
@@ -55,8 +57,8 @@ class Condition:
             return np.asarray(self.evaluate(values), np.bool_)
 
 
-def condition(text: str, known: Collection[str]) -> Condition:
-    """Parse a condition over known parameter names; raises `DesignError` that quotes it."""
+def condition(text: str, known: Known) -> Condition:
+    """Parse a condition over known parameters; raises `DesignError` that quotes it."""
     if len(text) > MAX_CHARACTERS:
         raise DesignError(f"condition of {len(text)} characters; expected at most {MAX_CHARACTERS}")
     try:
@@ -73,8 +75,9 @@ def condition(text: str, known: Collection[str]) -> Condition:
 class _Parser:
     """Turns syntax trees to functions of arrays; truth values and numbers do not mix."""
 
-    def __init__(self, text: str, known: Collection[str]) -> None:
+    def __init__(self, text: str, known: Known) -> None:
         self.text, self.known = text, known
+        self.choices = {choice for choices in known.values() for choice in choices}
         self.names: set[str] = set()
 
     def truth(self, node: ast.expr) -> Evaluate:
@@ -85,6 +88,12 @@ class _Parser:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.truth(operand)
                 return lambda values: np.logical_not(inner(values))
+            case ast.Compare(
+                left=ast.Name() as left,
+                ops=[ast.Eq() | ast.NotEq() as op],
+                comparators=[ast.Constant(value=str() as choice)],
+            ):
+                return _joined(_COMPARISONS[type(op)], self.number(left), self.position(left.id, choice))
             case ast.Compare(left=left, ops=ops, comparators=rest) if all(type(op) in _COMPARISONS for op in ops):
                 sides = [self.number(each) for each in (left, *rest)]
                 pairs = zip(ops, sides[:-1], sides[1:], strict=True)
@@ -98,9 +107,9 @@ class _Parser:
                 return lambda values: constant
             case ast.Name(id=name):
                 if name not in self.known:
-                    raise DesignError(
-                        f"condition {self.text!r}: {name!r} is no parameter{did_you_mean(name, self.known)}"
-                    )
+                    quoted = f"; a choice stands in quotes: '{name}'" if name in self.choices else ""
+                    raise DesignError(f"condition {self.text!r}: {name!r} is no parameter"
+                                      f"{quoted or did_you_mean(name, self.known)}")  # fmt: skip
                 self.names.add(name)
                 return lambda values: values[name]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -111,6 +120,14 @@ class _Parser:
             case ast.Call(func=ast.Name(id="min" | "max" as function), args=[_, _, *_] as nodes, keywords=[]):
                 return _folded(_FUNCTIONS[function], [self.number(each) for each in nodes])
         raise self.complaint(node, "a number")
+
+    def position(self, name: str, choice: str) -> Evaluate:
+        """Where a parameter's choice stands among all of them: its value."""
+        if choice not in self.known[name]:
+            wanted = f"one of {', '.join(self.known[name])}" if self.known[name] else "a number"
+            raise DesignError(f"condition {self.text!r}: {name} cannot be {choice!r}; expected {wanted}")
+        place = float(self.known[name].index(choice))
+        return lambda values: place
 
     def complaint(self, node: ast.expr, wanted: str) -> DesignError:
         found = ast.get_source_segment(self.text.strip(), node)

@@ -24,7 +24,7 @@ import numpy as np
 
 from dse.cluster import LOCAL, connected, processors
 from dse.results import Result, load_results, write_front
-from dse.search import Searcher, make_searcher
+from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
 from dse.store import Store, open_store
 from dse.summary import SAMPLE, Summary, empty, summarize
@@ -42,7 +42,7 @@ class Progress:
     """How far an exploration is."""
 
     evaluated: int  # designs, those of earlier runs included
-    total: int | None  # that the search will ask for at most; None where it does not say
+    total: int  # that the search will ask for at most
     per_second: float  # designs, of this run
     front: int  # designs on it
     best: Mapping[str, float]  # of each objective, as the metric has it
@@ -90,13 +90,14 @@ def explore(
             raise SettingsError(f"{name} is {number}; expected at least 1")
     searcher = make_searcher(search, space, seed, budget)
     run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
-    total = min(budget or space.size, space.size) if search in BLIND else budget
+    total = most_designs(search, space, budget)
     with open_store(Path(out), space, run, resume) as store:
         exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total)
         with suppress(KeyboardInterrupt):
             if exploration.remains():
                 with connected(ray, workers):
                     exploration.run(workers, on_progress or (lambda progress: None))
+            exploration.complete = True
         exploration.finish()
     result = load_results(out)
     write_front(result)
@@ -107,12 +108,13 @@ class _Exploration:
     """One run: what is found, what the searcher asked for."""
 
     def __init__(
-        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int | None
+        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int
     ) -> None:
         self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
-        self.total, self.share = total, min(1.0, SAMPLE / total) if total else 1.0
+        self.total, self.share = total, min(1.0, SAMPLE / total)
         self.stored, self.found = store.finished(), store.summary(empty(space))
         self.asked = 0  # chunks
+        self.complete = False  # the search came to its end
         self.next: _Chunk | None = None
         self.open = 0  # chunks of which parts are missing
         self.since = time.monotonic() - store.seconds()
@@ -210,7 +212,7 @@ class _Exploration:
 
     def finish(self) -> None:
         """Note the end in the store."""
-        self.store.finish(self.found, self.store.seconds(), self.searcher.done and not self.open and self.next is None)
+        self.store.finish(self.found, self.store.seconds(), self.complete)
 
 
 def evaluate(handle: list[Any], index: Ints | range, share: float, learns: bool) -> tuple[Summary, Floats | None]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 ROWS = 20  # of the printed front
+STARTING = "starting Ray; the first time kernels are compiled, for about a minute"
 
 
 def explore(
@@ -62,6 +63,8 @@ def explore(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
     )
+    if result.rejected:
+        print(result.rejected)
     print(f"report: {write_report(result, out / 'report.html')}")
     if not result.complete:
         print(f"stopped; go on with --resume --out {out}", file=sys.stderr)
@@ -97,9 +100,10 @@ def shown() -> Iterator[Callable[[Progress], None]]:
     console = Console(stderr=True)
     if console.is_terminal:
         with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-            task = bar.add_task("starting Ray; the first time kernels are compiled, for about a minute", total=None)
+            task = bar.add_task(STARTING, total=None)
             yield lambda p: bar.update(task, completed=p.evaluated, total=p.total, description=progress_line(p))
         return
+    print(STARTING, file=sys.stderr, flush=True)
     last = 0.0
 
     def plain(progress: Progress) -> None:
@@ -113,7 +117,11 @@ def shown() -> Iterator[Callable[[Progress], None]]:
 
 def progress_line(p: Progress) -> str:
     """How far the search is, its speed, the front and the best of each objective, in one line."""
-    share = f" ({p.evaluated / p.total:.0%})" if p.total else ""
     best = [f"{name} {value:.4g}" for name, value in p.best.items()]
-    line = [f"{p.evaluated:,} designs{share}", f"{p.per_second:,.0f}/s", f"front {p.front:,}", *best]
+    line = [
+        f"{p.evaluated:,} designs ({p.evaluated / p.total:.0%})",
+        f"{p.per_second:,.0f}/s",
+        f"front {p.front:,}",
+        *best,
+    ]
     return " · ".join(line)

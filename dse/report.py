@@ -50,7 +50,7 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
         "influence": influence(result, space),
     }
     if not result.front and which == KNEE:
-        return found | {"heading": "No feasible design was found"}
+        return found | {"heading": "No feasible design was found" if result.evaluated else "Nothing is evaluated"}
     row = result.chosen(which)
     design = design_of(space, row)
     evaluation = evaluate(design)
@@ -125,18 +125,19 @@ def story(result: Result) -> list[str]:
         f" {result.seconds:,.1f} s; {result.feasible:,} of them are feasible, {len(result.front):,} on the Pareto"
         " front."
     ]
+    if result.rejected:
+        said.append(result.rejected)
     if not result.complete:
         said.append("The search was stopped, or goes on: what is shown is what it had found by then.")
     if result.front:
         said.append(
-            "The knee is the design of the front that is nearest to the best of all objectives at once, each scaled"
-            " from 0 to 1 over the front."
+            "The knee is the design of the front that is nearest to the best of all objectives at once, each on a"
+            " logarithmic scale from the best to the worst of the front: a compromise in ratios. Take another one where"
+            " an objective has to meet a target."
         )
-    networks = result.space["networks"]
-    if len(networks) > 1:
-        weights = ", ".join(f"{name} ({weight:g})" for name, weight in networks.items())
+    if result.shares:
         said.append(
-            f"Numbers are means over networks by weight: {weights}; `dse evaluate --network` gives each network's."
+            f"Numbers are means of networks by weight: {result.shares}; `dse evaluate --network` gives those of each."
         )
     return said
 

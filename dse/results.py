@@ -23,6 +23,7 @@ from netlists.output import replaced
 
 PARETO = "pareto.csv"
 KNEE = "knee"
+REASONS = 5  # why designs are not feasible, that are told
 
 Row = Mapping[str, Any]
 """A design by column: id, parameters, metrics, feasible, on_front, best, sampled; None where a design has no value."""
@@ -53,6 +54,7 @@ class Result:
     feasible: int
     seconds: float
     complete: bool  # the search came to its end
+    reasons: Sequence[tuple[str, int]]  # why designs are not feasible, and how many, most first
 
     @cached_property
     def front(self) -> list[Row]:
@@ -70,6 +72,24 @@ class Result:
         found = [[np.nan if row[name] is None else sign[better] * row[name] for name, better in self.objectives]
                  for row in rows]  # fmt: skip
         return np.array(found).reshape(len(rows), len(self.objectives))
+
+    @property
+    def shares(self) -> str:
+        """Networks with their weights where there are several, of which the metrics are means; else empty."""
+        networks = self.space["networks"]
+        return ", ".join(f"{name} ({weight:g})" for name, weight in networks.items()) if len(networks) > 1 else ""
+
+    @property
+    def rejected(self) -> str:
+        """A sentence on the designs that are not feasible, and why; empty where there is none."""
+        if self.complete and not self.evaluated:
+            parts = [self.space, *self.space.get("spaces", [])]
+            conditions = [text for part in parts for text in part.get("conditions", [])]
+            return f"No design was found that meets the conditions: {'; '.join(conditions)}."
+        told = [f"{count:,} as {reason}" for reason, count in self.reasons[:REASONS]]
+        if rest := sum(count for _, count in self.reasons[REASONS:]):
+            told.append(f"{rest:,} for other reasons")
+        return f"Not feasible: {'; '.join(told)}." if told else ""
 
     @cached_property
     def knee(self) -> Row | None:
@@ -131,9 +151,11 @@ def _read(folder: Path, db: sqlite3.Connection) -> Result:
         for row in db.execute("SELECT * FROM history ORDER BY evaluations")
     ]
     designs = [dict(row) for row in db.execute("SELECT * FROM designs ORDER BY id")]
+    why = "SELECT reason, sum(designs) FROM reasons WHERE code > 0 GROUP BY reason ORDER BY 2 DESC, 1"
+    reasons = [(reason, count) for reason, count in db.execute(why)]
     return Result(
         folder, space, {"name": name} | run, objectives, columns["parameters"], columns["metrics"], designs, history,
-        evaluated, feasible, seconds, complete,
+        evaluated, feasible, seconds, complete, reasons,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class DesignSpace:
     def __reduce__(self) -> tuple[Any, ...]:
         from dse.space_file import make_space  # reads what this class holds
 
-        return make_space, (self.content, self.name)
+        return make_space, (self.content, self.name, self.networks)  # another machine need not have their files
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@
       tn: [1, 2, 4, 8]
       input_buffer_kb: {powers_of_two: [16, 1024]}
       clock_mhz: 100
-    conditions: [tm * tn <= 448]      # optional, between parameters; `dse.conditions` says what they may hold
+    conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.conditions`
     objectives: [{cycles: min}, {dsp: min}]
     constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
     accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
@@ -29,11 +29,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.conditions import condition
-from dse.design import MAX_BYTES, checked, first_complaint
+from dse.design import checked, first_complaint, read_yaml
 from dse.devices import device
 from dse.evaluation import load_network
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
@@ -116,23 +115,20 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
             f"space {str(path)!r} is unknown{did_you_mean(str(path), catalog())}; expected a .yaml file or one of"
             f" {', '.join(catalog())}"
         )
-    try:
-        text = file.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if len(text) < MAX_BYTES else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design space") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DesignError(f"{file}: {str(error).splitlines()[0]}; expected YAML") from None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise DesignError(f"{file}: expected a mapping with `template`, `networks`, `parameters` and `objectives`")
+    content = read_yaml(file)
     try:
         return make_space(content, file.stem)
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
 
 
-def make_space(content: Mapping[str, Any], name: str) -> DesignSpace:
-    """The space that a file's content describes; raises `DesignError` that names the field."""
+def make_space(
+    content: Mapping[str, Any], name: str, networks: Sequence[tuple[Network, float]] | None = None
+) -> DesignSpace:
+    """The space that a file's content describes; raises `DesignError` that names the field.
+
+    `networks` are those of the content where they are known already: their files are not read again.
+    """
     part_fields = [key for key in content if key in _Part.model_fields]
     if "spaces" in content and part_fields:
         raise DesignError(f"field {part_fields[0]!r} stands beside `spaces`; expected it in each entry of these")
@@ -146,7 +142,7 @@ def make_space(content: Mapping[str, Any], name: str) -> DesignSpace:
         name,
         content,
         parts,
-        [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
+        networks or [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
         [_objective(entry) for entry in whole.objectives],
         [_limit(metric, bounds) for metric, bounds in whole.constraints.items()],
         whole.batch,
@@ -182,7 +178,7 @@ def _subspace(part: _Part, where: str) -> Subspace:
             technology(fabric.technology if fabric else str(part.technology)),
             fabric,
             {name: _choices(known[name], given) for name, given in part.parameters.items()},
-            tuple(condition(text, known) for text in part.conditions),
+            tuple(condition(text, {name: each.choices for name, each in known.items()}) for text in part.conditions),
         )
     except DesignError as error:
         raise DesignError(f"{where}{error}") from None
@@ -191,8 +187,9 @@ def _subspace(part: _Part, where: str) -> Subspace:
 def _choices(parameter: Parameter, given: Any) -> Floats:
     """The values of one parameter, each allowed by the template, none twice."""
     where = f"parameters.{parameter.name}"
+    listed = _listed(given, where)
     try:
-        values = [checked(parameter, value) for value in _listed(given, where)]
+        values = [checked(parameter, value) for value in listed]
     except DesignError as error:
         raise DesignError(f"parameters: {error}") from None
     if not values or len(set(values)) < len(values):
@@ -238,11 +235,14 @@ def _objective(entry: Mapping[str, Direction]) -> tuple[str, str]:
 def _limit(metric: str, bounds: _Bounds) -> Limit:
     if bounds.min is None and bounds.max is None:
         raise DesignError(f"constraints.{metric}: expected min or max")
-    return Limit(
+    limit = Limit(
         metric,
         -np.inf if bounds.min is None else bounds.min,
         np.inf if bounds.max is None else bounds.max,
     )
+    if not limit.low <= limit.high:
+        raise DesignError(f"constraints.{metric}: no number is from {limit.low:g} to {limit.high:g}")
+    return limit
 
 
 def _check(space: DesignSpace) -> None:

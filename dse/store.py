@@ -5,6 +5,7 @@
     chunks       finished chunks: how many designs, seconds since the start; objectives, where the search needs them
     history      evaluations, seconds, and the objectives of the front at that time [n, K] (float64, by row)
     histograms   by objective: feasible designs between two values
+    reasons      designs that are not feasible, by why not, the feasible ones under no reason
     meta         the space file, search, seed, version
 
 Each chunk is one transaction of SQLite's write-ahead log: a process that is killed loses only what it had not
@@ -34,6 +35,7 @@ from netlists.errors import ChipscapeError, SettingsError
 FILE = "results.sqlite"
 LOCK = "results.lock"
 FLAGS = ("on_front", "best", "sampled")
+TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
 GROWTH = 1.1  # of the evaluations between two rows of history
 WAIT_S = 30  # for readers
 
@@ -53,6 +55,9 @@ class Store:
 
     def begin(self, run: Mapping[str, Any], resume: bool) -> None:
         """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
+        tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if tables and sorted(tables) != sorted(TABLES):
+            raise SettingsError(f"{self.file} holds no exploration of this version; choose another folder")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
@@ -61,19 +66,18 @@ class Store:
         settings = {"space": text, "name": self.space.name} | {
             key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
         }
-        tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if "chunks" in tables and not self.finished():  # stopped before it found anything
+        if tables and not self.finished():  # stopped before it found anything
             with self._transaction():
                 for name in tables:
-                    self._db.execute(f"DROP TABLE {quoted(name)}")
+                    self._db.execute(f"DROP TABLE {name}")
             tables = []
         if not tables:
             self._make(settings)
             return
-        known = dict(self._db.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
+        known = dict(self._db.execute("SELECT key, value FROM meta"))
         if not resume:
-            raise SettingsError(f"{self.file.parent} holds an exploration of {known.get('name', 'something else')};"
-                                " choose another folder, or go on with it by --resume")  # fmt: skip
+            raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
+                                " go on with it by --resume")  # fmt: skip
         for key, value in settings.items():
             if known.get(key) != value and key != "name":
                 was = "another" if key == "space" else f"{known.get(key)}, not {value}"
@@ -87,16 +91,15 @@ class Store:
         flags = [f"{name} INTEGER NOT NULL DEFAULT 0" for name in FLAGS]
         columns = ["id INTEGER PRIMARY KEY", *parameters, *metrics, "feasible INTEGER NOT NULL", *flags]
         with self._transaction():
-            for table in (
-                "meta (key TEXT PRIMARY KEY, value TEXT)",
-                f"designs ({', '.join(columns)})",
-                "chunks (number INTEGER PRIMARY KEY, evaluated INTEGER, feasible INTEGER, seconds REAL,"
-                " objectives BLOB)",
-                "history (evaluations INTEGER PRIMARY KEY, seconds REAL, front BLOB)",
-                "histograms (objective TEXT, bin INTEGER, low REAL, high REAL, count INTEGER,"
-                " PRIMARY KEY (objective, bin))",
-            ):
-                self._db.execute(f"CREATE TABLE {table}")
+            for table, content in zip(TABLES, (
+                "key TEXT PRIMARY KEY, value TEXT",
+                ", ".join(columns),
+                "number INTEGER PRIMARY KEY, evaluated INTEGER, feasible INTEGER, seconds REAL, objectives BLOB",
+                "evaluations INTEGER PRIMARY KEY, seconds REAL, front BLOB",
+                "objective TEXT, bin INTEGER, low REAL, high REAL, count INTEGER, PRIMARY KEY (objective, bin)",
+                "code INTEGER PRIMARY KEY, reason TEXT, designs INTEGER",
+            ), strict=True):  # fmt: skip
+                self._db.execute(f"CREATE TABLE {table} ({content})")
             self._db.executemany("INSERT INTO meta VALUES (?, ?)", settings.items())
 
     @contextmanager
@@ -125,14 +128,13 @@ class Store:
 
     def summary(self, none: Summary) -> Summary:
         """What the finished chunks found, without the sample."""
-        histogram = none.histogram.copy()
+        histogram, by_reason = none.histogram.copy(), none.by_reason.copy()
         names = [name for name, _ in self.space.objectives]
         for name, number, count in self._db.execute("SELECT objective, bin, count FROM histograms"):
             histogram[names.index(name), number] = count
-        evaluated, feasible = self._db.execute(
-            "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0) FROM chunks"
-        ).fetchone()
-        return Summary(self._points("on_front"), self._points("best"), none.sample, histogram, evaluated, feasible)
+        for code, count in self._db.execute("SELECT code, designs FROM reasons"):
+            by_reason[code] = count
+        return Summary(self._points("on_front"), self._points("best"), none.sample, histogram, by_reason)
 
     def _points(self, flag: str) -> Points:
         columns = ", ".join(quoted(name) for name in self.metrics)
@@ -155,6 +157,7 @@ class Store:
             left = np.union1d(left, np.setdiff1d(before.best.index, after.best.index))
             self._db.executemany("DELETE FROM designs WHERE id = ? AND NOT (on_front OR best OR sampled)", _keys(left))
             self._add_histogram(chunk.histogram)
+            self._add_reasons(chunk.by_reason)
             blob = None if objectives is None else objectives.tobytes()
             self._db.execute(
                 "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", (number, chunk.evaluated, chunk.feasible, seconds, blob)
@@ -202,6 +205,14 @@ class Store:
             rows,
         )
 
+    def _add_reasons(self, by_reason: Ints) -> None:
+        rows = zip(range(len(by_reason)), self.space.reasons, by_reason.tolist(), strict=True)
+        self._db.executemany(
+            "INSERT INTO reasons VALUES (?, ?, ?)"
+            " ON CONFLICT (code) DO UPDATE SET designs = designs + excluded.designs",
+            [row for row in rows if row[2]],
+        )
+
     def _record(self, after: Summary, seconds: float) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
@@ -229,10 +240,10 @@ def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume:
             store.begin(run, resume)
             yield store
     except sqlite3.Error as error:
-        raise ChipscapeError(
-            f"{folder / FILE}: {error}; what was stored until then stays readable: make room or repair it, and go on"
-            " with --resume"
-        ) from None
+        do = "what was stored until then stays readable: make room or repair it, and go on with --resume"
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            do = "choose another folder"
+        raise ChipscapeError(f"{folder / FILE}: {error}; {do}") from None
 
 
 @contextmanager

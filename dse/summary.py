@@ -1,4 +1,4 @@
-"""What is kept of evaluated designs: their Pareto set, the best by each objective, a sample, histograms.
+"""What is kept of evaluated designs: their Pareto set, the best by each objective, a sample, counts.
 
 Summaries of any sets of designs merge, in any order, to the summary of all of them: a design is sampled by its number
 alone, and among designs with equal objectives the lowest number stays.  A summary is small whatever it is of.
@@ -91,8 +91,15 @@ class Summary:
     best: Points
     sample: Points
     histogram: Ints  # [K, BINS], feasible designs
-    evaluated: int
-    feasible: int
+    by_reason: Ints  # [R] designs by the space's `reasons`, the first of which is none: feasible
+
+    @property
+    def evaluated(self) -> int:
+        return int(self.by_reason.sum())
+
+    @property
+    def feasible(self) -> int:
+        return int(self.by_reason[0])
 
     def merged(self, other: Summary) -> Summary:
         """The summary of the designs of both, which are counted twice where they are in both."""
@@ -102,8 +109,7 @@ class Summary:
             best.take(best_rows(best.objectives)),
             joined([self.sample, other.sample]),
             self.histogram + other.histogram,
-            self.evaluated + other.evaluated,
-            self.feasible + other.feasible,
+            self.by_reason + other.by_reason,
         )
 
     def without_sample(self) -> Summary:
@@ -114,7 +120,8 @@ class Summary:
 def empty(space: DesignSpace) -> Summary:
     """The summary of nothing."""
     none = nothing(len(space.objectives), len(space.metrics))
-    return Summary(none, none, none, np.zeros((len(space.objectives), BINS), np.int64), 0, 0)
+    counts = np.zeros((len(space.objectives), BINS), np.int64), np.zeros(len(space.reasons), np.int64)
+    return Summary(none, none, none, *counts)
 
 
 def summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, Floats]:
@@ -144,7 +151,6 @@ def _summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, 
         points(best_rows(objectives)),
         points(np.flatnonzero(sampled(numbers, share))),
         histograms(fits),
-        len(index),
-        len(fits),
+        np.bincount(found.reason, minlength=len(space.reasons)),
     )
     return summary, found.objectives

@@ -16,6 +16,7 @@ from dse.templates.base import Floats, Ints
 from netlists.errors import DesignError, demand_seed, did_you_mean
 
 NAMES = ("exhaustive", "random", "nsga2", "nsga3", "bayes")
+BUDGETS = {"nsga2": 20_000, "nsga3": 20_000, "bayes": 1_000}  # designs, where none is given; others take all
 
 
 class Searcher(Protocol):
@@ -33,28 +34,31 @@ class Searcher(Protocol):
 
 
 def make_searcher(name: str, space: DesignSpace, seed: int = 0, budget: int | None = None) -> Searcher:
-    """A searcher that asks for at most `budget` designs, without one for all; raises `DesignError`.
-
-    nsga2 and bayes ask for 20,000 and 1,000 without a budget.
-    """
+    """A searcher that asks for at most `most_designs`; raises `SettingsError` for a seed, `DesignError` otherwise."""
     demand_seed(seed)
     if budget is not None and budget < 1:
         raise DesignError(f"budget is {budget}; expected at least 1 design")
+    most = most_designs(name, space, budget)
     # Imported here: pymoo and optuna take a second that other searches do not need.
     if name == "exhaustive":
         from dse.search.exhaustive import Exhaustive
 
-        return Exhaustive(space, budget)
+        return Exhaustive(space, most)
     if name == "random":
         from dse.search.random import Random
 
-        return Random(space, seed, budget)
+        return Random(space, seed, most)
     if name in ("nsga2", "nsga3"):
         from dse.search.nsga import Nsga
 
-        return Nsga(space, seed, budget, many=name == "nsga3")
+        return Nsga(space, seed, most, many=name == "nsga3")
     if name == "bayes":
         from dse.search.bayes import Bayes
 
-        return Bayes(space, seed, budget)
+        return Bayes(space, seed, most)
     raise DesignError(f"search {name!r} is unknown{did_you_mean(name, NAMES)}; expected one of {', '.join(NAMES)}")
+
+
+def most_designs(name: str, space: DesignSpace, budget: int | None) -> int:
+    """How many designs a search asks for at most; fewer where conditions leave fewer."""
+    return min(space.size, BUDGETS.get(name, space.size) if budget is None else budget)

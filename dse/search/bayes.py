@@ -13,7 +13,6 @@ from dse.search.random import Random
 from dse.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
-BUDGET = 1_000
 STARTUP = 20  # random designs before the model is asked
 BATCH = 16  # designs out for evaluation at a time, at most: the model learns nothing while it waits
 TRIES = 10  # proposals of the model for a new design before one is drawn at random
@@ -25,10 +24,9 @@ class Bayes:
     Designs out for evaluation count as bad ones meanwhile, so that a batch spreads out.
     """
 
-    def __init__(self, space: DesignSpace, seed: int = 0, budget: int | None = None) -> None:
+    def __init__(self, space: DesignSpace, seed: int, budget: int) -> None:
         self.space, self.genes = space, Genes(space)
-        self.left = min(space.size, BUDGET if budget is None else budget)
-        self.fallback = Random(space, seed)
+        self.left, self.fallback = budget, Random(space, seed, space.size)
         self.out: dict[int, Trial] = {}  # asked for, by number
         self.seen: set[int] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -12,8 +12,8 @@ from dse.templates.base import Floats, Ints
 class Exhaustive:
     """Streams through a space; keeps nothing."""
 
-    def __init__(self, space: DesignSpace, budget: int | None = None) -> None:
-        self.next, self.end = 0, space.size if budget is None else min(budget, space.size)
+    def __init__(self, space: DesignSpace, budget: int) -> None:
+        self.next, self.end = 0, budget
 
     @property
     def done(self) -> bool:

@@ -30,7 +30,6 @@ from dse.search.genes import Genes
 from dse.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
-BUDGET = 20_000
 POPULATION = 100  # at first, and bred at a time
 SMALLEST = 20  # a population, of small budgets
 LARGEST = 1_000
@@ -44,9 +43,9 @@ RESET = 0.25  # share of mutations that draw any value instead of one nearby
 class Nsga:
     """NSGA-II or, with `many`, NSGA-III; one generation is asked for before its results have to be told."""
 
-    def __init__(self, space: DesignSpace, seed: int = 0, budget: int | None = None, many: bool = False) -> None:
+    def __init__(self, space: DesignSpace, seed: int, budget: int, many: bool = False) -> None:
         self.space, self.genes = space, Genes(space)
-        self.left = min(space.size, BUDGET if budget is None else budget)
+        self.left = budget
         self.seen: set[int] = set()
         self.generation: Any = None  # pymoo's population, out for evaluation
         self.waiting = np.zeros(0, np.int64)  # of it, not yet asked for

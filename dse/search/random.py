@@ -21,9 +21,8 @@ LEAST = 1024  # numbers drawn at once: conditions are checked on arrays
 class Random:
     """Draws designs that meet the space's conditions, each at most once."""
 
-    def __init__(self, space: DesignSpace, seed: int = 0, budget: int | None = None) -> None:
-        self.space = space
-        self.left = space.size if budget is None else min(budget, space.size)
+    def __init__(self, space: DesignSpace, seed: int, budget: int) -> None:
+        self.space, self.left = space, budget
         self.keys = np.random.default_rng(seed).integers(0, 2**63, ROUNDS, np.uint64)
         self.half_bits = max(1, (max(space.size - 1, 1).bit_length() + 1) // 2)
         self.drawn = 0  # numbers sent through the permutation

@@ -29,7 +29,7 @@ class FakeSpace(DesignSpace):
         self.name, self.content, self.size = "fake", {"size": size}, size
         self.objectives = (("time", "min"), ("speed", "max"), ("area", "min"))
         self.metrics = ("area", "speed", "time", "width")  # one has a parameter's name
-        self.parameters = ("width", "color")
+        self.parameters, self.reasons = ("width", "color"), ("", "the number ends in 0 or 5")
         self.options: dict[str, Any] = {"seconds": seconds, "log": log, "deadly": deadly, "error": error}
 
     def __reduce__(self) -> tuple[Any, ...]:

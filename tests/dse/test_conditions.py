@@ -11,6 +11,7 @@ from dse.conditions import MAX_CHARACTERS, condition
 from netlists.errors import DesignError
 
 NAMES = ("tm", "tn", "columns")
+KNOWN = {**dict.fromkeys(NAMES, ()), "flow": ("ws", "os", "is")}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ NAMES = ("tm", "tn", "columns")
         ("min(tm, columns) != -(-16)", [False, False, True]),
         ("(tm + columns) / 2 - 1 < 39", [False, False, True]),
         ("1 < 2 or tm > 100", [True, True, True]),
+        ("flow == 'os' or flow != \"os\" and tm < 9", [False, True, True]),
         ("columns / (tn - 7) > 0", [True, True, False]),  # a division by zero is infinite; -x is not larger
     ],
 )
@@ -34,10 +36,11 @@ def test_conditions_mean_what_they_say(text: str, expected: list[bool]) -> None:
         "tm": np.array([64.0, 64.0, 1.0]),
         "tn": np.array([7.0, 8.0, 1.0]),
         "columns": np.array([16.0, 16.0, 3.0]),
+        "flow": np.array([0.0, 1.0, 2.0]),
     }
-    parsed = condition(text, NAMES)
+    parsed = condition(text, KNOWN)
     assert parsed.holds(values).tolist() == expected
-    assert parsed.names <= set(NAMES)
+    assert parsed.names <= set(KNOWN)
 
 
 numbers = st.sampled_from(["tm", "tn", "columns", "2", "3.5"])
@@ -67,7 +70,7 @@ def test_they_agree_with_python(text: str, numbers: list[int]) -> None:
     if len(text) > MAX_CHARACTERS or not any(name in text for name in NAMES):
         return
     expected = eval(text, {"min": min, "max": max}, known)
-    assert condition(text, NAMES).holds({name: np.array([value]) for name, value in known.items()})[0] == expected
+    assert condition(text, KNOWN).holds({name: np.array([value]) for name, value in known.items()})[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,11 @@ def test_they_agree_with_python(text: str, numbers: list[int]) -> None:
         "tm in (1, 2)",
         "tm is 4",
         "tm < 'a'",
+        "tm == 'ws'",
+        "flow < 'os'",
+        "'os' == flow",
+        "flow == 'so'",
+        "flow == 'ws' == 'ws'",
         "tm < True",
         "tm < 1j",
         "abs(tm) < 3",
@@ -108,11 +116,15 @@ def test_they_agree_with_python(text: str, numbers: list[int]) -> None:
 )
 def test_nothing_else_is_a_condition(text: str) -> None:
     with pytest.raises(DesignError, match="condition"):
-        condition(text, NAMES)
+        condition(text, KNOWN)
 
 
 def test_unknown_names_are_named() -> None:
+    with pytest.raises(DesignError, match="'ws' is no parameter; a choice stands in quotes: 'ws'"):
+        condition("flow == ws", KNOWN)
+    with pytest.raises(DesignError, match="flow cannot be 'so'; expected one of ws, os, is"):
+        condition("flow == 'so'", KNOWN)
     with pytest.raises(DesignError, match=r"'column' is no parameter; did you mean 'columns'"):
-        condition("tm <= column", NAMES)
+        condition("tm <= column", KNOWN)
     with pytest.raises(DesignError, match="'tm \\+ 1' is not a comparison"):
-        condition("tn < 3 and tm + 1", NAMES)
+        condition("tn < 3 and tm + 1", KNOWN)

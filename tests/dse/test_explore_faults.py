@@ -158,7 +158,8 @@ def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert {f"dse explore tpu_28nm: chunk {k}" for k in range(2)} <= {task["name"] for task in tasks}
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     with pytest.raises(SettingsError, match="ray start --head"):
-        explore(FakeSpace(10), tmp_path, ray="127.0.0.1:x")
+        explore(FakeSpace(10), tmp_path, ray=address.format(*free_ports(1)))
     assert load_results(tmp_path).evaluated == 0

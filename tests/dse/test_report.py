@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 import shutil
@@ -22,7 +23,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from dse import explore_cli, publication
-from dse.chosen import stored_design
+from dse.chosen import chosen_design
 from dse.cli import main, write_report
 from dse.design import load_design
 from dse.evaluation import Evaluation, evaluate
@@ -30,10 +31,11 @@ from dse.metrics import METRICS, mean_work, metrics, work
 from dse.report import ROWS, gather, metric
 from dse.results import Result, load_results
 from dse.space_file import make_space
-from dse.store import FILE
+from dse.store import FILE, open_store
+from dse.summary import empty
 from netlists.errors import DesignError
 
-from .explored import explored
+from .explored import RUN, explored
 from .toy import CONTENT, space, toy
 
 __all__ = ["toy"]
@@ -110,7 +112,7 @@ def test_every_design_of_the_front_evaluates_to_its_numbers(dse: Command, result
         printed = yaml.safe_load(out)
         assert code == 0
         assert all(printed[name] == metric(row, name) for name in METRICS)
-    same(evaluate(stored_design(result.folder)), result.knee)
+    same(evaluate(chosen_design(result)), result.knee)
 
 
 def test_the_page_holds_the_files_of_the_front(result: Result, tmp_path: Path) -> None:
@@ -119,14 +121,14 @@ def test_the_page_holds_the_files_of_the_front(result: Result, tmp_path: Path) -
     assert [int(number) for number, _ in shown] == [row["id"] for row in result.spread(ROWS)]
     for number, text in shown[::7]:
         assert yaml.safe_load(text) == yaml.safe_load(
-            yaml.safe_dump(stored_design(result.folder, number).model_dump(mode="json", exclude_defaults=True))
+            yaml.safe_dump(chosen_design(result, number).model_dump(mode="json", exclude_defaults=True))
         )
 
 
-def test_numbers_of_several_networks_are_the_mean_of_each(tmp_path: Path) -> None:
+def test_numbers_of_several_networks_are_the_mean_of_each(dse: Command, tmp_path: Path) -> None:
     both = space(networks={"alexnet": 1.0, "resnet18": 3.0})
     found = explored(tmp_path / "run", both, share=0.2)
-    design = stored_design(tmp_path / "run")
+    design = chosen_design(found)
     assert design.network == "resnet18"
     alone = [evaluate(design, network) for network in ("alexnet", "resnet18")]
     mean = mean_work([work(each.totals()) for each in alone], [1.0, 3.0])
@@ -134,6 +136,8 @@ def test_numbers_of_several_networks_are_the_mean_of_each(tmp_path: Path) -> Non
     assert found.knee
     assert all(metric(found.knee, name) == values[0] for name, values in numbers.items() if not np.isnan(values[0]))
     assert "alexnet (1), resnet18 (3)" in " ".join(gather(found)["story"])
+    assert "resnet18 alone; the exploration weighed alexnet (1), resnet18 (3)" in dse("evaluate", found.folder)[1]
+    assert "alone" not in dse("evaluate", found.folder, "--network", "alexnet")[1]
 
 
 def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     file = tmp_path / "a model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
     found = explored(tmp_path / "run", space(networks={str(file): 1.0}), share=0.2)
-    same(evaluate(stored_design(tmp_path / "run")), found.knee)
+    same(evaluate(chosen_design(found)), found.knee)
     assert gather(found)["network"] == "a model"
 
 
@@ -217,10 +221,20 @@ def test_nothing_feasible_and_nothing_evaluated(tmp_path: Path) -> None:
     for name, chunks in (("nothing", 1), ("infeasible", 2)):
         found = explored(tmp_path / name, small, chunks=chunks, complete=False)
         page = write_report(found, tmp_path / f"{name}.html").read_text()
-        assert "No feasible design was found" in page
+        assert ("No feasible design was found" if name == "infeasible" else "Nothing is evaluated") in page
         assert images(page) == []
         with pytest.raises(DesignError, match="no feasible design"):
-            stored_design(tmp_path / name)
+            chosen_design(found)
+    assert dict(found.reasons)["area_mm2 is above 1e-09"] > 100
+    assert html.escape(found.rejected) in page
+
+
+def test_impossible_conditions_are_told(tmp_path: Path) -> None:
+    none = space(conditions=["rows > 99", "columns > 0"])
+    with open_store(tmp_path, none, RUN, resume=False) as store:
+        store.finish(empty(none), 0.0, True)
+    told = "No design was found that meets the conditions: rows > 99; columns > 0."
+    assert told in gather(load_results(tmp_path))["story"]
 
 
 def test_objectives_of_every_sort(tmp_path: Path) -> None:

@@ -180,6 +180,16 @@ def test_spaces_travel() -> None:
     assert np.array_equal(there.evaluate(np.arange(18)).objectives, small.evaluate(np.arange(18)).objectives)
 
 
+def test_files_of_networks_stay_at_home(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text(
+        "layer, ifmap h, ifmap w, filter h, filter w, channels, filters, stride,\nconv, 8, 8, 3, 3, 4, 16, 1,\n"
+    )
+    packed = pickle.dumps(space(networks={str(file): 1.0}))
+    file.unlink()
+    assert pickle.loads(packed).evaluate(np.arange(40)).feasible.any()
+
+
 def test_files_are_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(CONTENT), encoding="utf-8")
@@ -225,6 +235,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"constraints": {"power": {"max": 1}}}, "constraints: metric 'power' is unknown; did you mean 'power_w'"),
     ({"constraints": {"power_w": {}}}, "constraints.power_w: expected min or max"),
     ({"constraints": {"power_w": {"maximum": 3}}}, "constraints.power_w.maximum"),
+    ({"constraints": {"power_w": {"min": 5, "max": 3}}}, "constraints.power_w: no number is from 5 to 3"),
     ({"accuracy": {"parameter": "bits", "table": {16: 1}}}, "accuracy: template toy has no parameter 'bits'"),
     ({**TWO, "spaces": []}, "spaces: expected at least one"),
     ({**TWO, "spaces": [TWO["spaces"][0], {"template": "toy"}]}, "spaces.1.parameters"),

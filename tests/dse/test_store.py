@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def test_what_is_read_is_what_was_found(tmp_path: Path) -> None:
         assert row["on_front"] or row["best"] or row["sampled"]
     np.testing.assert_array_equal(result.signed(result.front), found.front.objectives)
     assert result.knee in result.front
+    assert result.reasons == [("the number ends in 0 or 5", 200)]
+    assert result.rejected == "Not feasible: 200 as the number ends in 0 or 5."
     assert result.history[-1].evaluated == 1000
     np.testing.assert_array_equal(result.history[-1].front, found.front.objectives)
     with sqlite3.connect(tmp_path / "out" / FILE) as db:
@@ -98,7 +101,7 @@ def test_a_store_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def contents(folder: Path) -> list[Any]:
     result = load_results(folder)
-    return [result.designs, result.evaluated, result.feasible]
+    return [result.designs, result.evaluated, result.feasible, result.reasons]
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
@@ -181,10 +184,21 @@ def test_a_file_that_is_no_store(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SettingsError, match=f"{FILE}: .*; expected what"):
         load_results(tmp_path)
     if content:
-        with pytest.raises(ChipscapeError, match="not a database"):
+        with pytest.raises(ChipscapeError, match="not a database; choose another folder"):
             filled(tmp_path)
     else:
         filled(tmp_path)  # of a process that was killed before it wrote
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("table", ["chunks", "mine"])
+def test_a_database_of_others_is_left_alone(tmp_path: Path, table: str, resume: bool) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
+        db.execute(f"CREATE TABLE {table} (number, evaluated)")
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(SettingsError, match="holds no exploration"), open_store(tmp_path, SPACE, RUN, resume):
+        pass
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_what_has_found_nothing_is_no_exploration(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def same(a: Summary, b: Summary) -> bool:
     np.testing.assert_array_equal(a.histogram, b.histogram)
     for one, other in ((a.front, b.front), (a.best, b.best), (a.sample, b.sample)):
         np.testing.assert_equal(plain(one), plain(other))
-    return (a.evaluated, a.feasible) == (b.evaluated, b.feasible)
+    return bool(np.array_equal(a.by_reason, b.by_reason))
 
 
 def test_a_summary_is_what_it_says() -> None:
@@ -36,6 +36,7 @@ def test_a_summary_is_what_it_says() -> None:
     best = {k for column in range(3) for k in sorted(fits, key=lambda k: (true.objectives[k, column], k))[:BEST]}
     assert found.best.index.tolist() == sorted(best)
     assert (found.evaluated, found.feasible) == (SPACE.size, len(fits))
+    assert found.by_reason.tolist() == [len(fits), SPACE.size - len(fits)]
     assert found.histogram.sum(axis=1).tolist() == [len(fits)] * 3
     for k, name in enumerate(SPACE.metrics):
         np.testing.assert_array_equal(found.front.metrics[:, k], true.metrics[name][found.front.index])
