@@ -36,9 +36,18 @@ def quantize(
     Example: dse quantize digits --bits 8x8,4x8
     """
     pairs = word_lengths(bits)
-    from dse.quantize import accuracy_by_bits
-    from dse.quantize_inputs import subject
+    import torch
 
+    from dse.quantize import accuracy_by_bits
+    from dse.quantize_inputs import DIGITS, subject
+    from placer.options import check_out
+
+    if out:
+        if out.is_dir() or not out.parent.is_dir():
+            raise SettingsError(f"--out {out}: expected a file in a folder that exists")
+        check_out(out.parent)
+    if model == DIGITS:
+        torch.set_num_threads(1)  # its layers are so small that threads would only wait for each other
     found = subject(model, data, seed)
     reports = list(zip(pairs, accuracy_by_bits(found.module, found.calibration, found.test, pairs), strict=True))
     if out:
