@@ -205,3 +205,22 @@ def test_the_module_is_the_command() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_design_says_of_layers_holds_for_its_own_network(dse) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = dse("evaluate", "eyeriss_jssc17", "--network", "vgg16", "--json")
+    assert code == 0
+    assert "`mappings` of the design holds for alexnet only" in err
+    assert json.loads(out)["design"]["network"] == "vgg16"
+    given, searched = (
+        json.loads(dse("evaluate", "eyeriss_jssc17", *option, "--json")[1]) for option in ((), ("--search",))
+    )
+    assert searched["cycles"] < given["cycles"]
+
+
+def test_numbers_of_a_design_that_does_not_fit_are_dashes(dse, design: Path) -> None:  # type: ignore[no-untyped-def]
+    design.write_text(DESIGN.replace("columns: 32", "columns: 32, input_kb: 1"), encoding="utf-8")
+    code, out, _ = dse("evaluate", design)
+    assert code == 0
+    assert "power – W" in out
+    assert "nan" not in out

@@ -1,4 +1,4 @@
-"""What the slow twins of the templates share: word lengths, DRAM time, switched operations, layers at random."""
+"""What the slow twins of the templates share: word lengths, DRAM time, operations, laws, layers at random."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dse.templates.base import COUNTS, Count, Template
+from dse.templates.base import COUNTS, Count, Template, touched_lines
 from dse.workload import Kind, Layer, make_layer
 from netlists.errors import DesignError
 
@@ -44,6 +44,21 @@ def traffic_only(design: Mapping[str, Any], layer: Layer) -> dict[Count, int]:
 
 def as_row(counts: dict[Count, int]) -> list[int]:
     return [counts[count] for count in Count]
+
+
+def check_laws(design: Mapping[str, Any], layer: Layer, counts: list[int], multipliers: float) -> None:
+    """What no schedule of a layer with multiplications can undercut."""
+    weight_bits, input_bits, output_bits = words(design, layer)
+    cycles = sum(counts[: Count.STALL + 1])
+    high = touched_lines(layer.out_h, layer.kernel_h, layer.stride_h, layer.dilation_h)[0]
+    wide = touched_lines(layer.out_w, layer.kernel_w, layer.stride_w, layer.dilation_w)[0]
+    pixels = min(high, layer.in_h) * min(wide, layer.in_w) * layer.in_channels * layer.batch
+    assert counts[Count.MACS] == layer.macs
+    assert counts[Count.DRAM_INPUT] >= pixels * input_bits
+    assert counts[Count.DRAM_WEIGHT] >= layer.weights * weight_bits
+    assert counts[Count.DRAM_OUTPUT] >= layer.outputs * output_bits
+    assert cycles * multipliers >= layer.macs
+    assert cycles >= dram_cycles(design, sum(counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1]))
 
 
 def random_layer(rng: np.random.Generator) -> Layer:
