@@ -238,13 +238,17 @@ def packed(index: Ints) -> Ints | range:
 
 
 def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
-    """What a task returned; raises what it raised, `ChipscapeError` when too many workers were lost over it."""
+    """What a task returned; raises `ChipscapeError`: its own, or why it failed, or that its workers were lost."""
     import ray
 
     try:
         found: tuple[Summary, Floats | None] = ray.get(answer)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+        if isinstance(error.cause, ChipscapeError):
+            raise error.cause from None
+        reason = (str(error.cause) or type(error.cause).__name__).splitlines()[0]
+        raise ChipscapeError(f"chunk {chunk.number}: a task failed ({reason}); expected the same version of"
+                             " Chipscape on every node") from error.cause  # fmt: skip
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1].partition(". ")[0].strip()
         raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk.number}, the last one as follows:"

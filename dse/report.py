@@ -37,6 +37,7 @@ ROWS = 100  # of the front on the page
 MOMENTS = 60  # of the curve of convergence
 PLANES = 3  # objectives that are drawn against each other
 FEWEST = 50  # sampled designs that shares of the variance are taken from
+DIMENSIONS = 5  # objectives up to which a hypervolume takes less than a second
 BEYOND = 0.1  # of the front's extent, from its worst values to the reference of the hypervolume
 
 
@@ -178,12 +179,12 @@ def scatters(
 
 
 def convergence(result: Result) -> dict[str, Any] | None:
-    """Arguments of `plots.pareto.converged`; None where the front was stored only once, or is empty.
+    """Arguments of `plots.pareto.converged`; None where the front was stored only once, is empty, or has many sides.
 
     The reference point is the worst of the last front in each objective, and a tenth of its extent beyond.
     """
     moments = list(_thinned(result.history))
-    if len(moments) < 2 or not len(moments[-1].front):
+    if len(moments) < 2 or not len(moments[-1].front) or len(result.objectives) > DIMENSIONS:
         return None
     low, high = moments[-1].front.min(axis=0), moments[-1].front.max(axis=0)
     extent = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-12))

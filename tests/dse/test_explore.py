@@ -179,6 +179,10 @@ def test_when_to_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         explore(FakeSpace(10, deadly=str(tmp_path)), tmp_path / "out")
     with pytest.raises(DesignError, match="no such thing"):
         explore(FakeSpace(10, error=DesignError("no such thing")), tmp_path / "other")
+    with pytest.raises(
+        ChipscapeError, match=r"chunk 0: a task failed \(No module named 'x'\); expected the same version"
+    ):
+        explore(FakeSpace(10, error=ModuleNotFoundError("No module named 'x'")), tmp_path / "third")
 
 
 @pytest.mark.parametrize(
