@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOOTER = (
     "Cycles: compute (the array works, partial tiles included), fill (pipeline fill and drain, first and last"
     " transfers), stall (waiting for memory beyond both). MB and GB are 1e6 and 1e9 bytes; one MAC is two operations."
+    " Energy and power: arithmetic, clock, registers, buffers, wires, leakage, off-chip memory; area: arithmetic,"
+    " registers, buffers. Host, memory controller and pads are in neither."
 )
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]

@@ -15,6 +15,7 @@ import numpy as np
 
 from dse import reporting, tables
 from dse.chosen import design_of, space_of
+from dse.devices import RESOURCES
 from dse.evaluation import evaluate
 from dse.explore import BLIND
 from dse.metrics import METRICS
@@ -65,9 +66,9 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
         )
     return found | {
         "heading": f"What to build: design {row['id']}, {'the knee' if row is result.knee else 'as chosen'}",
-        "facts": {NAMES.get(name, name): with_unit(name, metric(row, name)) for name in names},
+        "facts": {NAMES.get(name, name): with_unit(name, metric(row, name)) + room(space, row, name) for name in names},
         "design": reporting.design_file(design),
-        "comparison": comparison(row, names, rivals),
+        "comparison": comparison(result, row, names, rivals),
         "scatters": scatters(result, space, row, rivals),
         "sweeps": what_if(space, row),
         "network": evaluation.network.name,
@@ -101,6 +102,12 @@ def with_unit(name: str, value: float | None) -> str:
     return cell(value) + (f" {unit}" if unit not in ("1", name) else "")
 
 
+def room(space: DesignSpace, row: Row, name: str) -> str:
+    """How much the FPGA part of a stored design has of a resource, to be said after what it takes."""
+    part = space.parts[int(space.part_of(np.array([row["id"]]))[0])].device
+    return f" of {getattr(part, name):,}" if part and name in RESOURCES else ""
+
+
 def axis(name: str) -> str:
     """A metric's name with its unit."""
     unit = METRICS[name].unit if name in METRICS and name not in SHARES else "%"
@@ -132,9 +139,9 @@ def story(result: Result) -> list[str]:
         said.append("The search was stopped, or goes on: what is shown is what it had found by then.")
     if result.front:
         said.append(
-            "The knee is the design of the front that is nearest to the best of all objectives at once, each on a"
-            " logarithmic scale from the best to the worst of the front: a compromise in ratios. Take another one where"
-            " an objective has to meet a target."
+            "The knee is the design of the front that is nearest to the best of all objectives at once: FPGA resources"
+            " on a linear scale from the least to the most on the front, others on a logarithmic one. It is a"
+            " compromise; where an objective has to meet a target, choose from the front below."
         )
     if result.shares:
         said.append(
@@ -143,13 +150,15 @@ def story(result: Result) -> list[str]:
     return said
 
 
-def comparison(row: Row, names: list[str], rivals: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | None:
-    """Columns and rows: the design, and published ones by the same models."""
-    if not rivals:
-        return None
-    own = [f"design {row['id']}", *cells(row, names)]
-    others = [[rival, *cells(numbers, names)] for rival, numbers in rivals.items()]
-    return {"columns": ["", *map(axis, names)], "rows": [own, *others]}
+def comparison(result: Result, row: Row, names: list[str], rivals: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Columns and rows: the design, the best of the front by each objective, and published ones by the same models."""
+    own = {f"design {row['id']}": cells(row, names)}
+    if result.front:
+        for objective, (name, _) in enumerate(result.objectives):
+            end = result.best(objective)
+            own[f"best {NAMES.get(name, name)}: {end['id']}"] = cells(end, names)
+    others = {rival: cells(numbers, names) for rival, numbers in rivals.items()}
+    return {"columns": ["", *map(axis, names)], "rows": [[name, *found] for name, found in (own | others).items()]}
 
 
 def scatters(

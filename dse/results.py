@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dse.devices import RESOURCES
 from dse.pareto import knee
 from dse.store import FILE, WAIT_S
 from dse.templates.base import Floats
@@ -94,7 +95,15 @@ class Result:
     @cached_property
     def knee(self) -> Row | None:
         """The design of the front that is nearest to the best of all objectives; None where the front is empty."""
-        return self.front[knee(self.signed(self.front))] if self.front else None
+        return self._nearest(self.front) if self.front else None
+
+    def best(self, objective: int) -> Row:
+        """The design of the front with the best of one objective, among several the nearest to the best of all."""
+        values = self.signed(self.front)[:, objective]
+        return self._nearest([self.front[row] for row in np.flatnonzero(values == values.min())])
+
+    def _nearest(self, rows: Sequence[Row]) -> Row:
+        return rows[knee(self.signed(rows), [name in RESOURCES for name, _ in self.objectives])]
 
     def spread(self, most: int) -> list[Row]:
         """The front by its first objective; of a longer one that many designs of it, evenly, the knee among them."""

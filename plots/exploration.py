@@ -19,7 +19,7 @@ class Exploration:
     story: Sequence[str]  # sentences: what was searched, how, and what came of it
     facts: Mapping[str, str] = field(default_factory=dict)  # of the chosen design: name to number with its unit
     design: str = ""  # its file
-    comparison: Mapping[str, Any] | None = None  # it and published designs: columns and rows of a `page.Table`
+    comparison: Mapping[str, Any] | None = None  # it and others: columns and rows of a `page.Table`
     scatters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # caption: arguments of `pareto.draw`
     convergence: Mapping[str, Any] | None = None  # arguments of `pareto.converged`
     influence: Mapping[str, Any] | None = None  # names and shares of `sensitivity.bars`, and a `note`
@@ -40,7 +40,9 @@ def write(path: str | Path, found: Exploration, *, footer: str = "") -> None:
 
 def _headline(found: Exploration) -> page.Section:
     tables = (
-        [page.Table("Beside published designs, by the same models", **found.comparison)] if found.comparison else []
+        [page.Table("Beside the ends of the front and published designs, by the same models", **found.comparison)]
+        if found.comparison
+        else []
     )
     texts = {"The design; save it as design.yaml for `dse evaluate design.yaml`": found.design} if found.design else {}
     return page.Section(found.heading, facts=found.facts, notes=found.story, tables=tables, texts=texts)

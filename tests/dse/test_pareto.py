@@ -95,4 +95,5 @@ def test_knee_of_a_front_over_decades_is_in_its_middle() -> None:
     cost = 10.0 ** np.arange(7)
     assert knee(np.stack([cost, cost[::-1]], axis=1)) == 3
     assert knee(np.stack([-cost, 1 / cost[::-1]], axis=1)) == 3  # to be maximized, like throughput
+    assert knee(np.stack([cost, cost[::-1]], axis=1), [False, True]) == 1  # the second costs little but at its end
     assert knee(np.stack([cost - 1, 1e6 - cost], axis=1)) == 5  # linear: a zero has no logarithm

@@ -169,7 +169,12 @@ def test_published_designs_of_the_template_stand_beside(
         text = yaml.safe_dump({"title": "t", "source": "s", "status": "x", "design": design | changes})
         (tmp_path / f"{name}.yaml").write_text(text)
     found = gather(result)
-    assert [row[0] for row in found["comparison"]["rows"]] == [f"design {result.knee['id']}", "mine"]  # type: ignore[index]
+    signed = result.signed(result.front)
+    fastest, smallest = (result.front[row]["id"] for row in signed.argmin(axis=0))
+    assert result.knee
+    assert [row[0] for row in found["comparison"]["rows"]] == [
+        f"design {result.knee['id']}", f"best latency: {fastest}", f"best area: {smallest}", "mine"
+    ]  # fmt: skip
     (plane,) = found["scatters"].values()
     (number,) = space().index(np.array([[20, 8, 64, 0, 200, 12.8]]))
     row = next(row for row in result.designs if row["id"] == number)  # defaults of the template: 8, first, 200
