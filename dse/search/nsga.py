@@ -20,6 +20,7 @@ from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
+from pymoo.functions import load_function
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.problems.static import StaticProblem
@@ -65,10 +66,7 @@ class Nsga:
             directions = get_reference_directions("das-dennis", objectives, n_partitions=_partitions(objectives, size))
             self.algorithm: Any = NSGA3(directions, selection=TournamentSelection(func_comp=_feasible_first), **common)
         else:
-            # Instead of the original's crowding distance, which spreads three objectives badly: distances to the two
-            # nearest (Kukkonen and Deb, PPSN 2006), for two objectives pruning one by one (the same, CEC 2006).
-            survival = RankAndCrowding(crowding_func="pcd" if objectives < 3 else "2nn")
-            self.algorithm = NSGA2(survival=survival, **common)
+            self.algorithm = NSGA2(survival=RankAndCrowding(crowding_func=_spread), **common)
         problem = Problem(
             n_var=len(self.genes.counts), n_obj=objectives, n_ieq_constr=1, xl=0, xu=self.genes.counts - 1, vtype=int
         )
@@ -116,6 +114,19 @@ class Nsga:
     def numbers(self, population: Any) -> Ints:
         """The designs [n] of a population."""
         return self.genes.decode(population.get("X").astype(np.int64))
+
+
+def _spread(objectives: Floats, n_remove: int) -> Floats:
+    """How far each of n different rows [n, K] of a front is from the others, as it is when n_remove are gone.
+
+    Instead of the original's crowding distance, which spreads three objectives badly: distances to the two nearest
+    (Kukkonen and Deb, PPSN 2006), for two objectives pruning one by one (the same, CEC 2006).  pymoo's functions read
+    beyond the end of so few rows that none can be removed.
+    """
+    n, count = objectives.shape
+    if n <= max(count, 2):
+        return np.full(n, np.inf)
+    return np.asarray(load_function("calc_pcd" if count < 3 else "calc_2nn")(objectives, n_remove=n_remove))
 
 
 def _feasible_first(population: Any, pairs: Ints, **kwargs: Any) -> Ints:

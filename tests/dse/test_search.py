@@ -96,6 +96,21 @@ def test_tiny_spaces_end(name: str, rows: list[int]) -> None:
     assert sorted(run(make_searcher(name, tiny), tiny)[0].tolist()) == list(range(tiny.size))
 
 
+@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_fronts_of_few_different_values(name: str, count: int) -> None:
+    """Many designs cost the same; pymoo compares none of them."""
+    objectives: list[dict[str, str]] = [{"multipliers": "min"}, {"area_mm2": "max"}, {"buffer_kb": "min"}]
+    same = space(
+        parameters={"rows": [8, 16], "buffer_kb": 64, "clock_mhz": {"from": 100, "to": 200}},
+        objectives=objectives[:count],
+        conditions=[],
+    )
+    asked, found = run(make_searcher(name, same, 0, 150), same)
+    assert len(asked) == 150
+    assert len(found) == min(count, 2)
+
+
 def test_genetic_search_finds_the_front() -> None:
     small = space(objectives=[{"latency_ms": "min"}, {"energy_mj": "min"}, {"area_mm2": "min"}])
     _, truth = run(make_searcher("exhaustive", small), small)
