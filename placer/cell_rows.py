@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,10 +48,15 @@ class _Units:
         return np.column_stack([self.rows.x_um[row] + site * self.rows.site_um[row], self.rows.y_um[row]])
 
 
-def legalize_cells(placement: Placement, effort: int = 3) -> Placement:
+class _TimeUp(Exception):
+    """Ends a detailed placement between two of its passes, after each of which cells are legal."""
+
+
+def legalize_cells(placement: Placement, effort: int = 3, deadline: float = np.inf) -> Placement:
     """All movable standard cells on sites of rows, without overlap, near where they are, then moved for wirelength.
 
-    Macros, fixed cells and all orientations stay.  `effort` is coloquinte's, 1 (fast) to 9.  Deterministic.  Raises
+    Macros, fixed cells and all orientations stay.  `effort` is coloquinte's, 1 (fast) to 9; the first of its passes
+    that ends after `deadline` (of `time.perf_counter`) is the last.  Without one it is deterministic.  Raises
     `LegalizationError` where there are no rows, where rows differ in height or site, where a cell is higher than a row,
     and where the free rows have too little room.
     """
@@ -65,9 +71,14 @@ def legalize_cells(placement: Placement, effort: int = 3) -> Placement:
     _demand_room(n, cells, sites, units.rows)
     placement = _near(placement, cells, sites, units)
     circuit = _circuit(placement, cells, sites, units)
+
+    def look_at_the_clock(_: object) -> None:
+        if time.perf_counter() > deadline:
+            raise _TimeUp
+
     try:
-        with _silence():
-            circuit.place_detailed(coloquinte.ColoquinteParameters(effort), None)
+        with _silence(), suppress(_TimeUp):
+            circuit.place_detailed(coloquinte.ColoquinteParameters(effort), look_at_the_clock)
     except RuntimeError as error:
         raise LegalizationError(f"no legal place for all {len(cells)} standard cells ({error}); use fewer or smaller "
                                 "macros or a larger canvas") from None  # fmt: skip

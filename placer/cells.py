@@ -90,7 +90,7 @@ def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick
     alone = spread(placement, cells, seed=seed, warm=moving, deadline=started + SPREAD_SHARE * left, tick=tick)
     left -= time.perf_counter() - started
     effort = next((effort for effort, cell_s in DETAIL_S if cell_s * cells.sum() < left), 1)
-    return legalize_cells(Placement(n, alone, placement.orientation), effort)
+    return legalize_cells(Placement(n, alone, placement.orientation), effort, time.perf_counter() + left)
 
 
 def legalize_on_grid(placement: Placement) -> Placement:

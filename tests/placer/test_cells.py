@@ -106,6 +106,15 @@ def test_detailed_placement_does_not_lengthen_wires() -> None:
     assert short.hpwl_um < long.hpwl_um
 
 
+def test_a_deadline_ends_the_detailed_placement_legally() -> None:
+    chip = flat(cells=600)
+    spread_out = Placement(chip, chip.position_um, chip.orientation)
+    for deadline in (0.0, time.perf_counter() + 0.05):
+        placed = legalize_cells(legalize_on_grid(spread_out), 9, deadline)
+        assert not cell_violations(placed)
+    assert evaluate(legalize_cells(legalize_on_grid(spread_out), 9)).hpwl_um <= evaluate(placed).hpwl_um
+
+
 def test_what_cannot_be_placed_is_said() -> None:
     start = apart(flat())
     n = start.netlist
