@@ -19,7 +19,8 @@ ANSWER_S = 10.0  # in which a cluster has to answer
 def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None]:
     """A connection to the Ray cluster at an address, or to one of `workers` (by default all) cores of this machine.
 
-    Does nothing where the caller has a connection already.  Raises `SettingsError` when there is no such cluster.
+    Does nothing where the caller has a connection already.  Raises `SettingsError` when there is no such cluster,
+    or it does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers hardly run beside anything else
@@ -40,7 +41,10 @@ def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None
             ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SettingsError(f"--ray {address}: {reason}; expected a cluster started by `ray start --head`") from None
+        do = "try again when this machine is less busy"
+        if address != LOCAL:
+            do = "expected a cluster started by `ray start --head`"
+        raise SettingsError(f"--ray {address}: {reason}; {do}") from None
     try:
         yield
     finally:

@@ -90,8 +90,7 @@ def front_table(result: Result) -> Table:
 
 def written(result: Result, row: Row) -> str:
     """The parameters in which the designs of the front differ, as one line."""
-    differing = [name for name in result.parameters if len({other[name] for other in result.front}) > 1]
-    return ", ".join(f"{name} {row[name]}" for name in differing if row[name] is not None)
+    return ", ".join(f"{name} {row[name]}" for name in result.differing if row[name] is not None)
 
 
 @contextmanager

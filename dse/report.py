@@ -282,13 +282,12 @@ def _relative(space: DesignSpace, sweep: Sweep) -> dict[str, Any]:
 def front(result: Result, space: DesignSpace) -> dict[str, Any]:
     """Columns, rows, and design files: the front by its first objective, at most ROWS designs of it."""
     shown = result.spread(ROWS)
-    differing = [name for name in result.parameters if len({row[name] for row in result.front}) > 1]
     numbers = listed(space, shown)
     return {
-        "columns": ["design", *map(axis, numbers), *differing],
+        "columns": ["design", *map(axis, numbers), *result.differing],
         "rows": [
             [str(row["id"]) + (f" ({KNEE})" if row is result.knee else ""), *cells(row, numbers),
-             *(cell(row[name]) for name in differing)]
+             *(cell(row[name]) for name in result.differing)]
             for row in shown
         ],
         "texts": [reporting.design_file(design_of(space, row)) for row in shown],

@@ -63,6 +63,12 @@ class Result:
         return [row for row in self.designs if row["on_front"]]
 
     @cached_property
+    def differing(self) -> list[str]:
+        """Parameters in which the designs of the front differ; of a single design all."""
+        values = {name: {row[name] for row in self.front} for name in self.parameters}
+        return [name for name, found in values.items() if len(found) > 1 or len(self.front) == 1]
+
+    @cached_property
     def sample(self) -> list[Row]:
         """Some of all designs that were evaluated, drawn regardless of what they cost, by id."""
         return [row for row in self.designs if row["sampled"]]

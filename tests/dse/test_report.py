@@ -245,6 +245,7 @@ def test_impossible_conditions_are_told(tmp_path: Path) -> None:
 def test_objectives_of_every_sort(tmp_path: Path) -> None:
     one = explored(tmp_path / "one", space(objectives=[{"edp": "min"}]))
     assert gather(one)["scatters"] == {}
+    assert gather(one)["front"]["columns"][-len(one.parameters) :] == one.parameters  # a front of one design names all
     write_report(one, tmp_path / "one.html")
     four = space(objectives=[{"gops": "max"}, {"cycles": "min"}, {"area_mm2": "min"}, {"accuracy": "max"}],
                  accuracy={"parameter": "columns", "table": {3: 50.5, 6: 60, 8: 70, 16: 80, 32: 81}})  # fmt: skip
