@@ -15,6 +15,7 @@ import typer
 
 from dse import explore_cli, quantize_cli, report_cli
 from netlists.errors import ChipscapeError, SettingsError
+from netlists.output import check_out
 
 if TYPE_CHECKING:
     from dse.evaluation import Evaluation
@@ -73,7 +74,6 @@ def evaluate(
     from dse.evaluation import evaluate as run
     from dse.publication import find_design
     from dse.results import load_results
-    from placer.options import check_out
 
     explored = load_results(design) if Path(design).is_dir() else None
     chosen = chosen_design(explored, which) if explored else find_design(design)

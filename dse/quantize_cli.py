@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from netlists.errors import SettingsError
-from netlists.output import replaced
+from netlists.output import check_out, replaced
 
 if TYPE_CHECKING:
     from dse.quantize import Report
@@ -40,7 +40,6 @@ def quantize(
 
     from dse.quantize import accuracy_by_bits
     from dse.quantize_inputs import DIGITS, subject
-    from placer.options import check_out
 
     if out:
         if out.is_dir() or not out.parent.is_dir():

@@ -1,11 +1,14 @@
-"""Output files that are whole or not there at all."""
+"""Output files that are whole or not there at all, in folders that can be written to."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from netlists.errors import SettingsError
 
 
 @contextmanager
@@ -20,3 +23,16 @@ def replaced(target: Path) -> Iterator[Path]:
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_out(out: Path) -> None:
+    """Raise `SettingsError` when the folder cannot be made or written to; nothing of the trial stays."""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    try:
+        # Permissions alone do not tell: the superuser has them all, and some file systems make no folders.
+        with tempfile.TemporaryDirectory(dir=existing, prefix=".trial-"):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
+        ) from None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netlists.errors import ChipscapeError
-from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, check_out, command_line, source
+from netlists.output import check_out
+from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
 from placer.ray_cluster import CORES, LOCAL
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,19 +35,6 @@ def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Sou
     if grid and not (shape and int(shape[1]) and int(shape[2])):
         raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
     return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
-
-
-def check_out(out: Path) -> None:
-    """Raise `SettingsError` when the folder cannot be made or written to; nothing of the trial stays."""
-    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    try:
-        # Permissions alone do not tell: the superuser has them all, and some file systems make no folders.
-        with tempfile.TemporaryDirectory(dir=existing, prefix=".trial-"):
-            pass
-    except OSError as error:
-        raise SettingsError(
-            f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
-        ) from None
 
 
 def command_line() -> str:
