@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_made(placer, monkeypatch: pytest.MonkeyPatch, t
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("placer.options.tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("netlists.output.tempfile.mkdtemp", refuse)
     code, _, err = placer("place", "jetty", "--out", tmp_path / "new" / "run", *QUICK)
     assert (code, list(tmp_path.iterdir())) == (2, [])
     assert re.fullmatch(r"error: --out [^\n]+ can be written to \(Permission denied\); choose another\n", err), err
