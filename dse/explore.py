@@ -79,7 +79,8 @@ def explore(
 
     `ray` is the address of a cluster, `auto` within one, or LOCAL for one of this machine's cores; `workers` limits how
     many processors are used.  `chunk` is the size of a task of the searches exhaustive and random.  With `resume` an
-    earlier run of the same space and settings goes on.  Ctrl-C ends with what is stored.
+    earlier run of the same space and settings goes on; a larger `budget`, which covers earlier runs, finds what it
+    would have found from the start.  Ctrl-C ends with what is stored.
 
     Raises `SettingsError` for a setting out of range, a folder in use or of another run, or a cluster that is not
     there; `DesignError` for a search that does not exist; `ChipscapeError` when a chunk is lost RETRIES times, or
@@ -112,6 +113,7 @@ class _Exploration:
     ) -> None:
         self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
         self.total, self.share = total, min(1.0, SAMPLE / total)
+        store.thin(self.share)  # where an earlier run had a smaller budget
         self.stored, self.found = store.finished(), store.summary(empty(space))
         self.asked = 0  # chunks
         self.complete = False  # the search came to its end
@@ -133,7 +135,8 @@ class _Exploration:
 
     def _ask(self) -> _Chunk | None:
         """What the searcher asks for beyond what is stored; None while it waits for answers, and at its end."""
-        while len(index := self.searcher.ask(self.chunk)):
+        # A stored chunk is asked for by its size, as the last one of a smaller budget is cut short.
+        while len(index := self.searcher.ask(self.stored.get(self.asked, self.chunk))):
             number, self.asked = self.asked, self.asked + 1
             if number not in self.stored:
                 values = np.empty((len(index), len(self.space.objectives))) if self.learns else None

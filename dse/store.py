@@ -14,12 +14,10 @@ finished.  One process at a time writes; a lock of the operating system, which e
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,17 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dse.lock import locked
+from dse.search import demand_extension
 from dse.space import TEMPLATE, DesignSpace
-from dse.summary import Points, Summary, bin_edges
+from dse.summary import Points, Summary, bin_edges, sampled
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 
 FILE = "results.sqlite"
 LOCK = "results.lock"
 FLAGS = ("on_front", "best", "sampled")
+KEPT = " OR ".join(FLAGS)
 TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
 GROWTH = 1.1  # of the evaluations between two rows of history
 WAIT_S = 30  # for readers
@@ -52,6 +53,11 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    def remove(self) -> None:
+        """Close and delete the file."""
+        self._db.close()  # which deletes SQLite's files beside it
+        self.file.unlink()
 
     def begin(self, run: Mapping[str, Any], resume: bool) -> None:
         """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
@@ -79,11 +85,22 @@ class Store:
             raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
                                 " go on with it by --resume")  # fmt: skip
         for key, value in settings.items():
-            if known.get(key) != value and key != "name":
+            if known.get(key) != value and key not in ("name", "budget"):
                 was = "another" if key == "space" else f"{known.get(key)}, not {value}"
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
+        if known["budget"] != settings["budget"]:
+            self._extend(json.loads(known["budget"]), run)
         self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
+
+    def _extend(self, before: int | None, run: Mapping[str, Any]) -> None:
+        try:
+            demand_extension(run["search"], self.space, before, run["budget"])
+        except SettingsError as error:
+            raise SettingsError(f"{self.file}: cannot resume, as {error}") from None
+        with self._transaction():
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (json.dumps(run["budget"]),))
+            self._db.execute("DELETE FROM meta WHERE key = 'complete'")
 
     def _make(self, settings: Mapping[str, str]) -> None:
         parameters = [f"{quoted(name)}" for name in self.parameters]  # numbers or names
@@ -144,6 +161,14 @@ class Store:
         signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
         return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
 
+    def thin(self, share: float) -> None:
+        """Reduce the sample to that share of all numbers, if it is of more."""
+        ids = np.array([number for (number,) in self._db.execute("SELECT id FROM designs WHERE sampled")], np.int64)
+        left = _keys(ids[~sampled(ids, share)])
+        with self._transaction():
+            self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
+            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
+
     def add(
         self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
     ) -> None:
@@ -155,7 +180,7 @@ class Store:
             self._flag("sampled", chunk.sample.index[:0], chunk.sample.index)
             left = np.setdiff1d(before.front.index, after.front.index)
             left = np.union1d(left, np.setdiff1d(before.best.index, after.best.index))
-            self._db.executemany("DELETE FROM designs WHERE id = ? AND NOT (on_front OR best OR sampled)", _keys(left))
+            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", _keys(left))
             self._add_histogram(chunk.histogram)
             self._add_reasons(chunk.by_reason)
             blob = None if objectives is None else objectives.tobytes()
@@ -231,37 +256,31 @@ class Store:
 def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool) -> Iterator[Store]:
     """The store in a folder, which is made where it is missing, for as long as the block lasts.
 
-    Raises `SettingsError` when another process writes there, the folder holds an exploration without `resume` or, with
-    it, one of another space or other settings (`run`); `ChipscapeError` when a file cannot be written, a full disk say.
+    An error in the block before anything is found leaves neither a file nor a folder that was not there.  Raises
+    `SettingsError` when another process writes there, the folder holds an exploration without `resume` or, with it, one
+    of another space or other settings (`run`); `ChipscapeError` when a file cannot be written, a full disk say.
     """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder), closing(Store(folder, space)) as store:
+        with locked(folder / LOCK), closing(Store(folder, space)) as store:
             store.begin(run, resume)
-            yield store
+            try:
+                yield store
+            except Exception:
+                if not store.finished():
+                    store.remove()
+                    (folder / LOCK).unlink()
+                raise
     except sqlite3.Error as error:
         do = "what was stored until then stays readable: make room or repair it, and go on with --resume"
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
             do = "choose another folder"
         raise ChipscapeError(f"{folder / FILE}: {error}; {do}") from None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other explorers out of the folder; the lock ends with the process, however that ends."""
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-            raise SettingsError(f"{folder}: another exploration (process {owner}) writes to this folder; wait for it,"
-                                " or choose another folder") from None  # fmt: skip
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-        yield
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # those that are in use
+            for path in missing:
+                path.rmdir()
 
 
 def column_names(space: DesignSpace) -> tuple[list[str], list[str]]:

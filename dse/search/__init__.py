@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dse.space import DesignSpace
 from dse.templates.base import Floats, Ints
-from netlists.errors import DesignError, demand_seed, did_you_mean
+from netlists.errors import DesignError, SettingsError, demand_seed, did_you_mean
 
 NAMES = ("exhaustive", "random", "nsga2", "nsga3", "bayes")
 BUDGETS = {"nsga2": 20_000, "nsga3": 20_000, "bayes": 1_000}  # designs, where none is given; others take all
@@ -62,3 +62,16 @@ def make_searcher(name: str, space: DesignSpace, seed: int = 0, budget: int | No
 def most_designs(name: str, space: DesignSpace, budget: int | None) -> int:
     """How many designs a search asks for at most; fewer where conditions leave fewer."""
     return min(space.size, BUDGETS.get(name, space.size) if budget is None else budget)
+
+
+def demand_extension(name: str, space: DesignSpace, before: int | None, budget: int | None) -> None:
+    """Raise `SettingsError` unless a search with one budget begins as the same one with the budget before it."""
+    had, has = most_designs(name, space, before), most_designs(name, space, budget)
+    if has < had or (budget is None and before is not None):
+        raise SettingsError(f"budget was {had:,}; give that or a larger one")
+    if name in ("nsga2", "nsga3"):
+        from dse.search.nsga import GENERATIONS, POPULATION, population
+
+        if population(had) != population(has):
+            raise SettingsError(f"budget was {had:,}, and below {POPULATION * GENERATIONS:,} populations of {name} are"
+                                " smaller; choose another folder")  # fmt: skip

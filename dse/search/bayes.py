@@ -27,7 +27,8 @@ class Bayes:
     def __init__(self, space: DesignSpace, seed: int, budget: int) -> None:
         self.space, self.genes = space, Genes(space)
         self.left, self.fallback = budget, Random(space, seed, space.size)
-        self.out: dict[int, Trial] = {}  # asked for, by number
+        self.out: dict[int, Trial] = {}  # proposed, not told of, by number
+        self.waiting: list[int] = []  # of them, not yet asked for
         self.seen: set[int] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
@@ -38,19 +39,24 @@ class Bayes:
 
     @property
     def done(self) -> bool:
-        return self.left == 0
+        return self.left == 0 and not self.waiting
 
     def ask(self, n: int) -> Ints:
-        asked: list[int] = []
-        while len(asked) < n and len(self.out) < BATCH and self.left > 0:
+        if not self.waiting:
+            self._fill()
+        asked, self.waiting = self.waiting[:n], self.waiting[n:]
+        return np.array(asked, np.int64)
+
+    def _fill(self) -> None:
+        """Propose a batch, whatever part of it is asked for."""
+        while len(self.out) < BATCH and self.left > 0:
             number = self._propose()
             if number is None:
                 self.left = 0
                 break
-            asked.append(number)
+            self.waiting.append(number)
             self.seen.add(number)
             self.left -= 1
-        return np.array(asked, np.int64)
 
     def _propose(self) -> int | None:
         """A new design that meets the conditions; none when there is no other."""

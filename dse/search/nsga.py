@@ -53,7 +53,7 @@ class Nsga:
         self.results: dict[int, tuple[Floats, bool]] = {}
         self.front = Archive()
         self.stuck = False  # nothing new can be bred
-        size = int(np.clip(self.left // GENERATIONS, SMALLEST, POPULATION))
+        size = population(budget)
         common = {
             "pop_size": size,
             "sampling": _First(self),
@@ -114,6 +114,11 @@ class Nsga:
     def numbers(self, population: Any) -> Ints:
         """The designs [n] of a population."""
         return self.genes.decode(population.get("X").astype(np.int64))
+
+
+def population(budget: int) -> int:
+    """How many designs the first population has."""
+    return int(np.clip(budget // GENERATIONS, SMALLEST, POPULATION))
 
 
 def _spread(objectives: Floats, n_remove: int) -> Floats:

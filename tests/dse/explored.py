@@ -12,7 +12,7 @@ from dse.space import DesignSpace
 from dse.store import open_store
 from dse.summary import empty, summarize
 
-RUN: dict[str, Any] = {"search": "exhaustive", "seed": 0, "version": "0"}
+RUN: dict[str, Any] = {"search": "exhaustive", "budget": None, "seed": 0, "version": "0"}
 
 
 def explored(

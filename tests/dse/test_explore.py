@@ -158,10 +158,45 @@ def test_a_search_that_learns(tmp_path: Path, log: Path) -> None:
 
 
 @pytest.mark.usefixtures("learner")
+@pytest.mark.parametrize(
+    ("search", "budgets"), [("exhaustive", (1000, 3100)), ("random", (1000, 3100)), ("nsga2", (160, 400))]
+)
+def test_a_larger_budget(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, search: str, budgets: tuple[int, int]
+) -> None:
+    """What is done is not evaluated again, and the result is that of the larger budget, its thinner sample included."""
+    monkeypatch.setattr(module, "SAMPLE", 100)
+    if search != "nsga2":
+        monkeypatch.setattr(module, "make_searcher", make_searcher)
+    space, (before, after) = FakeSpace(SIZE, log=str(log)), budgets
+    whole = explore(FakeSpace(SIZE), tmp_path / "whole", search=search, budget=after, seed=2, chunk=CHUNK)
+    run: dict[str, Any] = {"search": search, "seed": 2, "chunk": CHUNK}
+    explore(space, tmp_path / "out", budget=before, **run)
+    stopped = explore(space, tmp_path / "out", budget=after, resume=True, on_progress=stop_after(2), **run)
+    assert (stopped.complete, stopped.run["budget"]) == (False, after)
+    time.sleep(0.5)  # tasks in flight come to their end
+    done = sum(evaluated(log))
+    again = explore(space, tmp_path / "out", budget=after, resume=True, **run)
+    assert sum(evaluated(log)) - done == after - stopped.evaluated
+    assert content(again) == content(whole)
+    assert (again.complete, again.evaluated) == (True, after)
+    for fewer in (before, None):
+        with pytest.raises(SettingsError, match=f"budget was {after:,}; give that or a larger one"):
+            explore(space, tmp_path / "out", budget=fewer, resume=True, **run)
+
+
+@pytest.mark.usefixtures("learner")
+def test_a_larger_budget_with_other_populations(tmp_path: Path) -> None:
+    explore(FakeSpace(SIZE), tmp_path, search="nsga2", budget=400)
+    with pytest.raises(SettingsError, match=r"budget was 400, and below 2,000 populations of nsga2 are smaller"):
+        explore(FakeSpace(SIZE), tmp_path, search="nsga2", budget=4000, resume=True)
+
+
+@pytest.mark.usefixtures("learner")
 def test_a_search_that_asks_otherwise_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explore(FakeSpace(SIZE), tmp_path, search="nsga2", on_progress=stop_after(2))
-    monkeypatch.setattr(module, "make_searcher", lambda *what: make_searcher("random", FakeSpace(SIZE), 0, 77))
-    with pytest.raises(ChipscapeError, match="chunk 0 has 40 designs, but the search asks for 77"):
+    monkeypatch.setattr(module, "make_searcher", lambda *what: make_searcher("random", FakeSpace(SIZE), 0, 7))
+    with pytest.raises(ChipscapeError, match="chunk 0 has 40 designs, but the search asks for 7;"):
         explore(FakeSpace(SIZE), tmp_path, search="nsga2", resume=True)
 
 

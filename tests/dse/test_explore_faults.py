@@ -161,5 +161,5 @@ def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:{}", "ray://127.0.0.1:{}"])
 def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     with pytest.raises(SettingsError, match="ray start --head"):
-        explore(FakeSpace(10), tmp_path, ray=address.format(*free_ports(1)))
-    assert load_results(tmp_path).evaluated == 0
+        explore(FakeSpace(10), tmp_path / "out", ray=address.format(*free_ports(1)))
+    assert not list(tmp_path.iterdir())

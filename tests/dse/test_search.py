@@ -78,6 +78,24 @@ def test_portions_change_nothing(name: str) -> None:
     assert np.array_equal(few, many)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after"), [("random", 70, 200), ("nsga2", 70, 200), ("nsga3", 70, 200), ("bayes", 37, 80)]
+)
+def test_a_larger_budget_begins_as_a_smaller_one(name: str, before: int, after: int) -> None:
+    """Also when it is told of the last, shorter portion of the smaller one before it asks for more."""
+    small = space()
+    few, _ = run(make_searcher(name, small, 1, before), small)
+    many, _ = run(make_searcher(name, small, 1, after), small)
+    assert np.array_equal(few, many[:before])
+    searcher, asked = make_searcher(name, small, 1, after), list[int]()
+    while not searcher.done:
+        index = searcher.ask(min(64, before - len(asked)) if len(asked) < before else 64)
+        result = small.evaluate(index)
+        searcher.tell(index, result.objectives, result.feasible)
+        asked += index.tolist()
+    assert asked == many.tolist()
+
+
 def test_exhaustive_and_random_see_everything() -> None:
     small = space()
     everything = np.arange(small.size)

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.dse.fake_space import COLORS, FakeSpace, true_front
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = FakeSpace(1000)
-RUN = {"search": "exhaustive", "seed": 0}
+RUN = {"search": "exhaustive", "budget": None, "seed": 0}
 
 
 def add(store: Store, number: int, index: Any, before: Summary, learns: bool = False) -> Summary:
@@ -147,6 +147,7 @@ def test_a_killed_process_leaves_no_lock_and_no_half_chunk(tmp_path: Path) -> No
         (FakeSpace(999), RUN, True, "space was another"),
         (SPACE, RUN | {"seed": 1}, True, "seed was 0, not 1"),
         (SPACE, RUN | {"search": "nsga2"}, True, 'search was "exhaustive", not "nsga2"'),
+        (SPACE, RUN | {"budget": 999}, True, "cannot resume, as budget was 1,000; give that or a larger one"),
     ],
 )
 def test_another_run_is_refused(
@@ -199,6 +200,32 @@ def test_a_database_of_others_is_left_alone(tmp_path: Path, table: str, resume: 
     with pytest.raises(SettingsError, match="holds no exploration"), open_store(tmp_path, SPACE, RUN, resume):
         pass
     assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_an_error_before_anything_is_found_leaves_nothing(tmp_path: Path) -> None:
+    for folder in (tmp_path / "there", tmp_path / "not" / "there"):
+        with suppress(SettingsError), open_store(folder, SPACE, RUN, resume=False):
+            raise SettingsError("no cluster")
+        assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").touch()
+    with suppress(SettingsError), open_store(tmp_path, SPACE, RUN, resume=False):
+        raise SettingsError("no cluster")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    filled(tmp_path)
+    with suppress(SettingsError), open_store(tmp_path, SPACE, RUN, resume=True):
+        raise SettingsError("no cluster")
+    assert load_results(tmp_path).evaluated == 1000
+
+
+def test_a_thinner_sample(tmp_path: Path) -> None:
+    filled(tmp_path)
+    with open_store(tmp_path, SPACE, RUN, resume=True) as store:
+        store.thin(0.5)
+        assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(1000), 0.05)[0].sample.index.size
+        store.thin(0.02)
+    result, thin = load_results(tmp_path), summarize(SPACE, np.arange(1000), 0.02)[0]
+    assert [row["id"] for row in result.sample] == thin.sample.index.tolist()
+    assert all(row["on_front"] or row["best"] or row["sampled"] for row in result.designs)
 
 
 def test_what_has_found_nothing_is_no_exploration(tmp_path: Path) -> None:

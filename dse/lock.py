@@ -1,0 +1,29 @@
+"""A lock file that keeps other processes out of a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netlists.errors import SettingsError
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Holds the lock, which ends with the process, however that ends; raises `SettingsError` when another has it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            raise SettingsError(f"{file.parent}: another exploration (process {owner}) writes to this folder; wait for"
+                                " it, or choose another folder") from None  # fmt: skip
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
