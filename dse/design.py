@@ -19,14 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.templates import template
 from dse.templates.base import Parameter, Template
+from dse.yaml_file import read_yaml
 from netlists.errors import DesignError, did_you_mean
-
-MAX_BYTES = 1_000_000  # of a design file; more is no design
 
 
 class LayerFields(BaseModel):
@@ -110,20 +108,6 @@ def load_design(file: str | Path) -> Design:
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
     return design
-
-
-def read_yaml(file: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; raises `DesignError` that names the file."""
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if len(text) < MAX_BYTES else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DesignError(f"{file}: {' '.join(str(error).split())}; expected YAML") from None
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise DesignError(f"{file}: expected a mapping of fields, as in `template: systolic`")
-    return content
 
 
 def first_complaint(error: ValidationError, known: list[str]) -> str:

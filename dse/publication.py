@@ -25,7 +25,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dse.design import Design, LayerFields, first_complaint, load_design, read_yaml
+from dse.design import Design, LayerFields, first_complaint, load_design
+from dse.yaml_file import read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 FOLDER = Path(__file__).parent / "published"

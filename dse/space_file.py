@@ -32,7 +32,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.conditions import condition
-from dse.design import checked, first_complaint, read_yaml
+from dse.design import checked, first_complaint
 from dse.devices import device
 from dse.evaluation import load_network
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
@@ -42,6 +42,7 @@ from dse.technology import technology
 from dse.templates import template
 from dse.templates.base import Floats, Parameter, Template
 from dse.workload import Network, kinds
+from dse.yaml_file import read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 SPACES = Path(__file__).parent / "spaces"

@@ -271,7 +271,7 @@ def test_spaces_have_an_end() -> None:
 def test_files_that_are_no_space(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(DesignError, match=r"broken\.yaml: "):
+    with pytest.raises(DesignError, match=r"broken\.yaml:"):
         load_space(file)
 
 
