@@ -18,7 +18,7 @@ from numba import njit
 
 from dse.devices import RESOURCES, Device
 from dse.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
-from dse.templates.base import COUNTS, Count, Floats, Hardware, Ints, Template
+from dse.templates.base import CLOCK_MHZ, COUNTS, Count, Floats, Hardware, Ints, Template
 from dse.workload import REPEAT, Network
 from netlists.errors import DesignError
 
@@ -27,9 +27,10 @@ LEVELS = ("dram", "buffer", "network", "register")
 OPERANDS = ("input", "weight", "output")
 CHUNK = 256  # designs whose counts are held at once by one thread of `totals`: a few MB
 
+# Of each count, in the order of `Count`; -1 is MACS, whose energy is that of MULTIPLY and ADD.
 _PART_OF = np.array(
-    [6, 6, 6, -1, 0, 0, *[PARTS.index("dram")] * 3, *[PARTS.index("buffer")] * 3, *[PARTS.index("network")] * 3,
-     *[PARTS.index("register")] * 3]
+    [*[PARTS.index("static")] * 3, -1, *[PARTS.index("mac")] * 2,
+     *[PARTS.index(level) for level in LEVELS for _ in OPERANDS]]
 )  # fmt: skip
 _WIRE, _BUFFER = PARTS.index("wire"), int(Count.BUFFER_INPUT)
 
@@ -79,10 +80,6 @@ def build(
         raise DesignError(f"template {template.name} is built in {wanted}; {technology.name} is none")
     hardware = template.hardware(designs)
     area = np.full(len(designs), np.nan) if template.fpga else area_mm2(technology, hardware, designs)
-    reason = np.zeros(len(designs), np.int16)
-    if device is not None and hardware.resources:
-        for code, name in enumerate(RESOURCES, start=len(template.reasons)):
-            reason[(reason == 0) & (hardware.resources[name] > getattr(device, name))] = code
     return Machine(
         template,
         designs,
@@ -91,8 +88,17 @@ def build(
         coefficients(technology, hardware, designs),
         wire_pj_per_bit(technology, area, wires_mm),
         area,
-        reason,
+        too_large(template, hardware, device),
     )
+
+
+def too_large(template: Template, hardware: Hardware, device: Device | None) -> npt.NDArray[np.int16]:
+    """Which resource [S] of a part is the first that designs exceed, as `all_reasons` counts; 0: none, or no part."""
+    reason = np.zeros(len(hardware.multipliers), np.int16)
+    if device is not None and hardware.resources:
+        for code, name in enumerate(RESOURCES, start=len(template.reasons)):
+            reason[(reason == 0) & (hardware.resources[name] > getattr(device, name))] = code
+    return reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +123,7 @@ class Cost:
     @property
     def seconds(self) -> Floats:
         """Latency [S, L]."""
-        return np.asarray(self.cycles / (self.machine.designs[:, :1] * 1e6))
+        return np.asarray(self.cycles / (self.machine.designs[:, CLOCK_MHZ, None] * 1e6))
 
     def bytes_moved(self, level: str) -> Floats:
         """Bytes [S, L, 3] of inputs, weights, outputs that cross a level of `LEVELS`; the network's are byte-hops."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from dse.cost import Machine, Totals
 from dse.devices import RESOURCES
-from dse.templates.base import MACS, Floats
+from dse.templates.base import CLOCK_MHZ, MACS, Floats
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def metrics(machine: Machine, done: Work, batch: int) -> dict[str, Floats]:
     hardware, size = machine.hardware, len(machine.designs)
     nothing = np.full(size, np.nan)
     cycles = np.where(done.cycles > 0, done.cycles, np.nan)
-    seconds = cycles / (machine.designs[:, 0] * 1e6)
+    seconds = cycles / (machine.designs[:, CLOCK_MHZ] * 1e6)
     joules = np.where(done.cycles > 0, done.energy_pj, np.nan) * 1e-12
     buffers = hardware.buffer_bytes[:, :1] if hardware.shared_buffer else hardware.buffer_bytes
     return {

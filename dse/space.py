@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dse.cost import all_reasons, build, totals
+from dse.cost import all_reasons, build, too_large, totals
 from dse.metrics import METRICS, mean_work, metrics, work
 from dse.subspace import Subspace
 from dse.templates.base import Floats, Ints
@@ -185,20 +185,20 @@ class DesignSpace:
         for number in range(len(self.parts)):
             own = np.flatnonzero(owner == number)
             for start in range(0, len(own), BLOCK):
-                rows = own[start : start + BLOCK]
-                self._evaluate(number, index[rows] - self.starts[number], rows, result, threads)
+                self._evaluate(number, index, own[start : start + BLOCK], result, threads)
         return result
 
     def _evaluate(self, number: int, index: Ints, rows: Ints, result: Evaluated, threads: int) -> None:
         """Fill the rows of a block of one template's designs."""
         part, (before, own) = self.parts[number], self._reason_starts[2 + 2 * number : 4 + 2 * number]
-        designs = part.designs(index)
-        failing = part.failing(designs)
-        result.reason[rows] = np.where(failing > 0, failing + before - 1, 0)
-        rows, designs = rows[failing == 0], designs[failing == 0]
+        designs = part.designs(index[rows] - self.starts[number])
+        rows, designs = _kept(result, rows, designs, part.failing(designs), before)
+        if part.device is not None:  # few designs fit a part in many spaces: only those are priced
+            lacking = too_large(part.template, part.template.hardware(designs), part.device)
+            rows, designs = _kept(result, rows, designs, lacking, own)
         if not len(rows):
             return
-        machine = build(part.template, designs, part.technology, part.device)
+        machine = build(part.template, designs, part.technology)
         sums = [totals(machine, net, search=self.search_mapping, threads=threads) for net, _ in self.networks]
         found = metrics(machine, mean_work([work(each) for each in sums], [share for _, share in self.networks]),
                         self.batch)  # fmt: skip
@@ -211,9 +211,23 @@ class DesignSpace:
             limit = self.limits[order - 1]
             inside = (found[limit.metric] >= limit.low) & (found[limit.metric] <= limit.high)
             code[runs & ~inside] = order
-        result.reason[rows], result.feasible[rows] = code, code == 0
+        stopped = rows[~runs]
+        to = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows  # slices are much faster
+        result.reason[to], result.feasible[to] = code, code == 0
         for name, values in found.items():
-            result.metrics[name][rows] = values if runs.all() else np.where(runs, values, np.nan)
+            result.metrics[name][to] = values
+            result.metrics[name][stopped] = np.nan
         for column, (name, better) in enumerate(self.objectives):
             signed = found[name] if better == "min" else -found[name]
-            result.objectives[rows, column] = np.where(code == 0, signed, np.inf)
+            result.objectives[to, column] = np.where(code == 0, signed, np.inf)
+
+
+def _kept(
+    result: Evaluated, rows: Ints, designs: Floats, reason: npt.NDArray[np.int16], start: int
+) -> tuple[Ints, Floats]:
+    """Rows and designs [n] without a reason; that of the others is noted, 1 as the space's reason `start`."""
+    if not reason.any():
+        return rows, designs
+    result.reason[rows] = np.where(reason > 0, reason + start - 1, 0)
+    fine = reason == 0
+    return rows[fine], designs[fine]

@@ -108,10 +108,23 @@ class Subspace:
 def _decode(
     index: Ints, radices: Ints, tables: Floats, starts: Ints, columns: Ints, defaults: Floats, rows: Floats
 ) -> None:
+    """Digits by division, or of a number that follows the one before it by counting up: most do."""
+    digits = np.zeros(len(radices), np.int64)
     for i in range(len(index)):
+        if i > 0 and index[i] == index[i - 1] + 1:
+            rows[i] = rows[i - 1]
+            p = len(radices) - 1
+            while digits[p] == radices[p] - 1:
+                digits[p] = 0
+                rows[i, columns[p]] = tables[starts[p]]
+                p -= 1
+            digits[p] += 1
+            rows[i, columns[p]] = tables[starts[p] + digits[p]]
+            continue
         rows[i] = defaults
         rest = index[i]
         for p in range(len(radices) - 1, -1, -1):
             higher = rest // radices[p]
-            rows[i, columns[p]] = tables[starts[p] + rest - higher * radices[p]]
+            digits[p] = rest - higher * radices[p]
+            rows[i, columns[p]] = tables[starts[p] + digits[p]]
             rest = higher

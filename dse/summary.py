@@ -54,8 +54,15 @@ def joined(parts: Sequence[Points]) -> Points:
 def best_rows(objectives: Floats) -> Ints:
     """Rows with the BEST lowest values of each objective [n, K], ascending; the first of equal ones."""
     rows = np.flatnonzero(np.isfinite(objectives).all(axis=1))
-    ranked = [rows[np.argsort(column, kind="stable")[:BEST]] for column in objectives[rows].T]
-    return np.unique(np.concatenate(ranked))
+    return np.unique(np.concatenate([rows[_lowest(column)] for column in objectives[rows].T]))
+
+
+def _lowest(values: Floats) -> Ints:
+    """Where the BEST lowest of values [n] are; only those up to the last of them are sorted."""
+    near = np.arange(len(values))
+    if len(values) > BEST:
+        near = np.flatnonzero(values <= np.partition(values, BEST - 1)[BEST - 1])
+    return near[np.argsort(values[near], kind="stable")[:BEST]]
 
 
 def sampled(index: Ints, share: float) -> npt.NDArray[np.bool_]:
@@ -139,8 +146,10 @@ def summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, F
 
 def _summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, Floats]:
     found = space.evaluate(index)
-    numbers, order = np.unique(index, return_index=True)
-    objectives, fits = found.objectives[order], found.objectives[found.feasible]
+    numbers, order, objectives = index, np.arange(len(index)), found.objectives
+    if not (np.diff(index) > 0).all():
+        numbers, order = np.unique(index, return_index=True)
+        objectives = objectives[order]
 
     def points(rows: Ints) -> Points:
         metrics = [found.metrics[name][order[rows]] for name in space.metrics]
@@ -150,7 +159,7 @@ def _summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, 
         points(np.flatnonzero(non_dominated(objectives))),
         points(best_rows(objectives)),
         points(np.flatnonzero(sampled(numbers, share))),
-        histograms(fits),
+        histograms(found.objectives[found.feasible]),
         np.bincount(found.reason, minlength=len(space.reasons)),
     )
     return summary, found.objectives
