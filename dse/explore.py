@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from dse.cluster import LOCAL, connected, processors
 from dse.results import Result, load_results, write_front
 from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
@@ -30,6 +29,7 @@ from dse.store import Store, open_store
 from dse.summary import SAMPLE, Summary, empty, summarize
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
+from netlists.ray_connection import LOCAL, connected, processors
 
 CHUNK = 100_000  # designs a task, of searches that do not learn
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
@@ -261,5 +261,5 @@ def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
 
 def usable(workers: int | None) -> int:
     """Processors of the connected cluster that may be used; one where it has none yet."""
-    found = max(1, processors())
+    found = max(1, int(sum(processors())))
     return found if workers is None else min(found, workers)

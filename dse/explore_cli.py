@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from dse.cluster import LOCAL
+from netlists.ray_connection import LOCAL
 
 if TYPE_CHECKING:
     from dse.explore import Progress

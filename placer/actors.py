@@ -22,9 +22,10 @@ from torch import Tensor
 
 from netlists.errors import ChipscapeError
 from netlists.netlist import Netlist
+from netlists.ray_connection import processors
 from placer.env import EnvSettings, EpisodeBatch
 from placer.policy import PlacementPolicy
-from placer.ray_cluster import POLL_S, RETRIES, connected, processors
+from placer.ray_cluster import POLL_S, RETRIES, connected
 from placer.rollouts import PER_EPISODE, Plan, Player, Rollout, play
 
 PART = 8  # episodes

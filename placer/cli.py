@@ -15,8 +15,9 @@ import typer
 
 from netlists.errors import ChipscapeError
 from netlists.output import check_out
+from netlists.ray_connection import LOCAL
 from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
-from placer.ray_cluster import CORES, LOCAL
+from placer.ray_cluster import CORES
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:

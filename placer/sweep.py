@@ -14,8 +14,9 @@ from typing import Any
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
+from netlists.ray_connection import LOCAL, processors
 from placer.pipeline import Result, place
-from placer.ray_cluster import LOCAL, POLL_S, RETRIES, connected, processors
+from placer.ray_cluster import POLL_S, RETRIES, connected
 from placer.reporting import Source
 from placer.settings import PlaceSettings
 from placer.sweep_table import Job, Outcome, best, keep, kept, write_table

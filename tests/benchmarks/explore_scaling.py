@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from dse.cluster import connected
 from dse.cost import build, totals
 from dse.explore import CHUNK, Progress, explore
 from dse.space import DesignSpace
 from dse.space_file import load_space
+from netlists.ray_connection import connected
 
 SPACE, CHUNKS = "tpu_28nm", 30
 NODES = (1, 2)

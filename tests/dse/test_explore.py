@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dse import explore as module
-from dse.cluster import connected
 from dse.explore import Progress, explore, packed
 from dse.results import PARETO, Result
 from dse.search import make_searcher
 from netlists.errors import ChipscapeError, DesignError, SettingsError
+from netlists.ray_connection import connected
 from tests.dse.fake_space import FakeSpace, true_front
 
 SIZE, CHUNK = 5000, 300
@@ -30,7 +30,7 @@ pytestmark = [
 @pytest.fixture(scope="module", autouse=True)
 def two_processors() -> Iterator[None]:
     """The connection that all explorations of this module use."""
-    with connected(workers=2):
+    with connected(cores=2):
         yield
 
 

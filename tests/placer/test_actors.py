@@ -14,11 +14,12 @@ import pytest
 from netlists import load
 from netlists.errors import ChipscapeError, LegalizationError, SettingsError
 from netlists.netlist import Kind, Netlist
+from netlists.ray_connection import LOCAL
 from placer import actors, ray_cluster
 from placer.actors import Actor, Crew
 from placer.agent import new_policy
 from placer.ppo import Learner, PPOSettings
-from placer.ray_cluster import LOCAL, connected
+from placer.ray_cluster import connected
 from placer.rollouts import Plan, Rollout
 from placer.search import Progress
 from placer.train import Training, TrainSettings, train
@@ -143,9 +144,10 @@ def test_an_empty_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         played(crew)
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
     with pytest.raises(SettingsError, match="ray start --head"):
-        train([load("jetty")], tmp_path / "out", SMALL, iterations=1, workers=1, ray="127.0.0.1:x")
+        train([load("jetty")], tmp_path / "out", SMALL, iterations=1, workers=1, ray=address)
     assert not (tmp_path / "out").exists()
 
 

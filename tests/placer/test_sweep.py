@@ -137,6 +137,7 @@ def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
         ({"seeds": 0}, "seeds is 0"),
         ({"methods": ["magic"]}, "expected one of rl"),
         ({"address": "127.0.0.1:x"}, "ray start --head"),
+        ({"address": "127.0.0.1:1"}, "Connection refused.*ray start --head"),
     ],
 )
 def test_bad_settings(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, or to one that this process starts on its machine."""
+"""A connection to a Ray cluster, or to one that this process starts; Ray is loaded when it is needed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ANSWER_S = 10.0  # in which a cluster has to answer
 
 
 @contextmanager
-def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None]:
-    """A connection to the Ray cluster at an address, or to one of `workers` (by default all) cores of this machine.
+def connected(address: str = LOCAL, cores: int | None = None) -> Iterator[None]:
+    """A connection to the Ray cluster at an address, or to one of `cores` (by default all) of this machine.
 
     Does nothing where the caller has a connection already.  Raises `SettingsError` when there is no such cluster,
     or it does not start.
@@ -34,8 +34,7 @@ def connected(address: str = LOCAL, workers: int | None = None) -> Iterator[None
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address == LOCAL:
-            cores = workers or len(os.sched_getaffinity(0))
-            ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
+            ray.init(address=LOCAL, num_cpus=cores or len(os.sched_getaffinity(0)), include_dashboard=False, **quiet)
         else:
             _reach(address)
             ray.init(address=address, **quiet)
@@ -60,9 +59,8 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
-def processors() -> int:
-    """Of the living nodes of the connected cluster."""
+def processors() -> list[float]:
+    """Of each living node of the connected cluster."""
     import ray
 
-    living = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return int(sum(node["Resources"].get("CPU", 0.0) for node in living))
+    return [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
