@@ -25,6 +25,8 @@ from placer.abacus import into_runs
 
 SITE = 16  # units of coloquinte in a site
 STDOUT = 1  # file descriptor
+EFFORTS = (3, 6, 9)  # of coloquinte, 1 to 9, one after the other: better placements, slower steps
+SLOWER = 3.0  # times as long takes a step of the next effort, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +51,34 @@ class _Units:
 
 
 class _TimeUp(Exception):
-    """Ends a detailed placement between two of its passes, after each of which cells are legal."""
+    """Ends a detailed placement between two of its steps, after each of which cells are legal."""
 
 
-def legalize_cells(placement: Placement, effort: int = 3, deadline: float = np.inf) -> Placement:
+class _Watch:
+    """Ends a detailed placement before the step that would end after the deadline, by the longest one so far."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline, self.longest_s, self.last = deadline, 0.0, time.perf_counter()
+
+    def __call__(self, _: object) -> None:
+        """After a step; raises `_TimeUp`."""
+        now = time.perf_counter()
+        self.longest_s, self.last = max(self.longest_s, now - self.last), now
+        self.demand(1.0)
+
+    def demand(self, slower: float) -> None:
+        """Raise `_TimeUp` unless there is time for a step that takes so many times as long as the longest."""
+        if time.perf_counter() + slower * self.longest_s > self.deadline:
+            raise _TimeUp
+
+
+def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     """All movable standard cells on sites of rows, without overlap, near where they are, then moved for wirelength.
 
-    Macros, fixed cells and all orientations stay.  `effort` is coloquinte's, 1 (fast) to 9; the first of its passes
-    that ends after `deadline` (of `time.perf_counter`) is the last.  Without one it is deterministic.  Raises
-    `LegalizationError` where there are no rows, where rows differ in height or site, where a cell is higher than a row,
-    and where the free rows have too little room.
+    Macros, fixed cells and all orientations stay.  The detailed placement goes on while its next step is expected to
+    end before `deadline` (of `time.perf_counter`); without one it is deterministic.  Raises `LegalizationError` where
+    there are no rows, where rows differ in height or site, where a cell is higher than a row, and where the free rows
+    have too little room.
     """
     import coloquinte  # slow to load
 
@@ -70,15 +90,12 @@ def legalize_cells(placement: Placement, effort: int = 3, deadline: float = np.i
     sites = np.maximum(np.ceil(n.size_um[cells, 0] / units.rows.site_um[0] - TOUCH * max(n.canvas_um)), 1).astype(int)
     _demand_room(n, cells, sites, units.rows)
     placement = _near(placement, cells, sites, units)
-    circuit = _circuit(placement, cells, sites, units)
-
-    def look_at_the_clock(_: object) -> None:
-        if time.perf_counter() > deadline:
-            raise _TimeUp
-
+    circuit, watch = _circuit(placement, cells, sites, units), _Watch(deadline)
     try:
         with _silence(), suppress(_TimeUp):
-            circuit.place_detailed(coloquinte.ColoquinteParameters(effort), look_at_the_clock)
+            for effort in EFFORTS:
+                circuit.place_detailed(coloquinte.ColoquinteParameters(effort), watch)
+                watch.demand(SLOWER)
     except RuntimeError as error:
         raise LegalizationError(f"no legal place for all {len(cells)} standard cells ({error}); use fewer or smaller "
                                 "macros or a larger canvas") from None  # fmt: skip

@@ -27,7 +27,6 @@ from placer.cost import evaluate
 from placer.legalize import legalize
 
 MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros and until cells are spread
-DETAIL_S = ((9, 6e-4), (6, 4e-4), (3, 2e-4))  # efforts of the detailed placement, and seconds a cell they take
 FEWEST_ROUNDS = 2
 
 
@@ -73,7 +72,7 @@ def place_cells(
                 best, shortest = found, hpwl
             longest, done = max(longest, elapsed() - began), done + 1
     except KeyboardInterrupt:
-        return PlacedCells(best or legalize_cells(placement, 1), True)
+        return PlacedCells(best or legalize_cells(placement, time.perf_counter()), True)
     assert best is not None
     return PlacedCells(best, False)
 
@@ -88,9 +87,7 @@ def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick
         together = spread(placement, cells | macros, seed=seed, deadline=started + MACROS_SHARE * left, tick=tick)
         placement = legalize_on_grid(Placement(n, together, placement.orientation))
     alone = spread(placement, cells, seed=seed, warm=moving, deadline=started + SPREAD_SHARE * left, tick=tick)
-    left -= time.perf_counter() - started
-    effort = next((effort for effort, cell_s in DETAIL_S if cell_s * cells.sum() < left), 1)
-    return legalize_cells(Placement(n, alone, placement.orientation), effort, time.perf_counter() + left)
+    return legalize_cells(Placement(n, alone, placement.orientation), started + left)
 
 
 def legalize_on_grid(placement: Placement) -> Placement:

@@ -19,7 +19,7 @@ from placer import cells as cells_module
 from placer import place
 from placer.abacus import into_runs
 from placer.analytic import spread, wirelength_gradient
-from placer.cell_rows import legalize_cells
+from placer.cell_rows import _TimeUp, _Watch, legalize_cells
 from placer.cells import has_cells, legalize_on_grid, place_cells
 from placer.cost import evaluate, summary
 from placer.electrostatics import Bins, covered, field_of
@@ -80,11 +80,11 @@ def demand_legal(placement: Placement) -> None:
 @pytest.mark.parametrize("gap", [False, True])
 def test_cells_are_legal_on_any_rows_and_everything_else_stays(unit: float, gap: bool) -> None:
     given_ = apart(flat(unit=unit, gap=gap))
-    found = legalize_cells(given_, 1)
+    found = legalize_cells(given_)
     demand_legal(found)
     np.testing.assert_array_equal(found.position_um[:8], given_.position_um[:8])
     np.testing.assert_array_equal(found.orientation, given_.orientation)
-    np.testing.assert_array_equal(found.position_um, legalize_cells(given_, 1).position_um)
+    np.testing.assert_array_equal(found.position_um, legalize_cells(given_).position_um)
 
 
 def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
@@ -94,7 +94,7 @@ def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
     position = apart(n).position_um.copy()
     position[:4] += [0.37, 2.9]
     position[8:20] = np.column_stack([np.arange(12) * 9.3 + 20, np.full(12, 70.1)])
-    found = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)), 1)
+    found = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)))
     demand_legal(found)
     np.testing.assert_array_equal(found.position_um[:20], position[:20])
 
@@ -102,17 +102,30 @@ def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
 def test_detailed_placement_does_not_lengthen_wires() -> None:
     start = apart(flat())
     spread_out = Placement(start.netlist, spread(start, start.netlist.kind == Kind.CELL, seed=0), start.orientation)
-    short, long = evaluate(legalize_cells(spread_out, 9)), evaluate(legalize_cells(start, 1))
+    short, long = evaluate(legalize_cells(spread_out)), evaluate(legalize_cells(start))
     assert short.hpwl_um < long.hpwl_um
 
 
 def test_a_deadline_ends_the_detailed_placement_legally() -> None:
-    chip = flat(cells=600)
-    spread_out = Placement(chip, chip.position_um, chip.orientation)
-    for deadline in (0.0, time.perf_counter() + 0.05):
-        placed = legalize_cells(legalize_on_grid(spread_out), 9, deadline)
-        assert not cell_violations(placed)
-    assert evaluate(legalize_cells(legalize_on_grid(spread_out), 9)).hpwl_um <= evaluate(placed).hpwl_um
+    spread_out = legalize_on_grid(Placement.given(flat(cells=600)))
+    placed = [legalize_cells(spread_out, time.perf_counter() + seconds) for seconds in (0.0, 0.02, np.inf)]
+    for placement in placed:
+        demand_legal(placement)
+    hurried, _, thorough = (evaluate(placement).hpwl_um for placement in placed)
+    assert thorough < hurried
+
+
+def test_no_step_is_begun_that_would_end_too_late() -> None:
+    watch = _Watch(time.perf_counter() + 1.0)
+    watch(None)  # after a short step
+    watch.demand(1.0)
+    watch.longest_s = 0.6
+    watch(None)
+    with pytest.raises(_TimeUp):
+        watch.demand(2.0)
+    watch.longest_s = 1.1
+    with pytest.raises(_TimeUp):
+        watch(None)
 
 
 def test_what_cannot_be_placed_is_said() -> None:
@@ -150,7 +163,7 @@ def test_rounds_place_legally_and_keep_the_shortest() -> None:
         demand_legal(found.placement)
         assert not found.interrupted
     np.testing.assert_array_equal(stay.placement.position_um[:8], start.position_um[:8])
-    assert evaluate(move.placement).hpwl_um < evaluate(legalize_cells(start, 9)).hpwl_um
+    assert evaluate(move.placement).hpwl_um < evaluate(legalize_cells(start)).hpwl_um
     np.testing.assert_array_equal(place_cells(start).placement.position_um, stay.placement.position_um)
 
 
