@@ -60,7 +60,7 @@ def evaluate(
     if as_json:
         print(json.dumps(found))
     else:
-        cost_table(chip.name, found, list(found), lower_bounds(chip))
+        cost_table(chip.name, found, list(found), lower_bounds(chip).as_dict())
 
 
 @app.command()
@@ -81,7 +81,6 @@ def place(
 
     Example: placer place harbor --out run --budget 240
     """
-    from placer.cost import lower_bounds
     from placer.pipeline import place as run_stages
     from placer.reporting import write_run
     from placer.settings import PlaceSettings
@@ -98,7 +97,8 @@ def place(
     run = report_run(done)
     write_png(out / "placement.png", next(iter(run.figures.values())))
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
-    cost_table(f"{chip.name} · {method}", result.metrics, [*COST_ROWS, "seconds", "cpu_seconds"], lower_bounds(chip))
+    rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
+    cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -217,10 +217,8 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
             self._seen = self._dict(observation)
             return self._seen, float(reward[0]), False, False, info
         self._seen = None
-        cost = self.episodes.costs[0]
-        info |= {"proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
-                 "congestion": cost.congestion, "stuck": int(self.episodes.stuck[0]),
-                 "failed": bool(self.episodes.failed[0])}  # fmt: skip
+        info |= self.episodes.costs[0].as_dict()
+        info |= {"stuck": int(self.episodes.stuck[0]), "failed": bool(self.episodes.failed[0])}
         return last, float(reward[0]), True, False, info
 
     def placement(self) -> Placement:

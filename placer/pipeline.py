@@ -116,7 +116,6 @@ def place(
             placement, interrupted = placed.placement, interrupted or placed.interrupted
     demand_legal(placement)
     found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
-    least = lower_bounds(netlist)
     metrics = found | {
         "method": settings.method,
         "seed": settings.seed,
@@ -124,7 +123,7 @@ def place(
         "cpu_seconds": cpu_seconds() - stages.cpu_started,
         "stages": [asdict(stage) for stage in stages.done],
         "stuck": search.stuck,
-        "lower_bounds": {"proxy": least.proxy, **asdict(least)},
+        "lower_bounds": lower_bounds(netlist).as_dict(),
     }
     return Result(placement, asked, metrics, stages.done, search.history, interrupted)
 

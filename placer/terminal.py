@@ -16,18 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from placer.cost import Cost
     from placer.search import Progress
     from placer.sweep import SweepProgress
 
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 
 
-def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: Cost) -> None:
+def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: Mapping[str, float]) -> None:
     """Print a short table of costs beside the lower bounds of those that have one."""
     table = Table("", title, "at least", title_justify="left")
     for key in keys:
-        value, bound = cost[key], getattr(least, key, 0.0)
+        value, bound = cost[key], least.get(key, 0.0)
         shown = f"{bound:.4f}, {value / bound - 1:+.1%}" if 0 < bound < 100 else ""
         table.add_row(key, f"{value:,}" if isinstance(value, int) else f"{value:,.{1 if value > 100 else 4}f}", shown)
     Console().print(table)

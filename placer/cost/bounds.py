@@ -14,14 +14,16 @@ from placer.cost.arrays import CostArrays, cost_arrays
 from placer.cost.proxy import Cost
 from placer.cost.wirelength import pin_positions, wirelength_cost
 
-HAIR = 1e-9  # of a grid cell; sizes that are whole numbers of cells but for rounding
+HAIR = 1e-9  # grid cells, of lengths that are whole numbers of them but for rounding; µm where nodes meet the boundary
 
 
 def lower_bounds(netlist: Netlist) -> Cost:
     """Bounds of the three parts, for legal placements; their weighted sum bounds the proxy."""
     arrays = cost_arrays(netlist)
     hpwl_um = fixed_hpwl_um(netlist, arrays)
-    return Cost(wirelength_cost(arrays, hpwl_um), least_density(netlist), least_congestion(netlist, arrays), hpwl_um)
+    spans = spans_in_cells(netlist)
+    density, congestion = least_density(netlist, spans), least_congestion(netlist, arrays, spans)
+    return Cost(wirelength_cost(arrays, hpwl_um), density, congestion, hpwl_um)
 
 
 def fixed_hpwl_um(netlist: Netlist, arrays: CostArrays) -> float:
@@ -37,12 +39,14 @@ def fixed_hpwl_um(netlist: Netlist, arrays: CostArrays) -> float:
     return float(arrays.weight @ length)
 
 
-def least_density(netlist: Netlist) -> float:
-    """Half the mean of the fullest tenth when all area but that in cells full anyway is spread evenly."""
+def least_density(netlist: Netlist, spans: Floats) -> float:
+    """Half the mean of the fullest tenth when all area but that in cells full anyway is spread evenly.
+
+    Spans [M, 2] of the hard macros are in cells, as in `spans_in_cells`.
+    """
     solid = inside(netlist) & (netlist.kind != Kind.PORT)
     count = netlist.grid[0] * netlist.grid[1]
     area = float(netlist.size_um[solid].prod(axis=1).sum()) / float(np.prod(netlist.canvas_um)) * count
-    spans = spans_in_cells(netlist)
     whole = covered(spans).prod(axis=1)
     k = max(int(0.1 * count), 1)
     number = np.maximum(whole, 1.0)
@@ -52,13 +56,12 @@ def least_density(netlist: Netlist) -> float:
     return 0.5 * max(full + (k - found) * rest, area * k / count) / k
 
 
-def least_congestion(netlist: Netlist, arrays: CostArrays) -> float:
+def least_congestion(netlist: Netlist, arrays: CostArrays, spans: Floats) -> float:
     """Mean of the worst twentieth of the edges, by what macros block where each has most of a cell's height or width.
 
     A side of L cells covers at least floor(L) - 1 of them in full, and what is left falls on two cells or one, half of
     it or more on one.  Across, tracks are lost in every cell that the macro reaches, but for a ragged last one.
     """
-    spans = spans_in_cells(netlist)
     whole, reached = covered(spans), np.maximum(np.ceil(spans - HAIR) - 1.0, 1.0)[:, ::-1]
     full = np.array([arrays.macro_vertical_per_um, arrays.macro_horizontal_per_um]) / (
         arrays.vertical_per_um,
@@ -81,9 +84,8 @@ def largest(groups: list[tuple[float, float]], count: int) -> float:
 
 def spans_in_cells(netlist: Netlist) -> Floats:
     """[M, 2] width and height of the hard macros inside the canvas, in grid cells."""
-    cell = np.array(netlist.canvas_um) / np.array(netlist.grid[::-1])
     hard = netlist.hard
-    return np.asarray(netlist.size_um[hard[inside(netlist)[hard]]] / cell)
+    return np.asarray(netlist.size_um[hard[inside(netlist)[hard]]] / netlist.cell_um)
 
 
 def covered(spans: Floats) -> Floats:

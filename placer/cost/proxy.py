@@ -36,6 +36,16 @@ class Cost:
     def proxy(self) -> float:
         return self.wirelength + DENSITY_WEIGHT * self.density + CONGESTION_WEIGHT * self.congestion
 
+    def as_dict(self) -> dict[str, float]:
+        """All five numbers, by the names of `placer evaluate --json`."""
+        return {
+            "wirelength": self.wirelength,
+            "density": self.density,
+            "congestion": self.congestion,
+            "proxy": self.proxy,
+            "hpwl_um": self.hpwl_um,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Maps:
@@ -93,15 +103,10 @@ def summary(placement: Placement) -> dict[str, float | int]:
 
     Those about cells are there for netlists with standard cells only.
     """
-    cost = evaluate(placement)
     violations = placement.violations()
     n = placement.netlist
     found: dict[str, float | int] = {
-        "wirelength": cost.wirelength,
-        "density": cost.density,
-        "congestion": cost.congestion,
-        "proxy": cost.proxy,
-        "hpwl_um": cost.hpwl_um,
+        **evaluate(placement).as_dict(),
         "overlaps": len(violations.overlaps),
         "out_of_canvas": len(violations.out_of_canvas),
         "hard_macros": int(np.sum(n.kind == Kind.HARD)),
