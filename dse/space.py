@@ -178,7 +178,7 @@ class DesignSpace:
         index, owner = np.asarray(index, np.int64), self.part_of(index)
         result = Evaluated(
             dict(zip(self.metrics, np.full((len(self.metrics), len(index)), np.nan), strict=True)),
-            np.full((len(index), len(self.objectives)), np.inf),
+            np.full((len(self.objectives), len(index)), np.inf).T,  # column by column, as it is filled and read
             np.zeros(len(index), np.bool_),
             np.zeros(len(index), np.int16),
         )

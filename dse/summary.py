@@ -53,8 +53,8 @@ def joined(parts: Sequence[Points]) -> Points:
 
 def best_rows(objectives: Floats) -> Ints:
     """Rows with the BEST lowest values of each objective [n, K], ascending; the first of equal ones."""
-    rows = np.flatnonzero(np.isfinite(objectives).all(axis=1))
-    return np.unique(np.concatenate([rows[_lowest(column)] for column in objectives[rows].T]))
+    rows = np.flatnonzero(np.logical_and.reduce([np.isfinite(column) for column in objectives.T]))
+    return np.unique(np.concatenate([rows[_lowest(column[rows])] for column in objectives.T]))
 
 
 def _lowest(values: Floats) -> Ints:
@@ -78,11 +78,14 @@ def sampled(index: Ints, share: float) -> npt.NDArray[np.bool_]:
 
 
 def histograms(objectives: Floats) -> Ints:
-    """How many values [K, BINS] of each objective, its sign left out, lie in each bin: `bin_edges`."""
+    """How many finite values [K, BINS] of objectives [n, K], their sign left out, lie in each bin: `bin_edges`."""
+    return np.array([_histogram(column[np.isfinite(column)]) for column in objectives.T], np.int64)
+
+
+def _histogram(values: Floats) -> Ints:
     with np.errstate(divide="ignore"):
-        bins = np.floor(STEPS * np.log2(np.abs(objectives))) + BINS // 2
-    bins = np.clip(bins, 0, BINS - 1).astype(np.int64)
-    return np.array([np.bincount(column, minlength=BINS) for column in bins.T], np.int64)
+        bins = np.floor(STEPS * np.log2(np.abs(values))) + BINS // 2
+    return np.bincount(np.clip(bins, 0, BINS - 1).astype(np.int64), minlength=BINS)
 
 
 def bin_edges() -> Floats:
@@ -159,7 +162,7 @@ def _summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, 
         points(np.flatnonzero(non_dominated(objectives))),
         points(best_rows(objectives)),
         points(np.flatnonzero(sampled(numbers, share))),
-        histograms(found.objectives[found.feasible]),
+        histograms(found.objectives),
         np.bincount(found.reason, minlength=len(space.reasons)),
     )
     return summary, found.objectives

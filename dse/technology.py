@@ -176,9 +176,10 @@ def coefficients(technology: Technology, hardware: Hardware, designs: Floats) ->
     price[:, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] = technology.sram_pj(
         hardware.buffer_bytes / np.maximum(hardware.buffer_banks, 1)
     )
-    price[:, Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = _hop_pj(technology, hardware, designs)[:, None]
+    element = element_um2(technology, hardware, designs)
+    price[:, Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = _hop_pj(technology, hardware, designs, element)[:, None]
     price[:, Count.REGISTER_INPUT : Count.REGISTER_OUTPUT + 1] = technology.register_pj(hardware.register_bytes)
-    price[:, : Count.STALL + 1] = _cycle_pj(technology, hardware, designs)[:, None]
+    price[:, : Count.STALL + 1] = _cycle_pj(technology, hardware, designs, element)[:, None]
     return price
 
 
@@ -196,7 +197,12 @@ def wire_pj_per_bit(technology: Technology, area_mm2: Floats, wires_mm: Floats |
 
 def area_mm2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Area [S] of multipliers, adders, registers and buffers, with control and wiring as `LOGIC_OVERHEAD` says."""
-    elements = hardware.elements * element_um2(technology, hardware, designs)
+    return _chip_mm2(technology, hardware, element_um2(technology, hardware, designs))
+
+
+def _chip_mm2(technology: Technology, hardware: Hardware, element: Floats) -> Floats:
+    """`area_mm2` from that of an element [S], µm²."""
+    elements = hardware.elements * element
     buffers = hardware.buffer_bytes[:, 0] if hardware.shared_buffer else _sum(hardware.buffer_bytes)
     return np.asarray((elements + buffers * 8 * technology.cell_um2 * SRAM_OVER_CELLS) / 1e6)
 
@@ -227,18 +233,17 @@ def _sum(operands: Floats) -> Floats:
     return np.asarray(operands[:, 0] + operands[:, 1] + operands[:, 2])
 
 
-def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats, element: Floats) -> Floats:
     """Energy [S] of one bit to the neighboring unit, pJ; of an FPGA the wires of its ASIC times the gap."""
-    base = _ASIC["28nm"] if technology.fpga else technology
     gap = FPGA_LOGIC if technology.fpga else 1.0
-    pitch_mm = np.sqrt(element_um2(base, hardware, designs)) / 1e3
+    pitch_mm = np.sqrt(element_um2(_ASIC["28nm"], hardware, designs) if technology.fpga else element) / 1e3
     return np.asarray(gap * HOP_OVER_WIRE * technology.wire_pj_mm * pitch_mm)
 
 
-def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
+def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats, element: Floats) -> Floats:
     """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
     gap = FPGA_LOGIC if technology.fpga else 1.0
     clocked = hardware.resources.get("ff", hardware.elements * flipflops(hardware, designs))
     clock = gap * technology.operation * FLIPFLOP_PJ * clocked
-    leakage_mw = technology.leakage_mw_mm2 * area_mm2(technology, hardware, designs) + technology.static_mw
+    leakage_mw = technology.leakage_mw_mm2 * _chip_mm2(technology, hardware, element) + technology.static_mw
     return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])
