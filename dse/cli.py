@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse import explore_cli, quantize_cli, report_cli
-from netlists.errors import ChipscapeError, SettingsError
+from netlists.command import run as run_command
+from netlists.errors import SettingsError
 from netlists.output import check_out
 
 if TYPE_CHECKING:
@@ -253,11 +254,4 @@ app.command()(report_cli.report)
 
 def main() -> None:
     """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
-    try:
-        app()
-    except (ChipscapeError, OSError) as error:
-        message = str(error)
-        if isinstance(error, OSError) and error.filename:
-            message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
-        print("error:", " ".join(message.split()), file=sys.stderr)
-        sys.exit(2)
+    run_command(app)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netlists.errors import ChipscapeError
+from netlists.command import run as run_command
 from netlists.output import check_out
 from netlists.ray_connection import LOCAL
 from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
@@ -288,12 +288,5 @@ def main() -> None:
     learner: type[Any] | None = None
     if sys.argv[1:2] == ["train"]:  # torch takes seconds to load: not for the other commands
         from placer.ppo import PPOSettings as learner
-    try:
-        app.command("train")(with_settings(train, learner))
-        app()
-    except (ChipscapeError, OSError) as error:
-        message = str(error)
-        if isinstance(error, OSError) and error.filename:
-            message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
-        print("error:", " ".join(message.split()), file=sys.stderr)
-        sys.exit(2)
+    app.command("train")(with_settings(train, learner))
+    run_command(app)

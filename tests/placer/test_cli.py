@@ -192,12 +192,26 @@ def test_wrong_options_are_one_line(placer, tmp_path: Path, args: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    "args", [(), ("fly",), ("place", "jetty"), ("place", "jetty", "--out", "x", "--budget", "soon")]
+    ("args", "line"),
+    [
+        (("fly",), "No such command 'fly'; see .*placer --help"),
+        (("place", "jetty"), "Missing option '--out'; see .*placer place --help"),
+        (
+            ("place", "jetty", "--out", "x", "--budget", "soon"),
+            "Invalid value for '--budget': .+; see .*placer place --help",
+        ),
+        (("place", "jetty", "--out", "x", "--bugdet"), r"No such option: --bugdet[^\n]+; see .*placer place --help"),
+    ],
 )
-def test_usage_errors_exit_with_2(placer, args: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_usage_errors_are_one_line(placer, args: tuple[str, ...], line: str) -> None:  # type: ignore[no-untyped-def]
     code, out, err = placer(*args)
-    assert code == 2
-    assert "Usage" in out + err
+    assert (code, out) == (2, "")
+    assert re.fullmatch(f"error: {line}\n", err), err
+
+
+def test_without_arguments_there_is_help(placer) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = placer()
+    assert (code, "Usage" in out, err) == (2, True, "")
 
 
 def test_a_folder_that_cannot_be_made(placer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
