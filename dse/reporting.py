@@ -65,15 +65,14 @@ def layers(found: Evaluation) -> Rows:
 
 
 def loop_nests(found: Evaluation) -> dict[str, list[str]]:
-    """The mapping of each layer that runs on the array, as lines of a loop nest."""
-    machine = found.cost.machine
-    return {
-        layer.name: machine.template.loop_nest(
-            machine.designs[0].tolist(), layer, found.cost.mappings[0, k].tolist()
-        )
-        for k, layer in enumerate(found.network.layers)
-        if layer.has_macs and not found.reasons[k]
-    }  # fmt: skip
+    """The mapping of each layer that runs on the array, as lines of a loop nest, each deeper than the one before."""
+    machine, nests = found.cost.machine, {}
+    for k, layer in enumerate(found.network.layers):
+        if layer.has_macs and not found.reasons[k]:
+            design, mapping = machine.designs[0].tolist(), found.cost.mappings[0, k].tolist()
+            loops = machine.template.loop_nest(design, layer, mapping)
+            nests[layer.name] = ["  " * depth + loop for depth, loop in enumerate(loops)]
+    return nests
 
 
 def roofline(found: Evaluation) -> dict[str, Any]:

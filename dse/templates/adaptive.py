@@ -229,7 +229,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     inner = ["for pixel:", f"for step in {steps}:"]
     lines += inner if mapping[1] == SUMS else inner[::-1]
     lines.append(f"{SCHEMES[mapping[0]]}: {int(design[TIN])} inputs x {min(int(design[TOUT]), k)} kernels")
-    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+    return lines
 
 
 TEMPLATE = Template(

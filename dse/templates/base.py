@@ -118,7 +118,7 @@ class Template:
     run: Run
     default_mapping: Callable[[Floats, Ints], Ints]  # (designs, layers) -> [S, L, G], what the design fixes, no search
     hardware: Callable[[Floats], Hardware]  # designs [S, D]
-    loop_nest: Callable[[Sequence[float], Any, Sequence[int]], list[str]]  # (design row, Layer, mapping row) -> lines
+    loop_nest: Callable[[Sequence[float], Any, Sequence[int]], list[str]]  # (design row, Layer, mapping row) -> loops
     reasons: tuple[str, ...]  # why a layer does not fit; 0 is the empty string: it does
     fpga: bool = False  # costs DSP, BRAM, LUT, FF instead of mm²
     codes: Mapping[str, int] = field(default_factory=dict)  # columns of a mapping that choose among so many things

@@ -197,7 +197,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
         f"stream {shape[cp.STREAM] or 'the'} pixels {shape[cp.PASSES]} times through"
         f" {int(design[cp.CONVOLVERS])} convolvers",
     ]
-    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+    return lines
 
 
 TEMPLATE = Template(

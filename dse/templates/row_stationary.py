@@ -137,7 +137,7 @@ def loop_nest(design: Sequence[float], layer: w.Layer, mapping: Sequence[int]) -
     m, n, e, p, q, r, t = mapping
     groups = layer.groups
     height = filter_rows(int(design[ROWS]), layer.kernel_h)
-    lines = [
+    return [
         f"for group in 0..{groups}",
         f"for image in 0..{layer.batch} step {n}",
         f"for output row in 0..{layer.out_h} step {e}                 # partial sums stay in the global buffer",
@@ -149,7 +149,6 @@ def loop_nest(design: Sequence[float], layer: w.Layer, mapping: Sequence[int]) -
         f"for image in 0..{n}, output column in 0..{layer.out_w}, kernel column in 0..{layer.kernel_w}",
         f"for channel in 0..{q}, filter in 0..{p}: multiply and add",
     ]
-    return ["  " * depth + line for depth, line in enumerate(lines)]
 
 
 TEMPLATE = Template(

@@ -228,7 +228,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     atoms = positions(numbers, row)
     lines.append(f"for position in {atoms}:")
     lines.append(f"{cells} kernels x {int(design[ATOMIC_C])} channels, pixel by pixel of the stripe")
-    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+    return lines
 
 
 TEMPLATE = Template(

@@ -237,7 +237,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
         lines.append(f"for {names[loop]} in {shape[PX + x]} by {size[x]}:")
     held = [f"{names[loop]} {size['pwk'.index(loop)]}" for loop in "pwk" if loop != streamed]
     lines.append(f"{DATAFLOWS[flow]}: array holds {' x '.join(held)}, streams {names[streamed]}")
-    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+    return lines
 
 
 TEMPLATE = Template(

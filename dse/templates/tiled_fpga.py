@@ -246,7 +246,7 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     lines += orders[mapping[2]]
     lines.append(f"for kernel row in {layer.kernel_h}, kernel column in {layer.kernel_w}, pixel of the tile:")
     lines.append(f"{tm} x {tn} multipliers in parallel, {tp.OPERANDS[mapping[2]]} stays")
-    return [2 * depth * " " + line for depth, line in enumerate(lines)]
+    return lines
 
 
 TEMPLATE = Template(

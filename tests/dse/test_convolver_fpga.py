@@ -158,11 +158,11 @@ def test_loop_nest() -> None:
     layer = network("vgg16").layers[1]
     assert TEMPLATE.loop_nest(row(QIU), layer, [28, 28]) == [
         "for row in 224 by 28:",
-        "  for column in 224 by 28:",
-        "    for output channel in 64 by 64:",
-        "      for bundle of input channels in 1: load inputs",
-        "        for output channel by 2: load kernels",
-        "          stream 784 pixels 1 times through 64 convolvers",
+        "for column in 224 by 28:",
+        "for output channel in 64 by 64:",
+        "for bundle of input channels in 1: load inputs",
+        "for output channel by 2: load kernels",
+        "stream 784 pixels 1 times through 64 convolvers",
     ]
 
 

@@ -194,7 +194,7 @@ def test_part_too_small() -> None:
 def test_loop_nest() -> None:
     layer = network("alexnet").layers[2]
     lines = TEMPLATE.loop_nest(row(ZHANG), layer, [13, 14, 1])
-    assert [line.strip().split(" in ")[0] for line in lines[:5]] == [
+    assert [line.split(" in ")[0] for line in lines[:5]] == [
         "for group", "for row", "for column", "for input channel", "for output channel",
     ]  # fmt: skip
     assert lines[-1].endswith("64 x 7 multipliers in parallel, input stays")
