@@ -15,7 +15,7 @@ from dse.templates.base import Count
 from dse.templates.convolver_fpga import REASONS, TEMPLATE
 from dse.validate import compare
 from dse.workload import Kind, conv
-from tests.dse.twin import as_row, check_laws, random_layer, run, words
+from tests.dse.twin import check_laws, equal, random_layer, run, words
 from tests.dse.twins_convolver_fpga import convolver_fpga
 
 Values = dict[str, float]
@@ -54,16 +54,11 @@ def check(seed: int, all_mappings: bool = True) -> str:
     rng = np.random.default_rng(seed)
     design, layer = random_design(rng), random_layer(rng)
     drawn = [int(rng.integers(1, 9)), int(rng.integers(1, 9))]
-    why = ""
-    for mapping, search in ((drawn, False), (None, False), (None, True))[: None if all_mappings else 1]:
-        counts, reason, used = run(TEMPLATE, row(design), layer, mapping, search)
-        twin, why = convolver_fpga(design, layer, used)
-        assert reason == why, (seed, search)
-        if not reason:
-            assert counts == as_row(twin), (seed, search)
-            if layer.kind <= Kind.MATMUL:
-                check_laws(design, layer, counts, design["pes"] * design["convolvers"] * design["kernel"] ** 2)
-                assert counts[Count.DRAM_OUTPUT] == layer.outputs * words(design, layer)[2]
+    found, why = equal(TEMPLATE, convolver_fpga, design, layer, drawn, all_mappings)
+    for counts in found:
+        if layer.kind <= Kind.MATMUL:
+            check_laws(design, layer, counts, design["pes"] * design["convolvers"] * design["kernel"] ** 2)
+            assert counts[Count.DRAM_OUTPUT] == layer.outputs * words(design, layer)[2]
     return why
 
 

@@ -19,7 +19,7 @@ from dse.templates.base import Count
 from dse.templates.tiled_fpga import TEMPLATE
 from dse.validate import compare
 from dse.workload import Kind, conv, make_layer
-from tests.dse.twin import as_row, check_laws, random_layer, run
+from tests.dse.twin import check_laws, equal, random_layer, run
 from tests.dse.twins_tiled_fpga import held_words, tiled_fpga
 
 Values = dict[str, float]
@@ -60,17 +60,12 @@ def check(seed: int, all_mappings: bool = True) -> str:
     rng = np.random.default_rng(seed)
     design, layer = random_design(rng), random_layer(rng)
     drawn = [int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(0, 3))]
-    why = ""
-    for mapping, search in ((drawn, False), (None, False), (None, True))[: None if all_mappings else 1]:
-        counts, reason, used = run(TEMPLATE, row(design), layer, mapping, search)
-        twin, why = tiled_fpga(design, layer, used)
-        assert reason == why, (seed, search)
-        if not reason:
-            assert counts == as_row(twin), (seed, search)
-            if layer.kind <= Kind.MATMUL:
-                check_laws(design, layer, counts, design["tm"] * design["tn"])
-                moved = sum(counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1])
-                assert sum(counts[: Count.STALL + 1]) >= moved / (2 * design["port_bits"] * design["port_share"])
+    found, why = equal(TEMPLATE, tiled_fpga, design, layer, drawn, all_mappings)
+    for counts in found:
+        if layer.kind <= Kind.MATMUL:
+            check_laws(design, layer, counts, design["tm"] * design["tn"])
+            moved = sum(counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1])
+            assert sum(counts[: Count.STALL + 1]) >= moved / (2 * design["port_bits"] * design["port_share"])
     return why
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from dse.design import design_row
 from dse.templates.base import COUNTS, Count, Template, touched_lines
 from dse.workload import Kind, Layer, make_layer
 from netlists.errors import DesignError
@@ -105,3 +106,25 @@ def run(
     counts, reasons = np.zeros((1, 1, COUNTS), np.int64), np.zeros((1, 1), np.int16)
     template.run(designs, layers, mappings, search, counts, reasons)
     return counts[0, 0].tolist(), template.reasons[reasons[0, 0]], mappings[0, 0].tolist()
+
+
+Slow = Callable[[dict[str, float], Layer, list[int]], tuple[dict[Count, int], str]]
+"""A twin: counts of a design on a layer with a mapping, and why it does not run."""
+
+
+def equal(
+    template: Template, slow: Slow, design: dict[str, float], layer: Layer, drawn: list[int], all_mappings: bool
+) -> tuple[list[list[int]], str]:
+    """Counts of a layer, which are those of the twin, where it runs, and why it does not.
+
+    With the mapping that was drawn, and with `all_mappings` the default and the searched one too.
+    """
+    found, why = [], ""
+    for mapping, search in ((drawn, False), (None, False), (None, True))[: None if all_mappings else 1]:
+        counts, reason, used = run(template, design_row(template, design), layer, mapping, search)
+        twin, why = slow(design, layer, used)
+        assert reason == why, (design, layer, used, search)
+        if not reason:
+            assert counts == as_row(twin), (design, layer, used, search)
+            found.append(counts)
+    return found, why
