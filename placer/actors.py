@@ -100,7 +100,7 @@ class Crew:
 
     def _hire(self, useful: int) -> None:
         """Start as many actors as are missing."""
-        for _ in range(len(self._idle) + len(self._busy), min(int(sum(processors())), useful)):
+        for _ in range(len(self._idle) + len(self._busy), min(int(sum(processors().values())), useful)):
             actor: Any = self._actor.remote(*self._arguments)
             self._busy[actor.ready.remote()] = actor, STARTING
 

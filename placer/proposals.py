@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.incremental import put
+from placer.cost.kernel import kernel
 from placer.cost.state import State
 
 KINDS = (
@@ -56,7 +56,7 @@ def chances(share: Floats) -> Floats:
     return chance
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def propose(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
     """Put a random change of some kind into the trial; False where it found none that is legal."""
     if kind < HARD_STEP:
@@ -64,7 +64,7 @@ def propose(state: State, movers: Movers, kind: int, rng: np.random.Generator) -
     return propose_hard(state, movers, kind, rng)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def propose_soft(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
     """A change of one or two soft macros."""
     a = state.arrays
@@ -75,10 +75,10 @@ def propose_soft(state: State, movers: Movers, kind: int, rng: np.random.Generat
         reach = step(LONGEST_SOFT, rng)
         put_soft(state, v, x + w * reach * around(rng), y + h * reach * around(rng))
     elif kind == SOFT_TO_PIN:
-        p = connected_pin(state, v, rng)
+        p = connected_point(state, v, rng)
         if p < 0:
             return False
-        put_soft(state, v, state.pin[p, 0] + w * around(rng), state.pin[p, 1] + h * around(rng))
+        put_soft(state, v, state.point[p, 0] + w * around(rng), state.point[p, 1] + h * around(rng))
     elif kind == SOFT_SHIFT:
         # By exactly one cell: the macro's routes move to the next row or column.
         direction = int(4 * rng.random())
@@ -95,7 +95,7 @@ def propose_soft(state: State, movers: Movers, kind: int, rng: np.random.Generat
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def propose_hard(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
     """A change of one or two hard macros, legal."""
     a = state.arrays
@@ -115,11 +115,11 @@ def propose_hard(state: State, movers: Movers, kind: int, rng: np.random.Generat
     elif kind == HARD_ABUT:
         x, y = beside(state, movers, v, pick(movers.obstacle, rng), rng)
     elif kind == HARD_TO_PIN:
-        p = connected_pin(state, v, rng)
+        p = connected_point(state, v, rng)
         if p < 0:
             return False
-        x = state.pin[p, 0] + PIN_RANGE * w * around(rng)
-        y = state.pin[p, 1] + PIN_RANGE * h * around(rng)
+        x = state.point[p, 0] + PIN_RANGE * w * around(rng)
+        y = state.point[p, 1] + PIN_RANGE * h * around(rng)
     elif kind == HARD_ANYWHERE:
         x, y = a.canvas_width_um * rng.random(), a.canvas_height_um * rng.random()
     else:
@@ -136,7 +136,7 @@ def propose_hard(state: State, movers: Movers, kind: int, rng: np.random.Generat
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def swap_hard(state: State, movers: Movers, v: int, u: int) -> bool:
     """Exchange the centers of two hard macros where that is legal."""
     if u == v:
@@ -152,7 +152,7 @@ def swap_hard(state: State, movers: Movers, v: int, u: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def beside(state: State, movers: Movers, v: int, u: int, rng: np.random.Generator) -> tuple[float, float]:
     """A place of hard macro v on one side of hard macro u, aligned with its low end, middle or high end."""
     size = state.arrays.size_um
@@ -165,7 +165,7 @@ def beside(state: State, movers: Movers, v: int, u: int, rng: np.random.Generato
     return x + align * (size[u, 0] - size[v, 0]) / 2, y + sign * ((size[u, 1] + size[v, 1]) / 2 + gap)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fits(state: State, movers: Movers, v: int, x: float, y: float, absent: int) -> bool:
     """Whether hard macro v, centered at (x, y), lies in the canvas and apart from all hard macros but `absent`."""
     a, position = state.arrays, state.position
@@ -183,7 +183,7 @@ def fits(state: State, movers: Movers, v: int, x: float, y: float, absent: int) 
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_soft(state: State, v: int, x: float, y: float) -> None:
     """Put a soft macro at (x, y), or as near as it stays in the canvas."""
     a = state.arrays
@@ -194,33 +194,34 @@ def put_soft(state: State, v: int, x: float, y: float) -> None:
     put(state, v, x, y, state.orientation[v])
 
 
-@njit(cache=True, nogil=True)
-def connected_pin(state: State, v: int, rng: np.random.Generator) -> int:
-    """A random connection of a random net of a node; -1 where it has no net."""
-    first, last = state.net_start[v], state.net_start[v + 1]
+@kernel
+def connected_point(state: State, v: int, rng: np.random.Generator) -> int:
+    """A random point of a random net of a node; -1 where it has no net."""
+    p = state.points
+    first, last = p.point_start[p.start[v]], p.point_start[p.start[v + 1]]
     if first == last:
         return -1
-    n = state.node_net[first + int(rng.random() * (last - first))]
-    start, end = state.arrays.net_start[n], state.arrays.net_start[n + 1]
-    pin: int = start + int(rng.random() * (end - start))
-    return pin
+    n = p.point_net[first + int(rng.random() * (last - first))]
+    start, end = p.net_start[n], p.net_start[n + 1]
+    point: int = p.net_point[start + int(rng.random() * (end - start))]
+    return point
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pick(nodes: Ints, rng: np.random.Generator) -> int:
     """One of the nodes."""
     node: int = nodes[int(rng.random() * nodes.size)]
     return node
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def step(longest: float, rng: np.random.Generator) -> float:
     """A length up to `longest`."""
     length: float = longest * STEP_RANGE ** -rng.random()
     return length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def around(rng: np.random.Generator) -> float:
     """A number between -1 and 1."""
     return 2.0 * rng.random() - 1.0

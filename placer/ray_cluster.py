@@ -22,7 +22,7 @@ def connected(address: str, workers: int = 1) -> Iterator[None]:
     Raises `SettingsError` when there is no such cluster, or none of its nodes has `workers` processors.
     """
     with ray_connection.connected(address, max(CORES, workers)):
-        most = max(processors())
+        most = max(processors().values())
         if workers > most:
             raise SettingsError(f"a run takes {workers} workers, but no node of the cluster has more than {most:g} "
                                 "processors; lower --workers")  # fmt: skip

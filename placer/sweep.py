@@ -132,7 +132,7 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
     waiting, running = deque(jobs), dict[Any, Job]()
     while waiting or running:
         # Twice what fits: a processor that gets free finds the next run there.
-        room = 2 * max(1, int(sum(processors())) // workers)
+        room = 2 * max(1, int(sum(processors().values())) // workers)
         while waiting and len(running) < room:
             job = waiting.popleft()
             running[remote.remote(handles[job.netlist], job.settings)] = job

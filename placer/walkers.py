@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
-from numba import njit
 
 from netlists.errors import PlacementError, SettingsError
 from netlists.netlist import Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.cost.incremental import accept, price, reject, reset
+from placer.cost.kernel import kernel
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
 from placer.legalize import HAIR
@@ -168,7 +168,7 @@ def spacing_um(placement: Placement) -> float:
     return hair if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * hair) else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def search(
     state: State,
     movers: Movers,

@@ -12,6 +12,7 @@ from numba import njit
 from netlists.netlist import Floats, Ints
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
+from placer.cost.kernel import kernel
 
 ALIGNED_UM = 1e-5
 """A macro edge within this distance of a grid line counts as lying on it."""
@@ -152,7 +153,7 @@ def smooth_along_columns(grid: Floats, reach: int) -> None:
             grid[r, c] = np.sum(given[max(r - reach, 0) : r + reach + 1])
 
 
-@njit(cache=True)
+@kernel
 def block(arrays: CostArrays, v: int, x: float, y: float, times: float, horizontal: Floats, vertical: Floats) -> None:
     """Add `times` the part of the capacity that hard macro v, centered at (x, y), uses up.
 

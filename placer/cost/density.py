@@ -10,6 +10,7 @@ from numba import njit
 
 from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays, Positions
+from placer.cost.kernel import kernel
 
 
 @njit(cache=True, inline="always")
@@ -18,7 +19,7 @@ def cell_of(coordinate: float, cell: float, count: int) -> int:
     return min(max(int(np.floor(coordinate / cell)), 0), count - 1)
 
 
-@njit(cache=True)
+@kernel
 def density_map(arrays: CostArrays, position: Positions, density: Floats) -> None:
     """Fill `density` [R, C] with the covered part of each cell; above 1 where macros pile up."""
     density[:] = 0.0
@@ -26,7 +27,7 @@ def density_map(arrays: CostArrays, position: Positions, density: Floats) -> Non
         cover(arrays, v, position[v, 0], position[v, 1], 1.0, density)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cover(arrays: CostArrays, node: int, x: float, y: float, share: float, density: Floats) -> None:
     """Add to each cell of `density` [R, C] the part that a node centered at (x, y) covers, times `share`."""
     w = arrays.canvas_width_um / arrays.cols

@@ -14,13 +14,15 @@ from numba import njit
 from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATION_MATRIX, Floats
 from netlists.placement import Placement
-from placer.cost.congestion import congestion_maps
-from placer.cost.density import cell_of, cover, density_cost, density_map
-from placer.cost.largest import sum_of_largest
+from placer.cost.arrays import CostArrays
+from placer.cost.congestion import block
+from placer.cost.density import cell_of, cover, density_map
+from placer.cost.kernel import copy, kernel
+from placer.cost.largest import above, sum_of_largest
+from placer.cost.points import Points
 from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT, Cost
-from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, PROXY, WIRELENGTH, State, new_state
-from placer.cost.trial import lay, longer_um, reroute
-from placer.cost.wirelength import pin_positions, weighted_hpwl, wirelength_cost
+from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, PROXY, WIRELENGTH, Cells, State, new_state
+from placer.cost.trial import hpwl_um, lay, longer_um, reroute, route_all
 
 
 class IncrementalCost:
@@ -84,56 +86,63 @@ def _cost(parts: Floats) -> Cost:
 def reset(state: State) -> None:
     """Compute everything from the accepted positions and orientations."""
     a = state.arrays
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    pin_positions(a, state.position, state.orientation, state.pin)
-    for p in range(a.node.size):
-        state.cell[p, 0] = cell_of(state.pin[p, 1], h, a.rows)
-        state.cell[p, 1] = cell_of(state.pin[p, 0], w, a.cols)
-    density_map(a, state.position, state.density)
-    congestion_maps(a, state.pin, state.position, state.horizontal.T, state.vertical)
-    state.tried_pin[:] = state.pin
-    state.tried_cell[:] = state.cell
-    state.tried_density[:] = state.density
-    state.tried_load[:] = state.load
     state.counter[CHANGED] = 0
     state.counter[LOADED] = 1
+    for v in range(len(state.position)):
+        x, y, turn = state.position[v, 0], state.position[v, 1], state.orientation[v]
+        locate(a, state.points, v, x, y, turn, state.point, state.cell)
+    state.tried_point[:] = state.point
+    state.tried_cell[:] = state.cell
+    density_map(a, state.position, state.density)
+    route_all(state)
+    state.load[:] = 0.0
+    lay(state, True)
+    for v in a.hard:
+        block(a, v, state.position[v, 0], state.position[v, 1], 1.0, state.tried_horizontal.T, state.tried_vertical)
+    state.load[:] = state.tried_load
+    state.tried_density[:] = state.density
     parts = state.parts
-    parts[HPWL] = weighted_hpwl(a, state.pin)
-    parts[WIRELENGTH] = wirelength_cost(a, parts[HPWL])
+    parts[HPWL] = hpwl_um(state)
+    parts[WIRELENGTH] = parts[HPWL] / state.hpwl_scale_um if state.hpwl_scale_um > 0.0 else 0.0
     parts[DENSITY] = density(state)
     parts[CONGESTION] = congestion(state)
     proxy(parts)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(state: State, v: int, x: float, y: float, turn: int) -> None:
     """Add to the trial that node v, not in it yet, lies at (x, y) with an orientation."""
     a = state.arrays
     if state.counter[CHANGED] == 0:
-        state.tried_density[:] = state.density
+        copy(state.tried_density.reshape(-1), state.density.reshape(-1))
     state.changed[state.counter[CHANGED]] = v
     state.counter[CHANGED] += 1
     state.center[v, 0], state.center[v, 1], state.turn[v] = x, y, turn
     if state.is_solid[v]:
         cover(a, v, state.position[v, 0], state.position[v, 1], -1.0, state.tried_density)
         cover(a, v, x, y, 1.0, state.tried_density)
+    locate(a, state.points, v, x, y, turn, state.tried_point, state.tried_cell)
+
+
+@kernel
+def locate(
+    a: CostArrays, points: Points, v: int, x: float, y: float, turn: int, point: Floats, cell: Cells
+) -> None:  # fmt: skip
+    """Fill in the places and cells of the points of node v centered at (x, y) with an orientation."""
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    matrix = ORIENTATION_MATRIX
-    for i in range(state.pin_start[v], state.pin_start[v + 1]):
-        p = state.node_pin[i]
-        dx, dy = a.offset_um[p, 0], a.offset_um[p, 1]
+    matrix, offset = ORIENTATION_MATRIX, points.offset_um
+    for q in range(points.start[v], points.start[v + 1]):
+        dx, dy = offset[q, 0], offset[q, 1]
         if turn != 0:
             dx, dy = (
                 matrix[turn, 0, 0] * dx + matrix[turn, 0, 1] * dy,
                 matrix[turn, 1, 0] * dx + matrix[turn, 1, 1] * dy,
             )
-        state.tried_pin[p, 0] = x + dx
-        state.tried_pin[p, 1] = y + dy
-        state.tried_cell[p, 0] = cell_of(y + dy, h, a.rows)
-        state.tried_cell[p, 1] = cell_of(x + dx, w, a.cols)
+        point[q, 0], point[q, 1] = x + dx, y + dy
+        cell[q, 0], cell[q, 1] = cell_of(y + dy, h, a.rows), cell_of(x + dx, w, a.cols)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def price(state: State, limit: float, hope: float) -> float:
     """Proxy of the trial; its parts are in `tried_parts`.
 
@@ -153,39 +162,37 @@ def price(state: State, limit: float, hope: float) -> float:
     return proxy(parts)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def accept(state: State) -> None:
     """Make the trial part of the placement."""
     if state.counter[CHANGED] == 0:
         return
-    state.density[:] = state.tried_density
+    copy(state.density.reshape(-1), state.tried_density.reshape(-1))
     if state.counter[LOADED]:
-        state.load[:] = state.tried_load
-    state.parts[:] = state.tried_parts
+        copy(state.load, state.tried_load)
+    copy(state.parts, state.tried_parts)
     for i in range(state.counter[CHANGED]):
         v = state.changed[i]
         state.position[v, 0], state.position[v, 1] = state.center[v, 0], state.center[v, 1]
         state.orientation[v] = state.turn[v]
-        for j in range(state.pin_start[v], state.pin_start[v + 1]):
-            p = state.node_pin[j]
-            state.pin[p, 0], state.pin[p, 1] = state.tried_pin[p, 0], state.tried_pin[p, 1]
-            state.cell[p, 0], state.cell[p, 1] = state.tried_cell[p, 0], state.tried_cell[p, 1]
+        for q in range(state.points.start[v], state.points.start[v + 1]):
+            state.point[q, 0], state.point[q, 1] = state.tried_point[q, 0], state.tried_point[q, 1]
+            state.cell[q, 0], state.cell[q, 1] = state.tried_cell[q, 0], state.tried_cell[q, 1]
     state.counter[CHANGED] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reject(state: State) -> None:
     """Give up the trial."""
     for i in range(state.counter[CHANGED]):
         v = state.changed[i]
-        for j in range(state.pin_start[v], state.pin_start[v + 1]):
-            p = state.node_pin[j]
-            state.tried_pin[p, 0], state.tried_pin[p, 1] = state.pin[p, 0], state.pin[p, 1]
-            state.tried_cell[p, 0], state.tried_cell[p, 1] = state.cell[p, 0], state.cell[p, 1]
+        for q in range(state.points.start[v], state.points.start[v + 1]):
+            state.tried_point[q, 0], state.tried_point[q, 1] = state.point[q, 0], state.point[q, 1]
+            state.tried_cell[q, 0], state.tried_cell[q, 1] = state.cell[q, 0], state.cell[q, 1]
     state.counter[CHANGED] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def density(state: State) -> float:
     """Density cost of the trial."""
     k = int(np.floor(0.1 * state.density.size))
@@ -195,18 +202,27 @@ def density(state: State) -> float:
     return 0.5 * total / k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def density_of_few(state: State) -> float:
     """Density cost on a grid of fewer than ten cells, where it matters which of them are exactly empty."""
-    position = state.position.copy()
+    exchange(state)
+    density_map(state.arrays, state.position, state.tried_density)
+    exchange(state)
+    total, count = above(state.tried_density.reshape(-1), 0.0)
+    return 0.5 * total / count if count > 0 else 0.0
+
+
+@kernel
+def exchange(state: State) -> None:
+    """Exchange the accepted and the tried positions of the nodes in the trial."""
+    position, center = state.position, state.center
     for i in range(state.counter[CHANGED]):
-        position[state.changed[i]] = state.center[state.changed[i]]
-    grid = np.empty((state.arrays.rows, state.arrays.cols))
-    density_map(state.arrays, position, grid)
-    return density_cost(grid)
+        v = state.changed[i]
+        for d in range(2):
+            position[v, d], center[v, d] = center[v, d], position[v, d]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def congestion(state: State) -> float:
     """Congestion cost of the trial."""
     k = max(int(np.floor(0.05 * state.load.size)), 1)
@@ -214,7 +230,7 @@ def congestion(state: State) -> float:
     return total / k
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def proxy(parts: Floats) -> float:
     """Set and return the weighted sum of the parts."""
     parts[PROXY] = parts[WIRELENGTH] + DENSITY_WEIGHT * parts[DENSITY] + CONGESTION_WEIGHT * parts[CONGESTION]

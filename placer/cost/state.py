@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
+from placer.cost.points import Points, points
 
 Cells = npt.NDArray[np.int32]
 
@@ -25,18 +26,15 @@ class State(NamedTuple):
     """
 
     arrays: CostArrays
+    points: Points
     hpwl_scale_um: float  # HPWL over wirelength cost
     is_hard: Bools  # [V]
     is_solid: Bools  # [V] counts in the density
-    pin_start: Ints  # [V+1] node v has the connections node_pin[pin_start[v]:pin_start[v+1]]
-    node_pin: Ints
-    net_start: Ints  # [V+1] and the nets node_net[net_start[v]:net_start[v+1]], each once
-    node_net: Ints
     position: Floats  # [V, 2] centers, µm
     orientation: Orientations  # [V]
-    pin: Floats  # [P, 2] places of the connections, µm
-    tried_pin: Floats
-    cell: Cells  # [P, 2] their row and column
+    point: Floats  # [Q, 2] places of the points, µm
+    tried_point: Floats
+    cell: Cells  # [Q, 2] their row and column
     tried_cell: Cells
     density: Floats  # [R, C]
     tried_density: Floats
@@ -49,9 +47,9 @@ class State(NamedTuple):
     up: Floats  # [R+1, C] ends of changed routes, zero between trials
     across: Floats  # [C+1, R]
     run: Floats  # [max(R, C)] scratch
-    cells: Ints  # [pins of the largest net + 1, 2] scratch
+    cells: Ints  # [points of the largest net + 1, 2] scratch
     seen_cell: Ints  # [R*C] stamp of the last net that counted a cell
-    seen_net: Ints  # [N] stamp of the last trial that measured a net
+    seen_net: Ints  # [K] stamp of the last trial that measured a net
     changed: Ints  # [V] the nodes in the trial, the first counter[CHANGED] of them
     center: Floats  # [V, 2] where a node in the trial would lie
     turn: Orientations  # [V] and how
@@ -63,31 +61,25 @@ class State(NamedTuple):
 
 def new_state(netlist: Netlist, position: Positions, orientation: Orientations) -> State:
     """A state for centers [V, 2] in µm and orientations [V], both copied; its maps and costs are still empty."""
-    a = cost_arrays(netlist)
-    v, p, n = netlist.num_nodes, a.node.size, a.weight.size
-    rows, cols = a.rows, a.cols
-    by_node = np.argsort(a.node, kind="stable")
-    joined = np.unique(a.node * max(n, 1) + netlist.connection_net)
+    a, p = cost_arrays(netlist), points(netlist)
+    v, q, rows, cols = netlist.num_nodes, len(p.offset_um), a.rows, a.cols
     is_hard, is_solid = np.zeros(v, dtype=bool), np.zeros(v, dtype=bool)
     is_hard[a.hard] = True
     is_solid[a.solid] = True
     load, tried_load = np.zeros((2, 2 * rows * cols))
-    largest_net = int(np.diff(a.net_start).max(initial=1))
+    largest_net = int(np.diff(p.net_start).max(initial=1))
     return State(
         arrays=a,
+        points=p,
         hpwl_scale_um=(a.canvas_width_um + a.canvas_height_um) * float(np.sum(a.weight)),
         is_hard=is_hard,
         is_solid=is_solid,
-        pin_start=np.searchsorted(a.node[by_node], np.arange(v + 1)),
-        node_pin=by_node,
-        net_start=np.searchsorted(joined // max(n, 1), np.arange(v + 1)),
-        node_net=joined % max(n, 1),
         position=np.array(position, dtype=np.float64, order="C"),
         orientation=np.array(orientation, dtype=np.int8, order="C"),
-        pin=np.zeros((p, 2)),
-        tried_pin=np.zeros((p, 2)),
-        cell=np.zeros((p, 2), dtype=np.int32),
-        tried_cell=np.zeros((p, 2), dtype=np.int32),
+        point=np.zeros((q, 2)),
+        tried_point=np.zeros((q, 2)),
+        cell=np.zeros((q, 2), dtype=np.int32),
+        tried_cell=np.zeros((q, 2), dtype=np.int32),
         density=np.zeros((rows, cols)),
         tried_density=np.zeros((rows, cols)),
         load=load,
@@ -101,7 +93,7 @@ def new_state(netlist: Netlist, position: Positions, orientation: Orientations) 
         run=np.zeros(max(rows, cols)),
         cells=np.zeros((largest_net + 1, 2), dtype=np.int64),
         seen_cell=np.zeros(rows * cols, dtype=np.int64),
-        seen_net=np.zeros(n, dtype=np.int64),
+        seen_net=np.zeros(p.weight.size, dtype=np.int64),
         changed=np.zeros(v, dtype=np.int64),
         center=np.zeros((v, 2)),
         turn=np.zeros(v, dtype=np.int8),

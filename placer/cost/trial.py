@@ -6,85 +6,114 @@ from numba import njit
 
 from netlists.netlist import Floats, Ints
 from placer.cost.congestion import block, route
+from placer.cost.kernel import copy, kernel
+from placer.cost.points import Indices
 from placer.cost.state import CHANGED, LOADED, STAMP, Cells, State
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def hpwl_um(state: State) -> float:
+    """Weighted HPWL of all nets as accepted."""
+    p = state.points
+    total = 0.0
+    for n in range(p.weight.size):
+        total += p.weight[n] * half_perimeter(state.point, p.net_point, p.net_start[n], p.net_start[n + 1])
+    return total
+
+
+@kernel
 def longer_um(state: State) -> float:
     """How much weighted HPWL the trial adds."""
     # Arrays taken out of the tuples once: in the loops that would cost more than the work.
-    weight, start = state.arrays.weight, state.arrays.net_start
-    node_net, seen_net, pin, tried_pin = state.node_net, state.seen_net, state.pin, state.tried_pin
+    weight, start, net_point = state.points.weight, state.points.net_start, state.points.net_point
+    of_node, nets_of, net = state.points.start, state.points.point_start, state.points.point_net
+    seen_net, point, tried_point = state.seen_net, state.point, state.tried_point
     state.counter[STAMP] += 1
     trial = state.counter[STAMP]
     total = 0.0
     for i in range(state.counter[CHANGED]):
         v = state.changed[i]
-        for j in range(state.net_start[v], state.net_start[v + 1]):
-            n = node_net[j]
+        for j in range(nets_of[of_node[v]], nets_of[of_node[v + 1]]):
+            n = net[j]
             if seen_net[n] != trial:
                 seen_net[n] = trial
                 first, last = start[n], start[n + 1]
-                total += weight[n] * (half_perimeter(tried_pin, first, last) - half_perimeter(pin, first, last))
+                now = half_perimeter(tried_point, net_point, first, last)
+                total += weight[n] * (now - half_perimeter(point, net_point, first, last))
     return total
 
 
 @njit(cache=True, nogil=True, inline="always")
-def half_perimeter(pin: Floats, first: int, last: int) -> float:
-    """Width plus height of the bounding box of connections first..last-1, at least one."""
-    x_low = x_high = pin[first, 0]
-    y_low = y_high = pin[first, 1]
-    for p in range(first + 1, last):
-        x, y = pin[p, 0], pin[p, 1]
+def half_perimeter(point: Floats, net_point: Indices, first: int, last: int) -> float:
+    """Width plus height of the bounding box of a net's points net_point[first:last], at least one."""
+    q = net_point[first]
+    x_low = x_high = point[q, 0]
+    y_low = y_high = point[q, 1]
+    for e in range(first + 1, last):
+        q = net_point[e]
+        x, y = point[q, 0], point[q, 1]
         x_low, x_high = min(x_low, x), max(x_high, x)
         y_low, y_high = min(y_low, y), max(y_high, y)
     perimeter: float = (x_high - x_low) + (y_high - y_low)
     return perimeter
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def route_all(state: State) -> None:
+    """Put the ends of the runs of all nets, as accepted, into `up` and `across`."""
+    start, net_point, tracks = state.points.net_start, state.points.net_point, state.points.tracks
+    cells, across, cols, stamp = state.cells, state.across.T, state.arrays.cols, state.counter[STAMP]
+    for n in range(tracks.size):
+        stamp += 1
+        count = distinct(state.cell, net_point, start[n], start[n + 1], cols, state.seen_cell, stamp, cells)
+        route(cells, count, tracks[n], across, state.up)
+    state.counter[STAMP] = stamp
+
+
+@kernel
 def reroute(state: State) -> bool:
     """Whether the trial changes routes; the ends of their runs go to `up` and `across`, old ones negative."""
-    a = state.arrays
-    weight, start, node_net, seen_net = a.weight, a.net_start, state.node_net, state.seen_net
-    cell, tried_cell = state.cell, state.tried_cell
-    seen, cells, up, across, cols = state.seen_cell, state.cells, state.up, state.across.T, a.cols
+    tracks, start, net_point = state.points.tracks, state.points.net_start, state.points.net_point
+    of_node, nets_of, net = state.points.start, state.points.point_start, state.points.point_net
+    cell, tried_cell, seen_net, cols = state.cell, state.tried_cell, state.seen_net, state.arrays.cols
+    seen, cells, up, across = state.seen_cell, state.cells, state.up, state.across.T
     stamp = state.counter[STAMP] + 1
     trial = stamp
     for i in range(state.counter[CHANGED]):
         v = state.changed[i]
-        for j in range(state.net_start[v], state.net_start[v + 1]):
-            n = node_net[j]
-            if seen_net[n] == trial:
+        for q in range(of_node[v], of_node[v + 1]):
+            if cell[q, 0] == tried_cell[q, 0] and cell[q, 1] == tried_cell[q, 1]:
                 continue
-            seen_net[n] = trial
-            first, last = start[n], start[n + 1]
-            differ = False
-            for p in range(first, last):
-                differ |= cell[p, 0] != tried_cell[p, 0] or cell[p, 1] != tried_cell[p, 1]
-            if differ:
+            for j in range(nets_of[q], nets_of[q + 1]):
+                n = net[j]
+                if seen_net[n] == trial:
+                    continue
+                seen_net[n] = trial
+                first, last, w = start[n], start[n + 1], tracks[n]
                 stamp += 2
-                w = max(weight[n], 1.0)
-                route(cells, distinct(cell, first, last, cols, seen, stamp - 1, cells), -w, across, up)
-                route(cells, distinct(tried_cell, first, last, cols, seen, stamp, cells), w, across, up)
+                route(cells, distinct(cell, net_point, first, last, cols, seen, stamp - 1, cells), -w, across, up)
+                route(cells, distinct(tried_cell, net_point, first, last, cols, seen, stamp, cells), w, across, up)
     state.counter[STAMP] = stamp
     changes: bool = stamp > trial
     return changes
 
 
 @njit(cache=True, nogil=True, inline="always")
-def distinct(cell: Cells, first: int, last: int, cols: int, seen: Ints, stamp: int, cells: Ints) -> int:
-    """Collect the distinct cells of connections first..last-1, the driver's first; how many there are."""
+def distinct(
+    cell: Cells, net_point: Indices, first: int, last: int, cols: int, seen: Ints, stamp: int, cells: Ints
+) -> int:
+    """Collect the distinct cells of a net's points net_point[first:last], the driver's first; how many there are."""
     count = 0
-    for p in range(first, last):
-        row, col = cell[p, 0], cell[p, 1]
+    for e in range(first, last):
+        q = net_point[e]
+        row, col = cell[q, 0], cell[q, 1]
         cells[count, 0], cells[count, 1] = row, col
         count += seen[row * cols + col] != stamp  # without a branch: it would be guessed wrong too often
         seen[row * cols + col] = stamp
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lay(state: State, rerouted: bool) -> None:
     """Fill `tried_load` with the accepted one, the changed routes and the changed blockages, if there are any."""
     a = state.arrays
@@ -99,7 +128,7 @@ def lay(state: State, rerouted: bool) -> None:
             state.across, state.run, state.horizontal, state.tried_horizontal, h * a.horizontal_per_um, a.smoothing
         )
     elif blocked:
-        state.tried_load[:] = state.load
+        copy(state.tried_load, state.load)
     if not blocked:
         return
     for i in range(state.counter[CHANGED]):
