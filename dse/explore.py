@@ -1,17 +1,18 @@
 """Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
 
-A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor; the
-others wait for each, which is cut so that every processor gets a part.  Summaries merge in any order
-to the same result, and chunks do not depend on the cluster, so neither does what is found.  A chunk that is lost with
-its worker or node is evaluated again.  To resume, the searcher is asked again from the start: chunks that are stored
-are not evaluated, a search that learns is told what was stored of them.
+A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor, and
+one more on each node; the others wait for each, which is cut so that every processor gets a part.  Summaries merge in
+any order to the same result, and chunks do not depend on the cluster, so neither does what is found.  A chunk that is
+lost with its worker or node is evaluated again.  To resume, the searcher is asked again from the start: chunks that are
+stored are not evaluated, a search that learns is told what was stored of them.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +35,8 @@ from netlists.ray_connection import LOCAL, connected, processors
 CHUNK = 100_000  # designs a task, of searches that do not learn
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
+AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
+ANY = "any"  # the node of tasks that Ray places
 RETRIES = 5  # of a task whose worker or node was lost
 
 
@@ -154,25 +157,31 @@ class _Exploration:
     def run(self, workers: int | None, listener: Listener) -> None:
         """Evaluate what remains on the connected cluster."""
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(evaluate)
         handle = ray.put(self.space)
-        waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice]](), list[Any]()
-        cores, looked = usable(workers), time.monotonic()
+        waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
+        nodes, looked = usable(workers), time.monotonic()
+        ahead = AHEAD if workers is None else 0
         while ended or running or waiting or self.remains():
             if time.monotonic() - looked > LOOK_S:
-                cores, looked = usable(workers), time.monotonic()
-            # One task a processor: Ray would hand more from node to node until one is free.
-            while len(running) < cores and (waiting or self.remains()):
+                nodes, looked = usable(workers), time.monotonic()
+            while (waiting or self.remains()) and (
+                node := with_room(nodes, [at for _, _, at in running.values()], ahead)
+            ):
                 if not waiting:
-                    waiting.extend(self._parts(cores))
+                    waiting.extend(self._parts(sum(nodes.values())))
                 chunk, rows = waiting.popleft()
                 index = packed(chunk.index[rows])
                 # A list, as a worker opens the handle itself: once, not for each task.
                 name = f"dse explore {self.space.name}: chunk {chunk.number}"
-                running[task.options(name=name).remote([handle], index, self.share, self.learns)] = chunk, rows
+                # Without a node, Ray would hand a task that waits from one to the other until one is free.
+                there = "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, soft=True)
+                todo = task.options(name=name, scheduling_strategy=there)
+                running[todo.remote([handle], index, self.share, self.learns)] = chunk, rows, node
             # Merged only now, when the processor that got free has its next task.
-            for answer, chunk, rows in ended:
+            for answer, chunk, rows, _ in ended:
                 self._take(chunk, rows, *received(answer, chunk))
                 if not chunk.waiting:
                     self._close(chunk)
@@ -259,7 +268,21 @@ def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
     return found
 
 
-def usable(workers: int | None) -> int:
-    """Processors of the connected cluster that may be used; one where it has none yet."""
-    found = max(1, int(sum(processors())))
-    return found if workers is None else min(found, workers)
+def usable(workers: int | None) -> dict[str, int]:
+    """Processors of each node of the connected cluster that may be used; one of ANY node where there is none yet."""
+    found, left = dict[str, int](), sys.maxsize if workers is None else workers
+    for node, cores in processors().items():
+        if (taken := min(int(cores), left)) > 0:
+            found[node], left = taken, left - taken
+    return found or {ANY: 1}
+
+
+def with_room(nodes: Mapping[str, int], tasks: Sequence[str], ahead: int) -> str | None:
+    """The node with the most processors left by tasks, which are given by their nodes; None where none has room.
+
+    A node has room for as many tasks as it has processors, and `ahead` more.
+    """
+    left = Counter(nodes)
+    left.subtract(tasks)
+    node = max(nodes, key=lambda name: left[name])
+    return node if left[node] > -ahead else None

@@ -59,8 +59,9 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
-def processors() -> list[float]:
-    """Of each living node of the connected cluster."""
+def processors() -> dict[str, float]:
+    """Of each living node of the connected cluster, by its id."""
     import ray
 
-    return [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return {node["NodeID"]: node["Resources"].get("CPU", 0.0) for node in nodes if node["Alive"]}

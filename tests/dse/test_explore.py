@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dse import explore as module
-from dse.explore import Progress, explore, packed
+from dse.explore import Progress, explore, packed, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
 from netlists.errors import ChipscapeError, DesignError, SettingsError
@@ -240,3 +240,19 @@ def test_numbers_in_a_row_are_sent_as_a_range() -> None:
     assert packed(np.arange(5, 500)) == range(5, 500)
     for index in (np.array([3]), np.array([1, 2, 4]), np.array([3, 2])):
         assert packed(index) is index
+
+
+def test_tasks_go_where_processors_are_left() -> None:
+    nodes = {"small": 1, "large": 3}
+    assert with_room(nodes, [], 0) == "large"
+    assert with_room(nodes, ["large", "large", "large"], 0) == "small"
+    full = ["large", "small", "large", "large", "gone"]
+    assert with_room(nodes, full, 0) is None
+    assert with_room(nodes, full, 1) in nodes
+    assert with_room(nodes, [*full, "large"], 1) == "small"
+    assert with_room(nodes, [*full, "large", "small"], 1) is None
+
+
+def test_only_so_many_processors_are_used() -> None:
+    assert list(usable(None).values()) == [2]
+    assert list(usable(1).values()) == [1]

@@ -53,7 +53,7 @@ def ray_here() -> Iterator[None]:
 
 @pytest.fixture
 def one_processor(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actors, "processors", lambda: [1.0])
+    monkeypatch.setattr(actors, "processors", lambda: {"node": 1.0})
 
 
 def crew_of(player: Any) -> Crew:
@@ -84,7 +84,7 @@ def test_neither_the_number_of_actors_nor_a_lost_one_changes_the_result(
     assert killed[0] not in crew._idle
     assert len(crew._idle) + len(crew._busy) == 2  # the new one may still be on its way
 
-    monkeypatch.setattr(actors, "processors", lambda: [1.0])
+    monkeypatch.setattr(actors, "processors", lambda: {"node": 1.0})
     with connected(LOCAL):
         alone = Crew([load("jetty"), crowded], SETTINGS.env)
         learner = Learner(load("jetty"), new_policy(5), SETTINGS, 5, 1)
@@ -138,7 +138,7 @@ def test_when_to_give_up(kind: type[Actor], message: str, monkeypatch: pytest.Mo
 def test_an_empty_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Crew([load("jetty")], SMALL.env)
     crew._hire(1)
-    monkeypatch.setattr(actors, "processors", list)
+    monkeypatch.setattr(actors, "processors", dict)
     monkeypatch.setattr(actors, "POLL_S", 0.01)
     with pytest.raises(ChipscapeError, match="no node left"):
         played(crew)
