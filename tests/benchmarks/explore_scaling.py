@@ -1,9 +1,10 @@
 """Explorations on 1 and 2 nodes of a local Ray cluster: `python -m tests.benchmarks.explore_scaling [SPACE [CHUNKS]]`.
 
 Each node has one processor; the head, where the driver is, has none.  Speed is measured from the first finished chunks
-to the last one, so that starting workers and loading kernels do not count; the kernel's is that of one process which
-evaluates and keeps nothing.  The driver's load is its CPU time a chunk, Ray's own threads included: what bounds the
-number of processors that one driver keeps busy.
+to the last one, so that starting workers and loading kernels do not count.  The kernel is `dse.cost.totals`, which sums
+all costs and keeps nothing, on designs that the exploration evaluates too: as many processes as there are nodes, at the
+same time, before and after the exploration, without Ray.  The driver's load is its CPU time a chunk, Ray's own threads
+included: what bounds the number of processors that one driver keeps busy.
 """
 
 from __future__ import annotations
@@ -12,39 +13,73 @@ import resource
 import sys
 import tempfile
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from dse.cost import build, totals
 from dse.explore import CHUNK, Progress, explore
 from dse.space import DesignSpace
-from dse.space_file import load_space
+from dse.space_file import load_space, make_space
 from netlists.ray_connection import connected
 
-SPACE, CHUNKS = "tpu_28nm", 30
+SPACE = """
+template: systolic
+technology: 28nm
+networks: {vgg16: 1}
+parameters:
+  rows: {from: 4, to: 256, step: 4}
+  columns: {from: 4, to: 256, step: 4}
+  dataflow: [ws, os, is]
+  input_kb: {powers_of_two: [32, 4096]}
+  weight_kb: {powers_of_two: [32, 4096]}
+  output_kb: {powers_of_two: [32, 4096]}
+  dram_gb_s: [17, 34, 68]
+  clock_mhz: 700
+  weight_bits: 8
+  input_bits: 8
+objectives: [{latency_ms: min}, {energy_mj: min}, {area_mm2: min}]
+"""
+CHUNKS = 60
 NODES = (1, 2)
-REPEATS = 3
+SAMPLE = 8  # chunks that the kernel is measured on
 STARTING = 2  # chunks a node until all workers are warm
 
 
-def kernel_seconds(space: DesignSpace) -> float:
-    """Of one process for a chunk: all costs of its designs, and nothing else."""
-    found = []
-    for part in space.parts[:1]:
-        designs = part.designs(np.arange(min(CHUNK, part.size)))
-        machine = build(part.template, designs, part.technology, part.device)
-        for _ in range(REPEATS):
-            start = time.perf_counter()
+def kernel_seconds(space: DesignSpace, processes: int, chunks: int) -> float:
+    """Wall seconds a chunk of each of some processes that run the kernel at the same time."""
+    spawn = get_context("spawn")
+    found, begin = spawn.SimpleQueue(), spawn.Barrier(processes)
+    running = [spawn.Process(target=run_kernel, args=(space, chunks, begin, found)) for _ in range(processes)]
+    for process in running:
+        process.start()
+    seconds = [found.get() for _ in running]
+    for process in running:
+        process.join()
+    return float(np.mean(seconds))
+
+
+def run_kernel(space: DesignSpace, chunks: int, begin: Any, found: Any) -> None:
+    """A process of `kernel_seconds`."""
+    part, machines = space.parts[0], []
+    for number in np.linspace(0, chunks - 1, SAMPLE).astype(int):
+        designs = part.designs(np.arange(number * CHUNK, (number + 1) * CHUNK))
+        machines.append(build(part.template, designs, part.technology, part.device))
+    for measured in (machines[:1], machines):  # the first time to load it
+        begin.wait()
+        start = time.perf_counter()
+        for machine in measured:
             for network, _ in space.networks:
                 totals(machine, network, search=space.search_mapping)
-            found.append((time.perf_counter() - start) * CHUNK / len(designs))
-    return min(found)
+        seconds = (time.perf_counter() - start) / len(measured)
+    found.put(seconds)
 
 
-def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float, float]:
-    """Seconds a chunk, CPU seconds of the driver a chunk, and MB of the largest worker, with some nodes."""
+def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float, float, float]:
+    """Seconds a chunk, CPU seconds of the driver a chunk, MB of the largest worker, and the feasible share."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -58,13 +93,13 @@ def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float,
 
     try:
         with tempfile.TemporaryDirectory() as out, connected(cluster.address):
-            explore(space, Path(out), budget=chunks * CHUNK, on_progress=note)
+            result = explore(space, Path(out), budget=chunks * CHUNK, on_progress=note)
             memory = largest_worker(nodes)
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
     first = STARTING * nodes
     wall, cpu = (np.array(moments[-1]) - np.array(moments[first])) / (len(moments) - 1 - first)
-    return wall, cpu, memory
+    return wall, cpu, memory, result.feasible / result.evaluated
 
 
 def largest_worker(nodes: int) -> float:
@@ -85,24 +120,26 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def report(name: str, chunks: int) -> None:
+def report(space: DesignSpace, chunks: int) -> None:
     """Print the table of one space."""
-    space = load_space(name)
     layers = sum(len(network.layers) for network, _ in space.networks)
-    if space.size < chunks * CHUNK:
-        raise SystemExit(f"{name} has {space.size:,} designs; expected {chunks * CHUNK:,}: give fewer chunks")
-    kernel = kernel_seconds(space)
-    print(f"{name}: {space.size:,} designs, {layers} layers; kernel {CHUNK * layers / kernel / 1e6:.2f} M layers/s")
-    print("nodes  seconds/chunk  M layers/s  of the kernel  driver ms/chunk  worker MB")
+    if len(space.parts) > 1 or space.size < chunks * CHUNK:
+        raise SystemExit(f"{space.name} has {space.size:,} designs of {len(space.parts)} templates; expected one"
+                         f" template and {chunks * CHUNK:,} designs: give fewer chunks")  # fmt: skip
+    print(f"{space.name}: {space.size:,} designs, {layers} layers, {chunks} chunks of {CHUNK:,}")
+    print("nodes  seconds/chunk  M layers/s  kernel M layers/s  of the kernel  driver ms/chunk  worker MB  feasible")
     speeds = []
     for nodes in NODES:
-        wall, cpu, memory = measured(space, nodes, chunks)
+        before = kernel_seconds(space, nodes, chunks)
+        wall, cpu, memory, feasible = measured(space, nodes, chunks)
+        kernel = (before + kernel_seconds(space, nodes, chunks)) / 2 / nodes
         speeds.append(1 / wall)
-        print(f"{nodes:5d} {wall:14.3f} {CHUNK * layers / wall / 1e6:11.2f} {kernel / wall / nodes:14.0%}"
-              f" {1e3 * cpu:16.1f} {memory:10.0f}", flush=True)  # fmt: skip
+        print(f"{nodes:5d} {wall:14.3f} {CHUNK * layers / wall / 1e6:11.2f} {CHUNK * layers / kernel / 1e6:18.2f}"
+              f" {kernel / wall:14.0%} {1e3 * cpu:16.1f} {memory:10.0f} {feasible:9.0%}", flush=True)  # fmt: skip
     print(f"{NODES[1]} nodes to {NODES[0]}: {speeds[1] / speeds[0]:.2f}; driver {memory_mb():.0f} MB at most;"
           f" one driver is enough for {wall * NODES[1] / cpu:.0f} processors at chunks of {CHUNK:,}")  # fmt: skip
 
 
 if __name__ == "__main__":
-    report(sys.argv[1] if len(sys.argv) > 1 else SPACE, int(sys.argv[2]) if len(sys.argv) > 2 else CHUNKS)
+    chosen = load_space(sys.argv[1]) if len(sys.argv) > 1 else make_space(yaml.safe_load(SPACE), "systolic VGG16")
+    report(chosen, int(sys.argv[2]) if len(sys.argv) > 2 else CHUNKS)
