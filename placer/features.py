@@ -8,6 +8,7 @@ from numba import njit
 
 from netlists.netlist import Bools, Floats
 from placer.cost.density import cell_of
+from placer.cost.kernel import kernel
 from placer.episode import EpisodeArrays, State
 from placer.spots import find_spots, wanted
 
@@ -62,7 +63,7 @@ def fill_maps(
     a = arrays.cost
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
     wire = np.zeros((2, 2, max(a.rows, a.cols)))  # [placed or all, x or y, column or row]
-    known = wire_profiles(arrays, state.position[b], t, wire)
+    known = wire_profiles(arrays, state.position[b], t, np.empty((2, 2)), wire)
     scale = max(arrays.wires[arrays.order[t]], 1e-9) * (a.canvas_width_um + a.canvas_height_um) / 4
     for kind in range(2):
         wire[kind, 0] -= wire[kind, 0, : a.cols].min()
@@ -122,7 +123,7 @@ def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> f
     return float(max(above - below, 0.0))  # rounding may leave a hair below 0
 
 
-@njit(cache=True)
+@kernel
 def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, sums: Floats, maps: Singles) -> None:
     """Fill the maps of what lies under and around macro t if it went to cell (r, c)."""
     a = arrays.cost
@@ -143,14 +144,15 @@ def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, 
     maps[13, r, c] = max(min(to_x, to_y), 0.0)
 
 
-@njit(cache=True)
-def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, wire: Floats) -> float:
+@kernel
+def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, box: Floats, wire: Floats) -> float:
     """Add up the wirelength that macro t causes with its center in each column (x) or row (y), in µm × weight.
 
     HPWL is a sum over x and y, so that two profiles say it all: a net adds how far the macro's pin lies outside the
-    bounding box of the others.  Returns the part of the macro's wires whose net has another node in its final place.
+    bounding box of the others.  `box` [2, 2] is scratch.  Returns the part of the macro's wires whose net has another node in its final place.
     """
     a, nets = arrays.cost, arrays.soft.nets
+    low, high = box[0], box[1]  # of the placed, of all others
     node = arrays.order[t]
     known = total = 0.0
     for i in range(nets.node_start[node], nets.node_start[node + 1]):
@@ -158,7 +160,7 @@ def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, wire: Floats)
         weight = nets.weight[k]
         total += weight
         for d in range(2):
-            low, high = np.full(2, np.inf), np.full(2, -np.inf)
+            low[:], high[:] = np.inf, -np.inf
             offset = 0.0
             for e in range(nets.start[k], nets.start[k + 1]):
                 v = nets.node[e]
@@ -183,7 +185,7 @@ def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, wire: Floats)
     return known / total if total > 0.0 else 0.0
 
 
-@njit(cache=True)
+@kernel
 def fill_scalars(arrays: EpisodeArrays, t: int, scalars: Singles) -> None:
     """Fill the scalars [S] that depend on the step alone, in the order of SCALAR_NAMES."""
     a = arrays.cost
