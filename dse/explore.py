@@ -32,7 +32,7 @@ from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.ray_connection import LOCAL, connected, processors
 
-CHUNK = 100_000  # designs a task, of searches that do not learn
+CHUNK = 200_000  # designs a task, of searches that do not learn
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
