@@ -43,9 +43,9 @@ parameters:
   input_bits: 8
 objectives: [{latency_ms: min}, {energy_mj: min}, {area_mm2: min}]
 """
-CHUNKS = 60
+CHUNKS = 40
 NODES = (1, 2)
-SAMPLE = 8  # chunks that the kernel is measured on
+SAMPLE = 4  # chunks that the kernel is measured on
 STARTING = 2  # chunks a node until all workers are warm
 
 
