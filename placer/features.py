@@ -149,7 +149,8 @@ def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, box: Floats, 
     """Add up the wirelength that macro t causes with its center in each column (x) or row (y), in µm × weight.
 
     HPWL is a sum over x and y, so that two profiles say it all: a net adds how far the macro's pin lies outside the
-    bounding box of the others.  `box` [2, 2] is scratch.  Returns the part of the macro's wires whose net has another node in its final place.
+    bounding box of the others.  Returns the part of the macro's wires whose net has another node in its final place.
+    `box` [2, 2] is scratch.
     """
     a, nets = arrays.cost, arrays.soft.nets
     low, high = box[0], box[1]  # of the placed, of all others
