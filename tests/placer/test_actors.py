@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from netlists import load
-from netlists.errors import ChipscapeError, LegalizationError, SettingsError
+from netlists.errors import ChipscapeError, LegalizationError
 from netlists.netlist import Kind, Netlist
 from netlists.ray_connection import LOCAL
 from placer import actors, ray_cluster
@@ -142,13 +142,6 @@ def test_an_empty_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actors, "POLL_S", 0.01)
     with pytest.raises(ChipscapeError, match="no node left"):
         played(crew)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:1"])
-def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
-    with pytest.raises(SettingsError, match="ray start --head"):
-        train([load("jetty")], tmp_path / "out", SMALL, iterations=1, workers=1, ray=address)
-    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_finished_is_saved_when_the_cluster_is_lost(tmp_path: Path) -> None:

@@ -125,3 +125,10 @@ def test_wrong_runs_are_refused(tmp_path: Path) -> None:
 def test_bad_settings(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="expected"):
         TrainSettings(**options)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(tmp_path: Path, address: str) -> None:
+    with pytest.raises(SettingsError, match="ray start --head"):
+        run(tmp_path / "out", 1, ray=address)
+    assert not (tmp_path / "out").exists()
