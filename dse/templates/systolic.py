@@ -200,16 +200,18 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
             )
 
 
+@njit(error_model="numpy", cache=True, nogil=True)
 def default_mapping(designs: Floats, layers: Ints) -> Ints:
     """SCALE-Sim's: the streamed loop in one block, folds of the window inside (os: filters inside pixels)."""
-    groups = layers[:, w.GROUPS]
-    px = layers[:, w.BATCH] * layers[:, w.P] * layers[:, w.Q]
-    win = layers[:, w.C] // groups * layers[:, w.R] * layers[:, w.S]
-    streamed = np.stack([px, win, layers[:, w.M] // groups])  # of ws, os, is
-    flow = designs[:, DATAFLOW].astype(np.int64)
+    shapes = np.empty((len(layers), SHAPE), np.int64)
+    for i in range(len(layers)):
+        shape_of(layers[i], shapes[i])
     out = np.empty((len(designs), len(layers), len(MAPPING)), np.int64)
-    out[:, :, ORDER] = _WHOLE[flow, :1]
-    out[:, :, BLOCK] = streamed[flow]
+    for s in range(len(designs)):
+        flow = int(designs[s, DATAFLOW])
+        for i in range(len(layers)):
+            out[s, i, ORDER] = _WHOLE[flow, 0]
+            out[s, i, BLOCK] = shapes[i, PX + _STREAMED[flow]]
     return out
 
 
