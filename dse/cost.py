@@ -207,7 +207,7 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
 
     Equal layers are evaluated once, designs that the part cannot hold not at all.
     """
-    rows, repeats = merged(network.rows())
+    rows, repeats = network.different
     counts = np.zeros((len(machine.designs), COUNTS), np.int64)
     reason = machine.reason.copy()
     built = np.flatnonzero(reason == 0)
@@ -228,15 +228,6 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(sum_up, [chunks[first::threads] for first in range(threads)]))
     return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), reason)
-
-
-def merged(rows: Ints) -> tuple[Ints, Ints]:
-    """Different layers [U, COLUMNS] among rows [L, COLUMNS], in their order, and how often each occurs [U]."""
-    bounds = np.delete(rows, REPEAT, axis=1)
-    _, first, same = np.unique(bounds, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    repeats = np.bincount(same.reshape(-1), rows[:, REPEAT]).astype(np.int64)
-    return rows[first[order]], repeats[order]
 
 
 @njit(cache=True, nogil=True)

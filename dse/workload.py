@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -170,6 +171,16 @@ class Network:
     def rows(self) -> npt.NDArray[np.int64]:
         """Loop bounds [L, COLUMNS]."""
         return np.array([layer.row() for layer in self.layers], np.int64).reshape(-1, COLUMNS)
+
+    @cached_property
+    def different(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Loop bounds [U, COLUMNS] of different layers, in their order, and how often each occurs [U]."""
+        rows = self.rows()
+        bounds = np.delete(rows, REPEAT, axis=1)
+        _, first, same = np.unique(bounds, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        repeats = np.bincount(same.reshape(-1), rows[:, REPEAT]).astype(np.int64)
+        return rows[first[order]], repeats[order]
 
     @property
     def macs(self) -> int:

@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from dse.cost import Machine, build, merged, totals
+from dse.cost import Machine, build, totals
 from dse.networks import network
 from dse.technology import technology
 from dse.templates import NAMES, template
@@ -69,7 +69,7 @@ def rates(machine: Machine, net: Network, threads: int, search: bool) -> tuple[f
     wall, cpu = time.perf_counter(), time.process_time()
     totals(machine, net, search=search, threads=threads)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    evaluations = len(machine.designs) * len(merged(net.rows())[0])  # equal layers are evaluated once
+    evaluations = len(machine.designs) * len(net.different[0])  # equal layers are evaluated once
     return evaluations / wall, evaluations / cpu * threads
 
 
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     net = network("vgg16").only([Kind.CONV, Kind.FC])
-    layers = len(merged(net.rows())[0])
+    layers = len(net.different[0])
     print(f"point × layer evaluations a second, VGG16 ({layers} different layers with MACs), {args.threads} threads")
     print(ROW.format("template", "fixed, wall", "fixed, CPU", "searched, wall", "searched, CPU"))
     machine = None
