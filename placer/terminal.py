@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from placer.search import Progress
     from placer.sweep import SweepProgress
 
+FAR = 10  # times a bound and more says nothing
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 
 
@@ -27,7 +28,9 @@ def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: 
     table = Table("", title, "at least", title_justify="left")
     for key in keys:
         value, bound = cost[key], least.get(key, 0.0)
-        shown = f"{bound:.4f}, {value / bound - 1:+.1%}" if 0 < bound < 100 else ""
+        shown = f"{bound:.4f}" if 0 < bound < 100 else ""
+        if shown and value < FAR * bound:
+            shown += f", {value / bound - 1:+.1%}"
         table.add_row(key, f"{value:,}" if isinstance(value, int) else f"{value:,.{1 if value > 100 else 4}f}", shown)
     Console().print(table)
 
