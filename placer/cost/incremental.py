@@ -125,9 +125,7 @@ def put(state: State, v: int, x: float, y: float, turn: int) -> None:
 
 
 @kernel
-def locate(
-    a: CostArrays, points: Points, v: int, x: float, y: float, turn: int, point: Floats, cell: Cells
-) -> None:  # fmt: skip
+def locate(a: CostArrays, points: Points, v: int, x: float, y: float, turn: int, point: Floats, cell: Cells) -> None:
     """Fill in the places and cells of the points of node v centered at (x, y) with an orientation."""
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
     matrix, offset = ORIENTATION_MATRIX, points.offset_um
