@@ -175,7 +175,7 @@ class MacroPlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
 
     Observation: `maps` [K, R, C], `scalars` [S], `action_mask` [R*C].  Action: a grid cell, row * C + column.  A masked
     action is replaced by the nearest allowed cell and reported as `invalid` in the info, which after the last step
-    also holds the proxy, its parts, the number of `stuck` steps and whether the episode `failed`.  Raises
+    also holds the proxy, its parts, HPWL in µm, the number of `stuck` steps and whether the episode `failed`.  Raises
     `gymnasium.error.ResetNeeded` for a step outside an episode.
     """
 

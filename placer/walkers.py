@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
+from numba import njit
 
 from netlists.errors import PlacementError, SettingsError
 from netlists.netlist import Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.cost.incremental import accept, price, reject, reset
-from placer.cost.kernel import kernel
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
 from placer.legalize import HAIR
@@ -168,7 +168,7 @@ def spacing_um(placement: Placement) -> float:
     return hair if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * hair) else 0.0
 
 
-@kernel
+@njit(cache=True, nogil=True)
 def search(
     state: State,
     movers: Movers,
@@ -184,19 +184,20 @@ def search(
     `hope` [1] is what the congestion term gained at most in one trial lately; trials that would need more are not
     routed.  `statistics` [KINDS, 5] are added to.
     """
+    parts, tried_parts, chance = state.parts, state.tried_parts, movers.chance
     for i in range(trials):
-        kind = int(np.searchsorted(movers.chance, rng.random(), side="right"))
+        kind = int(np.searchsorted(chance, rng.random(), side="right"))
         statistics[kind, PROPOSED] += 1
         if not propose(state, movers, kind, rng):
             continue
         statistics[kind, LEGAL] += 1
-        before = state.parts[PROXY]
+        before = parts[PROXY]
         limit = before - (soft if kind < HARD_STEP else hard) * np.log(1.0 - rng.random())
         hope[0] *= FORGET
         now = price(state, limit, np.inf if i % UNLIMITED_EVERY == 0 else hope[0])
         if now < np.inf:
             statistics[kind, ROUTED] += 1
-            hope[0] = max(hope[0], CONGESTION_WEIGHT * (state.parts[CONGESTION] - state.tried_parts[CONGESTION]))
+            hope[0] = max(hope[0], CONGESTION_WEIGHT * (parts[CONGESTION] - tried_parts[CONGESTION]))
         if now <= limit:
             statistics[kind, ACCEPTED] += 1
             statistics[kind, GAIN] += before - now

@@ -18,6 +18,8 @@ def kernel(function: Function) -> Function:
     Numba leaves the counts out by itself where arguments are arrays and numbers alone; arrays in tuples (`CostArrays`,
     `State`) it counts in and out of every call, atomically.  That took half the time of a tried move, and more where
     threads share arrays and wait for one another's counters.
+
+    Python calls kernels without a random generator only: Numba would not give back the reference it takes to one.
     """
     compiled: Function = njit(cache=True, nogil=True, _nrt=False)(function)  # type: ignore[call-overload]
     return compiled

@@ -1,4 +1,4 @@
-"""What a trial change of some nodes adds to the wirelength, density and congestion maps of a `State`."""
+"""Wirelength and routes of a `State`: of all its nets, and what a trial change of some nodes adds to them."""
 
 from __future__ import annotations
 

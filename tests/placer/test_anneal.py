@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,8 @@ from netlists.generate import generate, random_case
 from netlists.netlist import Netlist
 from placer.anneal import anneal, spiral
 from placer.cost import evaluate
-from placer.proposals import HARD_STEP
-from placer.walkers import PROPOSED, Budget
+from placer.proposals import HARD_STEP, movers
+from placer.walkers import PROPOSED, Budget, Walker, generators
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,14 @@ def test_spirals_of_generated_designs_are_legal(seed: int) -> None:
     except LegalizationError:
         return
     assert not start.violations()
+
+
+def test_no_reference_to_the_random_generator_is_left(jetty: Netlist) -> None:
+    start = spiral(jetty)
+    rng = generators(0, 1)[0]
+    before = sys.getrefcount(rng)
+    walker = Walker(start, rng, lambda *_: None)
+    for _ in range(20):
+        walker.search(movers(jetty, 0.0), 10, 0.0, 0.0)
+    del walker
+    assert sys.getrefcount(rng) == before

@@ -1,4 +1,4 @@
-"""Points and joined nets: what is known on paper, and the same HPWL and routes as the nets they came from."""
+"""Points and joined nets: what is known on paper, and that no net of a netlist is lost."""
 
 from __future__ import annotations
 
