@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from dse.columns import FLAGS
 from dse.results import Result
-from dse.store import FLAGS
 from netlists.errors import SettingsError
 from netlists.output import replaced
 

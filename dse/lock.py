@@ -18,10 +18,13 @@ def locked(file: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = os.fstat(descriptor).st_nlink > 0  # its owner may have deleted it since it was opened here
         except OSError:
+            free = False
+        if not free:
             owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
             raise SettingsError(f"{file.parent}: another exploration (process {owner}) writes to this folder; wait for"
-                                " it, or choose another folder") from None  # fmt: skip
+                                " it, or choose another folder")  # fmt: skip
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield

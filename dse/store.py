@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dse.columns import FLAGS, column_names, quoted
 from dse.lock import locked
 from dse.search import demand_extension
 from dse.space import TEMPLATE, DesignSpace
@@ -34,7 +35,6 @@ from netlists.errors import ChipscapeError, SettingsError
 
 FILE = "results.sqlite"
 LOCK = "results.lock"
-FLAGS = ("on_front", "best", "sampled")
 KEPT = " OR ".join(FLAGS)
 TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
 GROWTH = 1.1  # of the evaluations between two rows of history
@@ -50,14 +50,17 @@ class Store:
         self._db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
         self._written: dict[tuple[str, Any, Any], Any] = {}  # values of parameters, by template
         self._recorded = 0  # evaluations at the last row of history
+        self.empty = False  # nothing was found yet, and the file is ours
+        self._budget, self._share = "", 1.0  # a larger budget and its sample, until something is written
 
     def close(self) -> None:
         self._db.close()
 
     def remove(self) -> None:
-        """Close and delete the file."""
-        self._db.close()  # which deletes SQLite's files beside it
-        self.file.unlink()
+        """Close and delete the file, and what SQLite may have left beside it."""
+        self._db.close()
+        for end in ("", "-wal", "-shm"):
+            self.file.with_name(FILE + end).unlink(missing_ok=True)
 
     def begin(self, run: Mapping[str, Any], resume: bool) -> None:
         """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
@@ -72,7 +75,8 @@ class Store:
         settings = {"space": text, "name": self.space.name} | {
             key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
         }
-        if tables and not self.finished():  # stopped before it found anything
+        self.empty = not tables or not self.finished()
+        if tables and self.empty:  # stopped before it found anything
             with self._transaction():
                 for name in tables:
                     self._db.execute(f"DROP TABLE {name}")
@@ -90,17 +94,15 @@ class Store:
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
         if known["budget"] != settings["budget"]:
-            self._extend(json.loads(known["budget"]), run)
+            self._demand_extension(json.loads(known["budget"]), run)
+            self._budget = settings["budget"]
         self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
 
-    def _extend(self, before: int | None, run: Mapping[str, Any]) -> None:
+    def _demand_extension(self, before: int | None, run: Mapping[str, Any]) -> None:
         try:
             demand_extension(run["search"], self.space, before, run["budget"])
         except SettingsError as error:
             raise SettingsError(f"{self.file}: cannot resume, as {error}") from None
-        with self._transaction():
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (json.dumps(run["budget"]),))
-            self._db.execute("DELETE FROM meta WHERE key = 'complete'")
 
     def _make(self, settings: Mapping[str, str]) -> None:
         parameters = [f"{quoted(name)}" for name in self.parameters]  # numbers or names
@@ -162,18 +164,27 @@ class Store:
         return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
 
     def thin(self, share: float) -> None:
-        """Reduce the sample to that share of all numbers, if it is of more."""
+        """A larger budget reduces the sample to that share of all numbers."""
+        self._share = share
+
+    def _extend(self) -> None:
+        """Take the larger budget, if there is one: only with something to write, as a run may fail before that."""
+        if not self._budget:
+            return
+        self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (self._budget,))
+        self._db.execute("DELETE FROM meta WHERE key = 'complete'")
         ids = np.array([number for (number,) in self._db.execute("SELECT id FROM designs WHERE sampled")], np.int64)
-        left = _keys(ids[~sampled(ids, share)])
-        with self._transaction():
-            self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
-            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
+        left = _keys(ids[~sampled(ids, self._share)])
+        self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
+        self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
+        self._budget = ""
 
     def add(
         self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
     ) -> None:
         """Store a finished chunk, by what it changed in the summary of all; whole or not at all."""
         with self._transaction():
+            self._extend()
             self._insert([after.front, after.best, chunk.sample], np.union1d(before.front.index, before.best.index))
             self._flag("on_front", before.front.index, after.front.index)
             self._flag("best", before.best.index, after.best.index)
@@ -189,6 +200,7 @@ class Store:
             )
             if after.evaluated >= GROWTH * self._recorded:
                 self._record(after, seconds)
+        self.empty = False
 
     def _insert(self, parts: Iterable[Points], known: Ints) -> None:
         """Rows for those designs that have none."""
@@ -248,6 +260,7 @@ class Store:
     def finish(self, after: Summary, seconds: float, complete: bool) -> None:
         """Note the front at the end, and whether the search is at its own."""
         with self._transaction():
+            self._extend()
             self._record(after, seconds)
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('complete', ?)", (json.dumps(complete),))
 
@@ -264,13 +277,13 @@ def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / LOCK), closing(Store(folder, space)) as store:
-            store.begin(run, resume)
             try:
+                store.begin(run, resume)
                 yield store
             except Exception:
-                if not store.finished():
+                if store.empty:
                     store.remove()
-                    (folder / LOCK).unlink()
+                    (folder / LOCK).unlink(missing_ok=True)
                 raise
     except sqlite3.Error as error:
         do = "what was stored until then stays readable: make room or repair it, and go on with --resume"
@@ -281,17 +294,6 @@ def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume:
         with suppress(OSError):  # those that are in use
             for path in missing:
                 path.rmdir()
-
-
-def column_names(space: DesignSpace) -> tuple[list[str], list[str]]:
-    """Columns of the parameters and of the metrics; a metric that is named as a parameter is METRIC_found."""
-    taken = {"id", "feasible", *FLAGS, *(name.lower() for name in space.parameters)}
-    return list(space.parameters), [f"{name}_found" if name.lower() in taken else name for name in space.metrics]
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _keys(index: Ints) -> list[tuple[int]]:

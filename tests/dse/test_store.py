@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dse import store as store_module
 from dse.results import Result, load_results, write_front
 from dse.store import FILE, LOCK, Store, open_store
 from dse.summary import BINS, Summary, empty, summarize
@@ -217,12 +218,57 @@ def test_an_error_before_anything_is_found_leaves_nothing(tmp_path: Path) -> Non
     assert load_results(tmp_path).evaluated == 1000
 
 
-def test_a_thinner_sample(tmp_path: Path) -> None:
-    filled(tmp_path)
-    with open_store(tmp_path, SPACE, RUN, resume=True) as store:
-        store.thin(0.5)
-        assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(1000), 0.05)[0].sample.index.size
+def test_a_larger_budget_counts_when_something_is_written(tmp_path: Path) -> None:
+    run, larger = RUN | {"budget": 500}, RUN | {"budget": 1000}
+    found = empty(SPACE)
+    with open_store(tmp_path, SPACE, run, resume=False) as store:
+        for number in range(5):
+            found = add(store, number, range(100 * number, 100 * number + 100), found)
+        store.finish(found, 4.5, True)
+    before = contents(tmp_path)
+    with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True) as store:
         store.thin(0.02)
+        raise SettingsError("no cluster")
+    result = load_results(tmp_path)
+    assert (result.complete, result.run["budget"], contents(tmp_path)) == (True, 500, before)
+    with open_store(tmp_path, SPACE, larger, resume=True) as store:
+        add(store, 5, range(500, 600), found)
+    result = load_results(tmp_path)
+    assert (result.complete, result.run["budget"]) == (False, 1000)
+
+
+def test_files_that_are_gone_already(tmp_path: Path) -> None:
+    with suppress(SettingsError), open_store(tmp_path / "out", SPACE, RUN, resume=False):
+        for path in (tmp_path / "out").iterdir():
+            path.unlink()
+        raise SettingsError("no cluster")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_fails_while_tables_are_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *store_module.TABLES[2:]))
+    with pytest.raises(ChipscapeError, match="reserved"), open_store(tmp_path / "out", SPACE, RUN, resume=False):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_its_owner_deletes_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(descriptor: int, how: int) -> None:
+        (tmp_path / LOCK).unlink()
+
+    monkeypatch.setattr("dse.lock.fcntl.flock", late)
+    with pytest.raises(SettingsError, match="another exploration"):
+        filled(tmp_path)
+
+
+def test_a_thinner_sample(tmp_path: Path) -> None:
+    with open_store(tmp_path, SPACE, RUN | {"budget": 900}, resume=False) as store:
+        found = add(store, 0, range(900), empty(SPACE))
+    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True) as store:
+        store.thin(0.02)
+        assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(900), 0.05)[0].sample.index.size
+        chunk, _ = summarize(SPACE, np.arange(900, 1000), 0.02)
+        store.add(1, chunk, found, found.merged(chunk.without_sample()), 1.5, None)
     result, thin = load_results(tmp_path), summarize(SPACE, np.arange(1000), 0.02)[0]
     assert [row["id"] for row in result.sample] == thin.sample.index.tolist()
     assert all(row["on_front"] or row["best"] or row["sampled"] for row in result.designs)
