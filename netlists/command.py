@@ -23,6 +23,8 @@ def run(app: typer.Typer) -> NoReturn:
             sys.exit(WRONG)
         if error.ctx:
             message = f"{message.removesuffix('.')}; see {error.ctx.command_path} --help"
+    except typer.Abort:  # of a question that nobody answers
+        sys.exit(1)
     except ChipscapeError as error:
         message = str(error)
     except OSError as error:

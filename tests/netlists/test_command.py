@@ -34,6 +34,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> objec
         (typer.Exit(), 0, ""),
         (typer.Exit(3), 3, ""),
         (KeyboardInterrupt(), 130, ""),
+        (typer.Abort(), 1, ""),
         (DesignError("no such\n  thing"), 2, "error: no such thing\n"),
         (OSError("broken"), 2, "error: broken\n"),
         (
