@@ -41,7 +41,10 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         first = dict[tuple[str, str], yaml.Node]()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (known := first.setdefault((key.tag, key.value), key)) is not key:
-                problem = f"{key.value!r} is there already, in line {known.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if (name := (key.tag, key.value)) in first:  # as the same node where both are one alias
+                problem = f"{key.value!r} is there already, in line {first[name].start_mark.line + 1}"
                 raise _TwiceError(problem=problem, problem_mark=key.start_mark)
+            first[name] = key
         return node

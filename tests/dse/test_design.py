@@ -65,6 +65,7 @@ def test_parameters_that_are_left_out_take_their_defaults(tmp_path: Path) -> Non
             "yaml:4: 'technology' is there already, in line 3; expected each key once",
         ),
         ("rows: 32", "rows: 32, 'rows': 64", "yaml:5: 'rows' is there already, in line 5; expected each key once"),
+        ("rows: 32", "&a rows: 32, *a : 64", "yaml:5: 'rows' is there already, in line 5"),
         (GOOD, "a: &a {b: 1}\nc: {<<: *a, b: 2}", "template: Field required"),  # merged, not twice
         (GOOD, "a: !!python/object:os.system {}", "expected YAML"),
         (GOOD, "[" * 5000, "expected YAML"),
