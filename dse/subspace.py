@@ -114,12 +114,13 @@ def _decode(
         if i > 0 and index[i] == index[i - 1] + 1:
             rows[i] = rows[i - 1]
             p = len(radices) - 1
-            while digits[p] == radices[p] - 1:
+            while p >= 0 and digits[p] == radices[p] - 1:
                 digits[p] = 0
                 rows[i, columns[p]] = tables[starts[p]]
                 p -= 1
-            digits[p] += 1
-            rows[i, columns[p]] = tables[starts[p] + digits[p]]
+            if p >= 0:  # else beyond the last design, from where numbers begin again, as by division
+                digits[p] += 1
+                rows[i, columns[p]] = tables[starts[p] + digits[p]]
             continue
         rows[i] = defaults
         rest = index[i]

@@ -59,6 +59,12 @@ def test_designs_are_numbered_like_nested_loops() -> None:
     assert np.array_equal(small.index(everything[index]), index)
 
 
+def test_numbers_beyond_the_end_begin_again() -> None:
+    part = space().parts[0]
+    row = part.designs(np.arange(part.size - 2, part.size + 2))
+    assert np.array_equal(row, part.designs(np.array([part.size - 2, part.size - 1, 0, 1])))
+
+
 def test_several_templates_number_one_after_the_other() -> None:
     both = space(**TWO)
     assert both.size == 6 + 12
