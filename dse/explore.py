@@ -1,10 +1,10 @@
 """Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
 
-A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor, and
-one more on each node; the others wait for each, which is cut so that every processor gets a part.  Summaries merge in
-any order to the same result, and chunks do not depend on the cluster, so neither does what is found.  A chunk that is
-lost with its worker or node is evaluated again.  To resume, the searcher is asked again from the start: chunks that are
-stored are not evaluated, a search that learns is told what was stored of them.
+A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor and,
+unless `workers` limits these, one more on each node; the others wait for each, which is cut so that every processor
+gets a part.  Summaries merge in any order to the same result, and chunks do not depend on the cluster, so neither does
+what is found.  A chunk that is lost with its worker or node is evaluated again.  To resume, the searcher is asked again
+from the start: chunks that are stored are not evaluated, a search that learns is told what was stored of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.ray_connection import LOCAL, connected, processors
 
-CHUNK = 200_000  # designs a task, of searches that do not learn
+CHUNKS = 64  # of a whole space, for searches that do not learn
+CHUNK_LEAST, CHUNK_MOST = 20_000, 200_000  # designs, where none are given
 BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
@@ -74,16 +75,16 @@ def explore(
     seed: int = 0,
     ray: str = LOCAL,
     workers: int | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     resume: bool = False,
     on_progress: Listener | None = None,
 ) -> Result:
     """Search a space; writes `out`/results.sqlite (`dse.store`) as it goes on and `out`/pareto.csv at the end.
 
     `ray` is the address of a cluster, `auto` within one, or LOCAL for one of this machine's cores; `workers` limits how
-    many processors are used.  `chunk` is the size of a task of the searches exhaustive and random.  With `resume` an
-    earlier run of the same space and settings goes on; a larger `budget`, which covers earlier runs, finds what it
-    would have found from the start.  Ctrl-C ends with what is stored.
+    many processors are used.  `chunk` is the size of a task of the searches exhaustive and random, by default
+    `default_chunk`.  With `resume` an earlier run of the same space and settings goes on; a larger `budget`, which
+    covers earlier runs, finds what it would have found from the start.  Ctrl-C ends with what is stored.
 
     Raises `SettingsError` for a setting out of range, a folder in use or of another run, or a cluster that is not
     there; `DesignError` for a search that does not exist; `ChipscapeError` when a chunk is lost RETRIES times, or
@@ -92,6 +93,7 @@ def explore(
     for name, number in (("workers", workers), ("chunk", chunk)):
         if number is not None and number < 1:
             raise SettingsError(f"{name} is {number}; expected at least 1")
+    chunk = chunk or default_chunk(space)
     searcher = make_searcher(search, space, seed, budget)
     run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
     total = most_designs(search, space, budget)
@@ -106,6 +108,11 @@ def explore(
     result = load_results(out)
     write_front(result)
     return result
+
+
+def default_chunk(space: DesignSpace) -> int:
+    """Designs a task; by the space alone, as neither the cluster nor a larger budget may change chunks."""
+    return min(CHUNK_MOST, max(CHUNK_LEAST, ceil(space.size / CHUNKS)))
 
 
 class _Exploration:
@@ -163,7 +170,7 @@ class _Exploration:
         handle = ray.put(self.space)
         waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
         nodes, looked = usable(workers), time.monotonic()
-        ahead = AHEAD if workers is None else 0
+        ahead = AHEAD if workers is None else 0  # Ray would start them on processors that are not to be used
         while ended or running or waiting or self.remains():
             if time.monotonic() - looked > LOOK_S:
                 nodes, looked = usable(workers), time.monotonic()
@@ -176,8 +183,9 @@ class _Exploration:
                 index = packed(chunk.index[rows])
                 # A list, as a worker opens the handle itself: once, not for each task.
                 name = f"dse explore {self.space.name}: chunk {chunk.number}"
-                # Without a node, Ray would hand a task that waits from one to the other until one is free.
-                there = "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, soft=True)
+                # Without a node, Ray would hand a task that waits from one to the other until one is free; without a
+                # way out, it would wait for a node that others keep busy while there are free ones.
+                there = "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, True, True)
                 todo = task.options(name=name, scheduling_strategy=there)
                 running[todo.remote([handle], index, self.share, self.learns)] = chunk, rows, node
             # Merged only now, when the processor that got free has its next task.

@@ -37,7 +37,7 @@ def explore(
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
     ] = LOCAL,
-    chunk: Annotated[int, typer.Option(help="Designs a task; more on a large cluster")] = 200_000,
+    chunk: Annotated[int | None, typer.Option(help="Designs a task; 20,000 to 200,000 by the space's size")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder, with a larger --budget too")] = False,
 ) -> None:
     """Search a space of designs for several objectives at once; writes the Pareto front.  Ctrl-C keeps what it has.

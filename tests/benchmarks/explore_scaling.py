@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from dse.cost import build, totals
-from dse.explore import CHUNK, Progress, explore
+from dse.explore import CHUNK_MOST as CHUNK
+from dse.explore import Progress, explore
 from dse.space import DesignSpace
 from dse.space_file import load_space, make_space
 from netlists.ray_connection import connected
@@ -47,18 +48,19 @@ CHUNKS = 40
 NODES = (1, 2)
 SAMPLE = 4  # chunks that the kernel is measured on
 STARTING = 2  # chunks a node until all workers are warm
+WAIT_S = 300.0  # for processes of the kernel, one of which may have died
 
 
 def kernel_seconds(space: DesignSpace, processes: int, chunks: int) -> float:
     """Wall seconds a chunk of each of some processes that run the kernel at the same time."""
     spawn = get_context("spawn")
-    found, begin = spawn.SimpleQueue(), spawn.Barrier(processes)
+    found, begin = spawn.Queue(), spawn.Barrier(processes, timeout=WAIT_S)
     running = [spawn.Process(target=run_kernel, args=(space, chunks, begin, found)) for _ in range(processes)]
     for process in running:
         process.start()
-    seconds = [found.get() for _ in running]
+    seconds = [found.get(timeout=WAIT_S) for _ in running]
     for process in running:
-        process.join()
+        process.join(WAIT_S)
     return float(np.mean(seconds))
 
 
@@ -93,7 +95,7 @@ def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float,
 
     try:
         with tempfile.TemporaryDirectory() as out, connected(cluster.address):
-            result = explore(space, Path(out), budget=chunks * CHUNK, on_progress=note)
+            result = explore(space, Path(out), budget=chunks * CHUNK, chunk=CHUNK, on_progress=note)
             memory = largest_worker(nodes)
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dse import explore as module
-from dse.explore import Progress, explore, packed, usable, with_room
+from dse.explore import Progress, default_chunk, explore, packed, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
 from netlists.errors import ChipscapeError, DesignError, SettingsError
@@ -234,6 +234,10 @@ def test_bad_settings(tmp_path: Path, options: dict[str, Any], message: str) -> 
     with pytest.raises(ChipscapeError, match=message):
         explore(FakeSpace(10), tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_small_space_is_cut_for_many_processors() -> None:
+    assert [default_chunk(FakeSpace(size)) for size in (10, 6_400_001, 10**9)] == [20_000, 100_001, 200_000]
 
 
 def test_numbers_in_a_row_are_sent_as_a_range() -> None:

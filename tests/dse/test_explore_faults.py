@@ -22,6 +22,7 @@ from dse.explore import explore
 from dse.results import PARETO, load_results
 from dse.store import FILE
 from netlists.errors import SettingsError
+from netlists.ray_connection import connected
 from tests.dse.fake_space import FakeSpace, true_front
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,28 @@ def test_a_lost_worker_a_lost_node_and_a_lost_driver_change_nothing(tmp_path: Pa
     after = chunks(out)
     assert len(after) == SIZE // CHUNK
     assert set(before) <= set(after)  # with their times: none was evaluated again
+
+
+@pytest.mark.slow
+def test_a_node_that_others_keep_busy(tmp_path: Path) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    class Busy:
+        def ready(self) -> bool:
+            return True
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    try:
+        with connected(cluster.address):
+            holder: Any = ray.remote(num_cpus=1)(Busy).remote()
+            assert ray.get(holder.ready.remote())
+            result = explore(FakeSpace(1000), tmp_path, chunk=100)
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+    assert (result.complete, result.evaluated) == (True, 1000)
 
 
 @pytest.mark.slow
