@@ -97,8 +97,9 @@ def explore(
     searcher = make_searcher(search, space, seed, budget)
     run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
     total = most_designs(search, space, budget)
-    with open_store(Path(out), space, run, resume) as store:
-        exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total)
+    share = min(1.0, SAMPLE / total)
+    with open_store(Path(out), space, run, resume, share) as store:
+        exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total, share)
         with suppress(KeyboardInterrupt):
             if exploration.remains():
                 with connected(ray, workers):
@@ -119,11 +120,10 @@ class _Exploration:
     """One run: what is found, what the searcher asked for."""
 
     def __init__(
-        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int
+        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int, share: float
     ) -> None:
         self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
-        self.total, self.share = total, min(1.0, SAMPLE / total)
-        store.thin(self.share)  # where an earlier run had a smaller budget
+        self.total, self.share = total, share
         self.stored, self.found = store.finished(), store.summary(empty(space))
         self.asked = 0  # chunks
         self.complete = False  # the search came to its end

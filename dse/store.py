@@ -51,7 +51,7 @@ class Store:
         self._written: dict[tuple[str, Any, Any], Any] = {}  # values of parameters, by template
         self._recorded = 0  # evaluations at the last row of history
         self.empty = False  # nothing was found yet, and the file is ours
-        self._budget, self._share = "", 1.0  # a larger budget and its sample, until something is written
+        self._larger: tuple[str, float] | None = None  # budget and share of its sample, until something is written
 
     def close(self) -> None:
         self._db.close()
@@ -62,7 +62,7 @@ class Store:
         for end in ("", "-wal", "-shm"):
             self.file.with_name(FILE + end).unlink(missing_ok=True)
 
-    def begin(self, run: Mapping[str, Any], resume: bool) -> None:
+    def begin(self, run: Mapping[str, Any], resume: bool, share: float) -> None:
         """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
         tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if tables and sorted(tables) != sorted(TABLES):
@@ -95,7 +95,7 @@ class Store:
                                     " or choose another folder")  # fmt: skip
         if known["budget"] != settings["budget"]:
             self._demand_extension(json.loads(known["budget"]), run)
-            self._budget = settings["budget"]
+            self._larger = settings["budget"], share
         self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
 
     def _demand_extension(self, before: int | None, run: Mapping[str, Any]) -> None:
@@ -163,21 +163,18 @@ class Store:
         signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
         return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
 
-    def thin(self, share: float) -> None:
-        """A larger budget reduces the sample to that share of all numbers."""
-        self._share = share
-
     def _extend(self) -> None:
         """Take the larger budget, if there is one: only with something to write, as a run may fail before that."""
-        if not self._budget:
+        if self._larger is None:
             return
-        self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (self._budget,))
+        budget, share = self._larger
+        self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (budget,))
         self._db.execute("DELETE FROM meta WHERE key = 'complete'")
         ids = np.array([number for (number,) in self._db.execute("SELECT id FROM designs WHERE sampled")], np.int64)
-        left = _keys(ids[~sampled(ids, self._share)])
+        left = _keys(ids[~sampled(ids, share)])
         self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
         self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
-        self._budget = ""
+        self._larger = None
 
     def add(
         self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
@@ -266,19 +263,22 @@ class Store:
 
 
 @contextmanager
-def open_store(folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool) -> Iterator[Store]:
+def open_store(
+    folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool, share: float = 1.0
+) -> Iterator[Store]:
     """The store in a folder, which is made where it is missing, for as long as the block lasts.
 
-    An error in the block before anything is found leaves neither a file nor a folder that was not there.  Raises
-    `SettingsError` when another process writes there, the folder holds an exploration without `resume` or, with it, one
-    of another space or other settings (`run`); `ChipscapeError` when a file cannot be written, a full disk say.
+    `share` of all designs are sampled.  An error in the block before anything is found leaves neither a file nor a
+    folder that was not there.  Raises `SettingsError` when another process writes there, the folder holds an
+    exploration without `resume` or, with it, one of another space or other settings (`run`); `ChipscapeError` when a
+    file cannot be written, a full disk say.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / LOCK), closing(Store(folder, space)) as store:
             try:
-                store.begin(run, resume)
+                store.begin(run, resume, share)
                 yield store
             except Exception:
                 if store.empty:

@@ -265,7 +265,8 @@ def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats, element
 def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats, element: Floats) -> Floats:
     """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
     gap = FPGA_LOGIC if technology.fpga else 1.0
-    clocked = hardware.resources.get("ff", hardware.elements * flipflops(hardware, designs))
+    known = hardware.resources.get("ff")
+    clocked = hardware.elements * flipflops(hardware, designs) if known is None else known
     clock = gap * technology.operation * FLIPFLOP_PJ * clocked
     leakage_mw = technology.leakage_mw_mm2 * _chip_mm2(technology, hardware, element) + technology.static_mw
     return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])

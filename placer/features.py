@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from netlists.kernel import kernel
 from netlists.netlist import Bools, Floats
 from placer.cost.density import cell_of
-from placer.cost.kernel import kernel
 from placer.episode import EpisodeArrays, State
 from placer.spots import find_spots, wanted
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.incremental import put
-from placer.cost.kernel import kernel
 from placer.cost.state import State
 
 KINDS = (

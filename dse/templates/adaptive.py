@@ -30,6 +30,7 @@ from dse.templates import base
 from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
 from dse.templates.spatial import strip_sizes, strips
 from dse.workload import Layer
+from netlists.kernel import kernel
 
 SCHEMES = ("inter_kernel", "intra_kernel", "partition")
 INTER, INTRA, PARTITION = range(3)
@@ -56,7 +57,7 @@ PIPELINE = 3  # stages: multiply, add, activate (DianNao's NFU, ASPLOS 2014)
 MAPPING = ("scheme", "keep", "stay")
 
 
-@base.kernel
+@kernel
 def lanes_of(layer: Ints, tin: int, scheme: int) -> tuple[int, int]:
     """Cycles for one pixel of one group of kernels, and how many inputs are read in them."""
     c, r, s = layer[w.C] // layer[w.GROUPS], layer[w.R], layer[w.S]
@@ -69,7 +70,7 @@ def lanes_of(layer: Ints, tin: int, scheme: int) -> tuple[int, int]:
     return pieces * ceil_div(high * wide, tin), pieces * high * wide
 
 
-@base.kernel
+@kernel
 def unrolled(layer: Ints, windows: int, rows: int, columns: int) -> tuple[int, int]:
     """Rows and columns of a strip where each pixel's window has its own copy and so many windows fit."""
     p, q = layer[w.P], layer[w.Q]
@@ -82,7 +83,7 @@ def unrolled(layer: Ints, windows: int, rows: int, columns: int) -> tuple[int, i
     return min(1, windows), min(windows, columns)
 
 
-@base.kernel
+@kernel
 def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, out: Ints) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
     weight, given, result = base.layer_bits(design, layer)
@@ -147,7 +148,7 @@ def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, 
     return 0
 
 
-@base.kernel
+@kernel
 def search_mapping(design: Floats, layer: Ints, mapping: Ints, trial: Ints) -> None:
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic."""
     top = np.iinfo(np.int64).max
@@ -182,7 +183,7 @@ def run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Int
             reasons[s, i] = count_layer(designs[s], layers[i], chosen[0], chosen[1], chosen[2], counts[s, i])
 
 
-@base.kernel
+@kernel
 def fewest_steps(designs: Floats, layers: Ints, mappings: Ints) -> None:
     """The scheme with the fewest cycles of the array, where the design leaves it open."""
     for s in range(len(designs)):

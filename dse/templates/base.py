@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import ceil, gcd
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from dse import workload as w
+from netlists.kernel import kernel
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -126,19 +127,6 @@ class Template:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return COMMON + self.own
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def kernel(function: Function) -> Function:
-    """Compile a function that allocates nothing: no reference counts, which would cost more than the arithmetic.
-
-    Numba counts references of each array view and argument atomically, some 10 ns apiece.  Its option `_nrt` leaves
-    that out; a function that allocates does not compile with it (nor does `a[:] = b`, which may copy).
-    """
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
-    return compiled
 
 
 @njit(cache=True, inline="always")

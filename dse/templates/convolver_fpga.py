@@ -31,12 +31,13 @@ from dse.templates import base, fabric
 from dse.templates import convolver_plan as cp
 from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div
 from dse.workload import Layer
+from netlists.kernel import kernel
 
 REASONS = ("", "the input buffer does not hold the pixels under one output", "the tile does not fit the buffers")
 MAPPING = ("rows", "columns")
 
 
-@base.kernel
+@kernel
 def search_mapping(design: Floats, shape: Ints, cost: Ints, best: Ints, mapping: Ints) -> None:
     """The fastest tile, of equally fast ones that with least DRAM traffic.
 
@@ -61,7 +62,7 @@ def search_mapping(design: Floats, shape: Ints, cost: Ints, best: Ints, mapping:
         rows = min(rows - 1, ceil_div(shape[cp.P], ceil_div(shape[cp.P], rows) + 1))
 
 
-@base.kernel
+@kernel
 def try_tile(design: Floats, shape: Ints, rows: int, columns: int, cost: Ints, best: Ints, mapping: Ints) -> int:
     """Take a tile into `mapping` if it beats `best` (cycles, DRAM traffic); returns its cycles."""
     cp.plan(design, shape, rows, columns, cost)
@@ -75,7 +76,7 @@ def try_tile(design: Floats, shape: Ints, rows: int, columns: int, cost: Ints, b
     return int(cycles)
 
 
-@base.kernel
+@kernel
 def count_layer(design: Floats, layer: Ints, shape: Ints, mapping: Ints, cost: Ints, out: Ints) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
     if shape[cp.MOST_H] * shape[cp.MOST_W] == 0:

@@ -12,6 +12,7 @@ from math import ceil
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
+from netlists.kernel import kernel
 
 OWN = (
     Parameter("pes", 2, "elements", "processing elements: output maps in parallel", 1, 1024),
@@ -41,7 +42,7 @@ PHASES, STREAMED, FILL, STALL, MOVED_INPUT, MOVED_WEIGHT, MOVED_OUTPUT = range(7
 COSTS = 7
 
 
-@base.kernel
+@kernel
 def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer on a design."""
     convolvers, side, window = int(design[CONVOLVERS]), int(design[TILE]), int(design[KERNEL])
@@ -75,7 +76,7 @@ def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     shape[STREAM] = side * side
 
 
-@base.kernel
+@kernel
 def transfer_cycles(design: Floats, shape: Ints, read: int, written: int) -> int:
     """Cycles of reads and writes side by side, each at its share of the bandwidth, both within all of it."""
     share = design[STREAM_SHARE] if shape[Q] * shape[P] == 1 else design[TILE_SHARE]
@@ -85,13 +86,13 @@ def transfer_cycles(design: Floats, shape: Ints, read: int, written: int) -> int
     return max(alone, both)
 
 
-@base.kernel
+@kernel
 def input_side(shape: Ints, axis: int, outputs: int) -> int:
     """Input rows (axis 0) or columns under so many outputs; a map smaller than that has no more."""
     return int(min((outputs - 1) * shape[STRIDE_H + axis] + shape[EXTENT_H + axis], shape[HIGH + axis]))
 
 
-@base.kernel
+@kernel
 def add_tiles(design: Floats, shape: Ints, rows: int, columns: int, count: int, out: Ints) -> None:
     """Account for `count` tiles of rows × columns outputs: all output maps of all groups."""
     pes, convolvers, depth = int(design[PES]), int(design[CONVOLVERS]), int(design[DEPTH])
@@ -119,7 +120,7 @@ def add_tiles(design: Floats, shape: Ints, rows: int, columns: int, count: int, 
         out[MOVED_OUTPUT] += blocks * written
 
 
-@base.kernel
+@kernel
 def plan(design: Floats, shape: Ints, rows: int, columns: int, out: Ints) -> None:
     """Fill the COSTS of one image under tiles of rows × columns outputs, first load and last store left out."""
     for x in range(COSTS):
@@ -136,7 +137,7 @@ def plan(design: Floats, shape: Ints, rows: int, columns: int, out: Ints) -> Non
     out[MOVED_WEIGHT] = out[PHASES] * shape[KERNEL_BITS]
 
 
-@base.kernel
+@kernel
 def unhidden(design: Floats, shape: Ints, rows: int, columns: int) -> int:
     """Cycles of the first load and of the last store."""
     given = input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from dse.templates.base import Floats, ceil_div, kernel
+from dse.templates.base import Floats, ceil_div
+from netlists.kernel import kernel
 
 # Shapes of an 18 Kb block RAM, width × depth, with parity bits used as data (UG473, simple dual port).
 BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))

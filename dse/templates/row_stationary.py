@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from dse import workload as w
 from dse.templates import base as b
-from dse.templates.base import Floats, Hardware, Ints, Template, kernel, traffic_only
+from dse.templates.base import Floats, Hardware, Ints, Template, traffic_only
 from dse.templates.row_stationary_passes import (
     BANK_KB,
     BUFFER_KB,
@@ -48,6 +48,7 @@ from dse.templates.row_stationary_passes import (
 )
 from dse.templates.row_stationary_search import default
 from dse.templates.row_stationary_search import search as search_mapping
+from netlists.kernel import kernel
 
 
 def run(

@@ -15,12 +15,12 @@ from dse.templates.base import (
     Parameter,
     ceil_div,
     dram_cycles,
-    kernel,
     layer_bits,
     line_steps,
     lines_under,
     switched,
 )
+from netlists.kernel import kernel
 
 PARAMETERS = (
     Parameter("rows", 12, "elements", "height of the array", 1, 4096),

@@ -9,7 +9,7 @@ from numba import njit
 
 from dse import workload as w
 from dse.templates import base as b
-from dse.templates.base import Floats, Ints, ceil_div, kernel, layer_bits
+from dse.templates.base import Floats, Ints, ceil_div, layer_bits
 from dse.templates.row_stationary_passes import (
     BUFFER_KB,
     CHANNELS,
@@ -37,6 +37,7 @@ from dse.templates.row_stationary_passes import (
     sets_in_array,
     tile_inputs,
 )  # fmt: skip
+from netlists.kernel import kernel
 
 
 @kernel

@@ -28,6 +28,7 @@ from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
 from dse.workload import Layer
+from netlists.kernel import kernel
 
 OWN = (
     Parameter("atomic_c", 64, "inputs", "input channels in parallel", 1, 65_536),
@@ -52,7 +53,7 @@ INPUTS, WEIGHTS = range(2)
 MAPPING = ("keep",)
 
 
-@base.kernel
+@kernel
 def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     """How the inputs of a group are cut: (output rows of a strip, output columns of it, input elements of all strips).
 
@@ -76,7 +77,7 @@ def strips(layer: Ints, room: int) -> tuple[int, int, int]:
     return 1, columns, lines * (layer[w.W] + overlap) * channels
 
 
-@base.kernel
+@kernel
 def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, int]:
     """Strips come in two sizes: how many of how many pixels, and how many smaller ones of how many."""
     batch, p, q = layer[w.BATCH], layer[w.P], layer[w.Q]
@@ -89,7 +90,7 @@ def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, in
     return whole, length, rests * min(1, rest), rest
 
 
-@base.kernel
+@kernel
 def positions(design: Floats, layer: Ints) -> int:
     """Cycles for one pixel and one group of kernels: kernel positions × vectors of channels."""
     c, r, s, vector = layer[w.C] // layer[w.GROUPS], layer[w.R], layer[w.S], int(design[ATOMIC_C])
@@ -104,7 +105,7 @@ def positions(design: Floats, layer: Ints) -> int:
     return int(min(best, plain))
 
 
-@base.kernel
+@kernel
 def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     """Fill the counts of one layer under a mapping; returns a reason."""
     weight, given, result = base.layer_bits(design, layer)
@@ -161,7 +162,7 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     return 0
 
 
-@base.kernel
+@kernel
 def search_mapping(design: Floats, layer: Ints, mapping: Ints, trial: Ints) -> None:
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic."""
     top = np.iinfo(np.int64).max

@@ -51,6 +51,7 @@ from dse.templates.systolic_blocks import (
     tile,
 )
 from dse.workload import Layer
+from netlists.kernel import kernel
 
 DATAFLOWS = ("ws", "os", "is")
 OWN = (
@@ -76,7 +77,7 @@ _WHOLE = np.array([[5, 3], [1, 4], [0, 2]])
 _BLOCKED = np.array([[0, 1, 2, 4], [0, 2, 3, 5], [1, 3, 4, 5]])
 
 
-@base.kernel
+@kernel
 def try_block(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints, block: int,
               best: tuple[int, int, int], mapping: Ints) -> tuple[int, int, int]:  # fmt: skip
     """Put a block and its best order into the mapping if they beat `best`: cycles, DRAM bits, buffer bits."""
@@ -100,7 +101,7 @@ def try_block(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, 
     return best
 
 
-@base.kernel
+@kernel
 def search_mapping(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints,
                    mapping: Ints) -> None:  # fmt: skip
     """The fastest mapping; of equally fast ones that with least DRAM traffic, then with least buffer traffic.
@@ -123,14 +124,14 @@ def search_mapping(design: Floats, shape: Ints, bits: Ints, size: Ints, count: I
         blocks = max(blocks + 1, min(full, blocks + blocks // 4))
 
 
-@base.kernel
+@kernel
 def load_hops(rows: int, height: int) -> int:
     """Hops to bring one column of `height` numbers into an array of `rows`, tile after tile: number i takes i hops."""
     full, last = height // rows, height % rows
     return full * (rows * (rows + 1) // 2) + last * (last + 1) // 2
 
 
-@base.kernel
+@kernel
 def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints, count: Ints, traffic: Ints,
                 mapping: Ints, out: Ints) -> int:  # fmt: skip
     """Fill the counts of one layer under a mapping; returns a reason."""

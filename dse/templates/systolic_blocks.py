@@ -9,6 +9,7 @@ import numpy as np
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, ceil_div
+from netlists.kernel import kernel
 
 # Columns of a design, after the common ones.
 ROWS, COLUMNS, DATAFLOW, INPUT_KB, WEIGHT_KB, OUTPUT_KB = range(base.OWN, base.OWN + 6)
@@ -25,7 +26,7 @@ PLACE = np.array([[order.index(loop) for loop in "pwk"] for order in ORDERS])
 SHAPE = 13
 
 
-@base.kernel
+@kernel
 def shape_of(layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer."""
     groups, batch, p, q = layer[w.GROUPS], layer[w.BATCH], layer[w.P], layer[w.Q]
@@ -39,13 +40,13 @@ def shape_of(layer: Ints, shape: Ints) -> None:
     shape[A], shape[B] = each, shared
 
 
-@base.kernel
+@kernel
 def spanned(size: int, unit: int, most: int) -> int:
     """How many units a part touches, where equal parts of `size` follow each other; at most `most`."""
     return min(most, size // unit if size % unit == 0 else (size - 2) // unit + 2)
 
 
-@base.kernel
+@kernel
 def lines_for(shape: Ints, pixels: int) -> int:
     """Input lines under a run of output pixels."""
     rows = spanned(pixels, shape[WIDTH], shape[PX])
@@ -53,13 +54,13 @@ def lines_for(shape: Ints, pixels: int) -> int:
     return int(min(shape[A] * rows + shape[B] * images, shape[LINES]))
 
 
-@base.kernel
+@kernel
 def aligned(parts: int, size: int, unit: int) -> int:
     """How many of the boundaries size, 2 size, ... between parts fall on a multiple of unit."""
     return (parts - 1) // (unit // gcd(size, unit))
 
 
-@base.kernel
+@kernel
 def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
     """DRAM bits of input, weight, output of one group, for loop sizes and counts [3] of blocks, in order p, w, k."""
     p, window, k = PLACE[order, 0], PLACE[order, 1], PLACE[order, 2]
@@ -98,7 +99,7 @@ def reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, orde
         out[2] += (count[1] - 1) * 2 * shape[PX] * shape[K] * bits[3]
 
 
-@base.kernel
+@kernel
 def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int, int]:
     """Bits of input and of weights that the array must have to begin, and of outputs that leave it last."""
     flow = int(design[DATAFLOW])
@@ -109,7 +110,7 @@ def ends(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int, int,
     return given, weights, pixels * (1 if flow == IS else size[2]) * bits[2]
 
 
-@base.kernel
+@kernel
 def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> None:
     """Loop sizes and counts [3] of what runs in one go, in order p, w, k."""
     flow = int(design[DATAFLOW])
@@ -122,14 +123,14 @@ def tile(design: Floats, shape: Ints, block: int, size: Ints, count: Ints) -> No
         count[loop] = ceil_div(full, size[loop])
 
 
-@base.kernel
+@kernel
 def stall(design: Floats, moved: int, begin: int, end: int, busy: int) -> int:
     """Cycles beyond the array's, for bits of all DRAM traffic, of the first load and of the last store."""
     beside = base.dram_cycles(design, moved - begin - end) - busy
     return base.dram_cycles(design, begin) + max(0, beside) + base.dram_cycles(design, end)
 
 
-@base.kernel
+@kernel
 def fill(design: Floats) -> int:
     """Cycles to fill and drain the array around one block."""
     down = int(design[ROWS])

@@ -27,6 +27,7 @@ from dse.templates import base, fabric
 from dse.templates import tiled_plan as tp
 from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div
 from dse.workload import Layer
+from netlists.kernel import kernel
 
 REASONS = (
     "",
@@ -38,7 +39,7 @@ REASONS = (
 MAPPING = ("tr", "tc", "stationary")
 
 
-@base.kernel
+@kernel
 def capacity(design: Floats, room: Ints) -> None:
     """Fill the bits [3] that half a bank of the input, weight and output buffer really holds."""
     kernel, stride = int(design[tp.KERNEL]), int(design[tp.STRIDE])
@@ -50,7 +51,7 @@ def capacity(design: Floats, room: Ints) -> None:
         room[x] = fabric.memory(words[x], width)[2] * width
 
 
-@base.kernel
+@kernel
 def widest(room: Ints, shape: Ints, rows: int) -> int:
     """The most columns of a tile of so many rows that the buffers hold, evened out over the map; 0: none."""
     wide = room[0] // (tp.input_side(shape, 0, rows) * shape[tp.INPUT_BITS])
@@ -60,7 +61,7 @@ def widest(room: Ints, shape: Ints, rows: int) -> int:
     return 0 if columns < 1 else ceil_div(shape[tp.Q], ceil_div(shape[tp.Q], columns))
 
 
-@base.kernel
+@kernel
 def own_tile(design: Floats, shape: Ints, mapping: Ints) -> None:
     """The design's own tile, cut where the input buffer asks for it and evened out over the map; outputs stay."""
     for axis in range(2):
@@ -71,7 +72,7 @@ def own_tile(design: Floats, shape: Ints, mapping: Ints) -> None:
     mapping[2] = int(design[tp.STATIONARY]) % tp.ANY  # any: the output
 
 
-@base.kernel
+@kernel
 def try_tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints, cost: Ints, best: Ints,
              mapping: Ints) -> int:  # fmt: skip
     """Take a tile into `mapping` if it beats `best` (cycles, DRAM traffic); returns its cycles beside COMPUTE.
@@ -94,7 +95,7 @@ def try_tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints, cost
     return least
 
 
-@base.kernel
+@kernel
 def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints, best: Ints, mapping: Ints) -> None:
     """The fastest mapping, of equally fast ones that with least DRAM traffic.
 
@@ -117,7 +118,7 @@ def search_mapping(design: Floats, room: Ints, shape: Ints, t: Ints, cost: Ints,
         rows = min(rows - 1, ceil_div(shape[tp.P], ceil_div(shape[tp.P], rows) + 1))
 
 
-@base.kernel
+@kernel
 def misfit(room: Ints, shape: Ints, rows: int, columns: int) -> int:
     """Reason why a tile does not fit the buffers, or 0."""
     if shape[tp.AREA] * shape[tp.WEIGHT_BITS] > room[1]:
@@ -127,7 +128,7 @@ def misfit(room: Ints, shape: Ints, rows: int, columns: int) -> int:
     return 3 if rows * columns * shape[tp.PSUM_BITS] > room[2] else 0
 
 
-@base.kernel
+@kernel
 def count_layer(
     design: Floats, room: Ints, layer: Ints, shape: Ints, mapping: Ints, t: Ints, cost: Ints, out: Ints
 ) -> int:

@@ -12,6 +12,7 @@ from math import ceil
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
+from netlists.kernel import kernel
 
 FLOAT, FIXED, PACKED = range(3)
 FORMATS = ("fp32", "fixed", "packed8")
@@ -45,7 +46,7 @@ FILL_CYCLES, STALL_CYCLES, MOVED_INPUT, MOVED_WEIGHT, MOVED_OUTPUT = range(5)
 COSTS = 5
 
 
-@base.kernel
+@kernel
 def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer on a design."""
     groups = layer[w.GROUPS]
@@ -59,7 +60,7 @@ def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     shape[PSUM_BITS] = int(design[base.PSUM_BITS])
 
 
-@base.kernel
+@kernel
 def order_of(stationary: int, tiles: int, folds_m: int, folds_n: int) -> int:
     """What really stays: where a loop has one step, the operand that it alone changes stays as well."""
     if folds_m == 1 and folds_n == 1:
@@ -71,7 +72,7 @@ def order_of(stationary: int, tiles: int, folds_m: int, folds_n: int) -> int:
     return stationary
 
 
-@base.kernel
+@kernel
 def transfer_cycles(design: Floats, read: int, written: int) -> int:
     """Cycles of the ports' two directions side by side, and of the memory behind, whichever takes longest."""
     port: int = ceil(max(read, written) / (design[PORT_BITS] * design[PORT_SHARE]))
@@ -79,7 +80,7 @@ def transfer_cycles(design: Floats, read: int, written: int) -> int:
     return max(port, both)
 
 
-@base.kernel
+@kernel
 def tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints) -> None:
     """Fill the TILING numbers of tiles of rows × columns output pixels."""
     t[SIZE_M], t[SIZE_N] = min(int(design[TM]), shape[M]), min(int(design[TN]), shape[N])
@@ -94,20 +95,20 @@ def tile(design: Floats, shape: Ints, rows: int, columns: int, t: Ints) -> None:
     t[SEEN] = high * wide * shape[INPUT_BITS]  # bits of one input map under all tiles
 
 
-@base.kernel
+@kernel
 def input_side(shape: Ints, axis: int, outputs: int) -> int:
     """Input rows (axis 0) or columns under so many outputs."""
     return int((outputs - 1) * shape[STRIDE_H + axis] + shape[HIGH + axis])
 
 
-@base.kernel
+@kernel
 def waiting(design: Floats, busy: int, read: int, written: int) -> int:
     """STALL of one block."""
     late: int = transfer_cycles(design, read, written) - busy
     return max(0, late)
 
 
-@base.kernel
+@kernel
 def folds_waiting(design: Floats, t: Ints, busy: int, channel: int, sums: int, results: int) -> int:
     """STALL of the blocks of all folds of input channels over the same outputs.
 
@@ -123,7 +124,7 @@ def folds_waiting(design: Floats, t: Ints, busy: int, channel: int, sums: int, r
     return int(first + (t[FOLDS_N] - 2) * middle + last)
 
 
-@base.kernel
+@kernel
 def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
     """STALL of a group where a block is one fold of channels over all tiles."""
     pixels = shape[P] * shape[Q]
@@ -138,7 +139,7 @@ def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
     return total
 
 
-@base.kernel
+@kernel
 def tile_waiting(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, order: int) -> int:
     """STALL of a tile of so many output pixels, under which lie `given` bits of each input map."""
     step = pixels * shape[AREA] + int(design[DEPTH])
@@ -154,7 +155,7 @@ def tile_waiting(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, 
     return total
 
 
-@base.kernel
+@kernel
 def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
     """STALL of a group where outputs or inputs stay: whole tiles, and those cut off at the right, below, and both."""
     total = 0
@@ -169,7 +170,7 @@ def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
     return total
 
 
-@base.kernel
+@kernel
 def plan(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, t: Ints, out: Ints) -> None:
     """Fill the COSTS of a mapping."""
     tile(design, shape, rows, columns, t)

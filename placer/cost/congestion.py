@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
-from placer.cost.kernel import kernel
 
 ALIGNED_UM = 1e-5
 """A macro edge within this distance of a grid line counts as lying on it."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from netlists.kernel import kernel
 from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays, Positions
-from placer.cost.kernel import kernel
 
 
 @njit(cache=True, inline="always")

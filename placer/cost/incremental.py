@@ -12,12 +12,12 @@ import numpy as np
 from numba import njit
 
 from netlists.errors import PlacementError
+from netlists.kernel import copy, kernel
 from netlists.netlist import ORIENTATION_MATRIX, Floats
 from netlists.placement import Placement
 from placer.cost.arrays import CostArrays
 from placer.cost.congestion import block
 from placer.cost.density import cell_of, cover, density_map
-from placer.cost.kernel import copy, kernel
 from placer.cost.largest import above, sum_of_largest
 from placer.cost.points import Points
 from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT, Cost
@@ -103,7 +103,7 @@ def reset(state: State) -> None:
     state.tried_density[:] = state.density
     parts = state.parts
     parts[HPWL] = hpwl_um(state)
-    parts[WIRELENGTH] = parts[HPWL] / state.hpwl_scale_um if state.hpwl_scale_um > 0.0 else 0.0
+    parts[WIRELENGTH] = wirelength(state, parts[HPWL])
     parts[DENSITY] = density(state)
     parts[CONGESTION] = congestion(state)
     proxy(parts)
@@ -149,7 +149,7 @@ def price(state: State, limit: float, hope: float) -> float:
     """
     parts = state.tried_parts
     parts[HPWL] = state.parts[HPWL] + longer_um(state)
-    parts[WIRELENGTH] = parts[HPWL] / state.hpwl_scale_um if state.hpwl_scale_um > 0.0 else 0.0
+    parts[WIRELENGTH] = wirelength(state, parts[HPWL])
     parts[DENSITY] = density(state)
     parts[CONGESTION] = state.parts[CONGESTION]
     if proxy(parts) - hope > limit:
@@ -188,6 +188,12 @@ def reject(state: State) -> None:
             state.tried_point[q, 0], state.tried_point[q, 1] = state.point[q, 0], state.point[q, 1]
             state.tried_cell[q, 0], state.tried_cell[q, 1] = state.cell[q, 0], state.cell[q, 1]
     state.counter[CHANGED] = 0
+
+
+@kernel
+def wirelength(state: State, hpwl_um: float) -> float:
+    """Wirelength cost of an HPWL; 0 for a netlist without nets."""
+    return hpwl_um / state.hpwl_scale_um if state.hpwl_scale_um > 0.0 else 0.0
 
 
 @kernel

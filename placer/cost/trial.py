@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from numba import njit
 
+from netlists.kernel import copy, kernel
 from netlists.netlist import Floats, Ints
 from placer.cost.congestion import block, route
-from placer.cost.kernel import copy, kernel
 from placer.cost.points import Indices
 from placer.cost.state import CHANGED, LOADED, STAMP, Cells, State
 

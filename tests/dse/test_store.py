@@ -226,8 +226,7 @@ def test_a_larger_budget_counts_when_something_is_written(tmp_path: Path) -> Non
             found = add(store, number, range(100 * number, 100 * number + 100), found)
         store.finish(found, 4.5, True)
     before = contents(tmp_path)
-    with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True) as store:
-        store.thin(0.02)
+    with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True, share=0.02):
         raise SettingsError("no cluster")
     result = load_results(tmp_path)
     assert (result.complete, result.run["budget"], contents(tmp_path)) == (True, 500, before)
@@ -264,8 +263,7 @@ def test_a_lock_that_its_owner_deletes_is_held(tmp_path: Path, monkeypatch: pyte
 def test_a_thinner_sample(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN | {"budget": 900}, resume=False) as store:
         found = add(store, 0, range(900), empty(SPACE))
-    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True) as store:
-        store.thin(0.02)
+    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True, share=0.02) as store:
         assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(900), 0.05)[0].sample.index.size
         chunk, _ = summarize(SPACE, np.arange(900, 1000), 0.02)
         store.add(1, chunk, found, found.merged(chunk.without_sample()), 1.5, None)

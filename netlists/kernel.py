@@ -1,0 +1,33 @@
+"""How hot loops are compiled that allocate nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+
+from netlists.netlist import Floats
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that allocates nothing: no reference counts, which would cost more than the arithmetic.
+
+    Numba counts references of array views, and of arrays in tuples in and out of every call, atomically, some 10 ns
+    apiece: half the time of a tried move in the placer, more where threads share arrays.  Its option `_nrt` leaves that
+    out; a function that allocates does not compile with it (nor does `a[:] = b`, which may: see `copy`).  Division by
+    zero gives infinity or nan, as in NumPy.
+
+    Python calls kernels without a random generator only: Numba would not give back the reference it takes to one.
+    """
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    return compiled
+
+
+@kernel
+def copy(target: Floats, source: Floats) -> None:
+    """Copy arrays [N] that do not overlap."""
+    for i in range(target.size):
+        target[i] = source[i]
