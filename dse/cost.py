@@ -196,11 +196,6 @@ class Totals:
     def cycles(self) -> Ints:
         return self.counts[:, Count.COMPUTE] + self.counts[:, Count.FILL] + self.counts[:, Count.STALL]
 
-    @property
-    def dram_bytes(self) -> Floats:
-        inputs, weights, outputs = (self.counts[:, column] for column in range(Count.DRAM_INPUT, Count.DRAM_OUTPUT + 1))
-        return np.asarray((inputs + weights + outputs) / 8)
-
 
 def totals(machine: Machine, network: Network, *, search: bool = False, threads: int = 1) -> Totals:
     """Cost of S designs summed over a network, in memory that grows with S only by its results.

@@ -15,8 +15,9 @@ from numba import njit
 from pymoo.indicators.hv import HV
 
 from dse.templates.base import Floats, Ints
+from netlists.kernel import kernel
 
-SAMPLE = 500  # rows whose front all others are compared with before anything is sorted
+SAMPLE = 100  # rows whose front all others are compared with before anything is sorted
 STAIRCASE = 3  # objectives up to which a sweep over sorted rows is used
 
 
@@ -26,11 +27,13 @@ def non_dominated(objectives: Floats) -> npt.NDArray[np.bool_]:
     Up to three objectives a sweep over the rows in lexicographic order (Kung, Luccio, Preparata, J. ACM 22(4), 1975:
     the front of the other two objectives as a staircase), n log n; beyond, each row is compared with the front so far.
     """
-    objectives = np.ascontiguousarray(objectives, np.float64)
-    few = objectives[:: len(objectives) // SAMPLE] if len(objectives) > 2 * SAMPLE else objectives[:0]
-    few = few[_front(few, np.flatnonzero(np.isfinite(few).all(axis=1)))]
+    finite = np.logical_and.reduce([np.isfinite(column) for column in np.asarray(objectives).T])
+    objectives, rows, before = np.ascontiguousarray(objectives, np.float64), np.flatnonzero(finite), 2 * len(finite)
+    while 2 * SAMPLE < len(rows) <= before / 2:  # as long as each time half of them go
+        before, few = len(rows), _front(objectives, rows[:: len(rows) // SAMPLE])
+        rows = _unbeaten(objectives, rows, few)
     kept = np.zeros(len(objectives), np.bool_)
-    kept[_front(objectives, _unbeaten(objectives, few))] = True
+    kept[_front(objectives, rows)] = True
     return kept
 
 
@@ -46,32 +49,34 @@ def _front(objectives: Floats, rows: Ints) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _unbeaten(objectives: Floats, few: Floats) -> Ints:
-    """Rows of finite objectives [n, K] that none of a few rows [m, K] dominates.
+def _unbeaten(objectives: Floats, rows: Ints, few: Ints) -> Ints:
+    """Rows [n] of objectives that none of a few other rows [m] dominates.
 
     The one that dominated last moves forward: it dominates most often.
     """
-    rows = np.empty(len(objectives), np.int64)
-    first = np.arange(len(few))
+    left = np.empty(len(rows), np.int64)
     size = 0
-    for i in range(len(objectives)):
+    for row in rows:
         kept = True
-        for k in range(objectives.shape[1]):
-            kept &= np.isfinite(objectives[i, k])
         for j in range(len(few)):
-            if not kept:
-                break
-            larger, smaller = False, False
-            for k in range(objectives.shape[1]):
-                larger |= few[first[j], k] > objectives[i, k]
-                smaller |= few[first[j], k] < objectives[i, k]
-            if smaller and not larger:
+            if _dominates(objectives, few[j], row):
+                few[j], few[j // 2] = few[j // 2], few[j]
                 kept = False
-                first[j], first[j // 2] = first[j // 2], first[j]
+                break
         if kept:
-            rows[size] = i
+            left[size] = row
             size += 1
-    return rows[:size]
+    return left[:size]
+
+
+@kernel
+def _dominates(objectives: Floats, one: int, other: int) -> bool:
+    smaller = False
+    for k in range(objectives.shape[1]):
+        if objectives[one, k] > objectives[other, k]:
+            return False
+        smaller |= objectives[one, k] < objectives[other, k]
+    return smaller
 
 
 @njit(cache=True, nogil=True)

@@ -6,7 +6,7 @@ numbers the designs of the first template first.  Spaces are read by `dse.space_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dse.cost import all_reasons, build, too_large, totals
-from dse.metrics import METRICS, mean_work, metrics, work
+from dse.cost import Machine, all_reasons, build, too_large, totals
+from dse.metrics import METRICS, Work, mean_work, metrics
+from dse.metrics import work as work_of
 from dse.subspace import Subspace
 from dse.templates.base import Floats, Ints
 from dse.workload import Network
@@ -47,10 +48,15 @@ class Evaluated:
     breaks a constraint has its metrics all the same.  `reason` indexes the space's `reasons`; 0: feasible.
     """
 
-    metrics: dict[str, Floats]  # by name, each [n]
+    measure: Callable[[Ints], dict[str, Floats]]  # of rows [m] all metrics by name, each [m]
     objectives: Floats  # [n, K]
     feasible: npt.NDArray[np.bool_]  # [n]
     reason: npt.NDArray[np.int16]  # [n]
+
+    @cached_property
+    def metrics(self) -> dict[str, Floats]:
+        """All metrics by name, each [n]."""
+        return self.measure(np.arange(len(self.reason)))
 
 
 class DesignSpace:
@@ -91,6 +97,11 @@ class DesignSpace:
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that `evaluate` fills."""
         return (*METRICS, *(["accuracy"] if self.accuracy else []))
+
+    @cached_property
+    def _judged(self) -> set[str]:
+        """The metrics that decide what is kept: those of objectives and constraints."""
+        return {name for name, _ in self.objectives} | {limit.metric for limit in self.limits}
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
@@ -176,8 +187,9 @@ class DesignSpace:
     def evaluate(self, index: Ints, threads: int = 1) -> Evaluated:
         """Cost of n designs; memory grows with n only by the result."""
         index, owner = np.asarray(index, np.int64), self.part_of(index)
+        done = np.full((len(Work._fields), len(index)), np.nan)
         result = Evaluated(
-            dict(zip(self.metrics, np.full((len(self.metrics), len(index)), np.nan), strict=True)),
+            lambda rows: self._measured(index[rows], owner[rows], done[:, rows]),
             np.full((len(self.objectives), len(index)), np.inf).T,  # column by column, as it is filled and read
             np.zeros(len(index), np.bool_),
             np.zeros(len(index), np.int16),
@@ -185,11 +197,11 @@ class DesignSpace:
         for number in range(len(self.parts)):
             own = np.flatnonzero(owner == number)
             for start in range(0, len(own), BLOCK):
-                self._evaluate(number, index, own[start : start + BLOCK], result, threads)
+                self._evaluate(number, index, own[start : start + BLOCK], done, result, threads)
         return result
 
-    def _evaluate(self, number: int, index: Ints, rows: Ints, result: Evaluated, threads: int) -> None:
-        """Fill the rows of a block of one template's designs."""
+    def _evaluate(self, number: int, index: Ints, rows: Ints, done: Floats, result: Evaluated, threads: int) -> None:
+        """Fill the rows of a block of one template's designs; `done` is their `Work`."""
         part, (before, own) = self.parts[number], self._reason_starts[2 + 2 * number : 4 + 2 * number]
         designs = part.designs(index[rows] - self.starts[number])
         rows, designs = _kept(result, rows, designs, part.failing(designs), before)
@@ -200,10 +212,8 @@ class DesignSpace:
             return
         machine = build(part.template, designs, part.technology)
         sums = [totals(machine, net, search=self.search_mapping, threads=threads) for net, _ in self.networks]
-        found = metrics(machine, mean_work([work(each) for each in sums], [share for _, share in self.networks]),
-                        self.batch)  # fmt: skip
-        if self.accuracy:
-            found["accuracy"] = part.looked_up(designs, *self.accuracy)
+        work = mean_work([work_of(each) for each in sums], [share for _, share in self.networks])
+        found = self._metrics(part, machine, work, self._judged)
         reason = np.max([each.reason for each in sums], axis=0)
         runs = reason == 0
         code = np.where(runs, 0, reason + own - 1).astype(np.int16)
@@ -211,15 +221,30 @@ class DesignSpace:
             limit = self.limits[order - 1]
             inside = (found[limit.metric] >= limit.low) & (found[limit.metric] <= limit.high)
             code[runs & ~inside] = order
-        stopped = rows[~runs]
         to = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows  # slices are much faster
         result.reason[to], result.feasible[to] = code, code == 0
-        for name, values in found.items():
-            result.metrics[name][to] = values
-            result.metrics[name][stopped] = np.nan
+        done[:, to] = work
+        done[:, rows[~runs]] = np.nan
         for column, (name, better) in enumerate(self.objectives):
             signed = found[name] if better == "min" else -found[name]
             result.objectives[to, column] = np.where(code == 0, signed, np.inf)
+
+    def _measured(self, index: Ints, owner: Ints, done: Floats) -> dict[str, Floats]:
+        """All metrics [n] of designs by their part [n] and `Work` [4, n], which is nan where one does not run."""
+        found = {name: np.full(len(index), np.nan) for name in self.metrics}
+        for number, part in enumerate(self.parts):
+            rows = np.flatnonzero((owner == number) & ~np.isnan(done[0]))
+            machine = build(part.template, part.designs(index[rows] - self.starts[number]), part.technology)
+            for name, values in self._metrics(part, machine, Work(*done[:, rows]), self.metrics).items():
+                found[name][rows] = values
+        return found
+
+    def _metrics(self, part: Subspace, machine: Machine, work: Work, names: Iterable[str]) -> dict[str, Floats]:
+        """Some metrics [S] of a part's designs."""
+        found = metrics(machine, work, self.batch, [name for name in names if name in METRICS])
+        if self.accuracy:
+            found["accuracy"] = part.looked_up(machine.designs, *self.accuracy)
+        return found
 
 
 def _kept(

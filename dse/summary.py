@@ -18,7 +18,7 @@ from dse.templates.base import Floats, Ints
 
 BEST = 10  # designs kept for each objective
 SAMPLE = 10_000  # designs kept of all that a search evaluates, about
-PIECE = 100_000  # designs evaluated at once: their metrics take about 50 MB
+PIECE = 100_000  # designs evaluated at once: what is kept of each until they are compared takes about 10 MB
 STEPS = 8  # bins of a histogram in an octave
 BINS = 128 * STEPS  # from 2^-64 to 2^64
 
@@ -154,15 +154,12 @@ def _summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, 
         numbers, order = np.unique(index, return_index=True)
         objectives = objectives[order]
 
-    def points(rows: Ints) -> Points:
-        metrics = [found.metrics[name][order[rows]] for name in space.metrics]
-        return Points(numbers[rows], objectives[rows], np.stack(metrics, axis=1))
-
-    summary = Summary(
-        points(np.flatnonzero(non_dominated(objectives))),
-        points(best_rows(objectives)),
-        points(np.flatnonzero(sampled(numbers, share))),
-        histograms(found.objectives),
-        np.bincount(found.reason, minlength=len(space.reasons)),
+    chosen = non_dominated(objectives).nonzero()[0], best_rows(objectives), sampled(numbers, share).nonzero()[0]
+    metrics = found.measure(order[np.concatenate(chosen)])
+    table = np.stack([metrics[name] for name in space.metrics], axis=1)
+    parts = np.split(table, np.cumsum([len(rows) for rows in chosen[:-1]]))
+    front, best, sample = (
+        Points(numbers[rows], objectives[rows], part) for rows, part in zip(chosen, parts, strict=True)
     )
-    return summary, found.objectives
+    counts = np.bincount(found.reason, minlength=len(space.reasons))
+    return Summary(front, best, sample, histograms(found.objectives), counts), found.objectives

@@ -31,7 +31,24 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from dse.templates.base import CLOCK_MHZ, COUNTS, INPUT_BITS, PSUM_BITS, WEIGHT_BITS, Count, Floats, Hardware
+from dse.templates.base import (
+    ADD,
+    BUFFER_INPUT,
+    CLOCK_MHZ,
+    COMPUTE,
+    COUNTS,
+    DRAM_INPUT,
+    FILL,
+    INPUT_BITS,
+    MULTIPLY,
+    NETWORK_INPUT,
+    PSUM_BITS,
+    REGISTER_INPUT,
+    STALL,
+    WEIGHT_BITS,
+    Floats,
+    Hardware,
+)
 from netlists.errors import DesignError, did_you_mean
 
 MULTIPLY_PJ = 0.0031  # 45 nm, a bit × bit
@@ -164,23 +181,33 @@ def technology(name: str) -> Technology:
 
 def coefficients(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Energy [S, COUNTS] of one count of S designs [S, D], pJ; cycles cost what clock and leakage take in one."""
-    price = np.zeros((len(designs), COUNTS))
     gap = FPGA_OPERATION if technology.fpga else 1.0
-    price[:, Count.MULTIPLY] = gap * technology.operation * MULTIPLY_PJ
-    price[:, Count.ADD] = gap * technology.operation * ADD_PJ
+    multiply = np.full(len(designs), gap * technology.operation * MULTIPLY_PJ)
+    add = np.full(len(designs), gap * technology.operation * ADD_PJ)
     if hardware.floating_point is not None:
-        price[:, Count.MULTIPLY] *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
+        multiply *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
         # Alignment and normalization of an adder are logic on an FPGA, not hard blocks.
         in_logic = FPGA_LOGIC / FPGA_OPERATION if technology.fpga else 1.0
-        price[:, Count.ADD] *= np.where(hardware.floating_point, FLOAT_ADD * in_logic, 1.0)
-    price[:, Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1] = DRAM_PJ
-    price[:, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] = technology.sram_pj(
-        hardware.buffer_bytes / np.maximum(hardware.buffer_banks, 1)
-    )
+        add *= np.where(hardware.floating_point, FLOAT_ADD * in_logic, 1.0)
+    buffer = technology.sram_pj(hardware.buffer_bytes / np.maximum(hardware.buffer_banks, 1))
     element = element_um2(technology, hardware, designs)
-    price[:, Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = _hop_pj(technology, hardware, designs, element)[:, None]
-    price[:, Count.REGISTER_INPUT : Count.REGISTER_OUTPUT + 1] = technology.register_pj(hardware.register_bytes)
-    price[:, : Count.STALL + 1] = _cycle_pj(technology, hardware, designs, element)[:, None]
+    hop = _hop_pj(technology, hardware, designs, element)
+    cycle = _cycle_pj(technology, hardware, designs, element)
+    return _rows(cycle, multiply, add, buffer, hop, technology.register_pj(hardware.register_bytes))
+
+
+@njit(cache=True, nogil=True)
+def _rows(cycle: Floats, multiply: Floats, add: Floats, buffer: Floats, hop: Floats, register: Floats) -> Floats:
+    """Prices as rows [S, COUNTS], from those that are alike for all operands [S] and those of each [S, 3]."""
+    price = np.zeros((len(cycle), COUNTS))
+    for s in range(len(cycle)):
+        price[s, COMPUTE] = price[s, FILL] = price[s, STALL] = cycle[s]
+        price[s, MULTIPLY], price[s, ADD] = multiply[s], add[s]
+        for x in range(3):
+            price[s, DRAM_INPUT + x] = DRAM_PJ
+            price[s, BUFFER_INPUT + x] = buffer[s, x]
+            price[s, NETWORK_INPUT + x] = hop[s]
+            price[s, REGISTER_INPUT + x] = register[s, x]
     return price
 
 
@@ -231,8 +258,8 @@ def _element_um2(
         arithmetic = (product + designs[s, PSUM_BITS] * ADDER_UM2) * (multipliers[s] / max(elements[s], 1.0))
         logic = arithmetic + area[s] * FLIPFLOP_UM2
         memory = 0.0
-        for size in register_bytes[s]:
-            memory += size if size > FLIPFLOP_FILE_BYTES else 0.0
+        for x in range(3):
+            memory += register_bytes[s, x] if register_bytes[s, x] > FLIPFLOP_FILE_BYTES else 0.0
         area[s] = logic * scale * LOGIC_OVERHEAD + memory * 8 * cell_um2 * SRAM_OVER_CELLS
     return area
 
@@ -244,8 +271,8 @@ def _flipflops(designs: Floats, multipliers: Floats, elements: Floats, register_
     for s in range(len(designs)):
         pipeline = 2 * (designs[s, WEIGHT_BITS] + designs[s, INPUT_BITS]) + designs[s, PSUM_BITS]
         files = 0.0
-        for size in register_bytes[s]:
-            files += size if size <= FLIPFLOP_FILE_BYTES else 0.0
+        for x in range(3):
+            files += register_bytes[s, x] if register_bytes[s, x] <= FLIPFLOP_FILE_BYTES else 0.0
         clocked[s] = multipliers[s] / max(elements[s], 1.0) * pipeline + files * 8
     return clocked
 

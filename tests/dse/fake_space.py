@@ -59,7 +59,11 @@ class FakeSpace(DesignSpace):
         metrics["width"][index % 7 == 0] = np.nan
         objectives = np.stack([time_, -metrics["speed"], area], axis=1)
         objectives[~feasible] = np.inf
-        return Evaluated(metrics, objectives, feasible, np.where(feasible, 0, 1).astype(np.int16))
+
+        def measure(rows: Ints) -> dict[str, Floats]:
+            return {name: values[rows] for name, values in metrics.items()}
+
+        return Evaluated(measure, objectives, feasible, np.where(feasible, 0, 1).astype(np.int16))
 
     def _misbehave(self, n: int) -> None:
         time.sleep(self.options["seconds"])
