@@ -15,7 +15,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -27,7 +26,8 @@ from dse.results import Result, load_results, write_front
 from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
 from dse.store import Store, open_store
-from dse.summary import SAMPLE, Summary, empty, summarize
+from dse.summary import SAMPLE, Summary, empty
+from dse.tasks import make_task, packed, received
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.ray_connection import LOCAL, connected, processors
@@ -38,7 +38,7 @@ BLIND = ("exhaustive", "random")  # searches that do not learn from what they ar
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
 ANY = "any"  # the node of tasks that Ray places
-RETRIES = 5  # of a task whose worker or node was lost
+HANDOVER_S = 0.002  # until Ray has sent a task that waited
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,7 @@ class _Exploration:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(evaluate)
-        handle = ray.put(self.space)
+        task, handle = make_task(), ray.put(self.space)
         waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
         nodes, looked = usable(workers), time.monotonic()
         ahead = AHEAD if workers is None else 0  # Ray would start them on processors that are not to be used
@@ -188,9 +187,12 @@ class _Exploration:
                 there = "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, True, True)
                 todo = task.options(name=name, scheduling_strategy=there)
                 running[todo.remote([handle], index, self.share, self.learns)] = chunk, rows, node
-            # Merged only now, when the processor that got free has its next task.
+            # Merged only now, when the processor that got free has its next task: Ray's thread that sends a task which
+            # waited needs the interpreter for a moment, and would not get it within what is left of a merge.
+            if ended and running:
+                time.sleep(HANDOVER_S)
             for answer, chunk, rows, _ in ended:
-                self._take(chunk, rows, *received(answer, chunk))
+                self._take(chunk, rows, *received(answer, chunk.number))
                 if not chunk.waiting:
                     self._close(chunk)
                     listener(self.progress())
@@ -233,47 +235,6 @@ class _Exploration:
     def finish(self) -> None:
         """Note the end in the store."""
         self.store.finish(self.found, self.store.seconds(), self.complete)
-
-
-def evaluate(handle: list[Any], index: Ints | range, share: float, learns: bool) -> tuple[Summary, Floats | None]:
-    """A task: evaluate designs [n] of the space behind a handle."""
-    numbers = np.arange(index.start, index.stop) if isinstance(index, range) else index
-    summary, objectives = summarize(_opened(handle[0]), numbers, share)
-    return summary, objectives if learns else None
-
-
-@lru_cache(maxsize=1)
-def _opened(handle: Any) -> DesignSpace:
-    import ray
-
-    space: DesignSpace = ray.get(handle)
-    return space
-
-
-def packed(index: Ints) -> Ints | range:
-    """Numbers in a row as a range, which is small to send."""
-    if len(index) > 1 and (np.diff(index) == 1).all():
-        return range(int(index[0]), int(index[-1]) + 1)
-    return index
-
-
-def received(answer: Any, chunk: _Chunk) -> tuple[Summary, Floats | None]:
-    """What a task returned; raises `ChipscapeError`: its own, or why it failed, or that its workers were lost."""
-    import ray
-
-    try:
-        found: tuple[Summary, Floats | None] = ray.get(answer)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ChipscapeError):
-            raise error.cause from None
-        reason = (str(error.cause) or type(error.cause).__name__).splitlines()[0]
-        raise ChipscapeError(f"chunk {chunk.number}: a task failed ({reason}); expected the same version of"
-                             " Chipscape on every node") from error.cause  # fmt: skip
-    except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[-1].partition(". ")[0].strip()
-        raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk.number}, the last one as follows:"
-                             f" {reason}; see `ray status`, then go on with --resume") from None  # fmt: skip
-    return found
 
 
 def usable(workers: int | None) -> dict[str, int]:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from dse import explore as module
-from dse.explore import Progress, default_chunk, explore, packed, usable, with_room
+from dse.explore import Progress, default_chunk, explore, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
+from dse.tasks import packed
 from netlists.errors import ChipscapeError, DesignError, SettingsError
 from netlists.ray_connection import connected
 from tests.dse.fake_space import FakeSpace, true_front
@@ -209,7 +210,7 @@ def test_a_worker_that_dies_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_when_to_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRIES", 1)
+    monkeypatch.setattr("dse.tasks.RETRIES", 1)
     with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*go on with --resume"):
         explore(FakeSpace(10, deadly=str(tmp_path)), tmp_path / "out")
     with pytest.raises(DesignError, match="no such thing"):
