@@ -1,10 +1,11 @@
 """Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
 
 A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor and,
-unless `workers` limits these, one more on each node; the others wait for each, which is cut so that every processor
-gets a part.  Summaries merge in any order to the same result, and chunks do not depend on the cluster, so neither does
-what is found.  A chunk that is lost with its worker or node is evaluated again.  To resume, the searcher is asked again
-from the start: chunks that are stored are not evaluated, a search that learns is told what was stored of them.
+unless `workers` limits these, one more on each node; the others wait for each.  Chunks that are fewer than processors,
+or waited for, are cut so that every processor gets a part.  Summaries merge in any order to the same result, and chunks
+do not depend on the cluster, so neither does what is found.  A chunk that is lost with its worker or node is evaluated
+again.  To resume, the searcher is asked again from the start: chunks that are stored are not evaluated, a search that
+learns is told what was stored of them.
 """
 
 from __future__ import annotations
@@ -200,10 +201,11 @@ class _Exploration:
             ended = [(answer, *running.pop(answer)) for answer in answers]
 
     def _parts(self, processors: int) -> Iterator[tuple[_Chunk, slice]]:
-        """The next chunk, in one part, or for a search that waits for it in one a processor."""
+        """The next chunk, in one part; where there are fewer chunks than processors, in parts for all of these."""
         chunk, self.next = self.next, None
         assert chunk is not None
-        size = ceil(len(chunk.index) / processors) if self.learns else len(chunk.index)
+        chunks = 1 if self.learns else ceil(self.total / self.chunk)  # at the same time
+        size = ceil(len(chunk.index) / ceil(processors / chunks))
         starts = range(0, len(chunk.index), size)
         chunk.waiting, self.open = len(starts), self.open + 1
         return ((chunk, slice(start, start + size)) for start in starts)
@@ -233,8 +235,9 @@ class _Exploration:
         return Progress(self.found.evaluated, self.total, speed, len(self.found.front.index), best)
 
     def finish(self) -> None:
-        """Note the end in the store."""
-        self.store.finish(self.found, self.store.seconds(), self.complete)
+        """Note the end in the store; that of an earlier run stays when Ctrl-C came before anything was added."""
+        if self.complete or not self.stored or self.found.evaluated > self.before[0]:
+            self.store.finish(self.found, self.store.seconds(), self.complete)
 
 
 def usable(workers: int | None) -> dict[str, int]:

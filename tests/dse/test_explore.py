@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -117,6 +118,22 @@ def test_a_budget(tmp_path: Path) -> None:
     drawn = make_searcher("random", FakeSpace(SIZE), 1, 1000).ask(1000)
     assert (result.evaluated, result.complete) == (1000, True)
     assert [row["id"] for row in result.designs] == sorted(drawn)  # few enough for the sample to be all
+
+
+def test_few_chunks_are_cut_for_all_processors(tmp_path: Path, log: Path) -> None:
+    result = explore(FakeSpace(SIZE, log=str(log)), tmp_path, budget=1000)
+    assert (evaluated(log), result.evaluated) == ([500, 500], 1000)
+
+
+def test_ctrl_c_before_a_larger_budget_adds_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = FakeSpace(SIZE)
+    before = explore(space, tmp_path, chunk=CHUNK, budget=1000)
+    with monkeypatch.context() as stop:
+        stop.setattr(module, "connected", Mock(side_effect=KeyboardInterrupt))
+        stopped = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
+    assert (stopped.run["budget"], stopped.complete, content(stopped)) == (1000, True, content(before))
+    whole = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
+    assert (whole.run["budget"], whole.complete, whole.evaluated) == (2000, True, 2000)
 
 
 def test_ctrl_c_and_resume(tmp_path: Path, log: Path) -> None:
