@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from netlists.netlist import Floats, Ints, Netlist
+from placer.cost.points import joined
 
 
 class MergedNets(NamedTuple):
@@ -44,18 +45,7 @@ def merged_nets(netlist: Netlist, merge_um: float = 0.0) -> MergedNets:
     spot = spot.ravel()
     pins = np.bincount(spot)
     offset = np.column_stack([np.bincount(spot, n.connection_offset_um[:, d]) for d in (0, 1)]) / pins[:, None]
-    groups: dict[tuple[int, ...], list[float]] = {}
-    for k, weight in enumerate(n.net_weight):
-        driver, *sinks = spot[n.net_start[k] : n.net_start[k + 1]].tolist()
-        others = sorted({*sinks} - {driver})
-        if others:
-            total = groups.setdefault((driver, *others), [0.0, 0.0])
-            total[0] += weight
-            total[1] += max(weight, 1.0)
-    start = np.concatenate([[0], np.cumsum([len(spots) for spots in groups])]).astype(np.int64)
-    flat = np.array([s for spots in groups for s in spots], dtype=np.int64)
-    sums = np.array(list(groups.values())).reshape(-1, 2)
-    return MergedNets(key[:, 0].astype(np.int64), offset, start, flat, sums[:, 0].copy(), sums[:, 1].copy())
+    return MergedNets(key[:, 0].astype(np.int64), offset, *joined(spot, n))
 
 
 def trace(nets: MergedNets, cell: Ints) -> Segments:

@@ -39,11 +39,8 @@ def points(netlist: Netlist) -> Points:
     place = np.column_stack([netlist.connection_node, netlist.connection_offset_um])
     unique, point = np.unique(place, axis=0, return_inverse=True)
     point = point.reshape(-1)
-    net_start, net_point, net = _joined(point, netlist.net_start)
-    size, count = np.diff(net_start), len(net_start) - 1
-    weight, tracks = np.zeros((2, count))
-    np.add.at(weight, net[net >= 0], netlist.net_weight[net >= 0])
-    np.add.at(tracks, net[net >= 0], np.maximum(netlist.net_weight[net >= 0], 1.0))
+    net_start, net_point, weight, tracks = joined(point, netlist)
+    size, count = np.diff(net_start), len(weight)
     by_point = np.argsort(net_point, kind="stable")
     return Points(
         start=np.searchsorted(unique[:, 0], np.arange(netlist.num_nodes + 1)),
@@ -57,12 +54,16 @@ def points(netlist: Netlist) -> Points:
     )
 
 
-def _joined(point: Ints, net_start: Ints) -> tuple[Ints, Ints, Ints]:
-    """Starts [K+1] and points [E] of the different nets of two points or more; and which each net is, or -1."""
+def joined(point: Ints, netlist: Netlist) -> tuple[Ints, Ints, Floats, Floats]:
+    """The different nets of two points or more, where connection p [P] is at `point[p]`.
+
+    Starts [K+1] and points [E], of every net the driver's first, then the others in order; summed over the joined nets
+    the weights [K] and the tracks [K], of which each takes at least one.
+    """
     numbers: dict[bytes, int] = {}
     found: list[Ints] = []
-    net = np.full(len(net_start) - 1, -1, dtype=np.int64)
-    for k, (first, last) in enumerate(pairwise(net_start.tolist())):
+    net = np.full(netlist.num_nets, -1, dtype=np.int64)
+    for k, (first, last) in enumerate(pairwise(netlist.net_start.tolist())):
         others = np.unique(point[first + 1 : last])
         others = others[others != point[first]] if last > first else others
         if others.size:
@@ -71,4 +72,7 @@ def _joined(point: Ints, net_start: Ints) -> tuple[Ints, Ints, Ints]:
             if net[k] == len(found):
                 found.append(canonical)
     start = np.cumsum([0, *(len(f) for f in found)])
-    return start, np.concatenate(found) if found else np.zeros(0, dtype=np.int64), net
+    weight, tracks = np.zeros((2, len(found)))
+    np.add.at(weight, net[net >= 0], netlist.net_weight[net >= 0])
+    np.add.at(tracks, net[net >= 0], np.maximum(netlist.net_weight[net >= 0], 1.0))
+    return start, np.concatenate(found) if found else np.zeros(0, dtype=np.int64), weight, tracks

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from netlists import load
 from netlists.netlist import Netlist
 from placer.cost.points import points
+from placer.routes import merged_nets
 from tests.placer.test_cost import random_placement
 
 
@@ -64,6 +65,8 @@ def test_nets_of_soft_macros_are_joined() -> None:
     assert sorted(p.weight) == [3.5, 4.0]
     assert sorted(p.tracks) == [4.0, 4.0]
     assert np.diff(p.point_start).tolist() == [2, 2]
+    for merged, expected in zip(merged_nets(few)[2:], (p.net_start, p.net_point, p.weight, p.tracks), strict=True):
+        np.testing.assert_array_equal(merged, expected)
 
 
 def test_a_bundled_design() -> None:
