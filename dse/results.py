@@ -45,7 +45,7 @@ class Result:
 
     folder: Path
     space: Mapping[str, Any]  # the content of its file
-    run: Mapping[str, Any]  # name (of the space), search, budget, seed, chunk, version
+    run: Mapping[str, Any]  # name (of the space), search, budget, seed, chunk, version, workload
     objectives: Sequence[tuple[str, str]]  # columns, and min or max
     parameters: Sequence[str]  # columns
     metrics: Sequence[str]  # columns

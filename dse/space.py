@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,11 @@ class DesignSpace:
         """Names of the listed parameters; over several templates of all of them, after `template`."""
         names = dict.fromkeys(name for part in self.parts for name in part.choices)
         return (TEMPLATE, *names) if len(self.parts) > 1 else tuple(names)
+
+    @cached_property
+    def workload(self) -> str:
+        """Digest of the networks' layers and weights: their files may change where the content stays the same."""
+        return sha256(repr([(net.rows().tolist(), share) for net, share in self.networks]).encode()).hexdigest()
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:

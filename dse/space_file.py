@@ -141,7 +141,7 @@ def make_space(
     parts = [_subspace(_valid(_Part, entry, at), at) for entry, at in zip(entries, places, strict=True)]
     space = DesignSpace(
         name,
-        content,
+        {**content, "networks": whole.networks},  # as numbers: YAML reads 1e3 as text
         parts,
         networks or [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
         [_objective(entry) for entry in whole.objectives],

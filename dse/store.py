@@ -72,7 +72,7 @@ class Store:
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
         columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
         text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
-        settings = {"space": text, "name": self.space.name} | {
+        settings = {"space": text, "name": self.space.name, "workload": json.dumps(self.space.workload)} | {
             key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
         }
         self.empty = not tables or not self.finished()
@@ -90,7 +90,7 @@ class Store:
                                 " go on with it by --resume")  # fmt: skip
         for key, value in settings.items():
             if known.get(key) != value and key not in ("name", "budget"):
-                was = "another" if key == "space" else f"{known.get(key)}, not {value}"
+                was = "another" if key in ("space", "workload") else f"{known.get(key)}, not {value}"
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
         if known["budget"] != settings["budget"]:

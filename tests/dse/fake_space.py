@@ -27,6 +27,7 @@ class FakeSpace(DesignSpace):
         self, size: int, *, seconds: float = 0.0, log: str = "", deadly: str = "", error: Exception | None = None
     ) -> None:
         self.name, self.content, self.size = "fake", {"size": size}, size
+        self.networks = ()
         self.objectives = (("time", "min"), ("speed", "max"), ("area", "min"))
         self.metrics = ("area", "speed", "time", "width")  # one has a parameter's name
         self.parameters, self.reasons = ("width", "color"), ("", "the number ends in 0 or 5")

@@ -159,6 +159,12 @@ def test_several_networks_are_weighed() -> None:
     assert len(index) == 40
 
 
+def test_weights_that_yaml_reads_as_text_are_numbers() -> None:
+    both = space(networks={"vgg16": "9", "alexnet": "1e3"})
+    assert both.content["networks"] == {"vgg16": 9.0, "alexnet": 1000.0}
+    assert both.describe(0)["network"] == "alexnet"
+
+
 def test_maximized_objectives_turn_their_sign() -> None:
     small = space(objectives=[{"throughput_fps": "max"}, {"energy_mj": "min"}])
     result = small.evaluate(np.arange(1000, 1040))

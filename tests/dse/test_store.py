@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from dse import store as store_module
+from dse.networks import alexnet
 from dse.results import Result, load_results, write_front
 from dse.store import FILE, LOCK, Store, open_store
 from dse.summary import BINS, Summary, empty, summarize
@@ -46,7 +47,7 @@ def test_what_is_read_is_what_was_found(tmp_path: Path) -> None:
     found = filled(tmp_path / "out")
     result = load_results(tmp_path / "out")
     assert (result.evaluated, result.feasible, result.seconds, result.complete) == (1000, 800, 9.5, True)
-    assert result.run == {"name": "fake", **RUN}
+    assert result.run == {"name": "fake", **RUN, "workload": SPACE.workload}
     assert result.space == SPACE.content
     # The metric has the parameter's name.
     assert result.parameters == ["width", "color"]
@@ -159,6 +160,15 @@ def test_another_run_is_refused(
     with pytest.raises(SettingsError, match=message), open_store(tmp_path, space, run, resume):
         pass
     assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_network_file_that_was_edited_is_another_run(tmp_path: Path) -> None:
+    with open_store(tmp_path, SPACE, RUN, resume=False) as store:
+        add(store, 0, range(100), empty(SPACE))
+    edited = FakeSpace(1000)
+    edited.networks = ((alexnet(), 1.0),)
+    with pytest.raises(SettingsError, match="workload was another"), open_store(tmp_path, edited, RUN, resume=True):
+        pass
 
 
 def fill_up(folder: Path, pages: int, stored: list[Summary]) -> None:
