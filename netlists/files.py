@@ -45,9 +45,16 @@ def load(path: str | Path, plc: str | Path | None = None, **options: Any) -> Net
     return bookshelf.read(file, **options)
 
 
+def is_bundled(path: Path) -> bool:
+    """Whether a bundled design is meant: its name, unless a file or a folder with a netlist has the same."""
+    return str(path) in catalog() and not path.is_file() and not (path.is_dir() and _netlists_in(path))
+
+
 def _find(path: Path) -> Path:
     """The netlist file that is meant."""
     try:
+        if is_bundled(path):
+            return DESIGNS / f"{path}{_BUNDLED}"
         if path.is_dir():
             return _only_netlist(path)
         is_netlist = path.name.lower().endswith(_PROTOBUF + _BOOKSHELF)
@@ -58,19 +65,21 @@ def _find(path: Path) -> Path:
     except (OSError, ValueError) as error:
         raise NetlistError(f"{path}: {error}; {_EXPECTED}") from None
     names = catalog()
-    if str(path) in names:
-        return DESIGNS / f"{path}{_BUNDLED}"
     raise NetlistError(f"{path}: no such netlist, {_EXPECTED} ({', '.join(names)}){did_you_mean(str(path), names)}")
 
 
 def _only_netlist(folder: Path) -> Path:
-    found = sorted(file for file in folder.iterdir() if file.name.lower().endswith(_PROTOBUF + _BOOKSHELF))
+    found = _netlists_in(folder)
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "no netlist"
         raise NetlistError(
             f"{folder}: the folder has {names}, expected exactly one file ending in .pb.txt[.gz] or .aux"
         )
     return found[0]
+
+
+def _netlists_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.name.lower().endswith(_PROTOBUF + _BOOKSHELF))
 
 
 def save(netlist: Netlist, path: str | Path) -> None:

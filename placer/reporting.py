@@ -15,6 +15,7 @@ import numpy as np
 
 from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError
+from netlists.files import is_bundled
 from netlists.netlist import Netlist
 from netlists.output import replaced
 from netlists.placement import Placement
@@ -40,7 +41,7 @@ class Source:
 
     def absolute(self) -> Source:
         """The same from any working folder; bundled names stay."""
-        path = os.path.abspath(self.path) if os.path.exists(self.path) else self.path
+        path = self.path if is_bundled(Path(self.path)) else os.path.abspath(self.path)
         return Source(path, os.path.abspath(self.plc) if self.plc else None, self.grid)
 
 

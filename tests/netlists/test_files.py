@@ -63,6 +63,15 @@ def test_bundled_designs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         netlists.load("chiplets")
 
 
+def test_a_folder_with_a_bundled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hides the design only where it holds a netlist."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jetty").mkdir()
+    assert netlists.load("jetty").name == "jetty"
+    write_bookshelf(tmp_path / "jetty")
+    assert netlists.load("jetty").name == "a"
+
+
 def test_every_bundled_design_loads() -> None:
     for name in files.catalog():
         assert netlists.load(name).name == name

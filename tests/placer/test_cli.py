@@ -100,10 +100,11 @@ def test_cluster(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def
     assert len(load(tmp_path / "c.pb.txt").soft) == 7
 
 
-def test_report_compares_runs(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    for seed in (0, 1):
-        assert placer("place", "jetty", "--out", tmp_path / str(seed), "--seed", seed, *QUICK)[0] == 0
-    code, out, _ = placer("report", tmp_path / "0", tmp_path / "1", "--out", tmp_path / "new" / "both.html")
+def test_report_compares_runs(placer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    for seed, out in enumerate(("other", "jetty")):  # a folder with the name of the design
+        assert placer("place", "jetty", "--out", out, "--seed", seed, *QUICK)[0] == 0
+    code, out, _ = placer("report", "other", "jetty", "--out", tmp_path / "new" / "both.html")
     assert code == 0
     assert "both.html" in out
     assert "Comparison" in (tmp_path / "new" / "both.html").read_text()
