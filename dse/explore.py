@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
 from dse.store import Store, open_store
 from dse.summary import SAMPLE, Summary, empty
-from dse.tasks import make_task, packed, received
+from dse.tasks import make_task, received
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.ray_connection import LOCAL, connected, processors
@@ -61,10 +61,13 @@ class _Chunk:
     """What the searcher asked for at once, and the parts of it that are finished."""
 
     number: int
-    index: Ints
+    index: Ints | range | None  # none once it is handed out, where the search does not learn
     waiting: int  # parts
     summary: Summary
     objectives: Floats | None  # [n, K], for a search that learns
+
+
+_Part = tuple[_Chunk, slice, Ints | range]  # which of a chunk's designs, their numbers
 
 
 def explore(
@@ -159,8 +162,8 @@ class _Exploration:
                 self._tell(index, self.store.objectives(number))
         return None
 
-    def _tell(self, index: Ints, objectives: Floats) -> None:
-        self.searcher.tell(index, objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
+    def _tell(self, index: Ints | range, objectives: Floats) -> None:
+        self.searcher.tell(np.asarray(index), objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
 
     def run(self, workers: int | None, listener: Listener) -> None:
         """Evaluate what remains on the connected cluster."""
@@ -168,7 +171,7 @@ class _Exploration:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task, handle = make_task(), ray.put(self.space)
-        waiting, running, ended = deque[tuple[_Chunk, slice]](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
+        waiting, running, ended = deque[_Part](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
         nodes, looked = usable(workers), time.monotonic()
         ahead = AHEAD if workers is None else 0  # Ray would start them on processors that are not to be used
         while ended or running or waiting or self.remains():
@@ -179,8 +182,7 @@ class _Exploration:
             ):
                 if not waiting:
                     waiting.extend(self._parts(sum(nodes.values())))
-                chunk, rows = waiting.popleft()
-                index = packed(chunk.index[rows])
+                chunk, rows, index = waiting.popleft()
                 # A list, as a worker opens the handle itself: once, not for each task.
                 name = f"dse explore {self.space.name}: chunk {chunk.number}"
                 # Without a node, Ray would hand a task that waits from one to the other until one is free; without a
@@ -200,19 +202,23 @@ class _Exploration:
             answers = ray.wait(list(running), timeout=LOOK_S)[0] if running else []
             ended = [(answer, *running.pop(answer)) for answer in answers]
 
-    def _parts(self, processors: int) -> Iterator[tuple[_Chunk, slice]]:
+    def _parts(self, processors: int) -> list[_Part]:
         """The next chunk, in one part; where there are fewer chunks than processors, in parts for all of these."""
         chunk, self.next = self.next, None
         assert chunk is not None
+        assert chunk.index is not None
         chunks = 1 if self.learns else ceil(self.total / self.chunk)  # at the same time
         size = ceil(len(chunk.index) / ceil(processors / chunks))
-        starts = range(0, len(chunk.index), size)
-        chunk.waiting, self.open = len(starts), self.open + 1
-        return ((chunk, slice(start, start + size)) for start in starts)
+        cuts = [slice(start, start + size) for start in range(0, len(chunk.index), size)]
+        parts = [(chunk, rows, chunk.index[rows]) for rows in cuts]
+        chunk.waiting, self.open = len(parts), self.open + 1
+        if not self.learns:
+            chunk.index = None
+        return parts
 
-    def _take(self, chunk: _Chunk, rows: slice, summary: Summary, objectives: Floats | None) -> None:
+    def _take(self, chunk: _Chunk, rows: slice, summary: Summary, objectives: Floats) -> None:
         chunk.summary, chunk.waiting = chunk.summary.merged(summary), chunk.waiting - 1
-        if chunk.objectives is not None and objectives is not None:
+        if chunk.objectives is not None:
             chunk.objectives[rows] = objectives
 
     def _close(self, chunk: _Chunk) -> None:
@@ -220,7 +226,7 @@ class _Exploration:
         found = self.found.merged(chunk.summary.without_sample())
         self.store.add(chunk.number, chunk.summary, self.found, found, self.seconds, chunk.objectives)
         self.found, self.open = found, self.open - 1
-        if chunk.objectives is not None:
+        if chunk.index is not None and chunk.objectives is not None:
             self._tell(chunk.index, chunk.objectives)
 
     def progress(self) -> Progress:

@@ -134,16 +134,19 @@ def empty(space: DesignSpace) -> Summary:
     return Summary(none, none, none, *counts)
 
 
-def summarize(space: DesignSpace, index: Ints, share: float) -> tuple[Summary, Floats]:
-    """Evaluate designs [n], by pieces in bounded memory; their summary and objectives [n, K].
+def summarize(space: DesignSpace, index: Ints | range, share: float, keep: bool = True) -> tuple[Summary, Floats]:
+    """Evaluate designs [n], by pieces in bounded memory; their summary and objectives [n, K], those only to `keep`.
 
     `share` is that of the designs that go to the sample.
     """
     whole, objectives = empty(space), [np.empty((0, len(space.objectives)))]
     for start in range(0, len(index), PIECE):
-        part, values = _summarize(space, index[start : start + PIECE], share)
+        piece = index[start : start + PIECE]
+        numbers = np.arange(piece.start, piece.stop) if isinstance(piece, range) else piece
+        part, values = _summarize(space, numbers, share)
         whole = whole.merged(part)
-        objectives.append(values)
+        if keep:
+            objectives.append(values)
     return whole, np.concatenate(objectives)
 
 

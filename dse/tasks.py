@@ -7,8 +7,6 @@ import zlib
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from dse.space import DesignSpace
 from dse.summary import Summary, summarize
 from dse.templates.base import Floats, Ints
@@ -30,9 +28,7 @@ def evaluate(handle: list[Any], index: Ints | range, share: float, learns: bool)
     Compressed, most answers are below 100 KB, which Ray sends at once; larger ones go through its object store, for
     which a worker waits some 10 ms.
     """
-    numbers = np.arange(index.start, index.stop) if isinstance(index, range) else index
-    summary, objectives = summarize(_opened(handle[0]), numbers, share)
-    return zlib.compress(pickle.dumps((summary, objectives if learns else None)), level=1)
+    return zlib.compress(pickle.dumps(summarize(_opened(handle[0]), index, share, learns)), level=1)
 
 
 @lru_cache(maxsize=1)
@@ -43,19 +39,12 @@ def _opened(handle: Any) -> DesignSpace:
     return space
 
 
-def packed(index: Ints) -> Ints | range:
-    """Numbers in a row as a range, which is small to send."""
-    if len(index) > 1 and (np.diff(index) == 1).all():
-        return range(int(index[0]), int(index[-1]) + 1)
-    return index
-
-
-def received(answer: Any, chunk: int) -> tuple[Summary, Floats | None]:
+def received(answer: Any, chunk: int) -> tuple[Summary, Floats]:
     """What a task returned; raises `ChipscapeError`: its own, or why it failed, or that its workers were lost."""
     import ray
 
     try:
-        found: tuple[Summary, Floats | None] = pickle.loads(zlib.decompress(ray.get(answer)))
+        found: tuple[Summary, Floats] = pickle.loads(zlib.decompress(ray.get(answer)))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, ChipscapeError):
             raise error.cause from None

@@ -22,8 +22,8 @@ BUDGETS = {"nsga2": 20_000, "nsga3": 20_000, "bayes": 1_000}  # designs, where n
 class Searcher(Protocol):
     """What all searchers can do."""
 
-    def ask(self, n: int) -> Ints:
-        """At most n numbers of designs to evaluate."""
+    def ask(self, n: int) -> Ints | range:
+        """At most n numbers of designs to evaluate; a range where they are in a row, which is small whatever n is."""
 
     def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
         """Results of designs [n] that were asked for: objectives [n, K], smaller is better, and feasibility [n]."""

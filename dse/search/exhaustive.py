@@ -19,9 +19,9 @@ class Exhaustive:
     def done(self) -> bool:
         return self.next == self.end
 
-    def ask(self, n: int) -> Ints:
+    def ask(self, n: int) -> range:
         first, self.next = self.next, min(self.next + n, self.end)
-        return np.arange(first, self.next, dtype=np.int64)
+        return range(first, self.next)
 
     def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
         """Results change nothing."""

@@ -31,7 +31,7 @@ def found(space: DesignSpace, search: str, budget: int | None, seed: int = 0) ->
     """The front that a search finds, and how many designs it evaluated."""
     searcher, archive, evaluated = make_searcher(search, space, seed, budget), Archive(), 0
     while not searcher.done:
-        index = searcher.ask(CHUNK)
+        index = np.asarray(searcher.ask(CHUNK))
         if not len(index):
             break
         result = space.evaluate(index)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from dse import explore as module
 from dse.explore import Progress, default_chunk, explore, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
-from dse.tasks import packed
 from netlists.errors import ChipscapeError, DesignError, SettingsError
 from netlists.ray_connection import connected
 from tests.dse.fake_space import FakeSpace, true_front
@@ -258,10 +258,20 @@ def test_a_small_space_is_cut_for_many_processors() -> None:
     assert [default_chunk(FakeSpace(size)) for size in (10, 6_400_001, 10**9)] == [20_000, 100_001, 200_000]
 
 
-def test_numbers_in_a_row_are_sent_as_a_range() -> None:
-    assert packed(np.arange(5, 500)) == range(5, 500)
-    for index in (np.array([3]), np.array([1, 2, 4]), np.array([3, 2])):
-        assert packed(index) is index
+def test_numbers_that_are_sent_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher, asked, kept = make_searcher("random", FakeSpace(SIZE), 1), list[Any](), list[int]()
+
+    def ask(n: int) -> Any:
+        index = searcher.ask(n)
+        asked.append(ref(index))
+        return index
+
+    def count(progress: Progress) -> None:
+        kept.append(sum(index() is not None for index in asked))
+
+    monkeypatch.setattr(module, "make_searcher", lambda *settings: Mock(ask=ask))
+    assert explore(FakeSpace(SIZE), tmp_path, search="random", chunk=CHUNK, on_progress=count).evaluated == SIZE
+    assert max(kept) <= 1  # the last one that was sent
 
 
 def test_tasks_go_where_processors_are_left() -> None:

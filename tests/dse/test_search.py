@@ -25,7 +25,7 @@ def run(searcher: Searcher, where: DesignSpace, portion: int = 64) -> tuple[Ints
     """Numbers in the order in which they were asked for, and their front."""
     asked, archive = [], Archive()
     while not searcher.done:
-        index = searcher.ask(portion)
+        index = np.asarray(searcher.ask(portion))
         assert len(index) <= portion
         if not len(index):
             break
@@ -89,7 +89,7 @@ def test_a_larger_budget_begins_as_a_smaller_one(name: str, before: int, after: 
     assert np.array_equal(few, many[:before])
     searcher, asked = make_searcher(name, small, 1, after), list[int]()
     while not searcher.done:
-        index = searcher.ask(min(64, before - len(asked)) if len(asked) < before else 64)
+        index = np.asarray(searcher.ask(min(64, before - len(asked)) if len(asked) < before else 64))
         result = small.evaluate(index)
         searcher.tell(index, result.objectives, result.feasible)
         asked += index.tolist()

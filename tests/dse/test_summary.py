@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse import summary
+from dse.search import make_searcher
 from dse.summary import BEST, Points, Summary, bin_edges, empty, histograms, sampled, summarize
 from tests.dse.fake_space import FakeSpace, true_front
 
@@ -58,9 +60,24 @@ def test_any_split_and_order_gives_the_same(numbers: list[int], cut: int, random
 def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, objectives = summarize(SPACE, np.arange(1000), 0.1)
     monkeypatch.setattr(summary, "PIECE", 77)
-    again, values = summarize(SPACE, np.arange(1000), 0.1)
+    again, values = summarize(SPACE, range(1000), 0.1)
     assert same(whole, again)
     np.testing.assert_array_equal(objectives, values)
+
+
+def test_memory_does_not_grow_with_the_designs(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = FakeSpace(10**12)
+    assert make_searcher("exhaustive", space).ask(10**11) == range(10**11)
+    monkeypatch.setattr(summary, "PIECE", 1000)
+    monkeypatch.setattr(space, "evaluate", lambda index: FakeSpace.evaluate(space, index % 1000))
+    peaks = []
+    for n in (2000, 100_000):
+        tracemalloc.start()
+        found, objectives = summarize(space, range(n), 0.0, keep=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (found.evaluated, len(objectives)) == (n, 0)
+    assert peaks[1] < peaks[0] + 100_000  # bytes; the numbers alone take 800,000, their objectives three times that
 
 
 def test_of_nothing() -> None:
