@@ -8,6 +8,7 @@ each of n designs whether it holds.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ Evaluate = Callable[[Values], Any]
 Known = Mapping[str, Sequence[str]]  # parameters by name, with their choices where they have some
 
 MAX_CHARACTERS = 500
+LARGEST = sys.float_info.max
 ALLOWED = "+ - * / // %, comparisons, and, or, not, min, max and parentheses"
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -102,7 +104,7 @@ class _Parser:
 
     def number(self, node: ast.expr) -> Evaluate:
         match node:
-            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and abs(value) <= LARGEST:
                 constant = float(value)
                 return lambda values: constant
             case ast.Name(id=name):

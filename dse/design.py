@@ -90,7 +90,7 @@ def checked(parameter: Parameter, value: Any) -> float:
     if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
         sort = "a whole number of" if parameter.whole else "a number of"
         raise DesignError(
-            f"{parameter.name} is {value:g}; expected {sort} {parameter.unit} from {parameter.low:g} to"
+            f"{parameter.name} is {value!r}; expected {sort} {parameter.unit} from {parameter.low:g} to"
             f" {parameter.high:g}"
         )
     return float(value)

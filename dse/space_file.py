@@ -118,7 +118,10 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
         )
     content = read_yaml(file)
     try:
+        file.stem.encode()
         return make_space(content, file.stem)
+    except UnicodeEncodeError:
+        raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
 

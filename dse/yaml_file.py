@@ -10,6 +10,8 @@ import yaml
 from netlists.errors import DesignError, at
 
 MAX_BYTES = 1_000_000  # of a file; more is no design
+MAX_WHOLE = 2**63 - 1  # larger numbers are no sizes, and fit no array
+SHOWN = 40  # characters of a value in a message
 
 
 def read_yaml(file: str | Path) -> dict[str, Any]:
@@ -36,6 +38,17 @@ class _TwiceError(yaml.MarkedYAMLError):
 
 class _Loader(yaml.SafeLoader):
     """Plain data only, and no key of a mapping twice: YAML forbids it, the library takes the last one."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            found = super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError):  # as the library leaves them, without a line
+            found = None
+        else:
+            if not isinstance(found, int) or abs(found) <= MAX_WHOLE:
+                return found
+        sort = "a number of at most 64 bits" if isinstance(found, int) else f"of type {node.tag.rpartition(':')[2]}"
+        raise yaml.MarkedYAMLError(problem=f"{node.value[:SHOWN]!r} is not {sort}", problem_mark=node.start_mark)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

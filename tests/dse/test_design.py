@@ -69,6 +69,15 @@ def test_parameters_that_are_left_out_take_their_defaults(tmp_path: Path) -> Non
         (GOOD, "a: &a {b: 1}\nc: {<<: *a, b: 2}", "template: Field required"),  # merged, not twice
         (GOOD, "a: !!python/object:os.system {}", "expected YAML"),
         (GOOD, "[" * 5000, "expected YAML"),
+        ("network: alexnet", "network: 2024-02-30", "yaml:4: '2024-02-30' is not of type timestamp; expected YAML"),
+        ("rows: 32", "rows: !!int x", "yaml:5: 'x' is not of type int"),
+        ("rows: 32", "rows: !!int ''", "yaml:5: '' is not of type int"),
+        ("rows: 32", "rows: !!bool x", "yaml:5: 'x' is not of type bool"),
+        ("rows: 32", "rows: !!timestamp x", "yaml:5: 'x' is not of type timestamp"),
+        ("rows: 32", f"rows: 1{':1' * 200}.5", "yaml:5: '1:1:1:1:"),  # to the base 60
+        ("rows: 32", f"rows: 1{'0' * 400}", f"yaml:5: '1{'0' * 39}' is not a number of at most 64 bits"),
+        ("rows: 32", f"rows: 1{'0' * 5000}", f"yaml:5: '1{'0' * 39}' is not of type int"),
+        ("rows: 32", f"rows: 0x1{'0' * 5000}", "is not a number of at most 64 bits"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:

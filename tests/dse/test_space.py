@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import re
 from dataclasses import replace
@@ -233,9 +234,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": {"rows": {"from": 1, "to": math.inf}}}, "parameters.rows"),
     ({"parameters": {"rows": {"powers_of_two": [3, 8]}}}, "parameters.rows: powers_of_two is \\[3, 8\\]"),
     ({"parameters": {"rows": {"powers_of_two": [8, 4]}}}, "parameters.rows: powers_of_two"),
+    ({"parameters": {"rows": [10**400]}}, "yaml:.*is not a number of at most 64 bits"),
     ({"parameters": {"rows": "many"}}, "rows is 'many'"),
     ({"parameters": {"order": ["third"]}}, "order is 'third'; expected one of first, second"),
     ({"conditions": ["rows * column < 3"]}, "'column' is no parameter; did you mean 'columns'"),
+    ({"conditions": [f"rows < {10**400}"]}, "is not a number"),
     ({"conditions": "rows < 3"}, "conditions"),
     ({"objectives": []}, "objectives"),
     ({"objectives": [{"latency": "min"}]}, "objectives: metric 'latency' is unknown; did you mean 'latency_ms'"),
@@ -263,7 +266,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(DesignError, match=message) as raised:
         load_space(file)
-    assert str(raised.value).startswith(f"{file}: ")
+    assert str(raised.value).startswith(f"{file}:")
     assert "\n" not in str(raised.value)
 
 
@@ -284,6 +287,13 @@ def test_files_that_are_no_space(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DesignError, match=r"broken\.yaml:"):
+        load_space(file)
+
+
+def test_a_name_that_cannot_be_stored(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"\xff.yaml")
+    file.write_text(yaml.safe_dump(CONTENT), encoding="utf-8")
+    with pytest.raises(DesignError, match="the name is not UTF-8"):
         load_space(file)
 
 
