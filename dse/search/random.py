@@ -16,6 +16,7 @@ from dse.templates.base import Floats, Ints
 
 ROUNDS = 6
 LEAST = 1024  # numbers drawn at once: conditions are checked on arrays
+BARREN = 2**24  # numbers in a row of which none meets the conditions: the search ends
 
 
 class Random:
@@ -26,19 +27,23 @@ class Random:
         self.keys = np.random.default_rng(seed).integers(0, 2**63, ROUNDS, np.uint64)
         self.half_bits = max(1, (max(space.size - 1, 1).bit_length() + 1) // 2)
         self.drawn = 0  # numbers sent through the permutation
+        self.end = min(space.size, BARREN)  # of these; further where designs are found, whatever is drawn at once
         self.waiting = np.zeros(0, np.int64)  # drawn, not asked for
 
     @property
     def done(self) -> bool:
-        return self.left == 0 or (self.drawn == self.space.size and not len(self.waiting))
+        return self.left == 0 or (self.drawn == self.end and not len(self.waiting))
 
     def ask(self, n: int) -> Ints:
         wanted = min(n, self.left)
-        while len(self.waiting) < wanted and self.drawn < self.space.size:
-            end = min(self.drawn + max(wanted, LEAST), self.space.size)
+        while len(self.waiting) < wanted and self.drawn < self.end:
+            end = min(self.drawn + max(wanted, LEAST), self.end)
             fresh = np.empty(end - self.drawn, np.int64)
             _permute(self.drawn, self.space.size, np.uint64(self.half_bits), self.keys, fresh)
-            self.waiting = np.concatenate([self.waiting, fresh[self.space.holds(fresh)]])
+            held = np.flatnonzero(self.space.holds(fresh))
+            self.waiting = np.concatenate([self.waiting, fresh[held]])
+            if len(held):
+                self.end = min(self.drawn + int(held[-1]) + 1 + BARREN, self.space.size)
             self.drawn = end
         asked, self.waiting = self.waiting[:wanted], self.waiting[wanted:]
         self.left -= len(asked)

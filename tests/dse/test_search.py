@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dse.pareto import Archive, hypervolume
-from dse.search import NAMES, Searcher, make_searcher
+from dse.search import NAMES, Searcher, make_searcher, random
 from dse.search.genes import Genes
 from dse.space import DesignSpace
 from dse.templates.base import Floats, Ints
@@ -104,6 +104,35 @@ def test_exhaustive_and_random_see_everything() -> None:
     assert np.array_equal(np.sort(asked), everything[small.holds(everything)])
     assert abs(np.corrcoef(asked[:-1], asked[1:])[0, 1]) < 0.1
     assert abs(np.corrcoef(asked, np.arange(len(asked)))[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("name", ["random", "nsga2", "nsga3", "bayes"])
+def test_conditions_that_no_design_meets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search ends, though the space is too large to be walked."""
+    monkeypatch.setattr(random, "BARREN", 50_000)
+    many = {"from": 1, "to": 1000}
+    parameters = {"rows": many, "columns": many, "buffer_kb": many, "clock_mhz": [100, 200]}
+    none = space(parameters=parameters, conditions=["rows + columns < 0"])
+    searcher = make_searcher(name, none, 0, 100)
+    assert not len(searcher.ask(100))
+    assert searcher.done
+
+
+@pytest.mark.parametrize("portion", [1, 7, 1000])
+def test_a_random_search_ends_after_the_same_misses_whatever_is_asked_for(
+    portion: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = space(conditions=["rows == 4", "columns == 6", "clock_mhz == 100"])
+    order = make_searcher("random", space(conditions=["rows > 0"]), 1).ask(small.size)
+    places = np.flatnonzero(small.holds(order))
+    gaps = np.diff(places, prepend=-1)
+    most = int(gaps[:4].max())
+    found = int(np.flatnonzero(gaps > most)[0])
+    monkeypatch.setattr(random, "BARREN", most)
+    monkeypatch.setattr(random, "LEAST", 1)
+    asked, _ = run(make_searcher("random", small, 1), small, portion)
+    assert np.array_equal(asked, order[places[:found]])
+    assert 4 <= found < len(places)
 
 
 @pytest.mark.parametrize("rows", [[8], [8, 16], [4, 8, 16]])
