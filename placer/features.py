@@ -133,6 +133,7 @@ def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, 
     # A hair inside, so that a macro that ends on a grid line does not reach into the next cell.
     r_low, r_high = cell_of(y - half_y + 1e-3 * h, h, a.rows), cell_of(y + half_y - 1e-3 * h, h, a.rows)
     c_low, c_high = cell_of(x - half_x + 1e-3 * w, w, a.cols), cell_of(x + half_x - 1e-3 * w, w, a.cols)
+    r_high, c_high = max(r_high, r_low), max(c_high, c_low)  # of a macro thinner than two hairs on a grid line
     cells = (r_high - r_low + 1) * (c_high - c_low + 1)
     ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
     under = box_sum(sums[0], r_low, r_high, c_low, c_high)

@@ -106,13 +106,17 @@ class Seen:
         return away
 
     def footprint(self, r: int, c: int) -> set[tuple[int, int]]:
-        """The cells into which the macro reaches by more than a thousandth of a cell from the spot of (r, c)."""
+        """The cells into which the macro reaches by more than a thousandth of a cell from the spot of (r, c).
+
+        At least the one above and to the right of its middle.
+        """
         w, h = self.netlist.cell_um
         x, y = self.spot[r, c]
         width, height = self.netlist.size_um[self.node]
         low = slow_cost.cell(self.netlist, x - width / 2 + 1e-3 * w, y - height / 2 + 1e-3 * h)
         high = slow_cost.cell(self.netlist, x + width / 2 - 1e-3 * w, y + height / 2 - 1e-3 * h)
-        return {(i, j) for i in range(low[0], high[0] + 1) for j in range(low[1], high[1] + 1)}
+        rows, columns = (range(low[d], max(low[d], high[d]) + 1) for d in (0, 1))
+        return {(i, j) for i in rows for j in columns}
 
     def contact(self) -> Floats:
         hard, found = np.minimum(self.hard(), 1), np.zeros((self.rows, self.cols))

@@ -53,6 +53,17 @@ def test_an_observation_is_its_definition(netlist: Netlist, grid: tuple[int, int
     assert_seen(netlist.with_(grid=grid), int(part * steps), seed)
 
 
+def test_macros_without_area_between_two_cells() -> None:
+    """The only free places of some cells are then a hair from their right edges, beside a fixed macro."""
+    n = load("jetty")
+    fixed, size, position = n.fixed.copy(), n.size_um.copy(), n.position_um.copy()
+    big = n.hard[0]
+    fixed[big], size[n.hard] = True, 0.0
+    size[big] = 3 * n.cell_um[0] - 2e-6 * max(n.canvas_um), 0.7 * n.canvas_um[1]
+    position[big] = size[big] / 2
+    assert_seen(n.with_(fixed=fixed, size_um=size, position_um=position), 0, 0)
+
+
 @pytest.mark.parametrize("step", [0, 5, 11])
 def test_an_observation_of_a_bundled_design_is_its_definition(step: int) -> None:
     assert_seen(load("jetty"), step, step)
