@@ -80,8 +80,8 @@ class DesignSpace:
         self.parts, self.networks, self.batch = tuple(parts), tuple(networks), batch
         self.objectives, self.limits = tuple(objectives), tuple(limits)
         self.search_mapping, self.only, self.accuracy = search_mapping, tuple(only), accuracy
+        self.size = sum(part.size for part in parts)
         self.starts = np.cumsum([0, *(part.size for part in parts)])  # of each template's numbers, then the size
-        self.size = int(self.starts[-1])
 
     def __reduce__(self) -> tuple[Any, ...]:
         from dse.space_file import make_space  # reads what this class holds

@@ -123,7 +123,7 @@ def test_a_random_search_ends_after_the_same_misses_whatever_is_asked_for(
     portion: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = space(conditions=["rows == 4", "columns == 6", "clock_mhz == 100"])
-    order = make_searcher("random", space(conditions=["rows > 0"]), 1).ask(small.size)
+    order = np.asarray(make_searcher("random", space(conditions=["rows > 0"]), 1).ask(small.size))
     places = np.flatnonzero(small.holds(order))
     gaps = np.diff(places, prepend=-1)
     most = int(gaps[:4].max())
