@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +68,10 @@ def explore(
         print(result.rejected)
     print(f"report: {write_report(result, out / 'report.html')}")
     if not result.complete:
-        print(f"stopped; go on with --resume --out {out}", file=sys.stderr)
+        again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
+        for name, given in (("--budget", budget), ("--chunk", chunk)):
+            again += [name, str(given)] if given is not None else []
+        print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
