@@ -41,7 +41,7 @@ def fitting_envs(netlist: Netlist, wanted: int) -> int:
     """Episodes per iteration: as wanted, or fewer where the maps of all their steps would need too much memory."""
     rows, cols = netlist.grid
     episode_bytes = 4 * len(MAP_NAMES) * rows * cols * max(len(placing_order(netlist)), 1)
-    return max(4, min(wanted, ROLLOUT_BYTES // episode_bytes))
+    return min(wanted, max(4, ROLLOUT_BYTES // episode_bytes))
 
 
 class Agent:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Netlist
+from netlists.output import replaced
 from placer.agent import PRETRAINED
 from placer.checkpoints import META, WEIGHTS
 from placer.ppo import PPOSettings
 from placer.reporting import write_text
 from placer.terminal import shown_progress
-from placer.train import train
+from placer.train import Training, TrainSettings
 
 FIRST_SEED = 100
 # name, hard macros, sizes of them, part of the canvas, soft macros, nets, ports, grid, canvas in µm
@@ -52,14 +54,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="threads")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, shown_progress() as show:
-        train(training_set(), folder, SETTINGS, budget_s=given.budget, workers=given.workers, progress=show)
+        settings = TrainSettings(budget_s=given.budget, workers=given.workers)
+        if Training(training_set(), SETTINGS, Path(folder), settings).run(show):
+            sys.exit(f"stopped by Ctrl-C before the end of training: {given.out} stays as it was")
         bundle(Path(folder), given.out)
 
 
 def bundle(trained: Path, out: Path) -> None:
     """Copy the weights of a training folder, and how they came about but for the history."""
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(trained / WEIGHTS, out / WEIGHTS)
+    with replaced(out / WEIGHTS) as part:
+        shutil.copyfile(trained / WEIGHTS, part)
     meta = json.loads((trained / META).read_text(encoding="utf-8"))
     del meta["history"]
     write_text(out / META, json.dumps(meta, indent=1) + "\n")

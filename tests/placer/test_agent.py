@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import torch
 
 from netlists import load
 from netlists.netlist import Netlist
-from placer.agent import PRETRAINED, UNTRAINED, Agent, new_policy
+from placer import pretrain
+from placer.agent import PRETRAINED, UNTRAINED, Agent, fitting_envs, new_policy
 from placer.checkpoints import load_policy
 from placer.env import EpisodeBatch
 from placer.policy import PlacementPolicy, netlist_graph
@@ -19,7 +21,7 @@ from placer.ppo import PPOSettings
 from placer.pretrain import bundle, training_set
 from placer.rollouts import Plan, play
 from placer.search import Search
-from placer.train import train
+from placer.train import Training, train
 
 
 def proxies(policy: PlacementPolicy, netlist: Netlist, sampled: int) -> torch.Tensor:
@@ -44,7 +46,7 @@ def test_what_the_agent_begins_with(tmp_path: Path) -> None:
     netlist = load("jetty")
     search = Search("rl", np.inf, time.perf_counter())
     ours = load_policy(PRETRAINED)
-    train([netlist], tmp_path / "run", PPOSettings(num_envs=2, style_generations=1), iterations=1)
+    train([netlist], tmp_path / "run", PPOSettings(num_envs=1, style_generations=1), iterations=3)
     bundle(tmp_path / "run", tmp_path / "copy")
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {path.name for path in PRETRAINED.iterdir()}
     theirs = load_policy(tmp_path / "run")
@@ -53,3 +55,19 @@ def test_what_the_agent_begins_with(tmp_path: Path) -> None:
         for name, value in agent.policy.state_dict().items():
             torch.testing.assert_close(value, expected.state_dict()[name], rtol=0, atol=0)
         assert agent.settings.style_generations == (30 if weights == UNTRAINED else 6)
+
+
+def test_fewer_episodes_where_memory_is_short() -> None:
+    netlist = load("jetty")
+    assert [fitting_envs(netlist, wanted) for wanted in (1, 2, 32)] == [1, 2, 32]
+    large = netlist.with_(grid=(2000, 2000))
+    assert [fitting_envs(large, wanted) for wanted in (1, 2, 32)] == [1, 2, 4]
+
+
+def test_ctrl_c_keeps_the_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrain, "training_set", lambda: [load("jetty")])
+    monkeypatch.setattr(Training, "run", lambda *_: True)
+    monkeypatch.setattr(sys, "argv", ["pretrain", "--out", str(tmp_path / "out"), "--budget", "1"])
+    with pytest.raises(SystemExit, match="stays as it was"):
+        pretrain.main()
+    assert not (tmp_path / "out").exists()
