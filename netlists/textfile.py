@@ -7,6 +7,8 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from errno import EISDIR
+from os import strerror
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +60,17 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
 
 
 def write_texts(files: Mapping[Path, str]) -> None:
-    """Write files, gzipped where their names end in `.gz`: all of them or, when one cannot be written, none.
+    """Write files, gzipped where their names end in `.gz`: when one cannot be written, none.
 
-    They get their names when all are there, the first one last.  Raises `NetlistError` when one cannot be written.
+    When all are there they get their names one after another, the first one last; only what ends the process or fails
+    in between leaves new files beside old ones.  Raises `NetlistError` when one cannot be written.
     """
     path = Path()
     try:
         with ExitStack() as unfinished:
             for path, text in files.items():
+                if path.is_dir():  # found out now, not when others have their names
+                    raise IsADirectoryError(EISDIR, strerror(EISDIR))
                 data = text.encode()
                 part = unfinished.enter_context(replaced(path))
                 part.write_bytes(gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)

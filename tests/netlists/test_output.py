@@ -54,6 +54,14 @@ def test_a_design_is_written_in_whole_or_not_at_all(tmp_path: Path, monkeypatch:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("target", ["a.aux", "a.pb.txt"])
+def test_a_folder_in_the_way_is_found_before_any_file_gets_its_name(tmp_path: Path, target: str) -> None:
+    (tmp_path / target).mkdir()  # renamed last
+    with pytest.raises(NetlistError, match=rf"{target}: cannot be written \(Is a directory\)"):
+        netlists.save(netlists.load("jetty"), tmp_path / target)
+    assert [path.name for path in tmp_path.iterdir()] == [target]
+
+
 def test_ctrl_c_while_a_netlist_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
