@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -20,6 +21,7 @@ import pytest
 
 from dse.explore import explore
 from dse.results import PARETO, load_results
+from dse.space_file import SPACES
 from dse.store import FILE
 from netlists.errors import SettingsError
 from netlists.ray_connection import connected
@@ -153,12 +155,14 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.mark.slow
 def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ray job submit -- dse explore ... --ray auto`, and the names that the dashboard lists."""
+    """`ray job submit --working-dir . -- dse explore space.yaml ...`, and the names that the dashboard lists."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # as if installed on every node
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # this cluster listens on the loopback interface only
     gcs, dashboard, client = free_ports(3)
     address, out, log = f"http://127.0.0.1:{dashboard}", tmp_path / "out", tmp_path / "log"
-    ray = ("-m", "ray.scripts.scripts")
+    ray, here = ("-m", "ray.scripts.scripts"), tmp_path / "here"
+    here.mkdir()
+    shutil.copy(SPACES / "tpu_28nm.yaml", here / "mine.yaml")
     with log.open("w") as text:
         cluster = subprocess.Popen(
             [sys.executable, *ray, "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1",
@@ -167,9 +171,9 @@ def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         )  # fmt: skip
     try:
         wait(lambda: "Ray runtime started" in log.read_text(), cluster)
-        job = [*ray, "job", "submit", "--address", address, "--", sys.executable, "-m", "dse", "explore", "tpu_28nm"]
-        options = ["--out", str(out), "--ray", "auto", "--budget", "2000", "--chunk", "1000"]
-        done = subprocess.run([sys.executable, *job, *options], capture_output=True, text=True, timeout=120)
+        job = [*ray, "job", "submit", "--address", address, "--working-dir", ".", "--", sys.executable, "-m", "dse"]
+        options = ["explore", "mine.yaml", "--out", str(out), "--ray", "auto", "--budget", "2000", "--chunk", "1000"]
+        done = subprocess.run([sys.executable, *job, *options], cwd=here, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         with urlopen(f"{address}/api/v0/tasks?detail=1") as answer:
             tasks = json.load(answer)["data"]["result"]["result"]
@@ -178,7 +182,7 @@ def test_a_job_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         cluster.wait(60)
     assert "2,000 designs evaluated" in done.stdout
     assert load_results(out).complete
-    assert {f"dse explore tpu_28nm: chunk {k}" for k in range(2)} <= {task["name"] for task in tasks}
+    assert {f"dse explore mine: chunk {k}" for k in range(2)} <= {task["name"] for task in tasks}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:{}", "ray://127.0.0.1:{}"])
