@@ -50,9 +50,9 @@ def place_cells(
     """All movable standard cells on rows, legal, with the shortest wires found in `seconds`.
 
     Hard macros have to be legal; they stay or, with `move_macros`, move where that shortens wires.  Rounds differ in
-    their seed.  At least one is made, a hurried one where there is too little time; without `seconds` there are
-    `FEWEST_ROUNDS`, and the result depends on the seed alone.  `tick` is called often.  Ctrl-C keeps the best so far.
-    Raises `LegalizationError` where there is no room for the cells.
+    their seed.  At least one is made, a hurried one where there is too little time, in which macros stay where there is
+    none; without `seconds` there are `FEWEST_ROUNDS`, and the result depends on the seed alone.  `tick` is called
+    often.  Ctrl-C keeps the best so far.  Raises `LegalizationError` where there is no room for the cells.
     """
     started = time.perf_counter()
     best: Placement | None = None
@@ -82,7 +82,7 @@ def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick
     n, started = placement.netlist, time.perf_counter()
     cells = (n.kind == Kind.CELL) & ~n.fixed
     macros = (n.kind == Kind.HARD) & ~n.fixed
-    moving = move_macros and bool(macros.any())
+    moving = move_macros and left > 0 and bool(macros.any())
     if moving:
         together = spread(placement, cells | macros, seed=seed, deadline=started + MACROS_SHARE * left, tick=tick)
         placement = legalize_on_grid(Placement(n, together, placement.orientation))

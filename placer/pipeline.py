@@ -109,7 +109,7 @@ def place(
         with stages.stage("cells"):
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
             placed = place_cells(
-                placement, move_macros=settings.refine and not keep, seed=settings.seed,
+                placement, move_macros=settings.refine and not keep and not interrupted, seed=settings.seed,
                 seconds=left_s if settings.iterations is None else None,
                 tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
             )  # fmt: skip
@@ -134,7 +134,8 @@ def load_kernels(method: str, refine: bool) -> None:
     tiny = GeneratorSettings(
         "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
     )
-    place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2)
+    if place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2).interrupted:
+        raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
 
 
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:

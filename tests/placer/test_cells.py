@@ -16,11 +16,11 @@ from netlists.netlist import Floats, Kind, Netlist, Rows
 from netlists.placement import Placement
 from netlists.rows import cell_violations
 from placer import cells as cells_module
-from placer import place
+from placer import pipeline, place
 from placer.abacus import into_runs
 from placer.analytic import spread, wirelength_gradient
 from placer.cell_rows import _TimeUp, _Watch, legalize_cells
-from placer.cells import has_cells, legalize_on_grid, place_cells
+from placer.cells import PlacedCells, has_cells, legalize_on_grid, place_cells
 from placer.cost import evaluate, summary
 from placer.electrostatics import Bins, covered, field_of
 
@@ -169,7 +169,10 @@ def test_rounds_place_legally_and_keep_the_shortest() -> None:
 
 def test_no_time_gives_a_hurried_but_legal_placement() -> None:
     began = time.process_time()
-    demand_legal(place_cells(apart(flat()), move_macros=True, seconds=0).placement)
+    start = apart(flat())
+    found = place_cells(start, move_macros=True, seconds=0).placement
+    demand_legal(found)
+    np.testing.assert_array_equal(found.position_um[:4], start.position_um[:4])
     assert time.process_time() - began < 10
 
 
@@ -181,6 +184,20 @@ def test_ctrl_c_leaves_a_legal_placement(monkeypatch: pytest.MonkeyPatch) -> Non
     found = place_cells(apart(flat()))
     assert found.interrupted
     demand_legal(found.placement)
+
+
+def test_macros_stay_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def cells(placement: Placement, *, move_macros: bool, **_: Any) -> PlacedCells:
+        asked.append(move_macros)
+        return PlacedCells(placement, False)
+
+    monkeypatch.setattr(pipeline, "place_cells", cells)
+    for stopped in (False, True):
+        monkeypatch.setattr(pipeline, "improve", lambda placement, *_, stopped=stopped: (placement, stopped))
+        place(flat(), method="greedy", iterations=1, workers=1)
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize("refine", [False, True])

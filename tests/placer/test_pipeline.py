@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,13 @@ def test_ctrl_c_before_anything_was_placed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("placer.heuristics.run", stop)
     with pytest.raises(KeyboardInterrupt):
         place(jetty(), method="greedy")
+
+
+def test_ctrl_c_while_kernels_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("placer.pipeline.place", lambda *_, **__: SimpleNamespace(interrupted=True))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            load_kernels("magic", True)
 
 
 def test_the_soft_stage_never_makes_it_worse() -> None:
