@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dse.design import Design
 from dse.results import KNEE, Result, Row
 from dse.space import DesignSpace
@@ -13,6 +15,12 @@ from netlists.errors import DesignError
 def chosen_design(result: Result, which: str = KNEE) -> Design:
     """The knee of a front, or a stored design by its id; raises `DesignError`."""
     return design_of(space_of(result), result.chosen(which))
+
+
+def weights_of(result: Result) -> Mapping[str, float]:
+    """The networks that an exploration evaluated, by name or file, with their weights; raises `DesignError`."""
+    weights: Mapping[str, float] = space_of(result).content["networks"]
+    return weights
 
 
 def space_of(result: Result) -> DesignSpace:

@@ -52,7 +52,7 @@ def evaluate(
     ],
     which: Annotated[str, typer.Option("--design", metavar="ID", help="Which design of DIR: an id, or knee")] = "knee",
     network: Annotated[
-        str | None, typer.Option(help="Name, .onnx or SCALE-Sim's .csv; the design's by default")
+        str | None, typer.Option(help="Name, .onnx or SCALE-Sim's .csv; the design's, or all of DIR, by default")
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the design's by default")] = None,
     search: Annotated[
@@ -62,17 +62,23 @@ def evaluate(
     size: Sizes = None,
     skip: Skip = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.json, roofline.png, energy.png, report.html")
+        Path | None,
+        typer.Option(
+            help="Folder for metrics.json, roofline.png, energy.png, report.html; one within for each network"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Print what a design costs on a network, layer by layer: cycles, traffic, energy, area or FPGA resources.
 
+    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.
+
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
-    from dse.chosen import chosen_design
+    from dse.chosen import chosen_design, weights_of
     from dse.evaluation import evaluate as run
+    from dse.evaluation import mean_metrics
     from dse.publication import find_design
     from dse.results import load_results
 
@@ -82,24 +88,24 @@ def evaluate(
         check_out(out)
     if batch is not None:
         chosen = chosen.model_copy(update={"batch": batch})
-    found = run(chosen, network, search=search, sizes=sizes_of(size), skip=skip or ())
+    weights = weights_of(explored) if explored and network is None else {}
+    runs = [run(chosen, name, search=search, sizes=sizes_of(size), skip=skip or ()) for name in weights or [network]]
     for field in ("layers", "mappings"):
-        if getattr(chosen, field) and not getattr(found.design, field):
+        if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
-    if out:
-        write_evaluation(out, found)
+    several, shares = len(runs) > 1, list(weights.values())
+    folders = [out / f"{k}_{found.network.name}" if several else out for k, found in enumerate(runs, 1)] if out else []
+    for folder, found in zip(folders, runs, strict=bool(out)):
+        write_evaluation(folder, found)
     if as_json:
-        print(json.dumps(reporting.summary(found)))
+        print(json.dumps(reporting.mean_summary(runs, shares) if several else reporting.summary(runs[0])))
         return
-    tables.show(tables.layer_table(found))
-    print(tables.in_a_line(tables.totals(found)))
-    if explored and explored.shares and network is None:
-        print(f"{found.network.name} alone; the exploration weighed {explored.shares}: see each with --network")
-    if loop_nest:
-        for name, lines in reporting.loop_nests(found).items():
-            print(f"\n{name}", *lines, sep="\n")
-    if out:
-        print(f"report: {out / 'report.html'}")
+    for found in runs:
+        show_evaluation(found, loop_nest)
+    if several and explored:
+        print(f"\nmean of {explored.shares}:", tables.in_a_line(tables.totals(runs[0], mean_metrics(runs, shares))))
+    for folder in folders:
+        print(f"report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -210,6 +216,17 @@ def write_report(result: Result, out: Path, design: str = "knee") -> Path:
 
     exploration.write(out, exploration.Exploration(**gather(result, design)), footer=FOOTER)
     return out
+
+
+def show_evaluation(found: Evaluation, loop_nest: bool) -> None:
+    """Print the layers of an evaluation, their sum and, if wanted, their mappings."""
+    from dse import reporting, tables
+
+    tables.show(tables.layer_table(found))
+    print(tables.in_a_line(tables.totals(found)))
+    if loop_nest:
+        for name, lines in reporting.loop_nests(found).items():
+            print(f"\n{name}", *lines, sep="\n")
 
 
 def write_evaluation(out: Path, found: Evaluation) -> None:

@@ -15,7 +15,7 @@ from dse.cost import Cost, Totals, build, energy
 from dse.cost import evaluate as evaluate_designs
 from dse.design import Design, LayerFields, load_design
 from dse.devices import Device, device
-from dse.metrics import metrics, work
+from dse.metrics import Work, mean_work, metrics, work
 from dse.networks import network as built_in
 from dse.technology import technology
 from dse.templates import template
@@ -60,6 +60,14 @@ class Evaluation:
         """Metrics of `dse.metrics` of some layers, of all by default; nan where not defined."""
         found = metrics(self.cost.machine, work(self.totals(layers)), self.design.batch)
         return {name: float(values[0]) for name, values in found.items()}
+
+
+def mean_metrics(runs: Sequence[Evaluation], weights: Sequence[float]) -> dict[str, float]:
+    """Metrics of `dse.metrics` of the weighted mean of a design's runs on several networks; nan where one fails."""
+    none = Work(*[np.array([np.nan])] * len(Work._fields))
+    done = mean_work([work(run.totals()) if run.feasible else none for run in runs], weights)
+    found = metrics(runs[0].cost.machine, done, runs[0].design.batch)
+    return {name: float(values[0]) for name, values in found.items()}
 
 
 def evaluate(

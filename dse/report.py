@@ -145,7 +145,7 @@ def story(result: Result) -> list[str]:
         )
     if result.shares:
         said.append(
-            f"Numbers are means of networks by weight: {result.shares}; `dse evaluate --network` gives those of each."
+            f"Numbers are means of networks by weight: {result.shares}; `dse evaluate` gives those of each too."
         )
     return said
 

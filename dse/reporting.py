@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 from dse.cost import LEVELS, PARTS
 from dse.design import Design
 from dse.devices import RESOURCES
-from dse.evaluation import Evaluation
+from dse.evaluation import Evaluation, mean_metrics
 from dse.templates.base import CLOCK_MHZ, DRAM_GB_S, Count
 
 Rows = list[dict[str, Any]]
@@ -23,11 +24,26 @@ def summary(found: Evaluation) -> dict[str, Any]:
         "network": found.network.name,
         "batch": found.design.batch,
         "feasible": found.feasible,
-        **{name: None if np.isnan(value) else value for name, value in found.metrics().items()},
+        **_defined(found.metrics()),
         "energy_parts_mj": dict(zip(PARTS, (found.totals().energy_pj[0] * 1e-9).tolist(), strict=True)),
         "part_used_pct": used(found),
         "layers": layers(found),
     }
+
+
+def mean_summary(runs: Sequence[Evaluation], weights: Sequence[float]) -> dict[str, Any]:
+    """A design on several networks, ready for JSON: the weighted mean, and the summary of each."""
+    return {
+        "batch": runs[0].design.batch,
+        "feasible": all(run.feasible for run in runs),
+        **_defined(mean_metrics(runs, weights)),
+        "part_used_pct": used(runs[0]),
+        "networks": [{"weight": weight, **summary(run)} for run, weight in zip(runs, weights, strict=True)],
+    }
+
+
+def _defined(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else value for name, value in numbers.items()}
 
 
 def used(found: Evaluation) -> dict[str, float]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dse.design import Design
-from dse.evaluation import Evaluation, evaluate
-from dse.metrics import mean_work, metrics, work
+from dse.evaluation import Evaluation, evaluate, mean_metrics
 from dse.publication import load_publication, names
 from dse.space import DesignSpace
 
@@ -26,10 +25,7 @@ def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
         ):
             evaluations = [_on(space, design, network) for network in space.content["networks"]]
             if all(evaluation.feasible for evaluation in evaluations):
-                works = [work(evaluation.totals()) for evaluation in evaluations]
-                done = mean_work(works, [weight for _, weight in space.networks])
-                numbers = metrics(evaluations[0].cost.machine, done, space.batch)
-                found[name] = {metric: float(values[0]) for metric, values in numbers.items()}
+                found[name] = mean_metrics(evaluations, [weight for _, weight in space.networks])
     return found
 
 

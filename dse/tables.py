@@ -87,9 +87,9 @@ def layer_table(found: Evaluation) -> Table:
     return Table(f"{found.network.name} on {found.design.template}", columns, rows, len(columns) - misfits)
 
 
-def totals(found: Evaluation) -> dict[str, str]:
-    """What the whole network costs, for a line or a page: name to number with its unit."""
-    got = found.metrics()
+def totals(found: Evaluation, got: Mapping[str, float] | None = None) -> dict[str, str]:
+    """What a network costs, for a line or a page: name to number with its unit; `got`: a mean of several."""
+    got = got or found.metrics()
     shares = used(found)
     resources = {
         name.upper(): f"{number(round(got[name]))} ({shares[name]:.0f}%)" for name in RESOURCES if name in shares

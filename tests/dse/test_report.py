@@ -33,6 +33,7 @@ from dse.results import Result, load_results
 from dse.space_file import make_space
 from dse.store import FILE, open_store
 from dse.summary import empty
+from dse.tables import number as shown
 from netlists.errors import DesignError
 
 from .explored import RUN, explored
@@ -117,9 +118,9 @@ def test_every_design_of_the_front_evaluates_to_its_numbers(dse: Command, result
 
 def test_the_page_holds_the_files_of_the_front(result: Result, tmp_path: Path) -> None:
     page = write_report(result, tmp_path / "page.html").read_text(encoding="utf-8")
-    shown = re.findall(r"<summary>(\d+)[^<]*</summary><pre>(.*?)</pre>", page, re.S)
-    assert [int(number) for number, _ in shown] == [row["id"] for row in result.spread(ROWS)]
-    for number, text in shown[::7]:
+    pages = re.findall(r"<summary>(\d+)[^<]*</summary><pre>(.*?)</pre>", page, re.S)
+    assert [int(number) for number, _ in pages] == [row["id"] for row in result.spread(ROWS)]
+    for number, text in pages[::7]:
         assert yaml.safe_load(text) == yaml.safe_load(
             yaml.safe_dump(chosen_design(result, number).model_dump(mode="json", exclude_defaults=True))
         )
@@ -136,8 +137,15 @@ def test_numbers_of_several_networks_are_the_mean_of_each(dse: Command, tmp_path
     assert found.knee
     assert all(metric(found.knee, name) == values[0] for name, values in numbers.items() if not np.isnan(values[0]))
     assert "alexnet (1), resnet18 (3)" in " ".join(gather(found)["story"])
-    assert "resnet18 alone; the exploration weighed alexnet (1), resnet18 (3)" in dse("evaluate", found.folder)[1]
-    assert "alone" not in dse("evaluate", found.folder, "--network", "alexnet")[1]
+    printed = dse("evaluate", found.folder, "--out", tmp_path / "pages")[1]
+    assert ("alexnet on toy" in printed, "resnet18 on toy" in printed) == (True, True)
+    assert f"mean of alexnet (1), resnet18 (3): latency {shown(metric(found.knee, 'latency_ms'))} ms" in printed
+    assert sorted(folder.name for folder in (tmp_path / "pages").iterdir()) == ["1_alexnet", "2_resnet18"]
+    for row in found.front[:3]:
+        whole = yaml.safe_load(dse("evaluate", found.folder, "--design", row["id"], "--json")[1])
+        assert all(whole[name] == metric(row, name) for name in METRICS)
+        assert [(each["network"], each["weight"]) for each in whole["networks"]] == [("alexnet", 1), ("resnet18", 3)]
+    assert "mean" not in dse("evaluate", found.folder, "--network", "alexnet")[1]
 
 
 def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
