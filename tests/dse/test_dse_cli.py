@@ -22,6 +22,9 @@ parameters: {rows: 32, columns: 32}
 """
 
 
+COMMANDS = ("evaluate", "validate", "networks", "templates", "devices", "explore", "report", "quantize")
+
+
 @pytest.fixture
 def dse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
     """Run a command in this process: its exit code and what it wrote to stdout and stderr."""
@@ -194,7 +197,7 @@ def test_mistakes_are_one_line_and_exit_2(dse, design: Path, command: tuple[str,
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["evaluate", "validate", "networks", "templates", "devices"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(dse, command: str) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = dse(command, "--help")
     assert code == 0

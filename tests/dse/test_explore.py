@@ -16,6 +16,7 @@ from dse import explore as module
 from dse.explore import Progress, default_chunk, explore, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
+from dse.space_file import load_space, make_space
 from netlists.errors import ChipscapeError, DesignError, SettingsError
 from netlists.ray_connection import connected
 from tests.dse.fake_space import FakeSpace, true_front
@@ -173,6 +174,20 @@ def test_a_search_that_learns(tmp_path: Path, log: Path) -> None:
     assert sum(evaluated(log)[before:]) == 240
     other = explore(space, tmp_path / "other", search="nsga2", seed=3)
     assert content(other) != content(whole)
+
+
+@pytest.mark.parametrize(("search", "budget"), [("nsga2", 80), ("nsga3", 80), ("bayes", 48)])
+def test_every_search_that_learns_stopped_and_resumed(tmp_path: Path, search: str, budget: int) -> None:
+    space = make_space(load_space("zhang_vx485t").content | {"search_mapping": False}, "quick")
+    run: dict[str, Any] = {"search": search, "budget": budget, "seed": 4}
+    whole = explore(space, tmp_path / "whole", workers=1, **run)
+    stopped = explore(space, tmp_path / "out", on_progress=stop_after(2), **run)
+    again = explore(space, tmp_path / "out", resume=True, **run)
+    assert (whole.evaluated, whole.complete, stopped.complete) == (budget, True, False)
+    assert 0 < stopped.evaluated < budget
+    assert content(again) == content(whole)
+    random = explore(space, tmp_path / "random", **(run | {"search": "random"}))
+    assert content(random) != content(whole)
 
 
 @pytest.mark.usefixtures("learner")

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from dse.design import Design
+from dse.devices import RESOURCES
 from dse.evaluation import evaluate
 from dse.metrics import METRICS
 from dse.space import BLOCK, DesignSpace
@@ -184,6 +185,21 @@ def test_accuracy_comes_from_its_table() -> None:
     assert result.feasible.tolist() == [True, False, True]
     with pytest.raises(DesignError, match="accuracy: the table has no weight_bits 2"):
         space(parameters={"weight_bits": [16, 2]}, accuracy=accuracy, conditions=[])
+
+
+@pytest.mark.parametrize("metric", ["bandwidth_gb_s", *RESOURCES])
+def test_constraints_of_parts_and_bandwidth(metric: str) -> None:
+    content = load_space("zhang_vx485t").content | {"search_mapping": False}
+    free, index = make_space(content, "free"), np.arange(0, 30_000, 97)
+    alone = free.evaluate(index)
+    found = alone.metrics[metric]
+    most = float(np.median(found[alone.feasible]))
+    bound = make_space(content | {"constraints": {metric: {"max": most}}}, "bound")
+    result = bound.evaluate(index)
+    assert np.array_equal(result.feasible, alone.feasible & (found <= most))
+    broken = bound.reasons.index(f"{metric} is above {most:g}")
+    assert np.array_equal(result.reason == broken, alone.feasible & (found > most))
+    assert 0 < result.feasible.sum() < alone.feasible.sum()
 
 
 def test_spaces_travel() -> None:
