@@ -87,7 +87,8 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     if not cells.size:
         return placement
     units = _units(placement, cells)
-    sites = np.maximum(np.ceil(n.size_um[cells, 0] / units.rows.site_um[0] - TOUCH * max(n.canvas_um)), 1).astype(int)
+    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / units.rows.site_um[0])
+    sites = np.maximum(sites, 1).astype(int)
     _demand_room(n, cells, sites, units.rows)
     placement = _near(placement, cells, sites, units)
     circuit, watch = _circuit(placement, cells, sites, units), _Watch(deadline)

@@ -31,7 +31,6 @@ MAP_NAMES = (
     crowd         mean of `rest` under the macro
     demand        mean of the larger congestion under the macro
     edge          distance from the macro to the nearest wall, in canvas sizes"""
-FITS = MAP_NAMES.index("fits")
 
 SCALAR_NAMES = ("progress", "width", "height", "columns", "rows", "pull_x", "pull_y", "known", "coverage", "wires")
 """What the policy sees of the current macro, [S]: part of the episode that is over, size in canvas sizes and in cells,

@@ -23,7 +23,10 @@ from placer.cost import Maps, ProxyCost, summary
 from placer.pipeline import Result
 
 METRICS = "metrics.json"
-NEEDED = ("source", "placement", "proxy", "method", "settings", "history", "stages", "interrupted", "stuck")
+NEEDED = (
+    "source", "placement", "proxy", "method", "settings", "history", "stages", "interrupted", "stuck", "command",
+    "versions",
+)  # fmt: skip
 PROGRAMS = ("chipscape", "torch", "numba", "numpy", "mtkahypar")
 
 

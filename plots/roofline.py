@@ -51,7 +51,10 @@ def draw(
     x, y = np.asarray(intensity, np.float64), np.asarray(gops, np.float64)
     weight = np.ones(len(x)) if share is None else np.asarray(share, np.float64)
     if not len(names) == len(x) == len(y) == len(weight):
-        raise SettingsError(f"roofline of {len(names)} names, {len(x)} intensities, {len(y)} performances; expected")
+        raise SettingsError(
+            f"roofline of {len(names)} names, {len(x)} intensities, {len(y)} performances and "
+            f"{len(weight)} shares; expected as many of each"
+        )
     if not (np.all(x > 0) and np.all(y > 0) and peak_gops > 0 and bandwidth_gb_s > 0 and np.isfinite(x).all()):
         raise SettingsError("roofline: expected intensities, performances, peak and bandwidth above zero and finite")
     figure = style.figure(8.0, 5.2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from netlists.errors import LegalizationError
 from netlists.netlist import Floats, Kind, Netlist, Rows
-from netlists.placement import Placement
+from netlists.placement import TOUCH, Placement
 from netlists.rows import cell_violations
 from placer import cells as cells_module
 from placer import pipeline, place
@@ -97,6 +97,13 @@ def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
     found = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)))
     demand_legal(found)
     np.testing.assert_array_equal(found.position_um[:20], position[:20])
+
+
+def test_cells_a_hair_wider_than_sites_take_one_more() -> None:
+    n = flat(unit=380.0)
+    size = n.size_um.copy()
+    size[n.cells, 0] += 100 * TOUCH * max(n.canvas_um)
+    demand_legal(legalize_cells(apart(n.with_(size_um=size))))
 
 
 def test_detailed_placement_does_not_lengthen_wires() -> None:

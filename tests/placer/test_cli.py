@@ -17,6 +17,7 @@ from netlists import load, load_placement, save
 from netlists.netlist import Kind
 from placer import evaluate
 from placer.cli import app, main
+from placer.reporting import NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {
@@ -66,8 +67,7 @@ def test_place_writes_what_it_promises(placer, tmp_path: Path) -> None:  # type:
     assert set(metrics) >= METRICS
     placement = load_placement(load("jetty"), run / "placement.plc")
     assert not placement.violations()
-    # The file rounds positions to its own decimals.
-    assert evaluate(placement).proxy == pytest.approx(metrics["proxy"], rel=1e-3)
+    assert evaluate(placement).proxy == metrics["proxy"]  # the file has all digits
     assert "<img" in (run / "report.html").read_text()
 
 
@@ -83,7 +83,7 @@ def test_bookshelf_in_and_out(placer, tmp_path: Path) -> None:  # type: ignore[n
         "evaluate", tmp_path / "flat.aux", "--placement", tmp_path / "run" / "placement.pl", "--grid", "16x8", "--json"
     )
     assert code == 0
-    assert json.loads(out)["proxy"] == pytest.approx(metrics["proxy"], rel=1e-3)
+    assert json.loads(out)["proxy"] == pytest.approx(metrics["proxy"], rel=1e-12)  # a .pl has corners, not centers
 
 
 def test_convert_there_and_back(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -244,6 +244,13 @@ def test_a_damaged_run_folder(placer, tmp_path: Path) -> None:  # type: ignore[n
     (tmp_path / "metrics.json").write_text("{}")
     code, _, err = placer("report", tmp_path, "--out", tmp_path / "x.html")
     assert (code, "damaged" in err) == (2, True)
+
+
+def test_a_run_folder_without_its_command(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    metrics = dict.fromkeys(set(NEEDED) - {"command"}, 0) | {"source": {"path": "jetty", "plc": None, "grid": None}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    code, _, err = placer("report", tmp_path, "--out", tmp_path / "x.html")
+    assert (code, "damaged (without command)" in err) == (2, True)
 
 
 def test_ctrl_c_writes_the_best_so_far(tmp_path: Path) -> None:

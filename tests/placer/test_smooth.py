@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -137,11 +138,17 @@ def test_energy_and_overlap_fall_as_macros_spread() -> None:
 
 def test_overlap_is_the_area_shared() -> None:
     n = chip()
-    a, b = n.hard[:2]
-    position = Placement.given(n).position_um.copy()
     proxy = SmoothProxy(n)
-    before = float(proxy.overlap(proxy.tensor([position]))[0])
-    assert before == pytest.approx(0.0, abs=1e-5) or before > 0
+    position = anywhere(n, 0).position_um.copy()
+    low, high = position[n.hard] - n.size_um[n.hard] / 2, position[n.hard] + n.size_um[n.hard] / 2
+    area = sum(
+        float(np.maximum(np.minimum(high[a], high[b]) - np.maximum(low[a], low[b]), 0).prod())
+        for a, b in combinations(range(len(n.hard)), 2)
+    )
+    assert area > 0
+    expected = area / n.size_um[n.hard].prod(1).sum()
+    assert float(proxy.overlap(proxy.tensor([position]))[0]) == pytest.approx(expected, rel=1e-4)
+    a, b = n.hard[:2]
     position[n.hard] = 1e6 * (1 + np.arange(len(n.hard)))[:, None]  # far apart, and these two at the same place
     position[b] = position[a]
     shared = np.minimum(n.size_um[a], n.size_um[b]).prod() / n.size_um[n.hard].prod(1).sum()

@@ -82,3 +82,8 @@ def test_no_layers_and_odd_names_are_drawn() -> None:
 def test_numbers_without_a_place_are_refused(x: list[float], y: list[float], peak: float) -> None:
     with pytest.raises(SettingsError, match="roofline"):
         roofline.draw(["a"], x, y, peak_gops=peak, bandwidth_gb_s=1.0)
+
+
+def test_lengths_that_differ_are_refused() -> None:
+    with pytest.raises(SettingsError, match="1 intensities, 1 performances and 2 shares; expected as many of each"):
+        roofline.draw(["a"], [1.0], [1.0], peak_gops=1.0, bandwidth_gb_s=1.0, share=[0.5, 0.5])
