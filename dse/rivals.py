@@ -33,4 +33,5 @@ def _on(space: DesignSpace, design: Design, network: str) -> Evaluation:
     """A published design on a network as the space runs it; what was published of layers holds for its own network."""
     same = network == design.network and space.batch == design.batch and tuple(space.only) == design.only
     changes: dict[str, dict[str, Any]] = {} if same else {"layers": {}, "mappings": {}}
-    return evaluate(design.model_copy(update={"batch": space.batch, "only": tuple(space.only), **changes}), network)
+    rules = {"batch": space.batch, "only": tuple(space.only), "search_mapping": space.search_mapping}
+    return evaluate(design.model_copy(update=rules | changes), network)

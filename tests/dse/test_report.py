@@ -30,7 +30,8 @@ from dse.evaluation import Evaluation, evaluate
 from dse.metrics import METRICS, mean_work, metrics, work
 from dse.report import ROWS, gather, metric
 from dse.results import Result, load_results
-from dse.space_file import make_space
+from dse.rivals import rivals_of
+from dse.space_file import load_space, make_space
 from dse.store import FILE, open_store
 from dse.summary import empty
 from dse.tables import number as shown
@@ -187,6 +188,21 @@ def test_published_designs_of_the_template_stand_beside(
     (number,) = space().index(np.array([[20, 8, 64, 0, 200, 12.8]]))
     row = next(row for row in result.designs if row["id"] == number)  # defaults of the template: 8, first, 200
     assert plane["published"] == {"mine": (row["latency_ms"], row["area_mm2"])}
+
+
+def test_published_designs_are_judged_as_the_front_is() -> None:
+    fixed, searched = (
+        make_space(load_space("tpu_28nm").content | {"networks": {"vgg16": 1}, "search_mapping": search}, "tpu")
+        for search in (False, True)
+    )
+    design = publication.load_publication("tpu_isca17").whole_design.model_copy(update={"batch": 1})
+    latencies = []
+    for each in (fixed, searched):
+        rival = rivals_of(each)["tpu_isca17"]
+        alone = evaluate(design, "vgg16", search=each.search_mapping)
+        assert rival["latency_ms"] == alone.metrics()["latency_ms"]
+        latencies.append(rival["latency_ms"])
+    assert latencies[0] > latencies[1]
 
 
 def test_a_chosen_design(dse: Command, result: Result) -> None:
