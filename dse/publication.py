@@ -72,6 +72,11 @@ class Publication(BaseModel):
             update={"layers": self.design.layers | self.layers, "only": self.only or self.design.only}
         )
 
+    @property
+    def is_chip(self) -> bool:
+        """Whether a design was published, rather than a model's cycles of single layers."""
+        return not self.compare or any(row.topology is None for row in self.compare)
+
 
 def names() -> list[str]:
     """Of the ready-made publications."""

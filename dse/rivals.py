@@ -13,12 +13,14 @@ from dse.space import DesignSpace
 def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
     """Metrics of `dse.metrics` by name of the publication, on the networks, layers and batch of a space.
 
-    A publication counts that has a template of the space and its part or technology; one that does not run is left out.
+    A publication of a chip counts that has a template of the space and its part or technology; one that does not run is
+    left out.
     """
     found = {}
     for name in names():
-        design = load_publication(name).whole_design
-        if any(
+        publication = load_publication(name)
+        design = publication.whole_design
+        if publication.is_chip and any(
             part.template.name == design.template
             and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
             for part in space.parts
