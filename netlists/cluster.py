@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from netlists.errors import SettingsError, demand_seed
 from netlists.netlist import Floats, Ints, Kind, Netlist, frozen
@@ -91,10 +92,10 @@ def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, thr
     Hard macros, ports and soft macros stay, in their order; fixed cells stay too, as fixed soft macros of their own;
     the clusters follow.  A cluster has the area of its cells, one grid column of width (more where it would be higher
     than the canvas), and starts at the mean position of those of its cells that have one, weighted by area.  On each
-    net the pins of a cluster become one at its center; nets inside one cluster and nets of more than `MAX_SINKS` sinks
-    are dropped; nets with the same driver and sinks become one with the sum of their weights.  `threads` defaults to
-    all cores.  Empty clusters are left out.  Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a
-    seed out of range.
+    net the pins of a soft macro, as which fixed cells count too, become one at its center, where the protobuf format
+    has them; nets inside one cluster and nets of more than `MAX_SINKS` sinks are dropped; nets with the same driver and
+    sinks become one with the sum of their weights.  `threads` defaults to all cores.  Empty clusters are left out.
+    Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
     """
     demand_seed(seed)
     cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
@@ -151,17 +152,17 @@ def _hyperedges(netlist: Netlist, cells: Ints) -> tuple[list[list[int]], list[in
 
 def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_of: Ints) -> Netlist:
     count = int(block.max()) + 1
-    kind = netlist.kind[stay].copy()
+    kind = np.concatenate([netlist.kind[stay], np.full(count, Kind.SOFT)]).astype(np.int8)
     kind[kind == Kind.CELL] = Kind.SOFT  # the fixed ones
     area = np.bincount(block, netlist.size_um[cells].prod(axis=1), count)
     height = np.minimum(area / netlist.cell_um[0], netlist.canvas_um[1])
     width = np.where(height < netlist.canvas_um[1], netlist.cell_um[0], area / netlist.canvas_um[1])
     size = np.column_stack([width, height])
-    start, pins, weight = _merged_nets(netlist, cluster_of, len(stay))
+    start, pins, weight = _merged_nets(netlist, cluster_of, kind)
     return Netlist(
         name=netlist.name,
         node_names=(*(netlist.node_names[i] for i in stay), *(f"cluster_{i}" for i in range(count))),
-        kind=np.concatenate([kind, np.full(count, Kind.SOFT)]).astype(np.int8),
+        kind=kind,
         size_um=np.vstack([netlist.size_um[stay], size]),
         fixed=np.concatenate([netlist.fixed[stay], np.zeros(count, dtype=bool)]),
         position_um=np.vstack([netlist.position_um[stay], _mean_position(netlist, cells, block, size)]),
@@ -189,10 +190,13 @@ def _mean_position(netlist: Netlist, cells: Ints, block: Ints, size: Floats) -> 
     return inside
 
 
-def _merged_nets(netlist: Netlist, cluster_of: Ints, first_cluster: int) -> tuple[Ints, dict[str, Any], Floats]:
-    """net_start, the pin arrays and net_weight of the clustered netlist, nets in the order of their first source."""
+def _merged_nets(netlist: Netlist, cluster_of: Ints, kind: npt.NDArray[np.int8]) -> tuple[Ints, dict[str, Any], Floats]:
+    """net_start, the pin arrays and net_weight of the clustered netlist, nets in the order of their first source.
+
+    `kind` is that of the clustered netlist's nodes.
+    """
     node = cluster_of[netlist.connection_node]
-    offset = np.where((node < first_cluster)[:, None], netlist.connection_offset_um, 0.0)
+    offset = np.where((kind[node] == Kind.SOFT)[:, None], 0.0, netlist.connection_offset_um)
     pins, pin = np.unique(np.column_stack([node, offset]), axis=0, return_inverse=True)
     pin_of = pin.ravel().tolist()
     merged: dict[tuple[int, ...], float] = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from netlists import load, save
 from netlists.cluster import MAX_SINKS, cluster
 from netlists.errors import SettingsError
 from netlists.generate import GeneratorSettings, generate
@@ -140,13 +142,17 @@ def test_nets_with_very_many_sinks_are_dropped() -> None:
     assert np.diff(clustered.net_start).tolist() == [MAX_SINKS + 1]
 
 
-def test_fixed_cells_stay_as_fixed_soft_macros() -> None:
+def test_fixed_cells_stay_as_fixed_soft_macros(tmp_path: Path) -> None:
     source = by_hand([(1.0, [0, 1, 2])], [CELL, CELL, CELL], fixed=[1])
     grouped = cluster(source, 1)
     assert grouped.netlist.node_names == ("n1", "cluster_0")
     assert grouped.netlist.kind.tolist() == [Kind.SOFT, Kind.SOFT]
     assert grouped.netlist.fixed.tolist() == [True, False]
     assert grouped.cluster_of.tolist() == [1, 0, 1]
+    assert source.connection_offset_um[1].any()
+    assert not grouped.netlist.connection_offset_um.any()
+    save(grouped.netlist, tmp_path / "a.pb.txt")
+    assert load(tmp_path / "a.pb.txt").same_as(grouped.netlist)
 
 
 def test_clusters_start_at_the_mean_of_known_positions() -> None:
