@@ -45,7 +45,7 @@ def explore(
 
     Example: dse explore zhang_vx485t --out run --search nsga2 --budget 20000
 
-    On a cluster: ray job submit --working-dir . -- dse explore space.yaml --out /home/me/run --ray auto
+    On a cluster: ray job submit --working-dir . -- dse explore space.yaml --out /data/run --ray auto
 
     Such a job runs in a copy of the working directory: --out has to be an absolute path, on the head node.
     """
