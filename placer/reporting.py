@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
         "settings": result.settings.as_dict(),
         "history": result.history,
         "source": vars(source.absolute()),
+        "digest": digest(result.placement.netlist),
         "placement": name,
         "command": command,
         "versions": versions(),
@@ -113,6 +115,17 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
     return metrics
+
+
+def digest(netlist: Netlist) -> str:
+    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it."""
+    n = netlist
+    found = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
+    arrays = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]
+    arrays += [n.connection_node, n.connection_offset_um, *(vars(n.rows).values() if n.rows else ())]
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def facts(netlist: Netlist) -> dict[str, object]:

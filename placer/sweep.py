@@ -62,9 +62,9 @@ def sweep(
     """Place every netlist with every method and the seeds 0 to `seeds` - 1, otherwise with the same `settings`.
 
     Each run writes the folder `out`/NETLIST-METHOD-SEED, and all of them `out`/results.csv.  A run that fails is a row
-    with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings are
-    not started.  `address` is that of a Ray cluster, or LOCAL for one of this machine's cores.  Ctrl-C ends the
-    sweep with the runs that are finished.
+    with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings, of
+    netlists that are still the same, are not started.  `address` is that of a Ray cluster, or LOCAL for one of this
+    machine's cores.  Ctrl-C ends the sweep with the runs that are finished.
 
     Raises `SettingsError` when a setting is out of range, two netlists have one name, `out` holds something without
     `resume`, or the cluster cannot be used; `NetlistError` as `netlists.load` does.
@@ -83,7 +83,9 @@ def sweep(
         raise SettingsError(f"{out} is not empty; choose another folder, or go on with what it holds by --resume")
     chips, origin = load_all(sources)
     jobs = [Job(name, variant) for name in chips for variant in variants]
-    outcomes = {job: found for job in jobs if resume and (found := kept(job, out, origin[job.netlist]))}
+    outcomes = {
+        job: found for job in jobs if resume and (found := kept(job, out, origin[job.netlist], chips[job.netlist]))
+    }
     resumed, interrupted = len(outcomes), False
 
     def tell() -> None:

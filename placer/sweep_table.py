@@ -16,7 +16,7 @@ from netlists import load_placement
 from netlists.errors import PlacementError
 from netlists.netlist import Netlist
 from placer.pipeline import Result
-from placer.reporting import FinishedRun, Source, read_metrics, write_run, write_text
+from placer.reporting import FinishedRun, Source, digest, read_metrics, write_run, write_text
 from placer.settings import PlaceSettings
 
 RESULTS = "results.csv"
@@ -82,13 +82,13 @@ def keep(job: Job, result: Result | str, out: Path, source: Source, command: str
     return Outcome(job, run.metrics)
 
 
-def kept(job: Job, out: Path, source: Source) -> Outcome | None:
-    """The outcome of the same run made before: same netlist file, same settings; None where there is none."""
+def kept(job: Job, out: Path, source: Source, netlist: Netlist) -> Outcome | None:
+    """The outcome of the same run made before: same netlist file and content, same settings; None without one."""
     try:
         metrics = read_metrics(out / job.name)
     except PlacementError:
         return None
-    same = {"settings": job.settings.as_dict(), "source": vars(source.absolute())}
+    same = {"settings": job.settings.as_dict(), "source": vars(source.absolute()), "digest": digest(netlist)}
     if any(metrics.get(key) != json.loads(json.dumps(value)) for key, value in same.items()):
         return None
     return Outcome(job, metrics)

@@ -157,18 +157,23 @@ def test_two_netlists_of_one_name_are_refused(tmp_path: Path) -> None:
         sweep([Source("jetty"), Source("jetty")], tmp_path, methods=["greedy"], settings=QUICK)
 
 
-def test_other_settings_are_another_run(tmp_path: Path) -> None:
+def test_other_settings_and_another_netlist_are_another_run(tmp_path: Path) -> None:
     from placer.sweep_table import Job, keep, kept
 
     job, source = Job("jetty", PlaceSettings("greedy", iterations=1, workers=1)), Source("jetty")
-    result = place(load("jetty"), job.settings)
+    chip = load("jetty")
+    result = place(chip, job.settings)
     keep(job, result, tmp_path, source, "")
-    assert kept(job, tmp_path, source)
-    assert not kept(Job("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source)
-    assert not kept(job, tmp_path, Source("harbor"))
+    assert kept(job, tmp_path, source, chip)
+    assert not kept(Job("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source, chip)
+    assert not kept(job, tmp_path, Source("harbor"), chip)
+    size = chip.size_um.copy()
+    size[chip.hard[3], 1] *= 0.9
+    for change in ({"size_um": size}, {"net_weight": chip.net_weight * 2}, {"grid": (9, 9)}):
+        assert not kept(job, tmp_path, source, chip.with_(**change))
     file = tmp_path / job.name / "metrics.json"
     file.write_text(json.dumps({"settings": job.settings.as_dict()}))
-    assert not kept(job, tmp_path, source)
-    assert kept(job, tmp_path / "elsewhere", source) is None
+    assert not kept(job, tmp_path, source, chip)
+    assert kept(job, tmp_path / "elsewhere", source, chip) is None
     keep(job, result, tmp_path, source, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jetty-greedy-0"]
