@@ -47,10 +47,9 @@ _FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {"min": np.minimum, "max": np
 
 @dataclass(frozen=True)
 class Condition:
-    """One checked condition; `names` are the parameters that it reads."""
+    """One checked condition."""
 
     text: str
-    names: frozenset[str]
     evaluate: Evaluate
 
     def holds(self, values: Values) -> npt.NDArray[np.bool_]:
@@ -71,7 +70,7 @@ def condition(text: str, known: Known) -> Condition:
     evaluate = parser.truth(tree)
     if not parser.names:
         raise DesignError(f"condition {text!r} names no parameter; expected at least one")
-    return Condition(text, frozenset(parser.names), evaluate)
+    return Condition(text, evaluate)
 
 
 class _Parser:

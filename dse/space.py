@@ -148,19 +148,6 @@ class DesignSpace:
             values[:, 0] = owner
         return values
 
-    def index(self, values: Floats) -> Ints:
-        """Numbers [n] of designs by the values [n, P] of `parameters`; raises `DesignError` for one not in a list."""
-        values = np.asarray(values, np.float64)
-        owner = values[:, 0] if len(self.parts) > 1 else np.zeros(len(values))
-        index = np.full(len(values), -1, np.int64)
-        for number, part in enumerate(self.parts):
-            own = owner == number
-            digits = part.digits_of(values[np.ix_(own, self._columns(part))])
-            index[own] = part.index(digits) + self.starts[number]
-        if (index < 0).any():
-            raise DesignError(f"{TEMPLATE} is {owner[index < 0][0]:g}; expected 0 to {len(self.parts) - 1}")
-        return index
-
     def _columns(self, part: Subspace) -> list[int]:
         return [self.parameters.index(name) for name in part.choices]
 

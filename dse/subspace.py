@@ -18,7 +18,6 @@ from dse.conditions import Condition
 from dse.devices import Device
 from dse.technology import Technology
 from dse.templates.base import Floats, Ints, Template
-from netlists.errors import DesignError
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,17 +68,6 @@ class Subspace:
     def index(self, digits: Ints) -> Ints:
         """The index [n] of designs by the digits [n, P] of their values."""
         return np.asarray(np.ravel_multi_index(tuple(digits.T), tuple(self.radices)), np.int64)
-
-    def digits_of(self, values: Floats) -> Ints:
-        """Digits [n, P] of values [n, P]; raises `DesignError` for a value that is not in its list."""
-        digits = np.empty(values.shape, np.int64)
-        for column, (name, known) in enumerate(self.choices.items()):
-            match = values[:, column, None] == known
-            if not match.any(axis=1).all():
-                wrong = values[~match.any(axis=1), column][0]
-                raise DesignError(f"{name} is {wrong:g}; expected a value of the space's list")
-            digits[:, column] = match.argmax(axis=1)
-        return digits
 
     def failing(self, designs: Floats) -> npt.NDArray[np.int16]:
         """The first condition [n], counted from 1, that each design [n, D] fails; 0: none."""

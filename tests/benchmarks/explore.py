@@ -91,10 +91,10 @@ def zhang() -> None:
 
 def published(space: DesignSpace) -> int:
     """The number of <64, 7>, tiles of 13 x 13, outputs staying."""
-    values = space.values(np.array([0]))
-    for name, value in (("tm", 64), ("tn", 7), ("tr", 13), ("tc", 13), ("stationary", 0)):
-        values[0, space.parameters.index(name)] = value
-    return int(space.index(values)[0])
+    wanted = {"tm": 64, "tn": 7, "tr": 13, "tc": 13, "stationary": 0}
+    (part,) = space.parts
+    digits = [values.tolist().index(wanted.get(name, values[0])) for name, values in part.choices.items()]
+    return int(part.index(np.array([digits]))[0])
 
 
 def main() -> None:

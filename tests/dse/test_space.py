@@ -58,7 +58,8 @@ def test_designs_are_numbered_like_nested_loops() -> None:
     assert small.parameters == ("rows", "columns", "buffer_kb", "order", "clock_mhz", "dram_gb_s")
     index = np.random.default_rng(0).permutation(small.size)
     assert np.array_equal(small.values(index), everything[index])
-    assert np.array_equal(small.index(everything[index]), index)
+    (part,) = small.parts
+    assert np.array_equal(part.index(part.digits(index)), index)
 
 
 def test_numbers_beyond_the_end_begin_again() -> None:
@@ -75,7 +76,6 @@ def test_several_templates_number_one_after_the_other() -> None:
     nan = math.nan
     expected = [[0, 8, 16, nan, nan], [0, 16, 64, nan, nan], [1, 64, 64, 4, 1], [1, 16, 64, 16, 1]]
     assert np.array_equal(values, np.array(expected), equal_nan=True)
-    assert np.array_equal(both.index(both.values(np.arange(18))), np.arange(18))
     result = both.evaluate(np.arange(18)[::-1])
     for row, number in enumerate(range(17, -1, -1)):
         alone = both.evaluate(np.array([number]))
@@ -83,18 +83,12 @@ def test_several_templates_number_one_after_the_other() -> None:
     assert result.feasible.sum() == 18 - 3  # 4 columns take no 64 or 32 rows, 8 no 64
 
 
-def test_numbers_and_values_outside_are_refused() -> None:
+def test_numbers_outside_are_refused() -> None:
     small = space()
     with pytest.raises(DesignError, match="design 2310 is not one of 0 to 2309"):
         small.evaluate(np.array([3, 2310]))
     with pytest.raises(DesignError, match="-1"):
         small.values(np.array([-1]))
-    values = small.values(np.array([7]))
-    values[0, 1] = 7
-    with pytest.raises(DesignError, match="columns is 7; expected a value of the space's list"):
-        small.index(values)
-    with pytest.raises(DesignError, match="template is 2"):
-        space(**TWO).index(np.array([[2.0, 8, 16, math.nan, math.nan]]))
 
 
 def test_every_design_costs_what_its_file_costs() -> None:
