@@ -28,6 +28,7 @@ ENOUGH = 0.07  # overflow: area of movable nodes above the density limit, in par
 MAX_STEPS = 1500
 LATE, STALLED, PATIENCE = 0.3, 0.95, 30  # overflow below LATE that is not below STALLED times that of so many steps ago
 FEWEST_BINS, MOST_BINS = 32, 512
+FILLERS_PER_NODE, FEW_FILLERS = 20, 10_000  # at most so many fillers, but always some
 LEAST_DENSE = 0.9
 """Density limit, where there is room: cells packed to the full move far when they are legalized."""
 
@@ -164,12 +165,17 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
 
 
 def _fillers(size: Floats, free: float) -> Floats:
-    """[F, 2] sizes of fillers for the area that nodes [K, 2] leave free; each as large as a usual node."""
+    """[F, 2] sizes of fillers for the area that nodes [K, 2] leave free; each as large as a usual node.
+
+    Larger, in the same shape, where there would be more than `FILLERS_PER_NODE` for every node.
+    """
     area = np.sort(size.prod(axis=1))
     usual = area[len(area) // 20 : max(len(area) * 19 // 20, 1)].mean() if len(area) else 1.0
     height = float(np.median(size[:, 1])) if len(area) else 1.0
     count = max(int((free - area.sum()) / usual), 0)
-    return np.tile([usual / height, height], (count, 1))
+    most = max(FILLERS_PER_NODE * len(area), FEW_FILLERS)
+    side = np.sqrt(max(count / most, 1.0))
+    return np.tile([side * usual / height, side * height], (min(count, most), 1))
 
 
 @njit(cache=True)

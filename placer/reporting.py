@@ -121,7 +121,7 @@ def digest(netlist: Netlist) -> str:
     """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it."""
     n = netlist
     found = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
-    arrays = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]
+    arrays: list[Any] = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]
     arrays += [n.connection_node, n.connection_offset_um, *(vars(n.rows).values() if n.rows else ())]
     for array in arrays:
         found.update(array.tobytes())

@@ -18,7 +18,7 @@ from netlists.rows import cell_violations
 from placer import cells as cells_module
 from placer import pipeline, place
 from placer.abacus import into_runs
-from placer.analytic import spread, wirelength_gradient
+from placer.analytic import _fillers, spread, wirelength_gradient
 from placer.cell_rows import _TimeUp, _Watch, legalize_cells
 from placer.cells import PlacedCells, has_cells, legalize_on_grid, place_cells
 from placer.cost import evaluate, summary
@@ -313,6 +313,14 @@ def test_the_field_solves_poissons_equation() -> None:
     across, up = field_of(density, step)
     np.testing.assert_allclose(across, a * np.sin(a * x) * np.cos(b * y) / (a**2 + b**2), atol=1e-9)
     np.testing.assert_allclose(up, b * np.cos(a * x) * np.sin(b * y) / (a**2 + b**2), atol=1e-9)
+
+
+def test_fillers_are_few_and_cover_what_is_free() -> None:
+    cells = np.tile([[2.0, 8.0]], (1000, 1))
+    some, many = _fillers(cells, 48_000.0), _fillers(cells, 16e6)
+    np.testing.assert_array_equal(some, cells[:1].repeat(2000, axis=0))
+    np.testing.assert_allclose(many, np.tile([[2.0, 8.0]], (20_000, 1)) * np.sqrt(999_000 / 20_000))
+    assert len(_fillers(cells[:0], 1e9)) == 10_000
 
 
 def test_spreading_ends_with_little_overlap_on_free_area() -> None:
