@@ -16,16 +16,17 @@ def report(
         Path | None, typer.Option(help="Write all stored designs to a .csv or .parquet file; a page only with --out")
     ] = None,
 ) -> None:
-    """Write the page of an exploration: what to build, the front, what matters, what if.
+    """Write the page of an exploration: what to build, the front (also DIR/pareto.csv), what matters, what if.
 
     Example: dse report run --out page.html
     """
     from dse.cli import write_report
     from dse.export import export as write_table
-    from dse.results import load_results
+    from dse.results import load_results, write_front
 
     result = load_results(folder)
     if export:
         print(f"{write_table(result, export):,} designs: {export}")
     if out or not export:
+        write_front(result)  # explore itself does at its end alone, which may be long ago or not have come
         print(f"report: {write_report(result, out or folder / 'report.html', design)}")

@@ -29,7 +29,7 @@ from dse.design import load_design
 from dse.evaluation import Evaluation, evaluate
 from dse.metrics import METRICS, mean_work, metrics, work
 from dse.report import ROWS, gather, metric
-from dse.results import Result, load_results
+from dse.results import PARETO, Result, load_results
 from dse.rivals import rivals_of
 from dse.space_file import load_space, make_space
 from dse.store import FILE, open_store
@@ -83,6 +83,17 @@ def test_the_page_is_self_contained_and_its_pictures_decode(dse: Command, result
     assert result.knee
     assert f"What to build: design {result.knee['id']}, the knee" in page
     assert page.count("<summary>") == min(ROWS, len(result.front))
+
+
+def test_the_front_is_in_pareto_csv_whatever_explore_left(dse: Command, result: Result) -> None:
+    file = result.folder / PARETO
+    whole = file.read_text()
+    file.unlink()  # explore was killed
+    assert dse("report", result.folder)[0] == 0
+    assert file.read_text() == whole
+    file.write_text("id\n1\n")  # and went on from an earlier end
+    assert dse("report", result.folder, "--out", result.folder / "page.html")[0] == 0
+    assert file.read_text() == whole
 
 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
