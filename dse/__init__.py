@@ -1,17 +1,27 @@
 """What to build: analytic models of CNN accelerators, and the search for the best of them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dse.chosen import chosen_design
     from dse.evaluation import Evaluation, evaluate
+    from dse.exploration import explore
+    from dse.space_file import load_space
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "chosen_design", "evaluate", "explore", "load_space"]
+
+MODULES = {  # of each name; none is called as one of these, or `import` would put it in the name's place
+    "Evaluation": "evaluation",
+    "chosen_design": "chosen",
+    "evaluate": "evaluation",
+    "explore": "exploration",
+    "load_space": "space_file",
+}
 
 
 def __getattr__(name: str) -> Any:
     # On first use: numba takes a second to load.
-    if name in __all__:
-        from dse import evaluation
-
-        return getattr(evaluation, name)
+    if name in MODULES:
+        return getattr(import_module(f"dse.{MODULES[name]}"), name)
     raise AttributeError(f"module 'dse' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from netlists.ray_connection import LOCAL
 
 if TYPE_CHECKING:
-    from dse.explore import Progress
+    from dse.exploration import Progress
     from dse.results import Result, Row
     from dse.tables import Table
 
@@ -51,7 +51,7 @@ def explore(
     """
     from dse import tables
     from dse.cli import write_report
-    from dse.explore import explore as run
+    from dse.exploration import explore as run
     from dse.space_file import load_space
 
     spanned = load_space(space)

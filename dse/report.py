@@ -17,7 +17,7 @@ from dse import reporting, tables
 from dse.chosen import design_of, space_of
 from dse.devices import RESOURCES
 from dse.evaluation import evaluate
-from dse.explore import BLIND
+from dse.exploration import BLIND
 from dse.metrics import METRICS
 from dse.pareto import hypervolume
 from dse.results import KNEE, Moment, Result, Row

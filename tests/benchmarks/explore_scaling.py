@@ -21,8 +21,8 @@ import numpy as np
 import yaml
 
 from dse.cost import build, totals
-from dse.explore import CHUNK_MOST as CHUNK
-from dse.explore import Progress, explore
+from dse.exploration import CHUNK_MOST as CHUNK
+from dse.exploration import Progress, explore
 from dse.space import DesignSpace
 from dse.space_file import load_space, make_space
 from netlists.ray_connection import connected

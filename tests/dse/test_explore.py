@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import Mock
 from weakref import ref
@@ -12,8 +13,9 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from dse import explore as module
-from dse.explore import Progress, default_chunk, explore, usable, with_room
+import dse
+from dse import exploration as module
+from dse.exploration import Progress, default_chunk, explore, usable, with_room
 from dse.results import PARETO, Result
 from dse.search import make_searcher
 from dse.space_file import load_space, make_space
@@ -112,6 +114,14 @@ def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
     assert content(other) == content(result)
     random = explore(space, tmp_path / "c", search="random", seed=3, chunk=CHUNK)  # a whole space, shuffled
     assert content(random) == content(result)
+
+
+def test_as_a_library(tmp_path: Path) -> None:
+    result = dse.explore(dse.load_space("qiu_xc7z045"), tmp_path, search="nsga2", budget=100)
+    assert result.knee
+    assert dse.evaluate(dse.chosen_design(result)).metrics()["latency_ms"] == result.knee["latency_ms"]
+    for name in dse.__all__:
+        assert not isinstance(getattr(dse, name), ModuleType)
 
 
 def test_a_budget(tmp_path: Path) -> None:

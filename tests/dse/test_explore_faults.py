@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from dse.explore import explore
+from dse.exploration import explore
 from dse.results import PARETO, load_results
 from dse.space_file import SPACES
 from dse.store import FILE
@@ -40,7 +40,7 @@ pytestmark = [
 
 DRIVER = """
 import json, sys
-from dse.explore import explore
+from dse.exploration import explore
 from tests.dse.fake_space import FakeSpace
 given = json.loads(sys.argv[1])
 space = FakeSpace(given["size"], seconds=0.2, deadly=given["deadly"])

@@ -249,7 +249,9 @@ def test_an_exploration_that_was_stopped_has_its_page(
 ) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(CONTENT))
-    monkeypatch.setattr("dse.explore.explore", lambda space, out, **_: explored(out, space, complete=False, share=0.05))
+    monkeypatch.setattr(
+        "dse.exploration.explore", lambda space, out, **_: explored(out, space, complete=False, share=0.05)
+    )
     code, out, err = dse("explore", file, "--out", tmp_path / "run")
     assert code == explore_cli.INTERRUPTED
     assert f"report: {tmp_path / 'run' / 'report.html'}" in out
