@@ -164,8 +164,9 @@ class Netlist:
 
     @cached_property
     def movable_soft(self) -> Ints:
-        """The soft macros that may be moved, in node order."""
-        return self.soft[~self.fixed[self.soft]]
+        """The soft macros, then the cells, that may be moved."""
+        soft = np.concatenate([self.soft, self.cells])
+        return frozen(soft[~self.fixed[soft]])
 
     @cached_property
     def connection_node(self) -> Ints:

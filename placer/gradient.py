@@ -21,8 +21,8 @@ from placer.cost import ProxyCost
 from placer.legalize import legalize
 from placer.search import Search
 from placer.smooth import Routes, Smoothing, SmoothProxy
-from placer.soft import place_soft, soft_arrays
-from placer.soft_detail import detail_soft
+from placer.soft import soft_arrays
+from placer.soft_detail import with_soft_placed
 
 Span = tuple[float, float]
 """A value at the first and at the last step, changing geometrically between."""
@@ -172,9 +172,7 @@ class Finish:
             except LegalizationError as error:
                 self.search.error = error
                 continue
-            settled = legal.position_um.copy()
-            place_soft(self.soft, settled, SETTLE_ROUNDS)
-            detail_soft(self.soft, settled, SETTLE_SWEEPS)
+            settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS)
             both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
             self.search.keep(*min(both, key=lambda scored: scored[0]))
         self.seconds = (time.perf_counter() - began) / len(position)

@@ -14,13 +14,12 @@ import numpy as np
 
 from netlists.errors import LegalizationError
 from netlists.netlist import Floats, Ints, Netlist
-from netlists.placement import TOUCH, Placement
+from netlists.placement import Placement
+from netlists.tolerance import HAIR, TOUCH
 from placer.free_space import place_in_order
 from placer.pack import fixed_rectangles, grown, packing
 from placer.relax import ROUNDING, disjoint, displacement, improve, push_apart, settle
 
-HAIR = 1e-6
-"""Spacing left between macros, as a part of the canvas, where there is room: float32 sums see no overlap either."""
 PROMOTIONS = 8  # tries with the macro that found no room placed first
 DISTANCE_WEIGHTS = (4.0, 0.5)  # against snugness, where macros are packed near their targets
 

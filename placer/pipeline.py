@@ -29,8 +29,8 @@ from placer.refine import refine
 from placer.screen import screen
 from placer.search import Listener, Search
 from placer.settings import PlaceSettings
-from placer.soft import place_soft, soft_arrays
-from placer.soft_detail import detail_soft
+from placer.soft import soft_arrays
+from placer.soft_detail import with_soft_placed
 from placer.stages import Stage, Stages, cpu_seconds
 from placer.walkers import Budget
 
@@ -240,9 +240,7 @@ def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]
     try:
         for rounds, start in product(SOFT_ROUNDS if arrays.movable.size else (), starts):
             if time.perf_counter() < deadline:
-                position = start.copy()
-                place_soft(arrays, position, rounds)
-                detail_soft(arrays, position, SOFT_SWEEPS)
+                position = with_soft_placed(arrays, start, rounds, SOFT_SWEEPS)
                 proxy = cost(position, placement.orientation).proxy
                 if proxy < lowest:
                     best, lowest = position, proxy

@@ -40,8 +40,7 @@ class Movers(NamedTuple):
 
 def movers(netlist: Netlist, gap_um: float) -> Movers:
     """The movers of a netlist, with the usual shares of proposals."""
-    soft = np.concatenate([netlist.soft, netlist.cells])
-    soft = soft[~netlist.fixed[soft]]
+    soft = netlist.movable_soft
     share = np.array(SHARES)
     share[:HARD_STEP] *= soft.size > 0
     share[HARD_STEP:] *= netlist.movable_hard.size > 0

@@ -15,8 +15,8 @@ from netlists.errors import LegalizationError
 from netlists.placement import Placement
 from placer.legalize import legalize
 from placer.refine import refine
-from placer.soft import SoftArrays, place_soft, soft_arrays
-from placer.soft_detail import detail_soft
+from placer.soft import SoftArrays, soft_arrays
+from placer.soft_detail import with_soft_placed
 from placer.walkers import Budget
 
 QUICK, LONGER = 33, 110  # trials of each start, times its movable nodes
@@ -56,9 +56,7 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
 
 def settled(start: Placement, arrays: SoftArrays) -> Placement:
     """A start with its soft macros placed anew, legalized; raises `LegalizationError`."""
-    position = start.position_um.copy()
-    place_soft(arrays, position, SOFT_ROUNDS)
-    detail_soft(arrays, position, SOFT_SWEEPS)
+    position = with_soft_placed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS)
     placement = Placement(start.netlist, position, start.orientation.copy())
     return legalize(placement) if placement.violations() else placement
 

@@ -34,9 +34,8 @@ class SoftArrays(NamedTuple):
 
 def soft_arrays(netlist: Netlist) -> SoftArrays:
     """Arrays of a netlist for `place_soft` and `pull`."""
-    movable = np.concatenate([netlist.soft, netlist.cells])
     rows, cols = netlist.grid
-    movable = np.sort(movable[~netlist.fixed[movable]])
+    movable = np.sort(netlist.movable_soft)
     return SoftArrays(node_nets(netlist), cost_arrays(netlist), movable, cosines(rows), cosines(cols))
 
 

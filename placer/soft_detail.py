@@ -14,9 +14,17 @@ from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of, cover, density_map
 from placer.graph import NodeNets
-from placer.soft import SoftArrays
+from placer.soft import SoftArrays, place_soft
 
 CANDIDATES = 11  # where it is, where its nets want it, halfway there, eight neighbors
+
+
+def with_soft_placed(arrays: SoftArrays, position_um: Floats, rounds: int, sweeps: int) -> Floats:
+    """A copy of positions [V, 2] with the movable soft macros placed in some rounds, then finished in some sweeps."""
+    position: Floats = position_um.copy()
+    place_soft(arrays, position, rounds)
+    detail_soft(arrays, position, sweeps)
+    return position
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -14,11 +14,9 @@ import numpy as np
 from numba import njit
 
 from netlists.netlist import Bools, Floats, Ints
+from netlists.tolerance import HAIR
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
-
-HAIR = 1e-6
-"""Space kept between macros, in canvas sizes: enough that single-precision tools see no overlap either."""
 
 
 @njit(cache=True)

@@ -14,11 +14,11 @@ from numba import njit
 from netlists.errors import PlacementError, SettingsError
 from netlists.netlist import Floats
 from netlists.placement import Placement
+from netlists.tolerance import HAIR
 from placer.cost import evaluate
 from placer.cost.incremental import accept, price, reject, reset
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
-from placer.legalize import HAIR
 from placer.pack import fixed_rectangles
 from placer.proposals import HARD_STEP, KINDS, Movers, propose
 from placer.relax import disjoint

@@ -7,7 +7,7 @@ from itertools import product
 from math import sqrt
 
 from netlists.netlist import Floats, Ints, Netlist
-from placer.spots import HAIR
+from netlists.tolerance import HAIR
 
 Point = tuple[Fraction, Fraction]
 

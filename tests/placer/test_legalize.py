@@ -10,7 +10,8 @@ from netlists.errors import LegalizationError, NetlistError
 from netlists.generate import GeneratorSettings, generate, random_case
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import TOUCH, Placement
-from placer.legalize import HAIR, covered_area, legalize
+from netlists.tolerance import HAIR
+from placer.legalize import covered_area, legalize
 
 
 def blocks(size_um: list[tuple[float, float]], canvas: tuple[float, float], **changes: object) -> Netlist:

@@ -37,7 +37,7 @@ def assert_sound(start: Placement, found: Found) -> None:
     assert found.proxy <= evaluate(start).proxy
     n = start.netlist
     np.testing.assert_array_equal(found.placement.position_um[n.fixed], n.position_um[n.fixed])
-    soft = np.concatenate([n.movable_soft, n.cells[~n.fixed[n.cells]]])
+    soft = n.movable_soft
     soft = soft[(n.size_um[soft] <= n.canvas_um).all(axis=1)]
     half = n.size_um[soft] / 2 - 1e-9 * max(n.canvas_um)
     moved = soft[(found.placement.position_um[soft] != start.position_um[soft]).any(axis=1)]
