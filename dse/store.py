@@ -72,9 +72,8 @@ class Store:
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
         columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
         text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
-        settings = {"space": text, "name": self.space.name, "workload": json.dumps(self.space.workload)} | {
-            key: json.dumps(value) for key, value in {**run, "columns": columns}.items()
-        }
+        rest = {**run, "columns": columns, "workload": self.space.workload}
+        settings = {"space": text, "name": self.space.name} | {key: json.dumps(value) for key, value in rest.items()}
         self.empty = not tables or not self.finished()
         if tables and self.empty:  # stopped before it found anything
             with self._transaction():

@@ -43,12 +43,10 @@ class _Loader(yaml.SafeLoader):
         try:
             found = super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError):  # as the library leaves them, without a line
-            found = None
-        else:
-            if not isinstance(found, int) or abs(found) <= MAX_WHOLE:
-                return found
-        sort = "a number of at most 64 bits" if isinstance(found, int) else f"of type {node.tag.rpartition(':')[2]}"
-        raise yaml.MarkedYAMLError(problem=f"{node.value[:SHOWN]!r} is not {sort}", problem_mark=node.start_mark)
+            raise _wrong(node, f"of type {node.tag.rpartition(':')[2]}") from None
+        if isinstance(found, int) and abs(found) > MAX_WHOLE:
+            raise _wrong(node, "a number of at most 64 bits")
+        return found
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -61,3 +59,7 @@ class _Loader(yaml.SafeLoader):
                 raise _TwiceError(problem=problem, problem_mark=key.start_mark)
             first[name] = key
         return node
+
+
+def _wrong(node: yaml.Node, expected: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"{node.value[:SHOWN]!r} is not {expected}", problem_mark=node.start_mark)

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -117,8 +118,12 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
+@lru_cache(maxsize=8)
 def digest(netlist: Netlist) -> str:
-    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it."""
+    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it.
+
+    Those of the netlists of late are remembered, as a sweep asks for each run.
+    """
     n = netlist
     found = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
     arrays: list[Any] = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]
