@@ -61,15 +61,15 @@ class _Watch:
         self.deadline, self.longest_s, self.last = deadline, 0.0, time.perf_counter()
 
     def __call__(self, _: object) -> None:
-        """After a step; raises `_TimeUp`."""
+        """After a step; raises `_TimeUp` where there is no time for another."""
         now = time.perf_counter()
         self.longest_s, self.last = max(self.longest_s, now - self.last), now
-        self.demand(1.0)
-
-    def demand(self, slower: float) -> None:
-        """Raise `_TimeUp` unless there is time for a step that takes so many times as long as the longest."""
-        if time.perf_counter() + slower * self.longest_s > self.deadline:
+        if not self.has_time(1.0):
             raise _TimeUp
+
+    def has_time(self, slower: float) -> bool:
+        """Whether there is time for a step that takes so many times as long as the longest."""
+        return time.perf_counter() + slower * self.longest_s <= self.deadline
 
 
 def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
@@ -80,8 +80,6 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     there are no rows, where rows differ in height or site, where a cell is higher than a row, and where the free rows
     have too little room.
     """
-    import coloquinte  # slow to load
-
     n = placement.netlist
     cells = n.cells[~n.fixed[n.cells]]
     if not cells.size:
@@ -91,12 +89,10 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     sites = np.maximum(sites, 1).astype(int)
     _demand_room(n, cells, sites, units.rows)
     placement = _near(placement, cells, sites, units)
-    circuit, watch = _circuit(placement, cells, sites, units), _Watch(deadline)
+    circuit = _circuit(placement, cells, sites, units)
     try:
         with _silence(), suppress(_TimeUp):
-            for effort in EFFORTS:
-                circuit.place_detailed(coloquinte.ColoquinteParameters(effort), watch)
-                watch.demand(SLOWER)
+            _detail(circuit, _Watch(deadline))
     except RuntimeError as error:
         raise LegalizationError(f"no legal place for all {len(cells)} standard cells ({error}); use fewer or smaller "
                                 "macros or a larger canvas") from None  # fmt: skip
@@ -104,6 +100,17 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     position = placement.position_um.copy()
     position[cells] = units.place_um(corner, sites) + n.size_um[cells] / 2
     return Placement(n, position, placement.orientation)
+
+
+def _detail(circuit: Any, watch: _Watch) -> None:
+    """Detailed placement with every effort; with the same again while the next has no time.  Raises `_TimeUp`."""
+    from coloquinte import ColoquinteParameters  # slow to load
+
+    done = 0
+    while done < len(EFFORTS):
+        circuit.place_detailed(ColoquinteParameters(EFFORTS[done]), watch)
+        watch(None)
+        done += watch.has_time(SLOWER)
 
 
 @contextmanager

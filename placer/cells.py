@@ -28,6 +28,7 @@ from placer.legalize import legalize
 
 MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros and until cells are spread
 FEWEST_ROUNDS = 2
+POLISH_SHARE = 0.1  # of a round's time: where less is left, it is not worth to begin anything
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +72,12 @@ def place_cells(
             if hpwl < shortest:
                 best, shortest = found, hpwl
             longest, done = max(longest, elapsed() - began), done + 1
+        assert best is not None
+        if seconds is not None and elapsed() + POLISH_SHARE * longest < seconds:
+            polished = legalize_cells(best, started + seconds)  # too little time for another round
+            best = min(best, polished, key=lambda placement: evaluate(placement).hpwl_um)
     except KeyboardInterrupt:
         return PlacedCells(best or legalize_cells(placement, time.perf_counter()), True)
-    assert best is not None
     return PlacedCells(best, False)
 
 
