@@ -2,6 +2,11 @@
 
 It begins at a low temperature, which falls geometrically and ends at zero.  Several threads share one search, see
 `placer.team`.
+
+The proxy counts a tenth of the cells and a twentieth of the edges, and often more than those are equally full: macros
+block many edges over their full height, and no move of one macro gains anything until most of the others have moved
+too.  So at first `breadth` times as many count, then ever fewer, and the proxy itself decides at the end.
+After 5 to 8 million trials that is 0.2% (nvdla_ng45) to 1.7% (ariane136_asap7) lower, means of two seeds.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from netlists.errors import SettingsError
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.proposals import KINDS, movers
-from placer.team import cooperate
+from placer.team import Phase, cooperate
 from placer.walkers import Budget, Found, Progress, spacing_um
 
 
@@ -26,6 +31,8 @@ class RefineSettings:
     cold: float = 0.001  # last temperature before zero
     hard_factor: float = 5.0  # hard macros are this much hotter: their moves change more at once
     quench: float = 0.05  # last part of the search, at temperature zero
+    breadth: float = 3.0  # at first so many times as many cells and edges count as in the proxy
+    broad: float = 0.7  # first part of the search, in which that falls to one
 
     def __post_init__(self) -> None:
         if not self.hot >= self.cold > 0:
@@ -34,6 +41,10 @@ class RefineSettings:
             raise SettingsError(f"hard_factor is {self.hard_factor}; expected 0 or more")
         if not 0 <= self.quench <= 1:
             raise SettingsError(f"quench is {self.quench}; expected 0 to 1")
+        if not self.breadth >= 1:
+            raise SettingsError(f"breadth is {self.breadth}; expected 1 or more")
+        if not 0 < self.broad <= 1:
+            raise SettingsError(f"broad is {self.broad}; expected above 0, at most 1")
 
     def temperature(self, done: float) -> float:
         """When a part `done` of the search is over, in the unit of `hot`."""
@@ -41,6 +52,11 @@ class RefineSettings:
             return 0.0
         temperature: float = self.hot * (self.cold / self.hot) ** (done / (1 - self.quench))
         return temperature
+
+    def phase(self, done: float, unit: float) -> Phase:
+        """When a part `done` of the search is over; `unit` is that of `hot` in proxy."""
+        soft = unit * self.temperature(done)
+        return Phase(soft, self.hard_factor * soft, 1 + (self.breadth - 1) * max(1 - done / self.broad, 0.0))
 
 
 def refine(
@@ -64,8 +80,7 @@ def refine(
     if count == 0:
         return Found(placement, start, 0, np.zeros((len(KINDS), 5)), False)
 
-    def temperatures(done: float) -> tuple[float, float]:
-        soft = settings.temperature(done) * start / count
-        return soft, settings.hard_factor * soft
+    def schedule(done: float) -> Phase:
+        return settings.phase(done, start / count)
 
-    return cooperate(placement, allowed, temperatures, budget, seed=seed, workers=workers, progress=progress)
+    return cooperate(placement, allowed, schedule, budget, seed=seed, workers=workers, progress=progress)

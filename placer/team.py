@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,7 +19,7 @@ from numba import njit
 from netlists.netlist import Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
-from placer.cost.incremental import reset
+from placer.cost.incremental import reset, widen
 from placer.cost.state import PROXY, State, new_state
 from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
 from placer.walkers import Budget, Found, Orientations, Progress, generators, search
@@ -26,8 +27,17 @@ from placer.walkers import Budget, Found, Orientations, Progress, generators, se
 ROUND = 2048  # trials of a member between two meetings, about 30 ms; the fresh sums then cost 5%
 REPORTS = 20  # calls of `progress`
 
-Temperatures = Callable[[float], tuple[float, float]]
-"""Of soft and of hard macros, in proxy, when a part 0 to 1 of the search is over."""
+
+class Phase(NamedTuple):
+    """How to search at a time: the temperatures of soft and hard macros, in proxy; for `breadth` see `State`."""
+
+    soft: float
+    hard: float
+    breadth: float = 1.0
+
+
+Schedule = Callable[[float], Phase]
+"""The phase when a part 0 to 1 of the search is over."""
 
 
 @dataclass
@@ -57,11 +67,11 @@ class Team:
         self.best, self.lowest = start, evaluate(start).proxy
         self.trials = self.rounds = 0  # trials of each member
 
-    def play(self, pool: ThreadPoolExecutor, trials: int, soft: float, hard: float) -> None:
-        """One round of trials at the temperatures given."""
+    def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase) -> None:
+        """One round of trials."""
         hands = deal(self.allowed, len(self.members), self.rounds, self.dealer)
         jobs = [
-            pool.submit(play, m.state, hand, m.rng, trials, soft, hard, m.hope, m.statistics, self.position,
+            pool.submit(play, m.state, hand, m.rng, trials, phase, m.hope, m.statistics, self.position,
                         self.orientation)
             for m, hand in zip(self.members, hands, strict=True)
         ]  # fmt: skip
@@ -89,7 +99,7 @@ class Team:
 def cooperate(
     start: Placement,
     allowed: Movers,
-    temperatures: Temperatures,
+    schedule: Schedule,
     budget: Budget,
     *,
     seed: int,
@@ -107,7 +117,7 @@ def cooperate(
         with ThreadPoolExecutor(len(team.members)) as pool:
             while (done := budget.used(begun, team.trials)) < 1:
                 trials = ROUND if budget.trials is None else min(ROUND, budget.trials - team.trials)
-                team.play(pool, trials, *temperatures(done))
+                team.play(pool, trials, schedule(done))
                 if progress is not None and done * REPORTS >= reported + 1:
                     reported = int(done * REPORTS)
                     progress(budget.clock() - begun, team.lowest)
@@ -148,17 +158,18 @@ def play(
     movers: Movers,
     rng: np.random.Generator,
     trials: int,
-    soft: float,
-    hard: float,
+    phase: Phase,
     hope: Floats,
     statistics: Floats,
     position: Floats,
     orientation: Orientations,
 ) -> float:
     """Search on from the placement agreed on (centers [V, 2], orientations [V]); returns the proxy of that."""
+    state.breadth[0] = 1.0
     state.position[:] = position
     state.orientation[:] = orientation
     reset(state)
     proxy: float = state.parts[PROXY]
-    search(state, movers, rng, trials, soft, hard, hope, statistics)
+    widen(state, phase.breadth)
+    search(state, movers, rng, trials, phase.soft, phase.hard, hope, statistics)
     return proxy

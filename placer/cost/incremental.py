@@ -101,12 +101,18 @@ def reset(state: State) -> None:
         block(a, v, state.position[v, 0], state.position[v, 1], 1.0, state.tried_horizontal.T, state.tried_vertical)
     state.load[:] = state.tried_load
     state.tried_density[:] = state.density
-    parts = state.parts
-    parts[HPWL] = hpwl_um(state)
-    parts[WIRELENGTH] = wirelength(state, parts[HPWL])
-    parts[DENSITY] = density(state)
-    parts[CONGESTION] = congestion(state)
-    proxy(parts)
+    state.parts[HPWL] = hpwl_um(state)
+    state.parts[WIRELENGTH] = wirelength(state, state.parts[HPWL])
+    widen(state, state.breadth[0])
+
+
+@kernel
+def widen(state: State, breadth: float) -> None:
+    """From now on let so many times as many cells and edges count as in the proxy; call it right after `reset`."""
+    state.breadth[0] = breadth
+    state.parts[DENSITY] = density(state)
+    state.parts[CONGESTION] = congestion(state)
+    proxy(state.parts)
 
 
 @kernel
@@ -202,6 +208,7 @@ def density(state: State) -> float:
     k = int(np.floor(0.1 * state.density.size))
     if k == 0:
         return density_of_few(state)
+    k = min(int(k * state.breadth[0]), state.density.size)
     total, state.level[0] = sum_of_largest(state.tried_density.reshape(-1), k, state.level[0])
     return 0.5 * total / k
 
@@ -229,7 +236,7 @@ def exchange(state: State) -> None:
 @kernel
 def congestion(state: State) -> float:
     """Congestion cost of the trial."""
-    k = max(int(np.floor(0.05 * state.load.size)), 1)
+    k = min(int(max(np.floor(0.05 * state.load.size), 1.0) * state.breadth[0]), state.load.size)
     total, state.level[1] = sum_of_largest(state.tried_load, k, state.level[1])
     return total / k
 

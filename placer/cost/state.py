@@ -57,6 +57,7 @@ class State(NamedTuple):
     parts: Floats  # [5] see above
     tried_parts: Floats
     level: Floats  # [2] what parts the fullest cells from the others, and the worst edges
+    breadth: Floats  # [1] how many times as many cells and edges as in the proxy count for `parts`
 
 
 def new_state(netlist: Netlist, position: Positions, orientation: Orientations) -> State:
@@ -101,4 +102,5 @@ def new_state(netlist: Netlist, position: Positions, orientation: Orientations) 
         parts=np.zeros(5),
         tried_parts=np.zeros(5),
         level=np.zeros(2),
+        breadth=np.ones(1),
     )

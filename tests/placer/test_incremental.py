@@ -14,7 +14,7 @@ from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATIONS
 from netlists.placement import Placement
 from placer.cost import Cost, ProxyCost
-from placer.cost.incremental import IncrementalCost, reset
+from placer.cost.incremental import IncrementalCost, reset, widen
 from placer.cost.largest import sum_of_largest
 from tests.placer.test_cost import random_placement
 
@@ -98,6 +98,25 @@ def test_rejecting_or_accepting_nothing_changes_nothing() -> None:
     assert cost.cost == before
     reset(cost.state)
     assert cost.cost == before
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32), st.floats(1, 30))
+def test_more_cells_and_edges_count_where_asked(seed: int, breadth: float) -> None:
+    cost = IncrementalCost(random_placement(seed % 1000, 5, 6, 1, False))
+    widen(cost.state, breadth)
+    node = int(cost.netlist.movable_hard[0])
+    for _ in range(2):
+        tried = cost.try_move(node, 3.0, 4.0)
+        cost.accept()
+        for values, usual, found in (
+            (cost.state.density, 3, 2 * tried.density),
+            (cost.state.load, 3, tried.congestion),
+        ):
+            ordered = np.sort(values.ravel())[::-1]
+            assert found == pytest.approx(ordered[: int(usual * breadth)].mean(), rel=1e-9)
+        reset(cost.state)
+        assert cost.cost.proxy == pytest.approx(tried.proxy, rel=1e-9)
 
 
 def test_a_fixed_node_is_named() -> None:

@@ -12,7 +12,7 @@ from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.legalize import legalize
 from placer.proposals import HARD_STEP, SHARES, Movers, chances
-from placer.team import Team, cooperate, deal
+from placer.team import Phase, Team, cooperate, deal
 from placer.walkers import PROPOSED, Budget
 
 
@@ -67,7 +67,7 @@ def test_a_team_makes_all_trials_and_agrees(workers: int) -> None:
     allowed = some_movers(0, 0)._replace(
         soft=n.soft, hard=n.movable_hard, obstacle=n.hard, chance=some_movers(1, 1).chance
     )
-    found = cooperate(start, allowed, lambda done: (0.0, 0.0), Budget(trials=3_000), seed=0, workers=workers)
+    found = cooperate(start, allowed, lambda done: Phase(0.0, 0.0), Budget(trials=3_000), seed=0, workers=workers)
     assert found.trials == 3_000 * workers == found.statistics[:, PROPOSED].sum()
     assert not found.placement.violations()
     assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
