@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.netlist import Floats
+from netlists.netlist import Bools, Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.cost.incremental import reset, widen
@@ -24,7 +24,8 @@ from placer.cost.state import PROXY, State, new_state
 from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
 from placer.walkers import Budget, Found, Orientations, Progress, generators, search
 
-ROUND = 2048  # trials of a member between two meetings, about 30 ms; the fresh sums then cost 5%
+ROUND = 2048  # trials of a member between two meetings, about 10 ms; the fresh sums then cost 5%
+LOOK = 128  # trials of a member between two looks whether another one has ended
 REPORTS = 20  # calls of `progress`
 
 
@@ -65,23 +66,25 @@ class Team:
         self.allowed, self.netlist = allowed, n
         self.position, self.orientation = start.position_um.copy(), start.orientation.copy()
         self.best, self.lowest = start, evaluate(start).proxy
-        self.trials = self.rounds = 0  # trials of each member
+        self.trials = self.made = self.rounds = 0  # trials: the most of a member, and of all together
 
-    def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase) -> None:
-        """One round of trials."""
+    def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase, *, wait: bool) -> None:
+        """One round of trials for each member; those who are slower are waited for, or stop with the first."""
         hands = deal(self.allowed, len(self.members), self.rounds, self.dealer)
+        over = np.zeros(1, dtype=bool)
         jobs = [
             pool.submit(play, m.state, hand, m.rng, trials, phase, m.hope, m.statistics, self.position,
-                        self.orientation)
+                        self.orientation, wait, over)
             for m, hand in zip(self.members, hands, strict=True)
         ]  # fmt: skip
-        proxies = [job.result() for job in jobs]  # the same of each
-        self.keep(proxies[0])
+        proxies, made = zip(*(job.result() for job in jobs), strict=True)
+        self.keep(proxies[0])  # the same of each
         self.position, self.orientation = self.position.copy(), self.orientation.copy()
         for m, hand in zip(self.members, hands, strict=True):
             for nodes in (hand.soft, hand.hard):
                 self.position[nodes], self.orientation[nodes] = m.state.position[nodes], m.state.orientation[nodes]
         self.trials += trials
+        self.made += sum(made)
         self.rounds += 1
 
     def keep(self, proxy: float) -> None:
@@ -93,7 +96,7 @@ class Team:
         """What came of it."""
         self.keep(evaluate(Placement(self.netlist, self.position, self.orientation)).proxy)
         statistics = np.sum([m.statistics for m in self.members], axis=0)
-        return Found(self.best, self.lowest, self.trials * len(self.members), statistics, interrupted)
+        return Found(self.best, self.lowest, self.made, statistics, interrupted)
 
 
 def cooperate(
@@ -117,7 +120,7 @@ def cooperate(
         with ThreadPoolExecutor(len(team.members)) as pool:
             while (done := budget.used(begun, team.trials)) < 1:
                 trials = ROUND if budget.trials is None else min(ROUND, budget.trials - team.trials)
-                team.play(pool, trials, schedule(done))
+                team.play(pool, trials, schedule(done), wait=budget.trials is not None)
                 if progress is not None and done * REPORTS >= reported + 1:
                     reported = int(done * REPORTS)
                     progress(budget.clock() - begun, team.lowest)
@@ -163,13 +166,24 @@ def play(
     statistics: Floats,
     position: Floats,
     orientation: Orientations,
-) -> float:
-    """Search on from the placement agreed on (centers [V, 2], orientations [V]); returns the proxy of that."""
+    wait: bool,
+    over: Bools,
+) -> tuple[float, int]:
+    """Search on from the placement agreed on (centers [V, 2], orientations [V]).
+
+    Returns its proxy, and how many trials were made: all, or, unless it is to `wait`, those until `over` [1], which the
+    first member that has made all sets.
+    """
     state.breadth[0] = 1.0
     state.position[:] = position
     state.orientation[:] = orientation
     reset(state)
     proxy: float = state.parts[PROXY]
     widen(state, phase.breadth)
-    search(state, movers, rng, trials, phase.soft, phase.hard, hope, statistics)
-    return proxy
+    made = 0
+    while made < trials and (wait or not over[0]):
+        count = min(LOOK, trials - made)
+        search(state, movers, rng, count, phase.soft, phase.hard, hope, statistics)
+        made += count
+    over[0] = True
+    return proxy, made

@@ -12,7 +12,8 @@ from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.legalize import legalize
 from placer.proposals import HARD_STEP, SHARES, Movers, chances
-from placer.team import Phase, Team, cooperate, deal
+from placer.refine import refine
+from placer.team import LOOK, Phase, Team, cooperate, deal
 from placer.walkers import PROPOSED, Budget
 
 
@@ -73,6 +74,16 @@ def test_a_team_makes_all_trials_and_agrees(workers: int) -> None:
     assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
     share = found.statistics[:, PROPOSED] / found.trials
     np.testing.assert_allclose(share, np.array(SHARES) / sum(SHARES), atol=0.02)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_nobody_is_waited_for_where_seconds_count(workers: int) -> None:
+    start = legalize(Placement.given(load("jetty")))
+    found = refine(start, Budget(seconds=0.5), workers=workers)
+    assert found.trials == found.statistics[:, PROPOSED].sum() > workers * LOOK
+    assert found.trials % LOOK == 0
+    assert not found.placement.violations()
+    assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
 
 
 def test_no_more_members_than_soft_macros() -> None:
