@@ -28,7 +28,7 @@ from placer.legalize import legalize
 
 MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros and until cells are spread
 FEWEST_ROUNDS = 2
-POLISH_SHARE = 0.1  # of a round's time: where less is left, it is not worth to begin anything
+ROUND_SHARE, POLISH_SHARE = 0.5, 0.1  # of the quickest round's time: with less, no round, no polishing is begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +57,13 @@ def place_cells(
     """
     started = time.perf_counter()
     best: Placement | None = None
-    shortest, longest, done = np.inf, 0.0, 0
+    shortest, quickest, done = np.inf, np.inf, 0
 
     def elapsed() -> float:
         return time.perf_counter() - started
 
     try:
-        while not done or (done < FEWEST_ROUNDS if seconds is None else elapsed() + longest < seconds):
+        while not done or (done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds):
             began = elapsed()
             moving = move_macros and done != 1  # the second round tries the macros where they were
             left = np.inf if seconds is None else seconds - began
@@ -71,9 +71,9 @@ def place_cells(
             hpwl = evaluate(found).hpwl_um
             if hpwl < shortest:
                 best, shortest = found, hpwl
-            longest, done = max(longest, elapsed() - began), done + 1
+            quickest, done = min(quickest, elapsed() - began), done + 1
         assert best is not None
-        if seconds is not None and elapsed() + POLISH_SHARE * longest < seconds:
+        if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
             polished = legalize_cells(best, started + seconds)  # too little time for another round
             best = min(best, polished, key=lambda placement: evaluate(placement).hpwl_um)
     except KeyboardInterrupt:
