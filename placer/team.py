@@ -22,7 +22,7 @@ from placer.cost import evaluate
 from placer.cost.incremental import reset, widen
 from placer.cost.state import PROXY, State, new_state
 from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
-from placer.walkers import Budget, Found, Orientations, Progress, generators, search
+from placer.walkers import PROPOSED, Budget, Found, Orientations, Progress, generators, search
 
 ROUND = 2048  # trials of a member between two meetings, about 10 ms; the fresh sums then cost 5%
 LOOK = 128  # trials of a member between two looks whether another one has ended
@@ -66,7 +66,7 @@ class Team:
         self.allowed, self.netlist = allowed, n
         self.position, self.orientation = start.position_um.copy(), start.orientation.copy()
         self.best, self.lowest = start, evaluate(start).proxy
-        self.trials = self.made = self.rounds = 0  # trials: the most of a member, and of all together
+        self.trials = self.rounds = 0  # trials: of the first member
 
     def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase, *, wait: bool) -> None:
         """One round of trials for each member; those who are slower are waited for, or stop with the first."""
@@ -77,14 +77,13 @@ class Team:
                         self.orientation, wait, over)
             for m, hand in zip(self.members, hands, strict=True)
         ]  # fmt: skip
-        proxies, made = zip(*(job.result() for job in jobs), strict=True)
-        self.keep(proxies[0])  # the same of each
+        proxies = [job.result() for job in jobs]  # the same of each
+        self.keep(proxies[0])
         self.position, self.orientation = self.position.copy(), self.orientation.copy()
         for m, hand in zip(self.members, hands, strict=True):
             for nodes in (hand.soft, hand.hard):
                 self.position[nodes], self.orientation[nodes] = m.state.position[nodes], m.state.orientation[nodes]
         self.trials += trials
-        self.made += sum(made)
         self.rounds += 1
 
     def keep(self, proxy: float) -> None:
@@ -96,7 +95,8 @@ class Team:
         """What came of it."""
         self.keep(evaluate(Placement(self.netlist, self.position, self.orientation)).proxy)
         statistics = np.sum([m.statistics for m in self.members], axis=0)
-        return Found(self.best, self.lowest, self.made, statistics, interrupted)
+        trials = int(statistics[:, PROPOSED].sum())
+        return Found(self.best, self.lowest, trials, statistics, interrupted)
 
 
 def cooperate(
@@ -168,11 +168,10 @@ def play(
     orientation: Orientations,
     wait: bool,
     over: Bools,
-) -> tuple[float, int]:
-    """Search on from the placement agreed on (centers [V, 2], orientations [V]).
+) -> float:
+    """Search on from the placement agreed on (centers [V, 2], orientations [V]); returns the proxy of that.
 
-    Returns its proxy, and how many trials were made: all, or, unless it is to `wait`, those until `over` [1], which the
-    first member that has made all sets.
+    It makes all trials or, unless it is to `wait`, those until `over` [1], which the first member to make all sets.
     """
     state.breadth[0] = 1.0
     state.position[:] = position
@@ -186,4 +185,4 @@ def play(
         search(state, movers, rng, count, phase.soft, phase.hard, hope, statistics)
         made += count
     over[0] = True
-    return proxy, made
+    return proxy
