@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,10 @@ def place_cells(
 
     Hard macros have to be legal; they stay or, with `move_macros`, move where that shortens wires.  Rounds differ in
     their seed.  At least one is made, a hurried one where there is too little time, in which macros stay where there is
-    none; without `seconds` there are `FEWEST_ROUNDS`, and the result depends on the seed alone.  `tick` is called
-    often.  Ctrl-C keeps the best so far.  Raises `LegalizationError` where there is no room for the cells.
+    none; another is begun while half a round's time is left, and the rest goes to detailed placement.  Without
+    `seconds` there are `FEWEST_ROUNDS`, and the result depends on the seed alone.  `tick` is called often.  Ctrl-C
+    keeps the best so far.  A round that finds no room is passed over; raises `LegalizationError` where none is found
+    around macros that stay.
     """
     started = time.perf_counter()
     best: Placement | None = None
@@ -62,20 +65,28 @@ def place_cells(
     def elapsed() -> float:
         return time.perf_counter() - started
 
+    def another() -> bool:
+        return done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds
+
     try:
-        while not done or (done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds):
+        while best is None or another():
             began = elapsed()
             moving = move_macros and done != 1  # the second round tries the macros where they were
             left = np.inf if seconds is None else seconds - began
-            found = _round(placement, moving, seed + done, left, tick)
-            hpwl = evaluate(found).hpwl_um
-            if hpwl < shortest:
-                best, shortest = found, hpwl
+            try:
+                found = _round(placement, moving, seed + done, left, tick)
+            except LegalizationError:
+                if best is None and not moving:
+                    raise
+            else:
+                hpwl = evaluate(found).hpwl_um
+                if hpwl < shortest:
+                    best, shortest = found, hpwl
             quickest, done = min(quickest, elapsed() - began), done + 1
-        assert best is not None
         if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
-            polished = legalize_cells(best, started + seconds)  # too little time for another round
-            best = min(best, polished, key=lambda placement: evaluate(placement).hpwl_um)
+            with suppress(LegalizationError):
+                polished = legalize_cells(best, started + seconds)  # too little time for another round
+                best = min(best, polished, key=lambda placement: evaluate(placement).hpwl_um)
     except KeyboardInterrupt:
         return PlacedCells(best or legalize_cells(placement, time.perf_counter()), True)
     return PlacedCells(best, False)

@@ -173,6 +173,31 @@ def test_rounds_place_legally_and_keep_the_shortest() -> None:
     np.testing.assert_array_equal(place_cells(start).placement.position_um, stay.placement.position_um)
 
 
+def test_rounds_without_room_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails loses neither what was found before nor what may be found around macros that stay."""
+    n = flat()
+    start = legalize_on_grid(Placement.given(n))
+    real = cells_module._round
+    for failing in ({0}, {1}, {2, 3}, {0, 1}):
+        moves: list[bool] = []
+
+        def sometimes(placement: Placement, moving: bool, *rest: Any, failing: set[int] = failing,
+                      moves: list[bool] = moves) -> Placement:  # fmt: skip
+            moves.append(moving)
+            if len(moves) - 1 in failing:
+                raise LegalizationError("no room")
+            return real(placement, moving, *rest)
+
+        monkeypatch.setattr(cells_module, "_round", sometimes)
+        if failing == {0, 1}:
+            with pytest.raises(LegalizationError, match="no room"):
+                place_cells(start, move_macros=True)
+        else:
+            found = place_cells(start, move_macros=True, seconds=None if 2 not in failing else 3.0)
+            assert not cell_violations(found.placement)
+        assert moves[:2] == [True, False]
+
+
 def test_no_time_gives_a_hurried_but_legal_placement() -> None:
     began = time.process_time()
     start = apart(flat())
