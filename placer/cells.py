@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlists.errors import LegalizationError
+from netlists.errors import LegalizationError, NetlistError
 from netlists.netlist import Kind, Netlist
 from netlists.placement import TOUCH, Placement
 from placer.analytic import spread
@@ -82,7 +82,8 @@ def place_cells(
                 hpwl = evaluate(found).hpwl_um
                 if hpwl < shortest:
                     best, shortest = found, hpwl
-            quickest, done = min(quickest, elapsed() - began), done + 1
+                quickest = min(quickest, elapsed() - began)
+            done += 1
         if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
             with suppress(LegalizationError):
                 polished = legalize_cells(best, started + seconds)  # too little time for another round
@@ -119,9 +120,9 @@ def legalize_on_grid(placement: Placement) -> Placement:
     size = n.size_um.copy()
     size[movable] = np.ceil(size[movable] / step - TOUCH * max(n.canvas_um) / step) * step
     try:
-        wide = n.with_(size_um=size)
+        wide = n.with_(size_um=size)  # `NetlistError` where one is wider than the canvas now
         loose = legalize(Placement(wide, placement.position_um, placement.orientation)).position_um.copy()
-    except LegalizationError:
+    except (LegalizationError, NetlistError):
         return legalize(placement)
     corner = loose[movable] - size[movable] / 2
     loose[movable] = origin + np.floor((corner - origin) / step + 0.5) * step + n.size_um[movable] / 2

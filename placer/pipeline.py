@@ -89,7 +89,7 @@ def place(
         with stages.stage("screen"):
             placement, interrupted = chosen(work, settings, search)
             stages.proxy = evaluate(placement).proxy
-    if not keep and not work.movable_hard.size:
+    if not keep and not work.movable_hard.size and not interrupted:
         with stages.stage("soft"):
             deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
             placement, interrupted = settle_soft(placement, deadline)
@@ -110,7 +110,7 @@ def place(
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
             placed = place_cells(
                 placement, move_macros=settings.refine and not keep and not interrupted, seed=settings.seed,
-                seconds=left_s if settings.iterations is None else None,
+                seconds=left_s if interrupted or settings.iterations is None else None,
                 tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
             )  # fmt: skip
             placement, interrupted = placed.placement, interrupted or placed.interrupted

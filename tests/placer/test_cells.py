@@ -162,6 +162,13 @@ def test_macros_end_on_the_grid_of_rows_and_sites() -> None:
     np.testing.assert_allclose(corner / [1.0, 8.0], np.rint(corner / [1.0, 8.0]), atol=1e-9)
 
 
+def test_a_macro_higher_than_all_whole_rows_stays_off_the_grid() -> None:
+    n = flat(gap=True)
+    size = n.size_um.copy()
+    size[0] = 10.0, n.canvas_um[1] - 1.0
+    assert not legalize_on_grid(Placement.given(n.with_(size_um=size))).violations()
+
+
 def test_rounds_place_legally_and_keep_the_shortest() -> None:
     start = apart(flat())
     stay, move = place_cells(start), place_cells(start, move_macros=True)
@@ -195,6 +202,7 @@ def test_rounds_without_room_are_passed_over(monkeypatch: pytest.MonkeyPatch) ->
         else:
             found = place_cells(start, move_macros=True, seconds=None if 2 not in failing else 3.0)
             assert not cell_violations(found.placement)
+            assert len(moves) > max(failing)
         assert moves[:2] == [True, False]
 
 
@@ -217,18 +225,18 @@ def test_ctrl_c_leaves_a_legal_placement(monkeypatch: pytest.MonkeyPatch) -> Non
     demand_legal(found.placement)
 
 
-def test_macros_stay_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
+def test_macros_stay_and_cells_are_hurried_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bool, float | None]] = []
 
-    def cells(placement: Placement, *, move_macros: bool, **_: Any) -> PlacedCells:
-        asked.append(move_macros)
+    def cells(placement: Placement, *, move_macros: bool, seconds: float | None, **_: Any) -> PlacedCells:
+        asked.append((move_macros, seconds))
         return PlacedCells(placement, False)
 
     monkeypatch.setattr(pipeline, "place_cells", cells)
     for stopped in (False, True):
         monkeypatch.setattr(pipeline, "improve", lambda placement, *_, stopped=stopped: (placement, stopped))
         place(flat(), method="greedy", iterations=1, workers=1)
-    assert asked == [True, False]
+    assert asked == [(True, None), (False, 0.0)]
 
 
 @pytest.mark.parametrize("refine", [False, True])
