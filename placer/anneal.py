@@ -76,7 +76,7 @@ def anneal(
 
     Raises `LegalizationError` where no legal placement to start from is found.
     """
-    settings = settings or AnnealSettings()
+    settings, begun = settings or AnnealSettings(), budget.clock()
     start = start or spiral(netlist)
     soft, cost = soft_arrays(netlist), ProxyCost(netlist)
     usual = movers(netlist, spacing_um(start))
@@ -97,4 +97,4 @@ def anneal(
         place_anew(walker, temperature)
 
     walkers = [Walker(start, rng, advance) for rng in generators(seed, workers)]
-    return race(walkers, budget, settings.rounds, progress)
+    return race(walkers, budget, begun, settings.rounds, progress)

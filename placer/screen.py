@@ -31,8 +31,9 @@ Scored = tuple[float, Placement]
 def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: int) -> Placement:
     """The best of the starts, given in order of promise, with hard macros legal and soft ones placed anew.
 
-    As many are tried as fit the time (wall clock), in any case one; in infinite time all are, and the result depends
-    on starts and seed alone.  Raises `LegalizationError` where none of those tried can be legalized.
+    As many are tried as fit the time (wall clock), in any case one for each worker and so many that one can be
+    legalized; in infinite time all are, and the result depends on starts and seed alone.  Raises `LegalizationError`
+    where none of them can be.
     """
     began, arrays = time.perf_counter(), soft_arrays(starts[0].netlist)
     failures: list[LegalizationError] = []
@@ -48,8 +49,8 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
     if not field:
         raise failures[0]
     finalists = [start for _, start in field[: max(1, round(FINALISTS * len(field)))]]
-    if len(finalists) > 1:
-        left = seconds - (time.perf_counter() - began)
+    left = seconds - (time.perf_counter() - began)
+    if len(finalists) > 1 and left > 0:
         field = in_time(lambda start: score(start, LONGER, seed), finalists, left, workers)
     return field[0][1]
 
@@ -70,7 +71,7 @@ def score(start: Placement, trials: int, seed: int) -> Scored:
 def in_time(
     job: Callable[[Placement], Scored | None], starts: Sequence[Placement], seconds: float, workers: int
 ) -> list[Scored]:
-    """What a job finds of starts, lowest proxy first, `workers` at a time and one time at least while time is left."""
+    """What a job finds of starts, lowest proxy first; `workers` at a time, in any case until it finds something."""
     began, longest = time.perf_counter(), 0.0
     found: list[Scored] = []
     with ThreadPoolExecutor(workers) as pool:

@@ -19,10 +19,11 @@ from numba import njit
 from netlists.netlist import Bools, Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
+from placer.cost.arrays import Orientations
 from placer.cost.incremental import reset, widen
 from placer.cost.state import PROXY, State, new_state
-from placer.proposals import HARD_STEP, KINDS, SHARES, Movers, chances
-from placer.walkers import PROPOSED, Budget, Found, Orientations, Progress, generators, search
+from placer.proposals import HARD_STEP, KINDS, Movers, chances
+from placer.walkers import PROPOSED, Budget, Found, Progress, generators, search
 
 ROUND = 2048  # trials of a member between two meetings, about 10 ms; the fresh sums then cost 5%
 LOOK = 128  # trials of a member between two looks whether another one has ended
@@ -66,7 +67,7 @@ class Team:
         self.allowed, self.netlist = allowed, n
         self.position, self.orientation = start.position_um.copy(), start.orientation.copy()
         self.best, self.lowest = start, evaluate(start).proxy
-        self.trials = self.rounds = 0  # trials: of the first member
+        self.trials = self.rounds = 0  # trials: asked of each member
 
     def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase, *, wait: bool) -> None:
         """One round of trials for each member; those who are slower are waited for, or stop with the first."""
@@ -96,7 +97,7 @@ class Team:
         self.keep(evaluate(Placement(self.netlist, self.position, self.orientation)).proxy)
         statistics = np.sum([m.statistics for m in self.members], axis=0)
         trials = int(statistics[:, PROPOSED].sum())
-        return Found(self.best, self.lowest, trials, statistics, interrupted)
+        return Found(self.best, evaluate(self.best).proxy, trials, statistics, interrupted)
 
 
 def cooperate(
@@ -114,7 +115,7 @@ def cooperate(
     With a budget of trials the result depends on the start, the seed and the number of workers alone.  `progress` is
     told the seconds gone and the best proxy now and then.  Ctrl-C ends the search.
     """
-    team, begun, interrupted = Team(start, allowed, seed, workers), budget.clock(), False
+    begun, team, interrupted = budget.clock(), Team(start, allowed, seed, workers), False
     reported = 0
     try:
         with ThreadPoolExecutor(len(team.members)) as pool:
@@ -135,13 +136,12 @@ def cooperate(
 def deal(allowed: Movers, count: int, turn: int, rng: np.random.Generator) -> list[Movers]:
     """The movers of each of `count` members: all hard macros to one of them, soft ones at random.
 
-    Every kind of proposal keeps its part of all trials, up to the point where one member does nothing but hard moves.
+    Every kind of proposal keeps its part of all trials where members make as many, up to the point where one member
+    does nothing but hard moves.
     """
     if count == 1:
         return [allowed]
-    share = np.array(SHARES)
-    share[HARD_STEP:] *= allowed.hard.size > 0
-    share /= share.sum()
+    share = np.diff(allowed.chance, prepend=0.0)
     hard = min(count * share[HARD_STEP:].sum(), 1.0)  # part of one member's trials
     first = round((1 - hard) / (count - hard) * allowed.soft.size)  # its soft macros
     dealt = rng.permutation(allowed.soft)

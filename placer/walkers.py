@@ -16,6 +16,7 @@ from netlists.netlist import Floats
 from netlists.placement import Placement
 from netlists.tolerance import HAIR
 from placer.cost import evaluate
+from placer.cost.arrays import Orientations
 from placer.cost.incremental import accept, price, reject, reset
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
@@ -30,7 +31,6 @@ CHUNK = 8192  # trials between two looks at the clock, about 0.05 s
 UNLIMITED_EVERY = 32  # one trial in so many is routed whatever its wirelength, to learn what congestion may gain
 FORGET = 0.9999  # a trial; what congestion gained lately fades
 
-Orientations = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
 Progress = Callable[[float, float], None]
 Clock = Callable[[], float]
 
@@ -121,12 +121,13 @@ class Walker:
             self.best_position, self.best_orientation = self.state.position.copy(), self.state.orientation.copy()
 
 
-def race(walkers: list[Walker], budget: Budget, rounds: int, progress: Progress | None = None) -> Found:
+def race(walkers: list[Walker], budget: Budget, begun: float, rounds: int, progress: Progress | None = None) -> Found:
     """Let walkers search, each in a thread; after every round all follow the best.  Returns the best ever seen.
 
-    `progress` is told the seconds gone and the best proxy so far after every round.  Ctrl-C ends the race.
+    The budget began at `begun` on its clock.  `progress` is told the seconds gone and the best proxy so far after every
+    round.  Ctrl-C ends the race.
     """
-    begun, stop, interrupted = budget.clock(), Event(), False
+    stop, interrupted = Event(), False
     try:
         with ThreadPoolExecutor(len(walkers)) as pool:
             for i in range(rounds):

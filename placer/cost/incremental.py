@@ -70,9 +70,10 @@ class IncrementalCost:
 
     def _try(self, *changes: tuple[int, float, float, int]) -> Cost:
         reject(self.state)
-        for node, x, y, turn in changes:
+        for node, *_ in changes:
             if self.netlist.fixed[node]:
                 raise PlacementError(f"node {self.netlist.node_names[node]!r} is fixed; move others only")
+        for node, x, y, turn in changes:
             put(self.state, node, x, y, turn)
         price(self.state, np.inf, 0.0)
         return _cost(self.state.tried_parts)

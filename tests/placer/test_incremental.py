@@ -121,10 +121,13 @@ def test_more_cells_and_edges_count_where_asked(seed: int, breadth: float) -> No
 
 def test_a_fixed_node_is_named() -> None:
     cost = IncrementalCost(random_placement(1, 5, 6, 1, False))
+    before = cost.cost
     with pytest.raises(PlacementError, match="'n11' is fixed"):
         cost.try_move(11, 1.0, 2.0)
     with pytest.raises(PlacementError, match="'n10' is fixed"):
         cost.try_swap(2, 10)
+    cost.accept()  # nothing was tried
+    assert cost.cost == before
 
 
 @settings(deadline=None, max_examples=200)

@@ -13,7 +13,7 @@ from placer.cost import evaluate
 from placer.legalize import legalize
 from placer.proposals import HARD_STEP, SHARES, Movers, chances
 from placer.refine import refine
-from placer.team import LOOK, Phase, Team, cooperate, deal
+from placer.team import LOOK, Phase, Team, cooperate, deal, play
 from placer.walkers import PROPOSED, Budget
 
 
@@ -76,11 +76,28 @@ def test_a_team_makes_all_trials_and_agrees(workers: int) -> None:
     np.testing.assert_allclose(share, np.array(SHARES) / sum(SHARES), atol=0.02)
 
 
+@pytest.mark.parametrize(("wait", "made"), [(True, 1_000), (False, LOOK)])
+def test_members_stop_when_one_is_over_unless_they_wait(wait: bool, made: int) -> None:
+    start = legalize(Placement.given(load("jetty")))
+    n = start.netlist
+    allowed = some_movers(1, 1)._replace(soft=n.soft, hard=n.movable_hard, obstacle=n.hard)
+    member = Team(start, allowed, 0, 1).members[0]
+    over = np.zeros(1, dtype=bool)
+
+    def go_on(trials: int) -> float:
+        play(member.state, allowed, member.rng, trials, Phase(0.0, 0.0), member.hope, member.statistics,
+             start.position_um, start.orientation, wait, over)  # fmt: skip
+        return float(member.statistics[:, PROPOSED].sum())
+
+    assert go_on(LOOK) == LOOK
+    assert over[0]
+    assert go_on(1_000 - LOOK) == made
+
+
 @pytest.mark.parametrize("workers", [1, 3])
-def test_nobody_is_waited_for_where_seconds_count(workers: int) -> None:
+def test_a_team_ends_in_time(workers: int) -> None:
     start = legalize(Placement.given(load("jetty")))
     found = refine(start, Budget(seconds=0.5), workers=workers)
-    assert found.trials == found.statistics[:, PROPOSED].sum() > workers * LOOK
     assert found.trials % LOOK == 0
     assert not found.placement.violations()
     assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
