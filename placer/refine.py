@@ -6,7 +6,8 @@ It begins at a low temperature, which falls geometrically and ends at zero.  Sev
 The proxy counts a tenth of the cells and a twentieth of the edges, and often more than those are equally full: macros
 block many edges over their full height, and no move of one macro gains anything until most of the others have moved
 too.  So at first `breadth` times as many count, then ever fewer, and the proxy itself decides at the end.
-After 5 to 8 million trials that is 0.2% (nvdla_ng45) to 1.7% (ariane136_asap7) lower, means of two seeds.
+After 5 to 8 million trials that is 0.2% (nvdla_ng45) to 1.7% (ariane136_asap7) lower, means of two seeds, after 3
+million 4.4% on ibm01_synth; on generated netlists it is between 0.4% lower and 0.7% higher.
 """
 
 from __future__ import annotations
