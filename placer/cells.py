@@ -59,8 +59,8 @@ def place_cells(
     around macros that stay.
     """
     started = time.perf_counter()
-    best: Placement | None = None
-    shortest, quickest, done = np.inf, np.inf, 0
+    found: list[Placement] = []
+    quickest, done = np.inf, 0
 
     def elapsed() -> float:
         return time.perf_counter() - started
@@ -69,28 +69,27 @@ def place_cells(
         return done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds
 
     try:
-        while best is None or another():
+        while not found or another():
             began = elapsed()
             moving = move_macros and done != 1  # the second round tries the macros where they were
             left = np.inf if seconds is None else seconds - began
             try:
-                found = _round(placement, moving, seed + done, left, tick)
-            except LegalizationError:
-                if best is None and not moving:
-                    raise
-            else:
-                hpwl = evaluate(found).hpwl_um
-                if hpwl < shortest:
-                    best, shortest = found, hpwl
+                found.append(_round(placement, moving, seed + done, left, tick))
                 quickest = min(quickest, elapsed() - began)
+            except LegalizationError:
+                if not found and not moving:
+                    raise
             done += 1
         if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
-            with suppress(LegalizationError):
-                polished = legalize_cells(best, started + seconds)  # too little time for another round
-                best = min(best, polished, key=lambda placement: evaluate(placement).hpwl_um)
+            with suppress(LegalizationError):  # too little time for another round
+                found.append(legalize_cells(_shortest(found), started + seconds))
     except KeyboardInterrupt:
-        return PlacedCells(best or legalize_cells(placement, time.perf_counter()), True)
-    return PlacedCells(best, False)
+        return PlacedCells(_shortest(found) if found else legalize_cells(placement, time.perf_counter()), True)
+    return PlacedCells(_shortest(found), False)
+
+
+def _shortest(found: list[Placement]) -> Placement:
+    return min(found, key=lambda placement: evaluate(placement).hpwl_um)
 
 
 def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick: Callable[[], None]) -> Placement:
