@@ -237,7 +237,8 @@ def exchange(state: State) -> None:
 @kernel
 def congestion(state: State) -> float:
     """Congestion cost of the trial."""
-    k = min(int(max(np.floor(0.05 * state.load.size), 1.0) * state.breadth[0]), state.load.size)
+    k = max(int(np.floor(0.05 * state.load.size)), 1)
+    k = min(int(k * state.breadth[0]), state.load.size)
     total, state.level[1] = sum_of_largest(state.tried_load, k, state.level[1])
     return total / k
 
