@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from placer.cost import evaluate
 from placer.legalize import legalize
 from placer.proposals import HARD_STEP, SHARES, Movers, chances
 from placer.refine import refine
-from placer.team import LOOK, Phase, Team, cooperate, deal, play
+from placer.team import LOOK, ROUND, Phase, Team, cooperate, deal, play
 from placer.walkers import PROPOSED, Budget
 
 
@@ -97,7 +99,9 @@ def test_members_stop_when_one_is_over_unless_they_wait(wait: bool, made: int) -
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_team_ends_in_time(workers: int) -> None:
     start = legalize(Placement.given(load("jetty")))
-    found = refine(start, Budget(seconds=0.5), workers=workers)
+    ticks = itertools.count()  # of a clock, which is read at the start and before each round
+    found = refine(start, Budget(seconds=40.0, clock=lambda: float(next(ticks))), workers=workers)
+    assert 39 * ROUND <= found.trials <= 39 * ROUND * workers
     assert found.trials % LOOK == 0
     assert not found.placement.violations()
     assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
