@@ -44,7 +44,8 @@ def movers(netlist: Netlist, gap_um: float) -> Movers:
     share = np.array(SHARES)
     share[:HARD_STEP] *= soft.size > 0
     share[HARD_STEP:] *= netlist.movable_hard.size > 0
-    return Movers(soft, netlist.movable_hard, netlist.hard, gap_um, chances(share))
+    # Copies: compiled once for arrays that may be written, as those of a part of the nodes are.
+    return Movers(soft.copy(), netlist.movable_hard.copy(), netlist.hard.copy(), gap_um, chances(share))
 
 
 def chances(share: Floats) -> Floats:

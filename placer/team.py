@@ -1,33 +1,33 @@
-"""One search by several threads: each moves its own share of the macros for a moment, then all take over the moves.
+"""One search by several threads: each searches regions of its own for a moment, then all merge what they changed.
 
 Several searches side by side (`walkers.race`) gain little from one another; what helps annealing is more moves at each
-temperature.  So the macros are dealt out anew every round.  Hard macros go to one member a round, in turn, since two
-could put theirs into the same place; the soft ones are shared such that every kind of move is tried as often as with
-one thread.  Members see each other's moves of a round only at its end, when the exact cost is computed afresh.
+temperature.  What the threads do is in `member.py`; here they are started, told the time and stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from netlists.netlist import Bools, Floats
+from netlists.barrier import give_up, new_barrier
+from netlists.netlist import Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
-from placer.cost.arrays import Orientations
-from placer.cost.incremental import reset, widen
-from placer.cost.state import PROXY, State, new_state
-from placer.proposals import HARD_STEP, KINDS, Movers, chances
-from placer.walkers import PROPOSED, Budget, Found, Progress, generators, search
+from placer.cost.fresh import size_of_sums
+from placer.cost.state import State, new_state
+from placer.member import BEGIN, DONE, SMALLEST, TRIALS, Board, work
+from placer.proposals import KINDS, Movers
+from placer.walkers import PROPOSED, Budget, Found, Progress
 
-ROUND = 2048  # trials of a member between two meetings, about 10 ms; the fresh sums then cost 5%
-LOOK = 128  # trials of a member between two looks whether another one has ended
+TICK_S = 0.01  # between two looks at the clock
+PHASES = 2000  # in which a schedule is told to the members
+MOST_MEMBERS = 64  # of one search
 REPORTS = 20  # calls of `progress`
+ENDED = 2.0  # part of a search that is over when it is to stop
 
 
 class Phase(NamedTuple):
@@ -42,12 +42,18 @@ Schedule = Callable[[float], Phase]
 """The phase when a part 0 to 1 of the search is over."""
 
 
+def feeds(allowed: Movers, workers: int) -> int:
+    """How many of the workers one search can make use of."""
+    return max(1, min(workers, MOST_MEMBERS, (allowed.soft.size + allowed.hard.size) // SMALLEST))
+
+
 @dataclass
 class Member:
     """One thread's copy of the placement."""
 
     state: State
     rng: np.random.Generator
+    dealer: np.random.Generator
     hope: Floats  # [1], see `walkers.search`
     statistics: Floats  # [KINDS, 5]
 
@@ -55,49 +61,90 @@ class Member:
 class Team:
     """Members and the placement on which they agree."""
 
-    def __init__(self, start: Placement, allowed: Movers, seed: int, workers: int) -> None:
-        """No more members than soft macros are used, as hard ones keep only one busy."""
-        n = start.netlist
-        count = max(1, min(workers, allowed.soft.size))
-        self.dealer, *members = generators(seed, count + 1)
+    def __init__(
+        self, start: Placement, allowed: Movers, schedule: Schedule, budget: Budget, *, seed: int, workers: int
+    ) -> None:
+        """The clock of the budget begins to run.  A search takes no more members than it `feeds`."""
+        n, count = start.netlist, feeds(allowed, workers)
+        self.budget, self.begun = budget, budget.clock()
+        self.netlist, self.allowed, self.start = n, allowed, start
+        self.schedule = np.array([schedule(k / PHASES) for k in range(PHASES + 1)], dtype=np.float64)
+        dealers, *rngs = np.random.SeedSequence(seed).spawn(count + 1)
         self.members = [
-            Member(new_state(n, start.position_um, start.orientation), rng, np.ones(1), np.zeros((len(KINDS), 5)))
-            for rng in members
-        ]
-        self.allowed, self.netlist = allowed, n
-        self.position, self.orientation = start.position_um.copy(), start.orientation.copy()
-        self.best, self.lowest = start, evaluate(start).proxy
-        self.trials = self.rounds = 0  # trials: asked of each member
-
-    def play(self, pool: ThreadPoolExecutor, trials: int, phase: Phase, *, wait: bool) -> None:
-        """One round of trials for each member; those who are slower are waited for, or stop with the first."""
-        hands = deal(self.allowed, len(self.members), self.rounds, self.dealer)
-        over = np.zeros(1, dtype=bool)
-        jobs = [
-            pool.submit(play, m.state, hand, m.rng, trials, phase, m.hope, m.statistics, self.position,
-                        self.orientation, wait, over)
-            for m, hand in zip(self.members, hands, strict=True)
+            Member(new_state(n, start.position_um, start.orientation), np.random.default_rng(rng),
+                   np.random.default_rng(dealers), np.ones(1), np.zeros((len(KINDS), 5)))
+            for rng in rngs
         ]  # fmt: skip
-        proxies = [job.result() for job in jobs]  # the same of each
-        self.keep(proxies[0])
-        self.position, self.orientation = self.position.copy(), self.orientation.copy()
-        for m, hand in zip(self.members, hands, strict=True):
-            for nodes in (hand.soft, hand.hard):
-                self.position[nodes], self.orientation[nodes] = m.state.position[nodes], m.state.orientation[nodes]
-        self.trials += trials
-        self.rounds += 1
+        self.board = new_board(start, size_of_sums(self.members[0].state), count)
+        self.interrupted = False
 
-    def keep(self, proxy: float) -> None:
-        """Remember the placement agreed on, whose proxy is given, where it is the best so far."""
-        if proxy < self.lowest:
-            self.best, self.lowest = Placement(self.netlist, self.position, self.orientation), proxy
+    def search(self, until: float = 1.0, progress: Progress | None = None) -> None:
+        """Go on until a part `until` of the budget is used; Ctrl-C ends the search for good."""
+        if self.interrupted:
+            return
+        board, reported = self.board, 0
+        board.over[0] = 0
+        with ThreadPoolExecutor(len(self.members)) as pool:
+            jobs = [pool.submit(self._work, k, until) for k in range(len(self.members))]
+            try:
+                while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
+                    done = self._tell_time()
+                    if progress is not None and done * REPORTS >= reported + 1:
+                        reported = int(done * REPORTS)
+                        self._report(progress)
+                if progress is not None:
+                    self._report(progress)
+            except KeyboardInterrupt:
+                self.interrupted, board.clock[0] = True, ENDED
+            for job in jobs:
+                job.result()
 
-    def found(self, interrupted: bool) -> Found:
-        """What came of it."""
-        self.keep(evaluate(Placement(self.netlist, self.position, self.orientation)).proxy)
+    def _tell_time(self) -> float:
+        """The part of the budget that is used; members are told where that depends on a clock."""
+        if self.budget.seconds is None:
+            return float(self.board.word[DONE])
+        done = self.board.clock[0] = self.budget.used(self.begun, 0)
+        return done
+
+    def _report(self, progress: Progress) -> None:
+        progress(self.budget.clock() - self.begun, float(self.board.lowest[0]))
+
+    def _work(self, me: int, until: float) -> None:
+        m, trials = self.members[me], self.budget.trials or 0
+        try:
+            work(m.state, self.board, me, self.allowed, m.rng, m.dealer, m.hope, m.statistics, self.schedule, trials,
+                 until)  # fmt: skip
+        except BaseException:
+            give_up(self.board.arrivals, me)
+            raise
+
+    def found(self) -> Found:
+        """The best placement so far."""
         statistics = np.sum([m.statistics for m in self.members], axis=0)
-        trials = int(statistics[:, PROPOSED].sum())
-        return Found(self.best, evaluate(self.best).proxy, trials, statistics, interrupted)
+        best = Placement(self.netlist, self.board.best_position.copy(), self.board.best_orientation.copy())
+        return Found(best, evaluate(best).proxy, int(statistics[:, PROPOSED].sum()), statistics, self.interrupted)
+
+
+def new_board(start: Placement, sums: int, members: int) -> Board:
+    """A board with a placement on it, which is the best so far."""
+    memory = np.zeros(4)
+    memory[TRIALS] = BEGIN
+    return Board(
+        position=start.position_um.astype(np.float64),
+        orientation=start.orientation.astype(np.int8),
+        owner=np.zeros(start.netlist.num_nodes, dtype=np.int64),
+        claim=np.zeros((members, 8)),
+        sums=np.zeros((members, sums)),
+        total=np.zeros(sums),
+        word=np.zeros(3),
+        over=np.zeros(1, dtype=np.int64),
+        clock=np.zeros(1),
+        arrivals=new_barrier(members),
+        memory=memory,
+        lowest=np.array([evaluate(start).proxy]),
+        best_position=start.position_um.astype(np.float64),
+        best_orientation=start.orientation.astype(np.int8),
+    )
 
 
 def cooperate(
@@ -115,74 +162,6 @@ def cooperate(
     With a budget of trials the result depends on the start, the seed and the number of workers alone.  `progress` is
     told the seconds gone and the best proxy now and then.  Ctrl-C ends the search.
     """
-    begun, team, interrupted = budget.clock(), Team(start, allowed, seed, workers), False
-    reported = 0
-    try:
-        with ThreadPoolExecutor(len(team.members)) as pool:
-            while (done := budget.used(begun, team.trials)) < 1:
-                trials = ROUND if budget.trials is None else min(ROUND, budget.trials - team.trials)
-                team.play(pool, trials, schedule(done), wait=budget.trials is not None)
-                if progress is not None and done * REPORTS >= reported + 1:
-                    reported = int(done * REPORTS)
-                    progress(budget.clock() - begun, team.lowest)
-    except KeyboardInterrupt:
-        interrupted = True
-    found = team.found(interrupted)
-    if progress is not None and not interrupted:
-        progress(budget.clock() - begun, found.proxy)
-    return found
-
-
-def deal(allowed: Movers, count: int, turn: int, rng: np.random.Generator) -> list[Movers]:
-    """The movers of each of `count` members: all hard macros to one of them, soft ones at random.
-
-    Every kind of proposal keeps its part of all trials where members make as many, up to the point where one member
-    does nothing but hard moves.
-    """
-    if count == 1:
-        return [allowed]
-    share = np.diff(allowed.chance, prepend=0.0)
-    hard = min(count * share[HARD_STEP:].sum(), 1.0)  # part of one member's trials
-    first = round((1 - hard) / (count - hard) * allowed.soft.size)  # its soft macros
-    dealt = rng.permutation(allowed.soft)
-    hands = [dealt[:first], *np.array_split(dealt[first:], count - 1)]
-    soft_share, hard_share = share.copy(), share.copy()
-    soft_share[HARD_STEP:] = 0.0
-    hard_share[HARD_STEP:] *= count
-    hard_share[:HARD_STEP] *= (1 - hard) / hard_share[:HARD_STEP].sum() if first else 0.0
-    movers = [allowed._replace(soft=hands[0], chance=chances(hard_share))]
-    movers += [allowed._replace(soft=s, hard=s[:0], chance=chances(soft_share)) for s in hands[1:]]
-    return movers[-(turn % count) :] + movers[: -(turn % count)]
-
-
-@njit(cache=True, nogil=True)
-def play(
-    state: State,
-    movers: Movers,
-    rng: np.random.Generator,
-    trials: int,
-    phase: Phase,
-    hope: Floats,
-    statistics: Floats,
-    position: Floats,
-    orientation: Orientations,
-    wait: bool,
-    over: Bools,
-) -> float:
-    """Search on from the placement agreed on (centers [V, 2], orientations [V]); returns the proxy of that.
-
-    It makes all trials or, unless it is to `wait`, those until `over` [1], which the first member to make all sets.
-    """
-    state.breadth[0] = 1.0
-    state.position[:] = position
-    state.orientation[:] = orientation
-    reset(state)
-    proxy: float = state.parts[PROXY]
-    widen(state, phase.breadth)
-    made = 0
-    while made < trials and (wait or not over[0]):
-        count = min(LOOK, trials - made)
-        search(state, movers, rng, count, phase.soft, phase.hard, hope, statistics)
-        made += count
-    over[0] = True
-    return proxy
+    team = Team(start, allowed, schedule, budget, seed=seed, workers=workers)
+    team.search(progress=progress)
+    return team.found()

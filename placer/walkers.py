@@ -17,7 +17,8 @@ from netlists.placement import Placement
 from netlists.tolerance import HAIR
 from placer.cost import evaluate
 from placer.cost.arrays import Orientations
-from placer.cost.incremental import accept, price, reject, reset
+from placer.cost.fresh import reset
+from placer.cost.incremental import accept, price, reject
 from placer.cost.proxy import CONGESTION_WEIGHT
 from placer.cost.state import CONGESTION, PROXY, State, new_state
 from placer.pack import fixed_rectangles

@@ -9,20 +9,17 @@ Costs differ from the full evaluation by the rounding of sums alone, about 1e-16
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from netlists.errors import PlacementError
 from netlists.kernel import copy, kernel
-from netlists.netlist import ORIENTATION_MATRIX, Floats
+from netlists.netlist import Floats
 from netlists.placement import Placement
-from placer.cost.arrays import CostArrays
-from placer.cost.congestion import block
-from placer.cost.density import cell_of, cover, density_map
-from placer.cost.largest import above, sum_of_largest
-from placer.cost.points import Points
-from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT, Cost
-from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, PROXY, WIRELENGTH, Cells, State, new_state
-from placer.cost.trial import hpwl_um, lay, longer_um, reroute, route_all
+from placer.cost.density import cover
+from placer.cost.fresh import locate, reset
+from placer.cost.parts import congestion, density, proxy, wirelength
+from placer.cost.proxy import Cost
+from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, WIRELENGTH, State, new_state
+from placer.cost.trial import lay, longer_um, reroute
 
 
 class IncrementalCost:
@@ -83,39 +80,6 @@ def _cost(parts: Floats) -> Cost:
     return Cost(*(float(parts[i]) for i in (WIRELENGTH, DENSITY, CONGESTION, HPWL)))
 
 
-@njit(cache=True, nogil=True)
-def reset(state: State) -> None:
-    """Compute everything from the accepted positions and orientations."""
-    a = state.arrays
-    state.counter[CHANGED] = 0
-    state.counter[LOADED] = 1
-    for v in range(len(state.position)):
-        x, y, turn = state.position[v, 0], state.position[v, 1], state.orientation[v]
-        locate(a, state.points, v, x, y, turn, state.point, state.cell)
-    state.tried_point[:] = state.point
-    state.tried_cell[:] = state.cell
-    density_map(a, state.position, state.density)
-    route_all(state)
-    state.load[:] = 0.0
-    lay(state, True)
-    for v in a.hard:
-        block(a, v, state.position[v, 0], state.position[v, 1], 1.0, state.tried_horizontal.T, state.tried_vertical)
-    state.load[:] = state.tried_load
-    state.tried_density[:] = state.density
-    state.parts[HPWL] = hpwl_um(state)
-    state.parts[WIRELENGTH] = wirelength(state, state.parts[HPWL])
-    widen(state, state.breadth[0])
-
-
-@kernel
-def widen(state: State, breadth: float) -> None:
-    """From now on let so many times as many cells and edges count as in the proxy; call it right after `reset`."""
-    state.breadth[0] = breadth
-    state.parts[DENSITY] = density(state)
-    state.parts[CONGESTION] = congestion(state)
-    proxy(state.parts)
-
-
 @kernel
 def put(state: State, v: int, x: float, y: float, turn: int) -> None:
     """Add to the trial that node v, not in it yet, lies at (x, y) with an orientation."""
@@ -129,22 +93,6 @@ def put(state: State, v: int, x: float, y: float, turn: int) -> None:
         cover(a, v, state.position[v, 0], state.position[v, 1], -1.0, state.tried_density)
         cover(a, v, x, y, 1.0, state.tried_density)
     locate(a, state.points, v, x, y, turn, state.tried_point, state.tried_cell)
-
-
-@kernel
-def locate(a: CostArrays, points: Points, v: int, x: float, y: float, turn: int, point: Floats, cell: Cells) -> None:
-    """Fill in the places and cells of the points of node v centered at (x, y) with an orientation."""
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    matrix, offset = ORIENTATION_MATRIX, points.offset_um
-    for q in range(points.start[v], points.start[v + 1]):
-        dx, dy = offset[q, 0], offset[q, 1]
-        if turn != 0:
-            dx, dy = (
-                matrix[turn, 0, 0] * dx + matrix[turn, 0, 1] * dy,
-                matrix[turn, 1, 0] * dx + matrix[turn, 1, 1] * dy,
-            )
-        point[q, 0], point[q, 1] = x + dx, y + dy
-        cell[q, 0], cell[q, 1] = cell_of(y + dy, h, a.rows), cell_of(x + dx, w, a.cols)
 
 
 @kernel
@@ -195,57 +143,3 @@ def reject(state: State) -> None:
             state.tried_point[q, 0], state.tried_point[q, 1] = state.point[q, 0], state.point[q, 1]
             state.tried_cell[q, 0], state.tried_cell[q, 1] = state.cell[q, 0], state.cell[q, 1]
     state.counter[CHANGED] = 0
-
-
-@kernel
-def wirelength(state: State, hpwl_um: float) -> float:
-    """Wirelength cost of an HPWL; 0 for a netlist without nets."""
-    return hpwl_um / state.hpwl_scale_um if state.hpwl_scale_um > 0.0 else 0.0
-
-
-@kernel
-def density(state: State) -> float:
-    """Density cost of the trial."""
-    k = int(np.floor(0.1 * state.density.size))
-    if k == 0:
-        return density_of_few(state)
-    k = min(int(k * state.breadth[0]), state.density.size)
-    total, state.level[0] = sum_of_largest(state.tried_density.reshape(-1), k, state.level[0])
-    return 0.5 * total / k
-
-
-@kernel
-def density_of_few(state: State) -> float:
-    """Density cost on a grid of fewer than ten cells, where it matters which of them are exactly empty."""
-    exchange(state)
-    density_map(state.arrays, state.position, state.tried_density)
-    exchange(state)
-    total, count = above(state.tried_density.reshape(-1), 0.0)
-    return 0.5 * total / count if count > 0 else 0.0
-
-
-@kernel
-def exchange(state: State) -> None:
-    """Exchange the accepted and the tried positions of the nodes in the trial."""
-    position, center = state.position, state.center
-    for i in range(state.counter[CHANGED]):
-        v = state.changed[i]
-        for d in range(2):
-            position[v, d], center[v, d] = center[v, d], position[v, d]
-
-
-@kernel
-def congestion(state: State) -> float:
-    """Congestion cost of the trial."""
-    k = max(int(np.floor(0.05 * state.load.size)), 1)
-    k = min(int(k * state.breadth[0]), state.load.size)
-    total, state.level[1] = sum_of_largest(state.tried_load, k, state.level[1])
-    return total / k
-
-
-@kernel
-def proxy(parts: Floats) -> float:
-    """Set and return the weighted sum of the parts."""
-    parts[PROXY] = parts[WIRELENGTH] + DENSITY_WEIGHT * parts[DENSITY] + CONGESTION_WEIGHT * parts[CONGESTION]
-    total: float = parts[PROXY]
-    return total

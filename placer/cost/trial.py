@@ -1,4 +1,4 @@
-"""Wirelength and routes of a `State`: of all its nets, and what a trial change of some nodes adds to them."""
+"""What a trial change of some nodes adds to the wirelength and the routes of a `State`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from netlists.netlist import Floats, Ints
 from placer.cost.congestion import block, route
 from placer.cost.points import Indices
 from placer.cost.state import CHANGED, LOADED, STAMP, Cells, State
-
-
-@kernel
-def hpwl_um(state: State) -> float:
-    """Weighted HPWL of all nets as accepted."""
-    p = state.points
-    total = 0.0
-    for n in range(p.weight.size):
-        total += p.weight[n] * half_perimeter(state.point, p.net_point, p.net_start[n], p.net_start[n + 1])
-    return total
 
 
 @kernel
@@ -56,18 +46,6 @@ def half_perimeter(point: Floats, net_point: Indices, first: int, last: int) -> 
         y_low, y_high = min(y_low, y), max(y_high, y)
     perimeter: float = (x_high - x_low) + (y_high - y_low)
     return perimeter
-
-
-@kernel
-def route_all(state: State) -> None:
-    """Put the ends of the runs of all nets, as accepted, into `up` and `across`."""
-    start, net_point, tracks = state.points.net_start, state.points.net_point, state.points.tracks
-    cells, across, cols, stamp = state.cells, state.across.T, state.arrays.cols, state.counter[STAMP]
-    for n in range(tracks.size):
-        stamp += 1
-        count = distinct(state.cell, net_point, start[n], start[n + 1], cols, state.seen_cell, stamp, cells)
-        route(cells, count, tracks[n], across, state.up)
-    state.counter[STAMP] = stamp
 
 
 @kernel

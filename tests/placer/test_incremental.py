@@ -14,8 +14,10 @@ from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATIONS
 from netlists.placement import Placement
 from placer.cost import Cost, ProxyCost
-from placer.cost.incremental import IncrementalCost, reset, widen
+from placer.cost.fresh import reset
+from placer.cost.incremental import IncrementalCost
 from placer.cost.largest import sum_of_largest
+from placer.cost.parts import widen
 from tests.placer.test_cost import random_placement
 
 CLUSTERED = Path(__file__).parents[2].parent / "shared" / "benchmarks" / "clustered"
