@@ -1,7 +1,7 @@
 """Exact-cost search over hard and soft macros: simulated annealing from a good placement, legal at every step.
 
-It begins at a low temperature, which falls geometrically and ends at zero.  Several threads share one search, see
-`placer.team`.
+It begins at a low temperature, which falls geometrically and ends at zero.  Several threads share one search
+(`placer.team`); more of them than it can feed make several (`placer.winners`).
 
 The proxy counts a tenth of the cells and a twentieth of the edges, and often more than those are equally full: macros
 block many edges over their full height, and no move of one macro gains anything until most of the others have moved
@@ -12,6 +12,7 @@ million 4.4% on ibm01_synth; on generated netlists it is between 0.4% lower and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,11 @@ from netlists.errors import SettingsError
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.proposals import KINDS, movers
-from placer.team import Phase, cooperate
+from placer.team import Phase, Team, feeds
 from placer.walkers import Budget, Found, Progress, spacing_um
+from placer.winners import compete
+
+SEEDS = 1_000_003  # between those of two searches
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,32 @@ def refine(
     workers: int = 1,
     settings: RefineSettings | None = None,
     progress: Progress | None = None,
+    others: Sequence[Placement] = (),
 ) -> Found:
     """Improve a legal placement; the result is legal and never worse.
 
-    With a budget of trials it depends on the placement, the seed and the number of workers alone, with seconds on the
-    speed of the machine too.  `progress` is told the seconds gone and the best proxy now and then.  Ctrl-C ends
-    the search with what it has.  Raises `PlacementError` when hard macros overlap or leave the canvas at the start.
+    With a budget of trials it depends on the placements, the seed and the number of workers alone, with seconds on the
+    speed of the machine too.  Workers that one search cannot feed make more of them, from `others` as long as there are
+    any (legal placements of the same netlist).  `progress` is told the seconds gone and the best proxy now and then.
+    Ctrl-C ends the search with what it has.  Raises `PlacementError` when hard macros overlap or leave the canvas at
+    the start.
     """
-    settings, n = settings or RefineSettings(), placement.netlist
-    allowed = movers(n, spacing_um(placement))
-    count, start = allowed.soft.size + allowed.hard.size, evaluate(placement).proxy
-    if count == 0:
+    begun, start = budget.clock(), evaluate(placement).proxy
+    allowed = movers(placement.netlist, spacing_um(placement))
+    if allowed.soft.size + allowed.hard.size == 0:
         return Found(placement, start, 0, np.zeros((len(KINDS), 5)), False)
+    members = feeds(allowed, workers)
+    starts = [placement, *others]
+    searches = [
+        new_team(starts[k % len(starts)], budget, seed + SEEDS * k, members, settings)
+        for k in range(workers // members)
+    ]
+    return compete(searches, placement, start, budget, begun, progress)
 
-    def schedule(done: float) -> Phase:
-        return settings.phase(done, start / count)
 
-    return cooperate(placement, allowed, schedule, budget, seed=seed, workers=workers, progress=progress)
+def new_team(start: Placement, budget: Budget, seed: int, members: int, settings: RefineSettings | None = None) -> Team:
+    """One search from a legal placement; raises as `refine` does."""
+    settings = settings or RefineSettings()
+    allowed = movers(start.netlist, spacing_um(start))
+    unit = evaluate(start).proxy / max(allowed.soft.size + allowed.hard.size, 1)
+    return Team(start, allowed, lambda done: settings.phase(done, unit), budget, seed=seed, members=members)

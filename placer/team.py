@@ -19,14 +19,14 @@ from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.cost.fresh import size_of_sums
 from placer.cost.state import State, new_state
-from placer.member import BEGIN, DONE, SMALLEST, TRIALS, Board, work
+from placer.member import BEGIN, SMALLEST, TRIALS, Board, work
 from placer.proposals import KINDS, Movers
-from placer.walkers import PROPOSED, Budget, Found, Progress
+from placer.walkers import PROPOSED, Budget, Found
+from placer.winners import Leg
 
 TICK_S = 0.01  # between two looks at the clock
 PHASES = 2000  # in which a schedule is told to the members
 MOST_MEMBERS = 64  # of one search
-REPORTS = 20  # calls of `progress`
 ENDED = 2.0  # part of a search that is over when it is to stop
 
 
@@ -62,52 +62,48 @@ class Team:
     """Members and the placement on which they agree."""
 
     def __init__(
-        self, start: Placement, allowed: Movers, schedule: Schedule, budget: Budget, *, seed: int, workers: int
+        self, start: Placement, allowed: Movers, schedule: Schedule, budget: Budget, *, seed: int, members: int
     ) -> None:
-        """The clock of the budget begins to run.  A search takes no more members than it `feeds`."""
-        n, count = start.netlist, feeds(allowed, workers)
+        """The clock of the budget begins to run."""
+        n = start.netlist
         self.budget, self.begun = budget, budget.clock()
         self.netlist, self.allowed, self.start = n, allowed, start
         self.schedule = np.array([schedule(k / PHASES) for k in range(PHASES + 1)], dtype=np.float64)
-        dealers, *rngs = np.random.SeedSequence(seed).spawn(count + 1)
+        dealers, *rngs = np.random.SeedSequence(seed).spawn(members + 1)
         self.members = [
             Member(new_state(n, start.position_um, start.orientation), np.random.default_rng(rng),
                    np.random.default_rng(dealers), np.ones(1), np.zeros((len(KINDS), 5)))
             for rng in rngs
         ]  # fmt: skip
-        self.board = new_board(start, size_of_sums(self.members[0].state), count)
-        self.interrupted = False
+        self.board = new_board(start, size_of_sums(self.members[0].state), members)
+        self.stopped = False
 
-    def search(self, until: float = 1.0, progress: Progress | None = None) -> None:
-        """Go on until a part `until` of the budget is used; Ctrl-C ends the search for good."""
-        if self.interrupted:
-            return
-        board, reported = self.board, 0
+    def go(self, until: float, onward: Placement | None = None) -> Leg:
+        """Go on until a part `until` of the budget is used, from another legal placement if one is given."""
+        board = self.board
+        if onward is not None:
+            board.position[:], board.orientation[:] = onward.position_um, onward.orientation
         board.over[0] = 0
         with ThreadPoolExecutor(len(self.members)) as pool:
             jobs = [pool.submit(self._work, k, until) for k in range(len(self.members))]
-            try:
-                while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
-                    done = self._tell_time()
-                    if progress is not None and done * REPORTS >= reported + 1:
-                        reported = int(done * REPORTS)
-                        self._report(progress)
-                if progress is not None:
-                    self._report(progress)
-            except KeyboardInterrupt:
-                self.interrupted, board.clock[0] = True, ENDED
+            while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
+                if self.stopped:
+                    board.clock[0] = ENDED
+                elif self.budget.seconds is not None:
+                    board.clock[0] = self.budget.used(self.begun, 0)
             for job in jobs:
                 job.result()
+        now = Placement(self.netlist, board.position.copy(), board.orientation.copy())
+        return Leg(now, evaluate(now).proxy, self.found())
 
-    def _tell_time(self) -> float:
-        """The part of the budget that is used; members are told where that depends on a clock."""
-        if self.budget.seconds is None:
-            return float(self.board.word[DONE])
-        done = self.board.clock[0] = self.budget.used(self.begun, 0)
-        return done
+    def stop(self) -> None:
+        """End the search with the round under way."""
+        self.stopped = True
 
-    def _report(self, progress: Progress) -> None:
-        progress(self.budget.clock() - self.begun, float(self.board.lowest[0]))
+    @property
+    def lowest(self) -> float:
+        """The lowest proxy so far."""
+        return float(self.board.lowest[0])
 
     def _work(self, me: int, until: float) -> None:
         m, trials = self.members[me], self.budget.trials or 0
@@ -122,7 +118,7 @@ class Team:
         """The best placement so far."""
         statistics = np.sum([m.statistics for m in self.members], axis=0)
         best = Placement(self.netlist, self.board.best_position.copy(), self.board.best_orientation.copy())
-        return Found(best, evaluate(best).proxy, int(statistics[:, PROPOSED].sum()), statistics, self.interrupted)
+        return Found(best, evaluate(best).proxy, int(statistics[:, PROPOSED].sum()), statistics, False)
 
 
 def new_board(start: Placement, sums: int, members: int) -> Board:
@@ -145,23 +141,3 @@ def new_board(start: Placement, sums: int, members: int) -> Board:
         best_position=start.position_um.astype(np.float64),
         best_orientation=start.orientation.astype(np.int8),
     )
-
-
-def cooperate(
-    start: Placement,
-    allowed: Movers,
-    schedule: Schedule,
-    budget: Budget,
-    *,
-    seed: int,
-    workers: int,
-    progress: Progress | None = None,
-) -> Found:
-    """Search from a legal placement; returns the best placement on which the members agreed.
-
-    With a budget of trials the result depends on the start, the seed and the number of workers alone.  `progress` is
-    told the seconds gone and the best proxy now and then.  Ctrl-C ends the search.
-    """
-    team = Team(start, allowed, schedule, budget, seed=seed, workers=workers)
-    team.search(progress=progress)
-    return team.found()

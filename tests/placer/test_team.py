@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,7 +22,7 @@ from placer.legalize import legalize
 from placer.member import BEGIN, LEAST, MOST, SMALLEST, TRIALS, learn, losers, regions_of_each
 from placer.proposals import SHARES, Movers, movers
 from placer.refine import refine
-from placer.team import Phase, Team, cooperate, feeds, new_board
+from placer.team import Phase, Team, feeds, new_board
 from placer.walkers import PROPOSED, Budget, spacing_um
 from tests.placer.test_regions import some_movers
 
@@ -64,8 +65,8 @@ def test_of_two_members_whose_macros_collide_the_later_loses(members: int, seed:
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 def test_a_team_makes_all_trials_and_agrees(jetty: Placement, workers: int) -> None:
-    found = cooperate(jetty, allowed_in(jetty), lambda done: Phase(0.0, 0.0), Budget(trials=3_000), seed=0,
-                      workers=workers)  # fmt: skip
+    team = Team(jetty, allowed_in(jetty), lambda done: Phase(0.0, 0.0), Budget(trials=3_000), seed=0, members=workers)
+    found = team.go(1.0).found
     assert found.trials == 3_000 * workers == found.statistics[:, PROPOSED].sum()
     assert not found.placement.violations()
     assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
@@ -76,8 +77,8 @@ def test_a_team_makes_all_trials_and_agrees(jetty: Placement, workers: int) -> N
 def test_members_see_the_same_to_the_last_bit(jetty: Placement) -> None:
     allowed = allowed_in(jetty)
     all_of_it = Team(jetty, allowed, lambda done: Phase(1e-5, 1e-5, 3 - 2 * done), Budget(trials=4_000), seed=1,
-                     workers=4)  # fmt: skip
-    all_of_it.search(0.5)
+                     members=4)  # fmt: skip
+    all_of_it.go(0.5)
     first = all_of_it.members[0].state
     for other in all_of_it.members[1:]:
         for name in ("position", "orientation", "point", "cell", "density", "load", "parts"):
@@ -110,11 +111,10 @@ def test_any_number_of_workers_is_legal_never_worse_and_repeatable(workers: int)
 
 
 def test_a_search_goes_on_where_it_was(jetty: Placement) -> None:
-    whole = Team(jetty, allowed_in(jetty), lambda done: Phase(0.0, 0.0), Budget(trials=6_000), seed=0, workers=2)
+    whole = Team(jetty, allowed_in(jetty), lambda done: Phase(0.0, 0.0), Budget(trials=6_000), seed=0, members=2)
     for until in (0.3, 0.31, 0.9, 1.0):
-        whole.search(until)
+        found = whole.go(until).found
         assert until * 6_000 <= whole.board.memory[0] <= 6_000
-    found = whole.found()
     assert found.trials == 12_000
     assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
 
@@ -158,6 +158,19 @@ def test_disturbance_makes_rounds_shorter() -> None:
     for _ in range(200):
         learn(memory, 0.5, 1.0)
     assert memory[TRIALS] == MOST
+
+
+def test_a_search_that_is_stopped_ends_with_what_it_has(jetty: Placement) -> None:
+    search = Team(jetty, allowed_in(jetty), lambda done: Phase(0.0, 0.0), Budget(trials=10**9), seed=0, members=2)
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(search.go, 1.0)
+        while search.lowest >= evaluate(jetty).proxy:
+            time.sleep(0.01)
+        search.stop()
+        found = job.result(timeout=20).found
+    assert 0 < found.trials < 2 * 10**9
+    assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
+    assert search.go(1.0).found.trials == found.trials
 
 
 def test_teams_side_by_side_do_not_meet(jetty: Placement) -> None:
