@@ -74,6 +74,7 @@ def place(
     weights: Weights = None,
     refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
     plc: PlcFile = None,
     grid: Grid = None,
 ) -> None:
@@ -85,7 +86,7 @@ def place(
     from placer.reporting import write_run
     from placer.settings import PlaceSettings
 
-    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start)
+    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, ray=ray)
     where = source(netlist, plc, grid)
     chip = where.load()
     check_out(out)
@@ -99,6 +100,9 @@ def place(
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
+    if (cluster := result.metrics.get("cluster")) is not None:
+        print("refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(**cluster)
+              if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")  # fmt: skip
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -8,9 +8,10 @@ back to cells) -> cells (where there are rows: cells on them, and macros too, by
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,24 +19,23 @@ import numpy as np
 from netlists.cluster import cluster
 from netlists.errors import LegalizationError, PlacementError
 from netlists.generate import GeneratorSettings, generate
-from netlists.netlist import Floats, Netlist
+from netlists.netlist import Netlist
 from netlists.placement import Placement
 from placer.anneal import anneal
 from placer.cells import has_cells, place_cells
 from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
+from placer.ray_cluster import connected
+from placer.ray_searches import Fleet
 from placer.refine import refine
 from placer.screen import screen
 from placer.search import Listener, Search
 from placer.settings import PlaceSettings
-from placer.soft import soft_arrays
-from placer.soft_detail import with_soft_placed
+from placer.soft_only import in_the_middle, settle_soft
 from placer.stages import Stage, Stages, cpu_seconds
 from placer.walkers import Budget
 
-SOFT_ROUNDS = (50, 100, 200, 400)  # tried where there are soft macros only
-SOFT_SWEEPS = 20
 REFINE_SHARE = {"rl": 0.85, "gradient": 0.85, "greedy": 1.0, "random": 0.85, "anneal": 0.0}
 """Part of the budget kept for screening and refinement; annealing is a search of its own, without later stages."""
 SCREEN_SHARE = 0.1  # part of the budget for screening
@@ -69,47 +69,24 @@ def place(
     asked = replace(settings or PlaceSettings(), **options)
     macros_share = 1 - CELLS_SHARE if has_cells(netlist) else 1.0
     settings = replace(asked, budget_s=macros_share * asked.budget_s)
-    if settings.iterations is None:
-        load_kernels(settings.method, settings.refine)
-    stages = Stages()
-    with stages.stage("cluster"):
-        clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
-    work = clustering.netlist
-    later = REFINE_SHARE[settings.method] if settings.refine else 0.0
-    budget_s = (1 - later) * settings.budget_s
-    search = Search(settings.method, budget_s, stages.started, progress)
-    keep = settings.start == "given" and settings.method != "anneal"
-    if keep:
-        placement, interrupted = given(work), False
-    else:
-        with stages.stage(settings.method):
-            placement, interrupted = find_hard(work, settings, search)
-            stages.proxy = search.best
-    if search.pool and later and not interrupted:
-        with stages.stage("screen"):
-            placement, interrupted = chosen(work, settings, search)
-            stages.proxy = evaluate(placement).proxy
-    if not keep and not work.movable_hard.size and not interrupted:
-        with stages.stage("soft"):
-            deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
-            placement, interrupted = settle_soft(placement, deadline)
-            stages.proxy = evaluate(placement).proxy
-    with stages.stage("legalize"):
-        if placement.violations():
-            placement = legalize(placement)
-        stages.proxy = evaluate(placement).proxy
-        search.note(stages.proxy, "legalize", search.left_s)
-    if later and not interrupted:
-        with stages.stage("refine"):
-            placement, interrupted = improve(placement, settings, search)
-            stages.proxy = evaluate(placement).proxy
+    with connected(asked.ray) if asked.ray else nullcontext():
+        if settings.iterations is None:
+            load_kernels(settings.method, settings.refine)
+        stages = Stages()
+        with stages.stage("cluster"):
+            clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
+        work = clustering.netlist
+        later = REFINE_SHARE[settings.method] if settings.refine else 0.0
+        search = Search(settings.method, (1 - later) * settings.budget_s, stages.started, progress)
+        fleet = Fleet(work) if asked.ray else None
+        placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
         placement = clustering.expand(placement)
     if has_cells(netlist):
         with stages.stage("cells"):
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
             placed = place_cells(
-                placement, move_macros=settings.refine and not keep and not interrupted, seed=settings.seed,
+                placement, move_macros=settings.refine and not keeps(settings) and not interrupted, seed=settings.seed,
                 seconds=left_s if interrupted or settings.iterations is None else None,
                 tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
             )  # fmt: skip
@@ -125,7 +102,46 @@ def place(
         "stuck": search.stuck,
         "lower_bounds": lower_bounds(netlist).as_dict(),
     }
+    if fleet:
+        metrics["cluster"] = fleet.as_dict()
     return Result(placement, asked, metrics, stages.done, search.history, interrupted)
+
+
+def keeps(settings: PlaceSettings) -> bool:
+    """Whether there is no search for places: those of the input are refined."""
+    return settings.start == "given" and settings.method != "anneal"
+
+
+def place_macros(
+    netlist: Netlist, settings: PlaceSettings, search: Search, stages: Stages, fleet: Fleet | None
+) -> tuple[Placement, bool]:
+    """A legal placement of the macros, hard and soft, from search to refinement; and whether Ctrl-C ended it."""
+    later, others = settings.refine and REFINE_SHARE[settings.method] > 0, list[Placement]()
+    if keeps(settings):
+        placement, interrupted = given(netlist), False
+    else:
+        with stages.stage(settings.method):
+            placement, interrupted = find_hard(netlist, settings, search)
+            stages.proxy = search.best
+    if search.pool and later and not interrupted:
+        with stages.stage("screen"):
+            (placement, *others), interrupted = chosen(netlist, settings, search)
+            stages.proxy = evaluate(placement).proxy
+    if not keeps(settings) and not netlist.movable_hard.size and not interrupted:
+        with stages.stage("soft"):
+            deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
+            placement, interrupted = settle_soft(placement, deadline)
+            stages.proxy = evaluate(placement).proxy
+    with stages.stage("legalize"):
+        if placement.violations():
+            placement = legalize(placement)
+        stages.proxy = evaluate(placement).proxy
+        search.note(stages.proxy, "legalize", search.left_s)
+    if later and not interrupted:
+        with stages.stage("refine"):
+            placement, interrupted = improve(placement, others, settings, search, fleet)
+            stages.proxy = evaluate(placement).proxy
+    return placement, interrupted
 
 
 @cache
@@ -178,8 +194,8 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
     return Placement(netlist, search.position_um, orientation), interrupted
 
 
-def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
-    """Which of the best placements found to refine, with its soft macros placed anew; and whether Ctrl-C came."""
+def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[list[Placement], bool]:
+    """The best of the placements found to refine, with soft macros placed anew, in order; and whether Ctrl-C came."""
     starts = [Placement(netlist, position, netlist.orientation.copy()) for _, position in search.pool]
     if settings.iterations is not None:
         seconds = np.inf
@@ -189,8 +205,8 @@ def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[P
     try:
         best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers)
     except KeyboardInterrupt:
-        return starts[0], True
-    search.note(evaluate(best).proxy, "screen", search.left_s)
+        return starts[:1], True
+    search.note(evaluate(best[0]).proxy, "screen", search.left_s)
     return best, False
 
 
@@ -219,38 +235,13 @@ def given(netlist: Netlist) -> Placement:
     return Placement.given(netlist)
 
 
-def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:
-    """The positions [V, 2] with the movable soft macros and cells in the middle of the canvas."""
-    position: Floats = position_um.copy()
-    position[soft_arrays(netlist).movable] = np.array(netlist.canvas_um) / 2
-    return position
+def improve(
+    placement: Placement, others: Sequence[Placement], settings: PlaceSettings, search: Search, fleet: Fleet | None
+) -> tuple[Placement, bool]:
+    """The placement after exact-cost search for what is left of the budget; also whether Ctrl-C ended it.
 
-
-def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]:
-    """The best of several soft-macro placements around the same hard macros, and the given one, until `deadline`.
-
-    Each number of rounds is run from the soft macros' places given and from the middle of the canvas.  Also tells
-    whether Ctrl-C ended it.
+    `others` are starts for more searches, where there are processors for them here or in the fleet.
     """
-    n, given = placement.netlist, placement.position_um
-    arrays, cost = soft_arrays(n), ProxyCost(n)
-    best, lowest = given, cost(given, placement.orientation).proxy
-    starts = (in_the_middle(n, given), given)
-    interrupted = False
-    try:
-        for rounds, start in product(SOFT_ROUNDS if arrays.movable.size else (), starts):
-            if time.perf_counter() < deadline:
-                position = with_soft_placed(arrays, start, rounds, SOFT_SWEEPS)
-                proxy = cost(position, placement.orientation).proxy
-                if proxy < lowest:
-                    best, lowest = position, proxy
-    except KeyboardInterrupt:
-        interrupted = True
-    return Placement(n, best.copy(), placement.orientation), interrupted
-
-
-def improve(placement: Placement, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
-    """The placement after exact-cost search for what is left of the budget; also whether Ctrl-C ended it."""
     left_s = search.started + settings.budget_s - time.perf_counter()
     if settings.iterations is not None:
         budget = Budget(trials=TRIALS * settings.iterations)
@@ -258,10 +249,16 @@ def improve(placement: Placement, settings: PlaceSettings, search: Search) -> tu
         budget = Budget(seconds=left_s)
     else:
         return placement, False
-    found = refine(
-        placement, budget, seed=settings.seed, workers=settings.workers,
-        progress=lambda seconds, proxy: search.note(proxy, "refine", left_s - seconds),
-    )  # fmt: skip
+
+    def progress(seconds: float, proxy: float) -> None:
+        search.note(proxy, "refine", left_s - seconds)
+
+    if fleet:
+        found = fleet.refine([placement, *others], budget, settings.seed, settings.workers, progress)
+    else:
+        found = refine(
+            placement, budget, seed=settings.seed, workers=settings.workers, progress=progress, others=others
+        )
     return found.placement, found.interrupted
 
 

@@ -28,12 +28,12 @@ Scored = tuple[float, Placement]
 """A legal start, and the proxy that its short refinement ended with."""
 
 
-def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: int) -> Placement:
-    """The best of the starts, given in order of promise, with hard macros legal and soft ones placed anew.
+def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: int) -> list[Placement]:
+    """The most promising starts, best first, with hard macros legal and soft ones placed anew.
 
-    As many are tried as fit the time (wall clock), in any case one for each worker and so many that one can be
-    legalized; in infinite time all are, and the result depends on starts and seed alone.  Raises `LegalizationError`
-    where none of them can be.
+    They are given in order of promise.  As many are tried as fit the time (wall clock), in any case one for each worker
+    and so many that one can be legalized; in infinite time all are, and the result depends on starts and seed alone.
+    Raises `LegalizationError` where none of them can be.
     """
     began, arrays = time.perf_counter(), soft_arrays(starts[0].netlist)
     failures: list[LegalizationError] = []
@@ -52,7 +52,8 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
     left = seconds - (time.perf_counter() - began)
     if len(finalists) > 1 and left > 0:
         field = in_time(lambda start: score(start, LONGER, seed), finalists, left, workers)
-    return field[0][1]
+        return [start for _, start in field]
+    return finalists
 
 
 def settled(start: Placement, arrays: SoftArrays) -> Placement:

@@ -26,6 +26,7 @@ class PlaceSettings:
     weights: str | Path | None = None  # rl: file or training folder, or none; the bundled ones by default
     refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
     iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
+    ray: str | None = None  # address of the cluster that refines; this machine without one
     start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`
 
     def __post_init__(self) -> None:
@@ -40,6 +41,10 @@ class PlaceSettings:
             raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")
         if self.workers < 1:
             raise SettingsError(f"workers is {self.workers}; expected 1 or more")
+        if self.ray is not None and (self.method == "anneal" or not self.refine):
+            raise SettingsError(
+                "ray gives the refinement the cluster's processors, which anneal and runs without one lack"
+            )
         if self.iterations is not None and self.iterations < 1:
             raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")
         if self.weights is not None and (self.method != "rl" or self.start == "given"):

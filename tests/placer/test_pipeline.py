@@ -18,9 +18,10 @@ from placer import PlaceSettings, Result, evaluate, place
 from placer.anneal import anneal
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
-from placer.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels, settle_soft
+from placer.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels
 from placer.search import Progress, Search
 from placer.settings import METHODS
+from placer.soft_only import settle_soft
 from placer.walkers import Budget, Found
 
 
