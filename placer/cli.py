@@ -100,9 +100,9 @@ def place(
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
-    if (cluster := result.metrics.get("cluster")) is not None:
-        print("refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(**cluster)
-              if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")  # fmt: skip
+    if cluster := result.metrics.get("cluster"):
+        done = "refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(**cluster)
+        print(done if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
