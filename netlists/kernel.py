@@ -11,6 +11,8 @@ from netlists.netlist import Floats
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+
 
 def kernel(function: Function) -> Function:
     """Compile a function that allocates nothing: no reference counts, which would cost more than the arithmetic.
@@ -22,7 +24,17 @@ def kernel(function: Function) -> Function:
 
     Python calls kernels without a random generator only: Numba would not give back the reference it takes to one.
     """
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    compiled: Function = njit(**OPTIONS)(function)  # type: ignore[call-overload]
+    return compiled
+
+
+def loose_kernel(function: Function) -> Function:
+    """A kernel whose sums may be taken in any order and whose products fused, so that loops run in vector registers.
+
+    Its numbers depend on the processor in their last digits; NaN and infinity keep their meaning.
+    """
+    flags = {"reassoc", "contract", "arcp", "nsz"}
+    compiled: Function = njit(fastmath=flags, **OPTIONS)(function)  # type: ignore[call-overload]
     return compiled
 
 

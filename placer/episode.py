@@ -94,7 +94,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
 @njit(cache=True)
 def settle(arrays: EpisodeArrays, position: Floats) -> None:
     """Let the nets pull all unplaced nodes from where they stand until they hardly move."""
-    want = np.empty((2, position.shape[0]))
+    want = np.empty((position.shape[0], 4))
     slack = (arrays.cost.canvas_width_um / arrays.cost.cols + arrays.cost.canvas_height_um / arrays.cost.rows) / 2
     for _ in range(100):
         pull(arrays.soft.nets, position, arrays.floating, slack, 0.8, want)
@@ -156,7 +156,7 @@ def refresh(arrays: EpisodeArrays, state: State, b: int, t: int) -> None:
     """Pull unplaced nodes a few times and renew the maps and the wirelength that depend on them."""
     a, position = arrays.rough, state.position[b]
     slack = (a.canvas_width_um / a.cols + a.canvas_height_um / a.rows) / 2
-    want = np.empty((2, position.shape[0]))
+    want = np.empty((position.shape[0], 4))
     floating = np.concatenate((arrays.soft.movable, arrays.order[t:]))
     for _ in range(2):
         pull(arrays.soft.nets, position, floating, slack, 0.8, want)
