@@ -10,7 +10,7 @@ from netlists.kernel import kernel
 from netlists.netlist import Bools, Floats
 from placer.cost.density import cell_of
 from placer.episode import EpisodeArrays, State
-from placer.spots import find_spots, wanted
+from placer.spots import find_spots, scratch_for, wanted
 
 Singles = npt.NDArray[np.float32]
 
@@ -43,13 +43,14 @@ def observe(
     arrays: EpisodeArrays, state: State, first: int, last: int, t: int, maps: Singles, scalars: Singles, fits: Bools
 ) -> None:
     """For episodes first..last-1 fill maps [B, K, R, C], scalars [B, S] and the action mask [B, R, C] for step t."""
+    blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
+    scratch = scratch_for(arrays.cost, blockers, arrays.order[t])
     for b in range(first, last):
-        blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
-        find_spots(arrays.cost, state.position[b], blockers, arrays.order[t], state.spot[b], fits[b])
-        if not fits[b].any():
+        cost, position, node = arrays.cost, state.position[b], arrays.order[t]
+        if not find_spots(cost, position, blockers, node, state.spot[b], fits[b], scratch):
             # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
             state.stuck[b] += 1
-            find_spots(arrays.cost, state.position[b], blockers[:0], arrays.order[t], state.spot[b], fits[b])
+            find_spots(cost, position, blockers[:0], node, state.spot[b], fits[b], scratch)
         fill_maps(arrays, state, b, t, fits[b], maps[b], scalars[b])
         fill_scalars(arrays, t, scalars[b])
 
