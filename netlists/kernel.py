@@ -28,6 +28,15 @@ def kernel(function: Function) -> Function:
     return compiled
 
 
+def inlined_kernel(function: Function) -> Function:
+    """A kernel that becomes part of its callers: for small ones in inner loops, where a call costs as much as its work.
+
+    A call hands over seven words for every array, in tuples too.
+    """
+    compiled: Function = njit(forceinline=True, **OPTIONS)(function)  # type: ignore[call-overload]
+    return compiled
+
+
 def loose_kernel(function: Function) -> Function:
     """A kernel whose sums may be taken in any order and whose products fused, so that loops run in vector registers.
 

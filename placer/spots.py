@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.kernel import kernel
+from netlists.kernel import inlined_kernel, kernel
 from netlists.netlist import Bools, Floats, Ints
 from netlists.tolerance import HAIR
 from placer.cost.arrays import CostArrays, Positions
@@ -65,16 +65,21 @@ def find_spots(
     wanted_x, wanted_y = wanted(cost.size_um[node, 0], w), wanted(cost.size_um[node, 1], h)
     grow_boxes(cost, position, blockers, node, scratch.box)
     link_boxes(cost, scratch.box, blockers.size, scratch.head, scratch.links)
+    head = scratch.head
     anywhere = False
     for r in range(cost.rows):
         y_low, y_high = max(r * h, bottom), min((r + 1) * h, top)
         for c in range(cost.cols):
             x_low, x_high = max(c * w, left), min((c + 1) * w, right)
             fits[r, c] = False
-            if x_low <= x_high and y_low <= y_high and scratch.head[r, c] != COVERED:
+            if x_low <= x_high and y_low <= y_high and head[r, c] != COVERED:
                 x = min(max((c + wanted_x) * w, x_low), x_high)
                 y = min(max((r + wanted_y) * h, y_low), y_high)
-                fits[r, c] = nearest_spot(x, y, x_low, x_high, y_low, y_high, r, c, scratch, spot)
+                if head[r, c] == FREE:
+                    spot[r, c, 0], spot[r, c, 1] = x, y
+                    fits[r, c] = True
+                else:
+                    fits[r, c] = nearest_spot(x, y, x_low, x_high, y_low, y_high, r, c, scratch, spot)
                 anywhere = anywhere or fits[r, c]
     return anywhere
 
@@ -136,7 +141,7 @@ def link_boxes(cost: CostArrays, box: Floats, count: int, head: Ints, links: Int
                 used += 1
 
 
-@kernel
+@inlined_kernel
 def nearest_spot(
     x: float, y: float, x_low: float, x_high: float, y_low: float, y_high: float, r: int, c: int,
     scratch: Scratch, spot: Floats,
@@ -179,7 +184,7 @@ def nearest_spot(
     return nearest < np.inf
 
 
-@kernel
+@inlined_kernel
 def is_free(x: float, y: float, box: Floats, links: Ints, first: int) -> bool:
     """Whether a point lies in no open box of a linked list."""
     link = first
