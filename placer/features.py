@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from netlists.kernel import inlined_kernel, kernel
+from netlists.kernel import inlined_kernel, kernel, unsigned
 from netlists.netlist import Bools, Floats
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of
@@ -124,8 +124,7 @@ def fill_maps(cost: CostArrays, state: State, b: int, maps: Singles) -> None:
 @inlined_kernel
 def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
     """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
-    # Unsigned, because Numba looks at signed indices for whether they count from the end.
-    above, below, left, right = np.uint64(r_high + 2), np.uint64(r_low + 1), np.uint64(c_low + 1), np.uint64(c_high + 2)
+    above, below, left, right = unsigned(r_high + 2), unsigned(r_low + 1), unsigned(c_low + 1), unsigned(c_high + 2)
     total = (sums[above, right] - sums[above, left]) - (sums[below, right] - sums[below, left])
     return float(max(total, 0.0))  # rounding may leave a hair below 0
 

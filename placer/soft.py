@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.kernel import loose_kernel
+from netlists.kernel import loose_kernel, unsigned
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays, cost_arrays
 from placer.cost.density import density_map
@@ -60,8 +60,7 @@ def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step:
         for i in range(4):
             want[v, i] = 0.0
     for k in range(nets.weight.size):
-        # Unsigned, also below: Numba looks at every signed index for whether it counts from the end.
-        first, last = np.uint64(nets.start[k]), np.uint64(nets.start[k + 1])
+        first, last = unsigned(nets.start[k]), unsigned(nets.start[k + 1])
         degree = nets.start[k + 1] - nets.start[k]
         if degree == 2:
             join_two(nets.node, nets.offset_um, position, first, nets.weight[k], slack_um, want)
@@ -78,8 +77,8 @@ def join_two(
     node: Ints, offset: Floats, position: Floats, first: int, weight: float, slack_um: float, want: Floats
 ) -> None:
     """Add to `want` the springs of a net of the two entries `first` and `first` + 1."""
-    second = first + np.uint64(1)
-    v, u = np.uint64(node[first]), np.uint64(node[second])
+    second = first + unsigned(1)
+    v, u = unsigned(node[first]), unsigned(node[second])
     v_x, v_y = position[v, 0] + offset[first, 0], position[v, 1] + offset[first, 1]
     u_x, u_y = position[u, 0] + offset[second, 0], position[u, 1] + offset[second, 1]
     w_x, w_y = weight / (abs(v_x - u_x) + slack_um), weight / (abs(v_y - u_y) + slack_um)
@@ -101,13 +100,13 @@ def join_many(
 
     Those of the two extreme entries in each direction are summed up on the side, and added at the end.
     """
-    second = first + np.uint64(1)
-    v = np.uint64(node[first])
+    second = first + unsigned(1)
+    v = unsigned(node[first])
     x_low = x_high = position[v, 0] + offset[first, 0]
     y_low = y_high = position[v, 1] + offset[first, 1]
     left = right = bottom = top = first
     for e in range(second, last):
-        v = np.uint64(node[e])
+        v = unsigned(node[e])
         x, y = position[v, 0] + offset[e, 0], position[v, 1] + offset[e, 1]
         left, right = e if x < x_low else left, e if x > x_high else right
         bottom, top = e if y < y_low else bottom, e if y > y_high else top
@@ -117,7 +116,7 @@ def join_many(
     top = second if bottom == top else top
     left_w = left_x = right_w = right_x = bottom_w = bottom_y = top_w = top_y = 0.0
     for e in range(first, last):
-        v = np.uint64(node[e])
+        v = unsigned(node[e])
         dx, dy = offset[e, 0], offset[e, 1]
         x, y = position[v, 0] + dx, position[v, 1] + dy
         # Two weights by one division: p / a = p b / (a b).
@@ -125,9 +124,9 @@ def join_many(
         to_top, to_bottom = y_high - y + slack_um, y - y_low + slack_um
         both_x, both_y = weight / (to_right * to_left), weight / (to_top * to_bottom)
         w_right = 0.0 if e == right else both_x * to_left
-        w_left = 0.0 if e == right or e == left else both_x * to_right
+        w_left = 0.0 if e in (right, left) else both_x * to_right
         w_top = 0.0 if e == top else both_y * to_bottom
-        w_bottom = 0.0 if e == top or e == bottom else both_y * to_top
+        w_bottom = 0.0 if e in (top, bottom) else both_y * to_top
         want[v, 0] += w_right + w_left
         want[v, 1] += w_top + w_bottom
         want[v, 2] += w_right * (x_high - dx) + w_left * (x_low - dx)
@@ -145,7 +144,7 @@ def join_many(
 @loose_kernel
 def add_springs(node: Ints, offset: Floats, e: int, d: int, weight: float, moment: float, want: Floats) -> None:
     """Add springs of entry e in direction d: the sum of their weights, and that of weight × place of the other end."""
-    v = np.uint64(node[e])
+    v = unsigned(node[e])
     want[v, d] += weight
     want[v, 2 + d] += moment - weight * offset[e, d]
 

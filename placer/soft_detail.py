@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.kernel import kernel, loose_kernel
+from netlists.kernel import kernel, loose_kernel, unsigned
 from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of, cover, density_map
@@ -104,8 +104,8 @@ def spans(nets: NodeNets, position: Floats, node: int, weight: Floats, low: Floa
         k = nets.node_net[i]
         x_low = y_low = np.inf
         x_high = y_high = -np.inf
-        for e in range(np.uint64(nets.start[k]), np.uint64(nets.start[k + 1])):
-            v = np.uint64(nets.node[e])
+        for e in range(unsigned(nets.start[k]), unsigned(nets.start[k + 1])):
+            v = unsigned(nets.node[e])
             x, y = position[v, 0] + nets.offset_um[e, 0], position[v, 1] + nets.offset_um[e, 1]
             other = nets.node[e] != node
             x_low, x_high = min(x_low, x if other else x_low), max(x_high, x if other else x_high)

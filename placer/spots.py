@@ -21,7 +21,6 @@ from netlists.tolerance import HAIR
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
 
-
 FREE, COVERED = -1, -2
 """Instead of the first link of a cell: no box reaches into it, or one covers it all."""
 
