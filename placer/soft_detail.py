@@ -165,7 +165,7 @@ def weighted_median(values: Floats, weight: Floats, count: int) -> float:
         left = 0.0
         for k in range(first, j + 1):
             left += weight[k]
-        if left >= half:
+        if j >= first and left >= half:
             last = j
             continue
         half -= left
