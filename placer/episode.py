@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays
 from placer.cost.congestion import congestion_maps
@@ -33,7 +34,7 @@ class EpisodeArrays(NamedTuple):
     rough: CostArrays  # on merged nets, for the congestion that the policy sees
     order: Ints  # [T] hard macros in the order they are placed
     obstacles: Ints  # fixed hard macros
-    floating: Ints  # nodes without a place of their own: movable hard and soft macros, cells
+    floating: Ints  # nodes without a place of their own at first: `order`, then soft macros and cells
     start: Floats  # [V, 2] where nodes stand at the beginning
     orientation: npt.NDArray[np.int8]  # [V]
     turn: Ints  # [V] step at which each node gets its final place: -1 from the start, T for soft macros
@@ -49,10 +50,13 @@ class State(NamedTuple):
     """B episodes under way."""
 
     position: Floats  # [B, V, 2] centers, µm
-    hard_map: Floats  # [B, R, C]
-    rest_map: Floats  # [B, R, C]
-    across_map: Floats  # [B, R, C]
-    up_map: Floats  # [B, R, C]
+    hard_map: Floats  # [B, R, C] cover d by hard macros in their final places
+    rest_map: Floats  # [B, R, C] cover d by all others at the last refresh, as d / (1 + d)
+    across_map: Floats  # [B, R, C] horizontal routing demand d over capacity at the last refresh, as d / (1 + d)
+    up_map: Floats  # [B, R, C] vertical, likewise
+    hard_sums: Floats  # [B, R+3, C+3] of what `features.py` adds up, over all cells below and left
+    rest_sums: Floats  # [B, R+3, C+3]
+    demand_sums: Floats  # [B, R+3, C+3]
     spot: Floats  # [B, R, C, 2] where the current macro would go in each cell
     estimate: Floats  # [B] wirelength cost at estimated places, at the last refresh
     stuck: Ints  # [B] steps at which no cell fitted
@@ -62,7 +66,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
     """Arrays of a netlist whose hard macros are placed in the given order; unplaced nodes start in the middle."""
     soft = soft_arrays(netlist)
     nets = soft.nets
-    floating = np.flatnonzero(~netlist.fixed)
+    floating = np.concatenate((order, soft.movable))
     start = netlist.position_um.copy()
     start[floating] = np.array(netlist.canvas_um) / 2
     wires = np.zeros(netlist.num_nodes)
@@ -94,7 +98,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
 @njit(cache=True)
 def settle(arrays: EpisodeArrays, position: Floats) -> None:
     """Let the nets pull all unplaced nodes from where they stand until they hardly move."""
-    want = np.empty((2, position.shape[0]))
+    want = np.empty((position.shape[0], 4))
     slack = (arrays.cost.canvas_width_um / arrays.cost.cols + arrays.cost.canvas_height_um / arrays.cost.rows) / 2
     for _ in range(100):
         pull(arrays.soft.nets, position, arrays.floating, slack, 0.8, want)
@@ -104,9 +108,10 @@ def new_state(arrays: EpisodeArrays, batch: int) -> State:
     """B fresh episodes."""
     rows, cols, v = arrays.cost.rows, arrays.cost.cols, len(arrays.start)
     maps = [np.zeros((batch, rows, cols)) for _ in range(4)]
+    sums = [np.zeros((batch, rows + 3, cols + 3)) for _ in range(3)]
     return State(
-        np.broadcast_to(arrays.start, (batch, v, 2)).copy(), maps[0], maps[1], maps[2], maps[3],
-        np.zeros((batch, rows, cols, 2)), np.zeros(batch), np.zeros(batch, dtype=np.int64),
+        np.broadcast_to(arrays.start, (batch, v, 2)).copy(), maps[0], maps[1], maps[2], maps[3], sums[0], sums[1],
+        sums[2], np.zeros((batch, rows, cols, 2)), np.zeros(batch), np.zeros(batch, dtype=np.int64),
     )  # fmt: skip
 
 
@@ -119,7 +124,7 @@ def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
         state.stuck[b] = 0
         for v in arrays.obstacles:
             cover(arrays.cost, v, arrays.start[v, 0], arrays.start[v, 1], 1.0, state.hard_map[b])
-        refresh(arrays, state, b, 0)
+    refresh(arrays, state, first, last, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -133,11 +138,11 @@ def step(arrays: EpisodeArrays, state: State, first: int, last: int, t: int, act
         r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
         state.position[b, v] = state.spot[b, r, c]
         cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
-        gain[b] = 0.0
-        if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
-            before = state.estimate[b]
-            refresh(arrays, state, b, t + 1)
-            gain[b] = before - state.estimate[b]
+    gain[first:last] = 0.0
+    if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
+        gain[first:last] = state.estimate[first:last]
+        refresh(arrays, state, first, last, t + 1)
+        gain[first:last] -= state.estimate[first:last]
 
 
 @njit(cache=True, nogil=True)
@@ -152,17 +157,49 @@ def finish(arrays: EpisodeArrays, state: State, first: int, last: int, parts: Fl
 
 
 @njit(cache=True)
-def refresh(arrays: EpisodeArrays, state: State, b: int, t: int) -> None:
+def refresh(arrays: EpisodeArrays, state: State, first: int, last: int, t: int) -> None:
     """Pull unplaced nodes a few times and renew the maps and the wirelength that depend on them."""
-    a, position = arrays.rough, state.position[b]
+    a, floating = arrays.rough, arrays.floating[t:]
     slack = (a.canvas_width_um / a.cols + a.canvas_height_um / a.rows) / 2
-    want = np.empty((2, position.shape[0]))
-    floating = np.concatenate((arrays.soft.movable, arrays.order[t:]))
-    for _ in range(2):
-        pull(arrays.soft.nets, position, floating, slack, 0.8, want)
-    state.rest_map[b] = 0.0
-    for v in floating:
-        cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
-    pins = position[a.node] + a.offset_um
-    state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
-    congestion_maps(a, pins, position, state.across_map[b], state.up_map[b])
+    want, pins = np.empty((len(arrays.start), 4)), np.empty((len(a.node), 2))
+    for b in range(first, last):
+        position = state.position[b]
+        for _ in range(2):
+            pull(arrays.soft.nets, position, floating, slack, 0.8, want)
+        state.rest_map[b] = 0.0
+        for v in floating:
+            cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
+        put_pins(a, position, pins)
+        state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
+        congestion_maps(a, pins, position, state.across_map[b], state.up_map[b])
+        squash_and_sum(state, b)
+
+
+@kernel
+def put_pins(cost: CostArrays, position: Floats, pins: Floats) -> None:
+    """Fill the places of pins [P, 2] that are turned already."""
+    for p in range(len(pins)):
+        v = cost.node[p]
+        pins[p, 0], pins[p, 1] = position[v, 0] + cost.offset_um[p, 0], position[v, 1] + cost.offset_um[p, 1]
+
+
+@kernel
+def squash_and_sum(state: State, b: int) -> None:
+    """Turn the entries d of the maps of a refresh into d / (1 + d), and sum them up."""
+    rest, across, up = state.rest_map[b], state.across_map[b], state.up_map[b]
+    rest_sums, demand_sums = state.rest_sums[b], state.demand_sums[b]
+    rows, cols = rest.shape
+    for r in range(rows + 2):
+        rest_run = demand_run = 0.0
+        for c in range(cols + 2):
+            if 0 < r <= rows and 0 < c <= cols:
+                demand = max(across[r - 1, c - 1], up[r - 1, c - 1])
+                rest[r - 1, c - 1] /= 1.0 + rest[r - 1, c - 1]
+                across[r - 1, c - 1] /= 1.0 + across[r - 1, c - 1]
+                up[r - 1, c - 1] /= 1.0 + up[r - 1, c - 1]
+                rest_run += rest[r - 1, c - 1]
+                demand_run += demand / (1.0 + demand)
+            else:
+                rest_run, demand_run = rest_run + 1.0, demand_run + 1.0
+            rest_sums[r + 1, c + 1] = rest_sums[r, c + 1] + rest_run
+            demand_sums[r + 1, c + 1] = demand_sums[r, c + 1] + demand_run

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from netlists.kernel import kernel
+from netlists.kernel import inlined_kernel, kernel, unsigned
 from netlists.netlist import Bools, Floats
+from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of
 from placer.episode import EpisodeArrays, State
-from placer.spots import find_spots, wanted
+from placer.spots import find_spots, scratch_for, wanted
 
 Singles = npt.NDArray[np.float32]
 
@@ -43,105 +44,125 @@ def observe(
     arrays: EpisodeArrays, state: State, first: int, last: int, t: int, maps: Singles, scalars: Singles, fits: Bools
 ) -> None:
     """For episodes first..last-1 fill maps [B, K, R, C], scalars [B, S] and the action mask [B, R, C] for step t."""
+    cost, node = arrays.cost, arrays.order[t]
+    blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
+    scratch = scratch_for(cost, blockers, node)
+    box, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
     for b in range(first, last):
-        blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
-        find_spots(arrays.cost, state.position[b], blockers, arrays.order[t], state.spot[b], fits[b])
-        if not fits[b].any():
+        position, spot = state.position[b], state.spot[b]
+        if not find_spots(cost, position, blockers, node, spot, fits[b], scratch):
             # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
             state.stuck[b] += 1
-            find_spots(arrays.cost, state.position[b], blockers[:0], arrays.order[t], state.spot[b], fits[b])
-        fill_maps(arrays, state, b, t, fits[b], maps[b], scalars[b])
+            find_spots(cost, position, blockers[:0], node, spot, fits[b], scratch)
+        wire[:] = 0.0
+        scalars[b, 7] = wire_profiles(arrays, position, t, box, wire)
+        fill_wires(arrays, t, wire, maps[b], scalars[b])
+        sum_hard(state.hard_map[b], state.hard_sums[b])
+        fill_maps(cost, state, b, maps[b])
+        fill_by_spot(cost, node, spot, fits[b], state.hard_sums[b], state.rest_sums[b], state.demand_sums[b], maps[b])
         fill_scalars(arrays, t, scalars[b])
 
 
-@njit(cache=True)
-def fill_maps(
-    arrays: EpisodeArrays, state: State, b: int, t: int, fits: Bools, maps: Singles, scalars: Singles
-) -> None:
-    """Fill maps [K, R, C] of one episode, in the order of MAP_NAMES, and the scalars that the wire maps yield."""
+@kernel
+def fill_wires(arrays: EpisodeArrays, t: int, wire: Floats, maps: Singles, scalars: Singles) -> None:
+    """Fill the maps of wirelength from the profiles `wire` [placed or all, x or y, column or row], and where it is
+    least."""
     a = arrays.cost
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    wire = np.zeros((2, 2, max(a.rows, a.cols)))  # [placed or all, x or y, column or row]
-    known = wire_profiles(arrays, state.position[b], t, np.empty((2, 2)), wire)
     scale = max(arrays.wires[arrays.order[t]], 1e-9) * (a.canvas_width_um + a.canvas_height_um) / 4
     for kind in range(2):
-        wire[kind, 0] -= wire[kind, 0, : a.cols].min()
-        wire[kind, 1] -= wire[kind, 1, : a.rows].min()
-    size = a.size_um[arrays.order[t]]
-    within_x, within_y = wanted(size[0], w), wanted(size[1], h)
-    sums = integrals(state, b)
-    maps[10:] = 0.0
-    for r in range(a.rows):
-        for c in range(a.cols):
-            maps[0, r, c] = state.hard_map[b, r, c]
-            maps[1, r, c] = state.rest_map[b, r, c] / (1.0 + state.rest_map[b, r, c])
-            maps[2, r, c] = (wire[0, 0, c] + wire[0, 1, r]) / scale
-            maps[3, r, c] = (wire[1, 0, c] + wire[1, 1, r]) / scale
-            maps[4, r, c] = state.across_map[b, r, c] / (1.0 + state.across_map[b, r, c])
-            maps[5, r, c] = state.up_map[b, r, c] / (1.0 + state.up_map[b, r, c])
-            maps[6, r, c] = fits[r, c]
-            maps[7, r, c] = 0.0
-            if fits[r, c]:
-                away_x = abs(state.spot[b, r, c, 0] / w - c - within_x)
-                away_y = abs(state.spot[b, r, c, 1] / h - r - within_y)
-                maps[7, r, c] = away_x + away_y
-                around(arrays, state, b, t, r, c, sums, maps)
-            maps[8, r, c] = abs((c + 0.5) / a.cols - 0.5) * 2
-            maps[9, r, c] = abs((r + 0.5) / a.rows - 0.5) * 2
-    scalars[5] = np.argmin(wire[1, 0, : a.cols]) / a.cols
-    scalars[6] = np.argmin(wire[1, 1, : a.rows]) / a.rows
-    scalars[7] = known
-
-
-@njit(cache=True)
-def integrals(state: State, b: int) -> Floats:
-    """[3, R+3, C+3] sums over all cells below and left of hard cover, rest and congestion, in a frame one cell wide
-    of walls (which count as hard)."""
-    rows, cols = state.hard_map.shape[1:]
-    sums = np.zeros((3, rows + 3, cols + 3))
-    for r in range(rows + 2):
-        run = np.zeros(3)
-        for c in range(cols + 2):
-            if 0 < r <= rows and 0 < c <= cols:
-                rest = state.rest_map[b, r - 1, c - 1]
-                demand = max(state.across_map[b, r - 1, c - 1], state.up_map[b, r - 1, c - 1])
-                run[0] += min(state.hard_map[b, r - 1, c - 1], 1.0)
-                run[1] += rest / (1.0 + rest)
-                run[2] += demand / (1.0 + demand)
-            else:
-                run[0] += 1.0
-            sums[:, r + 1, c + 1] = sums[:, r, c + 1] + run
-    return sums
-
-
-@njit(cache=True, inline="always")
-def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
-    """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
-    above = sums[r_high + 2, c_high + 2] - sums[r_high + 2, c_low + 1]
-    below = sums[r_low + 1, c_high + 2] - sums[r_low + 1, c_low + 1]
-    return float(max(above - below, 0.0))  # rounding may leave a hair below 0
+        across, up = wire[kind, 0], wire[kind, 1]
+        column = subtract_least(across, a.cols)
+        row = subtract_least(up, a.rows)
+        for r in range(a.rows):
+            for c in range(a.cols):
+                maps[2 + kind, r, c] = (across[c] + up[r]) / scale
+        if kind == 1:
+            scalars[5] = column / a.cols
+            scalars[6] = row / a.rows
 
 
 @kernel
-def around(arrays: EpisodeArrays, state: State, b: int, t: int, r: int, c: int, sums: Floats, maps: Singles) -> None:
-    """Fill the maps of what lies under and around macro t if it went to cell (r, c)."""
-    a = arrays.cost
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    x, y = state.spot[b, r, c, 0], state.spot[b, r, c, 1]
-    half_x, half_y = a.size_um[arrays.order[t], 0] / 2, a.size_um[arrays.order[t], 1] / 2
-    # A hair inside, so that a macro that ends on a grid line does not reach into the next cell.
-    r_low, r_high = cell_of(y - half_y + 1e-3 * h, h, a.rows), cell_of(y + half_y - 1e-3 * h, h, a.rows)
-    c_low, c_high = cell_of(x - half_x + 1e-3 * w, w, a.cols), cell_of(x + half_x - 1e-3 * w, w, a.cols)
-    r_high, c_high = max(r_high, r_low), max(c_high, c_low)  # of a macro thinner than two hairs on a grid line
-    cells = (r_high - r_low + 1) * (c_high - c_low + 1)
-    ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
-    under = box_sum(sums[0], r_low, r_high, c_low, c_high)
-    maps[10, r, c] = max(box_sum(sums[0], r_low - 1, r_high + 1, c_low - 1, c_high + 1) - under, 0.0) / ring
-    maps[11, r, c] = box_sum(sums[1], r_low, r_high, c_low, c_high) / cells
-    maps[12, r, c] = box_sum(sums[2], r_low, r_high, c_low, c_high) / cells
-    to_x = min(x - half_x, a.canvas_width_um - x - half_x) / a.canvas_width_um
-    to_y = min(y - half_y, a.canvas_height_um - y - half_y) / a.canvas_height_um
-    maps[13, r, c] = max(min(to_x, to_y), 0.0)
+def subtract_least(values: Floats, count: int) -> int:
+    """Subtract from `count` values the least of them, and return its first index."""
+    best = 0
+    for i in range(1, count):
+        if values[i] < values[best]:
+            best = i
+    least = values[best]
+    for i in range(count):
+        values[i] -= least
+    return best
+
+
+@kernel
+def sum_hard(hard: Floats, sums: Floats) -> None:
+    """Fill `sums` [R+3, C+3] with the sum over all cells below and left of hard cover, in a frame one cell wide of
+    walls, which count as covered."""
+    rows, cols = hard.shape
+    for r in range(rows + 2):
+        run = 0.0
+        for c in range(cols + 2):
+            inside = 0 < r <= rows and 0 < c <= cols
+            run += min(hard[r - 1, c - 1], 1.0) if inside else 1.0
+            sums[r + 1, c + 1] = sums[r, c + 1] + run
+
+
+@kernel
+def fill_maps(cost: CostArrays, state: State, b: int, maps: Singles) -> None:
+    """Fill the maps [K, R, C] of one episode that do not depend on the current macro."""
+    hard, rest, across, up = state.hard_map[b], state.rest_map[b], state.across_map[b], state.up_map[b]
+    for r in range(cost.rows):
+        for c in range(cost.cols):
+            maps[0, r, c] = hard[r, c]
+            maps[1, r, c] = rest[r, c]
+            maps[4, r, c] = across[r, c]
+            maps[5, r, c] = up[r, c]
+            maps[8, r, c] = abs((c + 0.5) / cost.cols - 0.5) * 2
+            maps[9, r, c] = abs((r + 0.5) / cost.rows - 0.5) * 2
+
+
+@inlined_kernel
+def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
+    """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
+    above, below, left, right = unsigned(r_high + 2), unsigned(r_low + 1), unsigned(c_low + 1), unsigned(c_high + 2)
+    total = (sums[above, right] - sums[above, left]) - (sums[below, right] - sums[below, left])
+    return float(max(total, 0.0))  # rounding may leave a hair below 0
+
+
+@kernel
+def fill_by_spot(
+    cost: CostArrays, node: int, spot: Floats, fits: Bools, hard: Floats, rest: Floats, demand: Floats, maps: Singles
+) -> None:
+    """Fill the maps [K, R, C] of what lies under and around the node if it went to each cell's spot [R, C, 2].
+
+    `hard`, `rest` and `demand` are sums [R+3, C+3] over all cells below and left.
+    """
+    rows, cols, width, height = cost.rows, cost.cols, cost.canvas_width_um, cost.canvas_height_um
+    w, h = width / cols, height / rows
+    half_x, half_y = cost.size_um[node, 0] / 2, cost.size_um[node, 1] / 2
+    within_x, within_y = wanted(cost.size_um[node, 0], w), wanted(cost.size_um[node, 1], h)
+    for r in range(rows):
+        for c in range(cols):
+            maps[6, r, c] = fits[r, c]
+            if not fits[r, c]:
+                maps[7, r, c] = 0.0
+                for k in range(10, 14):
+                    maps[k, r, c] = 0.0
+                continue
+            x, y = spot[r, c, 0], spot[r, c, 1]
+            maps[7, r, c] = abs(x / w - c - within_x) + abs(y / h - r - within_y)
+            # A hair inside, so that a macro that ends on a grid line does not reach into the next cell.
+            r_low, r_high = cell_of(y - half_y + 1e-3 * h, h, rows), cell_of(y + half_y - 1e-3 * h, h, rows)
+            c_low, c_high = cell_of(x - half_x + 1e-3 * w, w, cols), cell_of(x + half_x - 1e-3 * w, w, cols)
+            r_high, c_high = max(r_high, r_low), max(c_high, c_low)  # of one thinner than two hairs on a grid line
+            cells = (r_high - r_low + 1) * (c_high - c_low + 1)
+            ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
+            around = box_sum(hard, r_low - 1, r_high + 1, c_low - 1, c_high + 1)
+            maps[10, r, c] = max(around - box_sum(hard, r_low, r_high, c_low, c_high), 0.0) / ring
+            maps[11, r, c] = box_sum(rest, r_low, r_high, c_low, c_high) / cells
+            maps[12, r, c] = box_sum(demand, r_low, r_high, c_low, c_high) / cells
+            to_x, to_y = min(x - half_x, width - x - half_x) / width, min(y - half_y, height - y - half_y) / height
+            maps[13, r, c] = max(min(to_x, to_y), 0.0)
 
 
 @kernel

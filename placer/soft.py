@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from netlists.kernel import loose_kernel, unsigned
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays, cost_arrays
 from placer.cost.density import density_map
@@ -47,47 +48,105 @@ def cosines(n: int) -> Floats:
     return matrix
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@loose_kernel
 def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step: float, want: Floats) -> None:
     """Move every movable node by `step` of the way to where its nets want it, all at once.
 
     In each direction a net of k pins joins every pin to its two extreme pins with weight / ((k - 1) distance), whose
-    quadratic energy equals the net's HPWL.  `slack_um` keeps the distance from vanishing.  `want` [2, V] is scratch.
+    quadratic energy equals the net's HPWL.  `slack_um` keeps the distance from vanishing.  `want` [V, 4] is scratch:
+    sums of weights and of weight × wanted place, each in x and y.
     """
-    for d in range(2):
-        want[:] = 0.0
-        for k in range(nets.weight.size):
-            first, last = nets.start[k], nets.start[k + 1]
-            low = high = first
-            x_low = x_high = position[nets.node[first], d] + nets.offset_um[first, d]
-            for e in range(first + 1, last):
-                x = position[nets.node[e], d] + nets.offset_um[e, d]
-                if x < x_low:
-                    low, x_low = e, x
-                elif x > x_high:
-                    high, x_high = e, x
-            if low == high:
-                high = first if low != first else first + 1
-            weight = nets.weight[k] / (last - first - 1)
-            v_low, v_high = nets.node[low], nets.node[high]
-            for e in range(first, last):
-                v = nets.node[e]
-                x = position[v, d] + nets.offset_um[e, d]
-                if e != high:
-                    w = weight / (x_high - x + slack_um)
-                    want[0, v] += w
-                    want[1, v] += w * (x_high - nets.offset_um[e, d])
-                    want[0, v_high] += w
-                    want[1, v_high] += w * (x - nets.offset_um[high, d])
-                if e != low and e != high:
-                    w = weight / (x - x_low + slack_um)
-                    want[0, v] += w
-                    want[1, v] += w * (x_low - nets.offset_um[e, d])
-                    want[0, v_low] += w
-                    want[1, v_low] += w * (x - nets.offset_um[low, d])
-        for v in movable:
-            if want[0, v] > 0.0:
-                position[v, d] += step * (want[1, v] / want[0, v] - position[v, d])
+    for v in range(want.shape[0]):
+        for i in range(4):
+            want[v, i] = 0.0
+    for k in range(nets.weight.size):
+        first, last = unsigned(nets.start[k]), unsigned(nets.start[k + 1])
+        degree = nets.start[k + 1] - nets.start[k]
+        if degree == 2:
+            join_two(nets.node, nets.offset_um, position, first, nets.weight[k], slack_um, want)
+        else:
+            join_many(nets.node, nets.offset_um, position, first, last, nets.weight[k] / (degree - 1), slack_um, want)
+    for v in movable:
+        for d in range(2):
+            if want[v, d] > 0.0:
+                position[v, d] += step * (want[v, 2 + d] / want[v, d] - position[v, d])
+
+
+@loose_kernel
+def join_two(
+    node: Ints, offset: Floats, position: Floats, first: int, weight: float, slack_um: float, want: Floats
+) -> None:
+    """Add to `want` the springs of a net of the two entries `first` and `first` + 1."""
+    second = first + unsigned(1)
+    v, u = unsigned(node[first]), unsigned(node[second])
+    v_x, v_y = position[v, 0] + offset[first, 0], position[v, 1] + offset[first, 1]
+    u_x, u_y = position[u, 0] + offset[second, 0], position[u, 1] + offset[second, 1]
+    w_x, w_y = weight / (abs(v_x - u_x) + slack_um), weight / (abs(v_y - u_y) + slack_um)
+    want[v, 0] += w_x
+    want[v, 1] += w_y
+    want[v, 2] += w_x * (u_x - offset[first, 0])
+    want[v, 3] += w_y * (u_y - offset[first, 1])
+    want[u, 0] += w_x
+    want[u, 1] += w_y
+    want[u, 2] += w_x * (v_x - offset[second, 0])
+    want[u, 3] += w_y * (v_y - offset[second, 1])
+
+
+@loose_kernel
+def join_many(
+    node: Ints, offset: Floats, position: Floats, first: int, last: int, weight: float, slack_um: float, want: Floats
+) -> None:
+    """Add to `want` the springs of a net of the entries first..last-1, whose springs weigh `weight` / distance.
+
+    Those of the two extreme entries in each direction are summed up on the side, and added at the end.
+    """
+    second = first + unsigned(1)
+    v = unsigned(node[first])
+    x_low = x_high = position[v, 0] + offset[first, 0]
+    y_low = y_high = position[v, 1] + offset[first, 1]
+    left = right = bottom = top = first
+    for e in range(second, last):
+        v = unsigned(node[e])
+        x, y = position[v, 0] + offset[e, 0], position[v, 1] + offset[e, 1]
+        left, right = e if x < x_low else left, e if x > x_high else right
+        bottom, top = e if y < y_low else bottom, e if y > y_high else top
+        x_low, x_high = min(x, x_low), max(x, x_high)
+        y_low, y_high = min(y, y_low), max(y, y_high)
+    right = second if left == right else right  # all in one place
+    top = second if bottom == top else top
+    left_w = left_x = right_w = right_x = bottom_w = bottom_y = top_w = top_y = 0.0
+    for e in range(first, last):
+        v = unsigned(node[e])
+        dx, dy = offset[e, 0], offset[e, 1]
+        x, y = position[v, 0] + dx, position[v, 1] + dy
+        # Two weights by one division: p / a = p b / (a b).
+        to_right, to_left = x_high - x + slack_um, x - x_low + slack_um
+        to_top, to_bottom = y_high - y + slack_um, y - y_low + slack_um
+        both_x, both_y = weight / (to_right * to_left), weight / (to_top * to_bottom)
+        w_right = 0.0 if e == right else both_x * to_left
+        w_left = 0.0 if e in (right, left) else both_x * to_right
+        w_top = 0.0 if e == top else both_y * to_bottom
+        w_bottom = 0.0 if e in (top, bottom) else both_y * to_top
+        want[v, 0] += w_right + w_left
+        want[v, 1] += w_top + w_bottom
+        want[v, 2] += w_right * (x_high - dx) + w_left * (x_low - dx)
+        want[v, 3] += w_top * (y_high - dy) + w_bottom * (y_low - dy)
+        right_w, right_x = right_w + w_right, right_x + w_right * x
+        left_w, left_x = left_w + w_left, left_x + w_left * x
+        top_w, top_y = top_w + w_top, top_y + w_top * y
+        bottom_w, bottom_y = bottom_w + w_bottom, bottom_y + w_bottom * y
+    add_springs(node, offset, left, 0, left_w, left_x, want)
+    add_springs(node, offset, right, 0, right_w, right_x, want)
+    add_springs(node, offset, bottom, 1, bottom_w, bottom_y, want)
+    add_springs(node, offset, top, 1, top_w, top_y, want)
+
+
+@loose_kernel
+def add_springs(node: Ints, offset: Floats, e: int, d: int, weight: float, moment: float, want: Floats) -> None:
+    """Add springs of entry e in direction d: the sum of their weights, and that of weight × place of the other end."""
+    v = unsigned(node[e])
+    want[v, d] += weight
+    want[v, 2 + d] += moment - weight * offset[e, d]
 
 
 @njit(cache=True, nogil=True)
@@ -131,7 +190,7 @@ def place_soft(arrays: SoftArrays, position: Floats, rounds: int) -> None:
         return
     a = arrays.cost
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    want = np.empty((2, position.shape[0]))
+    want = np.empty((position.shape[0], 4))
     before = position.copy()
     density = np.empty((a.rows, a.cols))
     along_x, along_y = np.empty((a.rows, a.cols)), np.empty((a.rows, a.cols))

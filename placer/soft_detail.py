@@ -7,16 +7,25 @@ which would need routing, is left to the exact search.  A sweep costs a few mill
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from netlists.kernel import kernel, loose_kernel, unsigned
 from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of, cover, density_map
 from placer.graph import NodeNets
 from placer.soft import SoftArrays, place_soft
 
-CANDIDATES = 11  # where it is, where its nets want it, halfway there, eight neighbors
+# The lines on which a macro may come to lie, in each direction; and the eleven pairs of them, column and row: where it
+# is, where its nets want it, halfway there, eight neighbors.
+HERE, WANTED, HALFWAY, BELOW, ABOVE = range(5)
+PLACES = np.array(
+    [(HERE, HERE), (WANTED, WANTED), (HALFWAY, HALFWAY)]
+    + [(x, y) for y in (BELOW, HERE, ABOVE) for x in (BELOW, HERE, ABOVE) if (x, y) != (HERE, HERE)]
+)
 
 
 def with_soft_placed(arrays: SoftArrays, position_um: Floats, rounds: int, sweeps: int) -> Floats:
@@ -27,7 +36,19 @@ def with_soft_placed(arrays: SoftArrays, position_um: Floats, rounds: int, sweep
     return position
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+class Scratch(NamedTuple):
+    """Memory that a sweep works in, K entries for the nets of one macro."""
+
+    weight: Floats  # [K]
+    low: Floats  # [2, K] bounding boxes of the nets, x and y, without the macro
+    high: Floats  # [2, K]
+    ends: Floats  # [2K] a copy of their ends in one direction, to be sorted
+    ends_weight: Floats  # [2K]
+    line: Floats  # [2, 5] x and y of the places
+    length: Floats  # [2, 5] how much longer the nets are with the macro on each line, in µm × weight
+
+
+@njit(cache=True, nogil=True)
 def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
     """Improve the movable soft macros in `position` [V, 2] (µm, changed in place) in some sweeps over all of them."""
     a, nets = arrays.cost, arrays.nets
@@ -40,83 +61,134 @@ def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
     most = 0
     for v in arrays.movable:
         most = max(most, nets.node_start[v + 1] - nets.node_start[v])
-    span = np.empty((2, 2, most))  # [x or y, low or high, net]
-    place = np.empty((CANDIDATES, 2))
-    for sweep in range(sweeps):
+    scratch = Scratch(
+        np.empty(most), np.empty((2, most)), np.empty((2, most)), np.empty(2 * most), np.empty(2 * most),
+        np.empty((2, 5)), np.empty((2, 5)),
+    )  # fmt: skip
+    for i in range(sweeps):
         full = np.sort(density.ravel())[density.size - counted]
-        stride = 1.0 if sweep % 2 == 0 else 0.5
-        for v in arrays.movable:
-            count = spans(nets, position, v, span)
-            weight = nets.weight[nets.node_net[nets.node_start[v] : nets.node_start[v + 1]]]
-            cover(a, v, position[v, 0], position[v, 1], -1.0, density)
-            propose(a, v, position[v], span, weight, stride, place)
-            best, least = 0, np.inf
-            for j in range(CANDIDATES):
-                price = density_price * crowding(a, density, v, place[j, 0], place[j, 1], full)
-                for i in range(count):
-                    for d in range(2):
-                        outside = max(span[d, 0, i] - place[j, d], place[j, d] - span[d, 1, i], 0.0)
-                        price += wire_price * weight[i] * outside
+        sweep(arrays, position, 1.0 if i % 2 == 0 else 0.5, full, density_price, wire_price, density, scratch)
+
+
+@kernel
+def sweep(
+    arrays: SoftArrays, position: Floats, stride: float, full: float, density_price: float, wire_price: float,
+    density: Floats, scratch: Scratch,
+) -> None:  # fmt: skip
+    """Move every movable soft macro once, to neighbors `stride` cells away; `density` [R, C] is kept up to date."""
+    a, line, length = arrays.cost, scratch.line, scratch.length
+    for v in arrays.movable:
+        count = spans(arrays.nets, position, v, scratch.weight, scratch.low, scratch.high)
+        cover(a, v, position[v, 0], position[v, 1], -1.0, density)
+        propose(a, v, position, count, stride, scratch)
+        for d in range(2):
+            for i in range(5):
+                length[d, i] = longer(scratch.low[d], scratch.high[d], scratch.weight, count, line[d, i])
+        best, least = 0, np.inf
+        for j in range(len(PLACES)):
+            x, y = PLACES[j, 0], PLACES[j, 1]
+            price = wire_price * (length[0, x] + length[1, y])
+            if price < least - 1e-15:  # otherwise the density need not be looked at: it only adds to it
+                price += density_price * crowding(a, density, v, line[0, x], line[1, y], full)
                 if price < least - 1e-15:
                     best, least = j, price
-            position[v] = place[best]
-            cover(a, v, position[v, 0], position[v, 1], 1.0, density)
+        position[v, 0], position[v, 1] = line[0, PLACES[best, 0]], line[1, PLACES[best, 1]]
+        cover(a, v, position[v, 0], position[v, 1], 1.0, density)
 
 
-@njit(cache=True, nogil=True)
-def spans(nets: NodeNets, position: Floats, node: int, span: Floats) -> int:
-    """Fill the bounding boxes [2, 2, .] of a node's nets without it, and return their number."""
+@kernel
+def spans(nets: NodeNets, position: Floats, node: int, weight: Floats, low: Floats, high: Floats) -> int:
+    """Fill the weights [K] and the bounding boxes [2, K] of a node's nets without it, and return their number."""
     first, last = int(nets.node_start[node]), int(nets.node_start[node + 1])
     for i in range(first, last):
         k = nets.node_net[i]
-        for d in range(2):
-            low, high = np.inf, -np.inf
-            for e in range(nets.start[k], nets.start[k + 1]):
-                if nets.node[e] != node:
-                    x = position[nets.node[e], d] + nets.offset_um[e, d]
-                    low, high = min(low, x), max(high, x)
-            span[d, 0, i - first], span[d, 1, i - first] = low, high
+        x_low = y_low = np.inf
+        x_high = y_high = -np.inf
+        for e in range(unsigned(nets.start[k]), unsigned(nets.start[k + 1])):
+            v = unsigned(nets.node[e])
+            x, y = position[v, 0] + nets.offset_um[e, 0], position[v, 1] + nets.offset_um[e, 1]
+            other = nets.node[e] != node
+            x_low, x_high = min(x_low, x if other else x_low), max(x_high, x if other else x_high)
+            y_low, y_high = min(y_low, y if other else y_low), max(y_high, y if other else y_high)
+        weight[i - first] = nets.weight[k]
+        low[0, i - first], high[0, i - first] = x_low, x_high
+        low[1, i - first], high[1, i - first] = y_low, y_high
     return last - first
 
 
-@njit(cache=True, nogil=True)
-def propose(
-    cost: CostArrays, node: int, here: Floats, span: Floats, weight: Floats, stride: float, place: Floats
-) -> None:
-    """Fill the places [CANDIDATES, 2] to weigh, all inside the canvas."""
-    w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
-    place[0] = here
+@kernel
+def propose(cost: CostArrays, node: int, position: Floats, count: int, stride: float, scratch: Scratch) -> None:
+    """Fill the lines [2, 5] of the places to weigh for a node of `count` nets, all inside the canvas."""
+    line, weight = scratch.line, scratch.weight
     for d in range(2):
-        # The optimal region of a node (Goto 1981) is the weighted median of its nets' edges.
-        place[1, d] = here[d] if weight.size == 0 else weighted_median(span[d, :, : weight.size], weight)
-        place[2, d] = (place[1, d] + here[d]) / 2
-    j = 3
-    for up in range(-1, 2):
-        for right in range(-1, 2):
-            if up != 0 or right != 0:
-                place[j, 0] = here[0] + right * stride * w
-                place[j, 1] = here[1] + up * stride * h
-                j += 1
-    for d, side in ((0, cost.canvas_width_um), (1, cost.canvas_height_um)):
+        side = cost.canvas_width_um if d == 0 else cost.canvas_height_um
+        cell = side / (cost.cols if d == 0 else cost.rows)
+        here = position[node, d]
+        wanted = here
+        if count > 0:
+            # The optimal region of a node (Goto 1981) is the weighted median of its nets' edges.
+            for i in range(count):
+                scratch.ends[i], scratch.ends[count + i] = scratch.low[d, i], scratch.high[d, i]
+                scratch.ends_weight[i] = scratch.ends_weight[count + i] = weight[i]
+            wanted = weighted_median(scratch.ends, scratch.ends_weight, 2 * count)
+        line[d, HERE], line[d, WANTED], line[d, HALFWAY] = here, wanted, (wanted + here) / 2
+        line[d, BELOW], line[d, ABOVE] = here - stride * cell, here + stride * cell
         half = min(cost.size_um[node, d], side) / 2
-        for j in range(CANDIDATES):
-            place[j, d] = min(max(place[j, d], half), side - half)
+        for i in range(5):
+            line[d, i] = min(max(line[d, i], half), side - half)
 
 
-@njit(cache=True, nogil=True)
-def weighted_median(ends: Floats, weight: Floats) -> float:
-    """The lower weighted median of the low and high ends [2, K] of K intervals."""
-    values = np.concatenate((ends[0], ends[1]))
-    order = np.argsort(values)
-    left, total = 0.0, np.sum(weight)
-    for i in order:
-        left += weight[i % weight.size]
-        if left >= total:  # every interval counts twice
-            return float(values[i])
-    return float(values[order[-1]])
+@kernel
+def weighted_median(values: Floats, weight: Floats, count: int) -> float:
+    """The least of the first `count` values that, with all below it, has half their weight; they change places.
+
+    Quickselect (Hoare 1961, FIND).
+    """
+    half = 0.0
+    for i in range(count):
+        half += weight[i]
+    half /= 2
+    first, last = 0, count - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        i, j = first, last
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                weight[i], weight[j] = weight[j], weight[i]
+                i, j = i + 1, j - 1
+        # Now first..j are at most the pivot, i..last at least, and what lies between equals it.
+        left = 0.0
+        for k in range(first, j + 1):
+            left += weight[k]
+        if j >= first and left >= half:
+            last = j
+            continue
+        half -= left
+        if i == j + 2:
+            if weight[j + 1] >= half:
+                return float(pivot)
+            half -= weight[j + 1]
+        if i > last:  # rounding
+            return float(pivot)
+        first = i
+    return float(values[last])
 
 
-@njit(cache=True, nogil=True)
+@loose_kernel
+def longer(low: Floats, high: Floats, weight: Floats, count: int, at: float) -> float:
+    """Sum over `count` intervals of weight × distance from `at`."""
+    total = 0.0
+    for i in range(count):
+        total += weight[i] * max(low[i] - at, at - high[i], 0.0)
+    return total
+
+
+@loose_kernel
 def crowding(cost: CostArrays, density: Floats, node: int, x: float, y: float, full: float) -> float:
     """By how much a node at (x, y) would raise the sum over all cells of what exceeds the density `full`."""
     w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows

@@ -13,6 +13,7 @@ from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
+from placer.cost.points import Indices
 
 ALIGNED_UM = 1e-5
 """A macro edge within this distance of a grid line counts as lying on it."""
@@ -41,23 +42,14 @@ def congestion_maps(
 def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: Floats) -> None:
     """Fill the maps [R, C] with the tracks that nets use: entry (r, c) is the edge to column c+1, or to row r+1."""
     rows, cols = arrays.rows, arrays.cols
-    w, h = arrays.canvas_width_um / cols, arrays.canvas_height_um / rows
     # Demand is laid down as +w where a run starts and -w where it ends, and summed up once at the end.
     across = np.zeros((rows, cols + 1))
     up = np.zeros((rows + 1, cols))
     seen = np.full(rows * cols, -1, dtype=np.int64)
-    cells = np.empty((rows * cols, 2), dtype=np.int64)
-    for n in range(arrays.weight.size):
-        count = 0
-        for p in range(arrays.net_start[n], arrays.net_start[n + 1]):
-            row, col = cell_of(pins[p, 1], h, rows), cell_of(pins[p, 0], w, cols)
-            if seen[row * cols + col] != n:
-                seen[row * cols + col] = n
-                cells[count, 0] = row
-                cells[count, 1] = col
-                count += 1
-        if count > 1:
-            route(cells, count, max(arrays.weight[n], 1.0), across, up)
+    cells = np.empty((rows * cols + 1, 2), dtype=np.int64)
+    pin_cell = np.empty((2, len(pins)), dtype=np.int32)
+    find_cells(arrays, pins, pin_cell)
+    route_all(arrays, pin_cell, seen, cells, across, up)
     for r in range(rows):
         run = 0.0
         for c in range(cols):
@@ -68,6 +60,43 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
         for r in range(rows):
             run += up[r, c]
             vertical[r, c] = run
+
+
+@kernel
+def find_cells(arrays: CostArrays, pins: Floats, pin_cell: Indices) -> None:
+    """Fill `pin_cell` [2, P] with the row and the column of every pin [P, 2]."""
+    rows, cols = arrays.rows, arrays.cols
+    w, h = arrays.canvas_width_um / cols, arrays.canvas_height_um / rows
+    row, col = pin_cell[0], pin_cell[1]
+    for p in range(len(pins)):
+        row[p] = cell_of(pins[p, 1], h, rows)
+        col[p] = cell_of(pins[p, 0], w, cols)
+
+
+@kernel
+def route_all(arrays: CostArrays, pin_cell: Indices, seen: Ints, cells: Ints, across: Floats, up: Floats) -> None:
+    """Add the run ends of all nets, whose pins are in the cells `pin_cell` [2, P].
+
+    `seen` [R*C], -1 everywhere, and `cells` [R*C+1, 2] are scratch.
+    """
+    row, col = pin_cell[0], pin_cell[1]
+    for n in range(arrays.weight.size):
+        first, last = arrays.net_start[n], arrays.net_start[n + 1]
+        weight = max(arrays.weight[n], 1.0)
+        if last - first == 2:  # more than a third of the nets
+            if row[first] != row[first + 1] or col[first] != col[first + 1]:
+                go_across(across, row[first], col[first], col[first + 1], weight)
+                go_up(up, col[first + 1], row[first], row[first + 1], weight)
+            continue
+        count = 0
+        for p in range(first, last):
+            cell = row[p] * arrays.cols + col[p]
+            cells[count, 0] = row[p]
+            cells[count, 1] = col[p]
+            count += seen[cell] != n
+            seen[cell] = n
+        if count > 1:
+            route(cells, count, weight, across, up)
 
 
 @njit(cache=True)

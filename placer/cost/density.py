@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from netlists.kernel import kernel
+from netlists.kernel import inlined_kernel, kernel
 from netlists.netlist import Floats
 from placer.cost.arrays import CostArrays, Positions
 
@@ -27,7 +27,7 @@ def density_map(arrays: CostArrays, position: Positions, density: Floats) -> Non
         cover(arrays, v, position[v, 0], position[v, 1], 1.0, density)
 
 
-@kernel
+@inlined_kernel
 def cover(arrays: CostArrays, node: int, x: float, y: float, share: float, density: Floats) -> None:
     """Add to each cell of `density` [R, C] the part that a node centered at (x, y) covers, times `share`."""
     w = arrays.canvas_width_um / arrays.cols

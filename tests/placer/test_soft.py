@@ -27,7 +27,7 @@ def scattered(netlist: Netlist, seed: int) -> Floats:
 
 def pulled(nets: NodeNets, position: Floats, movable: list[int], slack_um: float, step: float) -> Floats:
     moved = position.copy()
-    pull(nets, moved, np.array(movable, dtype=np.int64), slack_um, step, np.empty((2, len(position))))
+    pull(nets, moved, np.array(movable, dtype=np.int64), slack_um, step, np.empty((len(position), 4)))
     return moved
 
 

@@ -13,7 +13,7 @@ from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
 from netlists.tolerance import HAIR
 from placer.cost import cost_arrays
-from placer.spots import find_spots, inside, wanted
+from placer.spots import find_spots, inside, scratch_for, wanted
 from tests.placer.slow_spots import Cell
 from tests.placer.test_legalize import blocks, overlaps
 
@@ -29,7 +29,9 @@ def board(size_um: list[tuple[float, float]], grid: tuple[int, int], canvas: tup
 
 def spots(netlist: Netlist, position: Floats, blockers: list[int], node: int) -> tuple[Floats, Bools]:
     spot, fits = np.zeros((*netlist.grid, 2)), np.zeros(netlist.grid, dtype=np.bool_)
-    find_spots(cost_arrays(netlist), position, np.array(blockers, dtype=np.int64), node, spot, fits)
+    cost, others = cost_arrays(netlist), np.array(blockers, dtype=np.int64)
+    anywhere = find_spots(cost, position, others, node, spot, fits, scratch_for(cost, others, node))
+    assert anywhere == fits.any()
     return spot, fits
 
 
