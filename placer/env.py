@@ -103,7 +103,7 @@ class EpisodeBatch:
         """
         part = copy(self)
         part.batch, part.threads, part._whole = last - first, threads, False
-        part.state = episode.State(*(array[first:last] for array in self.state))
+        part.state = episode.State._make(array[first:last] for array in self.state)
         for name in ("failed", "_gain", "_first_estimate", "_cost", "_errors"):
             setattr(part, name, getattr(self, name)[first:last])
         return part

@@ -189,7 +189,8 @@ def _play_together(
     stage = [torch.empty(x.shape[1:], dtype=x.dtype, pin_memory=pinned) for x in seen] if staged else None
 
     def room(t: int) -> Observation:
-        return Observation(*((x if stage else x[t]).numpy() for x in stage or seen), t)
+        maps, scalars, mask = ((x if stage else x[t]).numpy() for x in stage or seen)
+        return Observation(maps, scalars, mask, t)
 
     episodes.reset(room(0))
     for t in range(episodes.steps):
@@ -214,7 +215,7 @@ def on_host(found: Tensor) -> Tensor:
     if found.device.type == "cpu":
         return found
     copied = torch.empty(found.shape, dtype=found.dtype, pin_memory=True).copy_(found, non_blocking=True)
-    done = torch.cuda.Event(blocking=True)
+    done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     done.record()
     done.synchronize()
     return copied
