@@ -143,7 +143,7 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
         room = 2 * max(1, int(sum(processors().values())) // workers)
         while waiting and len(running) < room:
             job = waiting.popleft()
-            share = GPU_SHARE if gpus and job.settings.method in ON_GPU and job.settings.device != "cpu" else 0.0
+            share = gpu_share(job.settings, gpus)
             running[remote.options(num_gpus=share).remote(handles[job.netlist], job.settings)] = job
         for reference in ray.wait(list(running), timeout=POLL_S)[0]:
             job = running.pop(reference)
@@ -158,6 +158,11 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
                 position, orientation, values = given
                 placement = Placement(chips[job.netlist], position, orientation)
                 yield job, Result(placement, job.settings, **values)
+
+
+def gpu_share(settings: PlaceSettings, gpus: float) -> float:
+    """What a run asks for of the GPUs of a cluster that has so many."""
+    return GPU_SHARE if gpus and settings.method in ON_GPU and settings.device != "cpu" else 0.0
 
 
 def run(netlist: Netlist, settings: PlaceSettings) -> Any:
