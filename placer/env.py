@@ -20,7 +20,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -37,6 +37,10 @@ from placer.legalize import check_room, legalize
 
 FAILED = 10.0  # added to the wirelength cost of an episode that failed: far more than legal ones differ by
 PATIENCE = 64  # episodes that fail before the netlist is given up, where none ever ended legal
+
+
+Call = tuple[Callable[..., None], *tuple[Any, ...]]
+"""A kernel, and its arguments but for the arrays, the state and the episodes."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,12 @@ def placing_order(netlist: Netlist) -> Ints:
     return m[np.lexsort((m, -wires[m], -area[m]))]
 
 
+def spans(count: int, parts: int) -> list[tuple[int, int]]:
+    """The first and the last of some things, excluded, in each of as many parts, or in one for each thing."""
+    ends = np.linspace(0, count, min(count, parts) + 1).astype(int).tolist()
+    return list(pairwise(ends))
+
+
 class EpisodeBatch:
     """B episodes of one netlist in lockstep, each kernel on `threads` threads.
 
@@ -93,7 +103,7 @@ class EpisodeBatch:
         self._pool = ThreadPoolExecutor(self.threads)
         self._gain, self._first_estimate = np.zeros(batch), np.zeros(batch)
         self._cost, self._errors = np.zeros((batch, 4)), np.full(batch, None)
-        self._whole = True
+        self._whole, self._spans = True, spans(batch, self.threads)
         self.t = 0
 
     def part(self, first: int, last: int, threads: int = 1) -> EpisodeBatch:
@@ -102,7 +112,8 @@ class EpisodeBatch:
         One thread is the caller's; more are of this batch.  When all parts have ended, `tally` the whole.
         """
         part = copy(self)
-        part.batch, part.threads, part._whole = last - first, threads, False
+        part.batch, part.threads = last - first, threads
+        part._whole, part._spans = False, spans(part.batch, threads)
         part.state = episode.State._make(array[first:last] for array in self.state)
         for name in ("failed", "_gain", "_first_estimate", "_cost", "_errors"):
             setattr(part, name, getattr(self, name)[first:last])
@@ -121,20 +132,24 @@ class EpisodeBatch:
     def reset(self, out: Observation | None = None) -> Observation:
         """Begin all episodes anew; the observation is written into the arrays of `out`, if given."""
         self.t = 0
-        self._split(episode.begin)
+        out = out or self._unseen()
+        self._split((episode.begin,), self._look(out))
         self._first_estimate[:] = self.state.estimate
-        return self._observe(out)
+        return out
 
     def step(self, action: Ints, out: Observation | None = None) -> tuple[Observation | None, Floats]:
         """Place the current macro in cell `action` [B] (row * C + column); each must be allowed by the mask.
 
-        Returns the next observation, None after the last macro, and the rewards [B].
+        Returns the next observation, in the arrays of `out` if given, None after the last macro, and the rewards [B].
         """
-        self._split(episode.step, self.t, action, self._gain)
-        reward = self.settings.shaping * self._gain
+        move = (episode.step, self.t, action, self._gain)
         self.t += 1
         if self.t < self.steps:
-            return self._observe(out), reward
+            out = out or self._unseen()
+            self._split(move, self._look(out))
+            return out, self.settings.shaping * self._gain
+        self._split(move)
+        reward = self.settings.shaping * self._gain
         self._finish()
         proxy = np.array([cost.proxy for cost in self.costs])
         taken_back = self.settings.shaping * (self._first_estimate - self.state.estimate)
@@ -148,21 +163,23 @@ class EpisodeBatch:
         if self.error and self._ended >= PATIENCE and not self._ended_legal:
             raise self.error
 
-    def _split(self, kernel: Callable[..., None], *args: Any) -> None:
-        """Run a kernel over all episodes, some in each thread; kernels release the interpreter's lock."""
-        ends = np.linspace(0, self.batch, min(self.batch, self.threads) + 1).astype(int).tolist()
-        mine, *others = pairwise(ends)
-        jobs = [self._pool.submit(kernel, self.arrays, self.state, *span, *args) for span in others]
-        kernel(self.arrays, self.state, *mine, *args)
+    def _split(self, *calls: Call) -> None:
+        """Call kernels over all episodes, some in each thread; kernels release the interpreter's lock."""
+
+        def run(first: int, last: int) -> None:
+            for kernel, *args in calls:
+                kernel(self.arrays, self.state, first, last, *args)
+
+        mine, *others = self._spans
+        jobs = [self._pool.submit(run, *span) for span in others]
+        run(*mine)
         for job in jobs:
             job.result()
 
-    def _observe(self, out: Observation | None) -> Observation:
-        out = self.unseen() if out is None else out
-        self._split(observe, self.t, out.maps, out.scalars, out.mask.reshape(self.batch, *self.netlist.grid))
-        return replace(out, t=self.t)
+    def _look(self, out: Observation) -> Call:
+        return observe, self.t, out.maps, out.scalars, out.mask.reshape(self.batch, *self.netlist.grid)
 
-    def unseen(self) -> Observation:
+    def _unseen(self) -> Observation:
         """Arrays for an observation, not filled yet."""
         rows, cols = self.netlist.grid
         maps = np.empty((self.batch, len(MAP_NAMES), rows, cols), dtype=np.float32)
@@ -174,7 +191,7 @@ class EpisodeBatch:
         self.failed[:] = [bool(stuck) and not self._legalized(b) for b, stuck in enumerate(self.state.stuck)]
         if self._whole:
             self.tally()
-        self._split(episode.finish, self._cost)
+        self._split((episode.finish, self._cost))
         self._cost[:, 0] += FAILED * self.failed
 
     def _legalized(self, b: int) -> bool:

@@ -15,14 +15,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from threading import Event
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from placer.env import EpisodeBatch, Observation
+from placer.env import EpisodeBatch, Observation, spans
 from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.policy import PlacementPolicy
 
@@ -108,30 +107,29 @@ def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: Episo
     policy = deepcopy(policy).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     starts = range(0, episodes.batch, PART)
     helpers = max(1, episodes.threads // len(starts))  # where there are more threads than parts
-    spans = [(first, min(first + PART, episodes.batch)) for first in starts]
-    return _play(policy, embedding, plan, episodes, spans, min(episodes.threads, len(spans)), helpers, staged=False)
+    parts = [(first, min(first + PART, episodes.batch)) for first in starts]
+    return _play(policy, embedding, plan, episodes, parts, min(episodes.threads, len(parts)), helpers, staged=False)
 
 
 def play_in_turns(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
     """As `play`, on any device: groups take turns at the policy and at all threads of `episodes`."""
-    ends = torch.linspace(0, episodes.batch, min(GROUPS, episodes.batch) + 1).int().tolist()
-    spans = list(pairwise(ends))
-    return _play(policy, embedding, plan, episodes, spans, len(spans), episodes.threads, staged=True)
+    groups = spans(episodes.batch, GROUPS)
+    return _play(policy, embedding, plan, episodes, groups, len(groups), episodes.threads, staged=True)
 
 
 def _play(
-    policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, spans: list[tuple[int, int]],
+    policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, groups: list[tuple[int, int]],
     players: int, threads: int, *, staged: bool,
 ) -> Rollout:  # fmt: skip
-    """Episodes first..last-1 of each of the spans together, so many spans at a time, each on so many threads."""
+    """Episodes first..last-1 of each group in lockstep, so many groups at a time, each on so many threads."""
     record, stop = new_record(episodes, embedding.device), Event()
     with one_thread_each(players) as pool:
         jobs = [
             pool.submit(
-                _play_together, policy, embedding, plan.part(*span), episodes.part(*span, threads), record.part(*span),
+                _play_group, policy, embedding, plan.part(*group), episodes.part(*group, threads), record.part(*group),
                 stop, staged,
             )
-            for span in spans
+            for group in groups
         ]  # fmt: skip
         try:
             for job in as_completed(jobs):
@@ -176,7 +174,7 @@ def new_record(episodes: EpisodeBatch, device: torch.device) -> Rollout:
 
 
 @torch.inference_mode()
-def _play_together(
+def _play_group(
     policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, record: Rollout, stop: Event,
     staged: bool,
 ) -> None:  # fmt: skip
