@@ -4,13 +4,15 @@ A `Player` plays a plan: `play` in this process, or the actors of `actors.py` on
 
 On the CPU threads play parts of PART episodes, each from the reset to the end, with a policy that runs on one thread:
 no thread waits for another.  Rounding in the policy depends on how many episodes it sees at a time, so parts are of
-that size whatever the number of threads.  On a GPU a few large groups take turns: while the policy decides for one,
+that size whatever the number of threads.  Threads that are left over help with the environment's steps.  In smaller
+parts the interpreter, which one thread at a time may use, would be what 16 threads wait for: it takes half a
+millisecond of a step, however many episodes.  On a GPU a few large groups take turns: while the policy decides for one,
 all threads step the episodes of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from copy import deepcopy
@@ -25,7 +27,7 @@ from placer.env import EpisodeBatch, Observation, spans
 from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.policy import PlacementPolicy
 
-PART = 8  # episodes that the policy sees at a time on the CPU
+PART = 16  # episodes that the policy sees at a time on the CPU
 GROUPS = 2  # that take turns on a GPU
 PER_EPISODE = ("proxy", "stuck")  # fields of a rollout without a time axis
 
@@ -182,30 +184,35 @@ def _play_group(
 
     The environment writes what it sees into the record itself or, `staged`, into memory from which it is copied there.
     """
-    plan, seen = plan.to(embedding.device), (record.maps, record.scalars, record.mask)
+    plan, rows = plan.to(embedding.device), embedding.unsqueeze(1).expand(-1, episodes.batch, -1).unbind()
+    seen = list(zip(record.maps.unbind(), record.scalars.unbind(), record.mask.unbind(), strict=True))
     pinned = embedding.device.type == "cuda"
-    stage = [torch.empty(x.shape[1:], dtype=x.dtype, pin_memory=pinned) for x in seen] if staged else None
-
-    def room(t: int) -> Observation:
-        maps, scalars, mask = ((x if stage else x[t]).numpy() for x in stage or seen)
-        return Observation(maps, scalars, mask, t)
-
-    episodes.reset(room(0))
-    for t in range(episodes.steps):
+    stage = [torch.empty(x.shape, dtype=x.dtype, pin_memory=pinned) for x in seen[0]] if staged else None
+    outs = [written_to(stage or seen[t], t) for t in range(episodes.steps)]
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    rewards = record.reward.numpy()
+    episodes.reset(outs[0])
+    for t, (maps, scalars, mask) in enumerate(seen):
         if stop.is_set():
             return
         if stage:
-            for x, source in zip(seen, stage, strict=True):
-                x[t].copy_(source, non_blocking=True)
-        row = embedding[t].expand(episodes.batch, -1)
-        log_probs, record.value[t] = policy(row, record.maps[t], record.scalars[t], record.mask[t], plan.style)
-        action = decide(log_probs, record.mask[t], plan, t)
-        record.action[t] = action
-        record.log_prob[t] = log_probs.gather(1, action[:, None]).squeeze(1)
-        _, reward = episodes.step(on_host(action).numpy(), room(min(t + 1, episodes.steps - 1)))
-        record.reward[t] = torch.from_numpy(reward)
+            for x, source in zip(seen[t], stage, strict=True):
+                x.copy_(source, non_blocking=True)
+        log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
+        action = decide(log_probs, mask, plan, t)
+        steps.append((action, log_probs.gather(1, action[:, None]).squeeze(1), value))
+        _, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
+        rewards[t] = reward
+    for x, column in zip((record.action, record.log_prob, record.value), zip(*steps, strict=True), strict=True):
+        x.copy_(torch.stack(column))
     record.proxy.copy_(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
     record.stuck.copy_(torch.from_numpy(episodes.stuck))
+
+
+def written_to(memory: Sequence[Tensor], t: int) -> Observation:
+    """An observation of step t whose maps, scalars and mask are in memory of the CPU."""
+    maps, scalars, mask = (x.numpy() for x in memory)
+    return Observation(maps, scalars, mask, t)
 
 
 def on_host(found: Tensor) -> Tensor:
@@ -233,7 +240,7 @@ def choose(log_probs: Tensor, draw: Tensor, temperature: Tensor) -> Tensor:
     """
     greedy = temperature == 0
     heat = torch.where(greedy, 1.0, temperature)[:, None]
-    cumulative = (log_probs / heat).softmax(dim=1).double().cumsum(dim=1)
+    cumulative = (log_probs / heat).softmax(dim=1).cumsum(dim=1, dtype=torch.float64)
     # Single-precision draws stay below 1 by more than the sum rounds: a cell of probability 0 is never found.
     sought = draw.double()[:, None] * cumulative[:, -1:]
     sampled = torch.searchsorted(cumulative, sought, right=True).squeeze(1)
