@@ -1,8 +1,8 @@
 """Rollouts on Ray: actors on the processors of a cluster play parts of a plan.
 
-A plan is cut into parts of PART episodes whatever the number of actors, and one thread plays each, so that the result
-does not depend on who plays what.  Netlists go to an actor once, weights once a rollout; a part that is lost with its
-actor or node is played again by another.
+A plan is cut into the parts that threads play without Ray, so that the result does not depend on who plays what.
+Netlists go to an actor once, weights once a rollout; a part that is lost with its actor or node is played again by
+another.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from netlists.ray_connection import processors
 from placer.env import EnvSettings, EpisodeBatch
 from placer.policy import PlacementPolicy
 from placer.ray_cluster import POLL_S, RETRIES, connected
-from placer.rollouts import PER_EPISODE, Plan, Player, Rollout, play
+from placer.rollouts import PART, PER_EPISODE, Plan, Player, Rollout, play
 
-PART = 8  # episodes
 STARTING = -1  # instead of a part
 
 Columns = list[npt.NDArray[Any]]

@@ -14,6 +14,7 @@ import torch
 
 from netlists.netlist import Netlist
 from placer.checkpoints import load_policy
+from placer.device import room_bytes
 from placer.env import EpisodeBatch, placing_order
 from placer.features import MAP_NAMES
 from placer.policy import PlacementPolicy
@@ -21,12 +22,14 @@ from placer.ppo import IterationStats, Learner, PPOSettings
 from placer.rollouts import Plan, Rollout, play
 from placer.search import Search
 
-SAMPLES = 8  # episodes in a small batch
+SAMPLES = 8  # episodes in a small batch, or two for each thread
+GPU_ENVS = 128  # episodes of an iteration that fill a GPU, or eight for each thread
 PRETRAINED = Path(__file__).with_name("pretrained")  # the weights to begin with unless others are given
 UNTRAINED = "none"  # said instead of a file of weights
 # Trained weights have a style: a short search near it finds what suits the netlist.
 TRAINED_GENERATIONS, TRAINED_SPREAD = 6, 3.0
-ROLLOUT_BYTES = 1_000_000_000  # the maps of an iteration's episodes stay below this
+ROLLOUT_BYTES = 1_000_000_000  # the maps of an iteration's episodes stay below this, or a part of a GPU's memory
+CPU = torch.device("cpu")
 LEARNING_FACTOR = 5  # an iteration with learning takes so many times one without; until the first is measured
 
 
@@ -37,17 +40,31 @@ def new_policy(seed: int) -> PlacementPolicy:
         return PlacementPolicy()
 
 
-def fitting_envs(netlist: Netlist, wanted: int) -> int:
+def fitting_envs(netlist: Netlist, wanted: int, device: torch.device) -> int:
     """Episodes per iteration: as wanted, or fewer where the maps of all their steps would need too much memory."""
     rows, cols = netlist.grid
     episode_bytes = 4 * len(MAP_NAMES) * rows * cols * max(len(placing_order(netlist)), 1)
-    return min(wanted, max(4, ROLLOUT_BYTES // episode_bytes))
+    return min(wanted, max(4, room_bytes(device, ROLLOUT_BYTES) // episode_bytes))
+
+
+def filling(settings: PPOSettings, device: torch.device, threads: int) -> PPOSettings:
+    """The settings with as many episodes, and as much larger minibatches, as keep a GPU and the threads busy.
+
+    On the CPU they stay, so that results do not depend on the number of threads.
+    """
+    if device.type == "cpu":
+        return settings
+    envs = max(GPU_ENVS, 8 * threads)
+    return replace(settings, num_envs=envs, minibatch=settings.minibatch * envs // settings.num_envs)
 
 
 class Agent:
     """A policy and its learner on one netlist, with a search to report to."""
 
-    def __init__(self, netlist: Netlist, search: Search, seed: int, threads: int, weights: str | Path | None) -> None:
+    def __init__(
+        self, netlist: Netlist, search: Search, seed: int, threads: int, weights: str | Path | None,
+        device: torch.device = CPU,
+    ) -> None:  # fmt: skip
         """Begins with the `weights` of a file or training folder, PRETRAINED ones for None, or UNTRAINED.
 
         Raises `CheckpointError` when the weights are missing or damaged.
@@ -55,8 +72,9 @@ class Agent:
         torch.set_num_threads(threads)
         self.netlist, self.search, self.threads = netlist, search, threads
         untrained = str(weights) == UNTRAINED
-        self.policy = new_policy(seed) if untrained else load_policy(weights or PRETRAINED)
-        self.settings = PPOSettings(num_envs=fitting_envs(netlist, PPOSettings().num_envs))
+        self.policy = (new_policy(seed) if untrained else load_policy(weights or PRETRAINED)).to(device)
+        self.settings = filling(PPOSettings(), device, threads)
+        self.settings = replace(self.settings, num_envs=fitting_envs(netlist, self.settings.num_envs, device))
         if not untrained:
             self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
@@ -65,7 +83,8 @@ class Agent:
     def run(self, iterations: int | None) -> None:
         """Search until the budget is used, or for a number of iterations whatever the time."""
         one = EpisodeBatch(self.netlist, 1, self.settings.env, self.threads)
-        few = EpisodeBatch(self.netlist, SAMPLES, self.settings.env, self.threads)
+        samples = min(max(SAMPLES, 2 * self.threads), self.settings.num_envs)
+        few = EpisodeBatch(self.netlist, samples, self.settings.env, self.threads)
         self._play(one, greedy=True)
         if iterations is not None:
             for _ in range(iterations):
@@ -78,7 +97,7 @@ class Agent:
 
     def _fill(self, took: float, few: EpisodeBatch) -> float:
         """Iterations as long as one fits, then small batches; `took` and the result are seconds of a small batch."""
-        expected = took * self.settings.num_envs / SAMPLES
+        expected = took * self.settings.num_envs / few.batch
         while self.search.left_s > expected:
             expected = self._expected_after(self._iterate())
         while self.search.left_s > 2 * took:

@@ -16,7 +16,7 @@ import typer
 from netlists.command import run as run_command
 from netlists.output import check_out
 from netlists.ray_connection import LOCAL
-from placer.options import Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
+from placer.options import Device, Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
 from placer.ray_cluster import CORES
 from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
 
@@ -74,6 +74,7 @@ def place(
     weights: Weights = None,
     refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
+    device: Device = "auto",
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
     plc: PlcFile = None,
     grid: Grid = None,
@@ -86,7 +87,7 @@ def place(
     from placer.reporting import write_run
     from placer.settings import PlaceSettings
 
-    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, ray=ray)
+    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, device=device, ray=ray)
     where = source(netlist, plc, grid)
     chip = where.load()
     check_out(out)
@@ -117,6 +118,7 @@ def train(
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Play on Ray. {RAY_HELP}")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder")] = False,
     seed: Seed = 0,
+    device: Device = "auto",
     **learner: Any,
 ) -> None:
     """Train the agent on netlists; writes checkpoints, history.csv, training.png, TensorBoard scalars.  Ctrl-C saves.
@@ -129,7 +131,7 @@ def train(
 
     if budget is None and iterations is None:
         budget = 600.0
-    settings = TrainSettings(budget, iterations, seed, workers, resume, ray)
+    settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
     chips = [source(name).load() for name in netlists]
     check_out(out)
     training = Training(chips, PPOSettings(**learner), out, settings)
@@ -154,6 +156,7 @@ def sweep(
     budget: Annotated[float, typer.Option(help="Wall-clock seconds of each run")] = 120.0,
     workers: Annotated[int, typer.Option(help="Threads of each run")] = 1,
     weights: Weights = None,
+    device: Device = "auto",
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = LOCAL,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
 ) -> None:
@@ -164,7 +167,7 @@ def sweep(
     from placer.settings import PlaceSettings
     from placer.sweep import sweep as run_all
 
-    settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights)
+    settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights, device=device)
     check_out(out)
     with shown_sweep() as show:
         done = run_all(

@@ -20,7 +20,7 @@ Steps = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class Elites:
-    """Up to `capacity` distinct episodes, the best first."""
+    """Up to `capacity` distinct episodes on the CPU, the best first."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -39,7 +39,7 @@ class Elites:
                 continue
             columns = (rollout.maps[:, b], rollout.scalars[:, b], rollout.mask[:, b], rollout.action[:, b], steps)
             self.proxies.insert(rank, proxy)
-            self.episodes.insert(rank, tuple(column.clone() for column in columns))  # type: ignore[arg-type]
+            self.episodes.insert(rank, tuple(column.to("cpu", copy=True) for column in columns))  # type: ignore[arg-type]
             del self.proxies[self.capacity :], self.episodes[self.capacity :]
 
     def variants(self, count: int, deviations: float, generator: torch.Generator) -> Tensor:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,6 +37,10 @@ from placer.legalize import check_room, legalize
 
 FAILED = 10.0  # added to the wirelength cost of an episode that failed: far more than legal ones differ by
 PATIENCE = 64  # episodes that fail before the netlist is given up, where none ever ended legal
+
+
+Call = tuple[Callable[..., None], *tuple[Any, ...]]
+"""A kernel, and its arguments but for the arrays, the state and the episodes."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,14 @@ def placing_order(netlist: Netlist) -> Ints:
     return m[np.lexsort((m, -wires[m], -area[m]))]
 
 
+def spans(count: int, parts: int) -> list[tuple[int, int]]:
+    """The first and the last of some things, excluded, in each of as many parts, or in one for each thing."""
+    ends = np.linspace(0, count, min(count, parts) + 1).astype(int).tolist()
+    return list(pairwise(ends))
+
+
 class EpisodeBatch:
-    """B episodes of one netlist in lockstep.
+    """B episodes of one netlist in lockstep, each kernel on `threads` threads.
 
     Raises `SettingsError` for a netlist without movable hard macros, and `LegalizationError` for one whose hard macros
     cannot fit or, in the last step of an episode, when the first PATIENCE episodes have failed.
@@ -83,80 +94,112 @@ class EpisodeBatch:
             raise SettingsError(f"{netlist.name} has no hard macro that may be moved; expected at least one")
         check_room(netlist)
         self.batch = batch
+        self.threads = threads or len(os.sched_getaffinity(0))
         self.failed = np.zeros(batch, dtype=bool)  # [B] which episodes ended without a legal placement
         self.error: LegalizationError | None = None  # of the last one that did
         self._ended, self._ended_legal = 0, 0
         self.arrays = episode.episode_arrays(netlist, self.order, self.settings.soft_rounds, self.settings.soft_sweeps)
         self.state = episode.new_state(self.arrays, batch)
-        self._threads = min(batch, threads or len(os.sched_getaffinity(0)))
-        self._pool = ThreadPoolExecutor(self._threads)
-        self._gain = np.zeros(batch)
-        self._first_estimate = np.zeros(batch)
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._gain, self._first_estimate = np.zeros(batch), np.zeros(batch)
+        self._cost, self._errors = np.zeros((batch, 4)), np.full(batch, None)
+        self._whole, self._spans = True, spans(batch, self.threads)
         self.t = 0
+
+    def part(self, first: int, last: int, threads: int = 1) -> EpisodeBatch:
+        """Episodes first..last-1 as a batch that is stepped by itself and leaves its results in this one as well.
+
+        One thread is the caller's; more are of this batch.  When all parts have ended, `tally` the whole.
+        """
+        part = copy(self)
+        part.batch, part.threads = last - first, threads
+        part._whole, part._spans = False, spans(part.batch, threads)
+        part.state = episode.State._make(array[first:last] for array in self.state)
+        for name in ("failed", "_gain", "_first_estimate", "_cost", "_errors"):
+            setattr(part, name, getattr(self, name)[first:last])
+        return part
 
     @property
     def steps(self) -> int:
         """Steps in an episode."""
         return len(self.order)
 
-    def reset(self) -> Observation:
-        """Begin all episodes anew."""
-        self.t = 0
-        self._split(episode.begin)
-        self._first_estimate = self.state.estimate.copy()
-        return self._observe()
+    @property
+    def costs(self) -> list[Cost]:
+        """Of each episode that has ended."""
+        return [Cost(*(float(x) for x in row)) for row in self._cost]
 
-    def step(self, action: Ints) -> tuple[Observation | None, Floats]:
+    def reset(self, out: Observation | None = None) -> Observation:
+        """Begin all episodes anew; the observation is written into the arrays of `out`, if given."""
+        self.t = 0
+        out = out or self._unseen()
+        self._split((episode.begin,), self._look(out))
+        self._first_estimate[:] = self.state.estimate
+        return out
+
+    def step(self, action: Ints, out: Observation | None = None) -> tuple[Observation | None, Floats]:
         """Place the current macro in cell `action` [B] (row * C + column); each must be allowed by the mask.
 
-        Returns the next observation, None after the last macro, and the rewards [B].
+        Returns the next observation, in the arrays of `out` if given, None after the last macro, and the rewards [B].
         """
-        self._split(episode.step, self.t, action, self._gain)
-        reward = self.settings.shaping * self._gain
+        move = (episode.step, self.t, action, self._gain)
         self.t += 1
         if self.t < self.steps:
-            return self._observe(), reward
-        proxy = np.array([cost.proxy for cost in self._finish()])
+            out = out or self._unseen()
+            self._split(move, self._look(out))
+            return out, self.settings.shaping * self._gain
+        self._split(move)
+        reward = self.settings.shaping * self._gain
+        self._finish()
+        proxy = np.array([cost.proxy for cost in self.costs])
         taken_back = self.settings.shaping * (self._first_estimate - self.state.estimate)
         return None, reward - proxy - taken_back
 
-    def _split(self, kernel: Callable[..., None], *args: Any) -> None:
-        """Run a kernel over all episodes, some in each thread; kernels release the interpreter's lock."""
-        ends = np.linspace(0, self.batch, self._threads + 1).astype(int)
-        jobs = [
-            self._pool.submit(kernel, self.arrays, self.state, int(first), int(last), *args)
-            for first, last in pairwise(ends)
-            if first < last
-        ]
-        for job in jobs:
-            job.result()
-
-    def _observe(self) -> Observation:
-        rows, cols = self.netlist.grid
-        maps = np.empty((self.batch, len(MAP_NAMES), rows, cols), dtype=np.float32)
-        scalars = np.empty((self.batch, len(SCALAR_NAMES)), dtype=np.float32)
-        fits = np.empty((self.batch, rows, cols), dtype=np.bool_)
-        self._split(observe, self.t, maps, scalars, fits)
-        return Observation(maps, scalars, fits.reshape(self.batch, -1), self.t)
-
-    def _finish(self) -> list[Cost]:
-        self.failed = np.array([bool(stuck) and not self._legalized(b) for b, stuck in enumerate(self.state.stuck)])
+    def tally(self) -> None:
+        """Count the episodes that have just ended; raises `LegalizationError` when the first PATIENCE failed."""
+        self.error = next((error for error in self._errors[::-1] if error), self.error)
         self._ended += self.batch
         self._ended_legal += int((~self.failed).sum())
         if self.error and self._ended >= PATIENCE and not self._ended_legal:
             raise self.error
-        parts = np.empty((self.batch, 4))
-        self._split(episode.finish, parts)
-        parts[:, 0] += FAILED * self.failed
-        self.costs = [Cost(*(float(x) for x in row)) for row in parts]
-        return self.costs
+
+    def _split(self, *calls: Call) -> None:
+        """Call kernels over all episodes, some in each thread; kernels release the interpreter's lock."""
+
+        def run(first: int, last: int) -> None:
+            for kernel, *args in calls:
+                kernel(self.arrays, self.state, first, last, *args)
+
+        mine, *others = self._spans
+        jobs = [self._pool.submit(run, *span) for span in others]
+        run(*mine)
+        for job in jobs:
+            job.result()
+
+    def _look(self, out: Observation) -> Call:
+        return observe, self.t, out.maps, out.scalars, out.mask.reshape(self.batch, *self.netlist.grid)
+
+    def _unseen(self) -> Observation:
+        """Arrays for an observation, not filled yet."""
+        rows, cols = self.netlist.grid
+        maps = np.empty((self.batch, len(MAP_NAMES), rows, cols), dtype=np.float32)
+        scalars = np.empty((self.batch, len(SCALAR_NAMES)), dtype=np.float32)
+        return Observation(maps, scalars, np.empty((self.batch, rows * cols), dtype=np.bool_), self.t)
+
+    def _finish(self) -> None:
+        self._errors[:] = None
+        self.failed[:] = [bool(stuck) and not self._legalized(b) for b, stuck in enumerate(self.state.stuck)]
+        if self._whole:
+            self.tally()
+        self._split((episode.finish, self._cost))
+        self._cost[:, 0] += FAILED * self.failed
 
     def _legalized(self, b: int) -> bool:
         """Legalize the hard macros of episode b; whether that was possible."""
         try:
             self.state.position[b] = legalize(self.placement(b)).position_um
         except LegalizationError as error:
-            self.error = error
+            self._errors[b] = error
             return False
         return True
 

@@ -13,7 +13,7 @@ from numba import njit
 from netlists.netlist import Floats, Ints
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def forbidden_on_line(
     line_x: float, w: float, h: float, low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     start: Floats, end: Floats,
@@ -28,7 +28,7 @@ def forbidden_on_line(
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def nearest_free(
     target_x: float, target_y: float, w: float, h: float,
     low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
@@ -81,7 +81,7 @@ def nearest_free(
     return best < np.inf, best_x, best_y
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def touching(
     x: float, y: float, w: float, h: float, low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     canvas_w: float, canvas_h: float, tolerance: float,
@@ -108,7 +108,7 @@ def touching(
     return min(length / (2 * (w + h)), 1.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def snug_corner(
     target_x: float, target_y: float, w: float, h: float,
     low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
@@ -159,7 +159,7 @@ def snug_corner(
     return best > -np.inf, best_x, best_y
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def place_in_order(
     order: Ints, target: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float,
     distance_weight: float,
@@ -195,7 +195,7 @@ def place_in_order(
     return -1, center
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def reinsert(
     order: Ints, center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float
 ) -> None:

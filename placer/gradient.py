@@ -8,16 +8,18 @@ macros are settled, and the exact cost picks the best.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from netlists.errors import LegalizationError
-from netlists.netlist import Netlist
+from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from placer.cost import ProxyCost
+from placer.device import room_bytes
 from placer.legalize import legalize
 from placer.search import Search
 from placer.smooth import Routes, Smoothing, SmoothProxy
@@ -28,7 +30,10 @@ Span = tuple[float, float]
 """A value at the first and at the last step, changing geometrically between."""
 FIRST_STEPS = 5  # which tell how many the budget allows
 SETTLE_ROUNDS, SETTLE_SWEEPS = 100, 10
-FINISH_S = 0.5  # kept for legalizing and settling each start, until it was measured
+FINISH_S = 0.5  # kept for legalizing and settling each start on one thread, until it was measured
+GPU_STARTS = 64  # side by side on a GPU, which hardly notices more than the CPU's four
+FINISH_SHARE = 0.5  # of the time at most, for finishing so many
+CPU = torch.device("cpu")
 SPANS = ("rate", "wire", "top", "density", "congestion", "energy", "overlap", "wall")
 
 
@@ -120,13 +125,18 @@ class Descent:
 
 def gradient(
     netlist: Netlist, search: Search, seed: int, threads: int, iterations: int | None,
-    settings: GradientSettings | None = None,
+    settings: GradientSettings | None = None, device: torch.device = CPU,
 ) -> None:  # fmt: skip
-    """Rounds of starts until the budget of the search is used, or a number of them whatever the time."""
+    """Rounds of starts until the budget of the search is used, or a number of them whatever the time.
+
+    Without settings there are more starts on a GPU than on the CPU.
+    """
     torch.set_num_threads(threads)
-    settings, rng = settings or GradientSettings(), np.random.default_rng(seed)
-    proxy = SmoothProxy(netlist, merge_um=settings.merge * min(netlist.cell_um))
-    finish = Finish(netlist, search)
+    rng, merge_um = np.random.default_rng(seed), (settings or GradientSettings()).merge * min(netlist.cell_um)
+    proxy, finish = SmoothProxy(netlist, device, merge_um, threads), Finish(netlist, search, threads)
+    if settings is None:
+        seconds = np.inf if iterations else search.left_s
+        settings = replace(GradientSettings(), starts=fitting_starts(proxy, FINISH_SHARE * seconds / finish.seconds))
     Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # compiles and loads what is needed
     rounds, took = 0, 0.0
     while rounds < iterations if iterations else rounds < 1 or search.left_s > took:
@@ -141,11 +151,21 @@ def gradient(
         rounds, took = rounds + 1, time.perf_counter() - began
 
 
+def fitting_starts(proxy: SmoothProxy, most: float) -> int:
+    """Starts side by side: more on a GPU, where its memory holds them, but not more than `most`."""
+    usual = GradientSettings().starts
+    if proxy.device.type == "cpu":
+        return usual
+    return max(usual, int(min(GPU_STARTS, most, room_bytes(proxy.device, 0) // (4 * proxy.floats))))
+
+
 def descend(descent: Descent, search: Search, seconds: float) -> None:
     """Steps for all of the schedule in the settings, or for as much of one as fits the time."""
     began, steps = time.perf_counter(), descent.settings.steps
     while descent.steps < steps:
         descent.step(descent.steps / steps)
+        if descent.steps == FIRST_STEPS and descent.proxy.device.type == "cuda":
+            torch.cuda.synchronize(descent.proxy.device)  # steps that were only asked for tell no time
         search.note(search.best, "gradient", search.left_s)
         used = time.perf_counter() - began
         if used > seconds:
@@ -155,24 +175,32 @@ def descend(descent: Descent, search: Search, seconds: float) -> None:
 
 
 class Finish:
-    """Legalizes starts, settles their soft macros, and offers them to the search."""
+    """Legalizes starts, settles their soft macros, and offers them to the search; one start a thread at a time."""
 
-    def __init__(self, netlist: Netlist, search: Search) -> None:
-        self.netlist, self.search = netlist, search
+    def __init__(self, netlist: Netlist, search: Search, threads: int = 1) -> None:
+        self.netlist, self.search, self.threads = netlist, search, threads
         self.soft, self.cost = soft_arrays(netlist), ProxyCost(netlist)
-        self.seconds = FINISH_S  # a start, as last measured
+        self.seconds = FINISH_S / threads  # a start, as last measured
 
     def __call__(self, position: Tensor) -> None:
         """Finish placements [B, V, 2]."""
-        began, n = time.perf_counter(), self.netlist
-        for found in position.detach().cpu().double().numpy():
-            found[n.fixed] = n.position_um[n.fixed]
-            try:
-                legal = legalize(Placement(n, found, n.orientation.copy()))
-            except LegalizationError as error:
-                self.search.error = error
-                continue
-            settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS)
-            both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
-            self.search.keep(*min(both, key=lambda scored: scored[0]))
+        began = time.perf_counter()
+        with ThreadPoolExecutor(self.threads) as pool:
+            for found in pool.map(self._finished, position.detach().cpu().double().numpy()):
+                if isinstance(found, LegalizationError):
+                    self.search.error = found
+                else:
+                    self.search.keep(*found)
         self.seconds = (time.perf_counter() - began) / len(position)
+
+    def _finished(self, found: Floats) -> tuple[float, Floats] | LegalizationError:
+        """The proxy and the centers [V, 2] of a start whose centers were `found`, or why it cannot be legalized."""
+        n = self.netlist
+        found[n.fixed] = n.position_um[n.fixed]
+        try:
+            legal = legalize(Placement(n, found, n.orientation.copy()))
+        except LegalizationError as error:
+            return error
+        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS)
+        both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
+        return min(both, key=lambda scored: scored[0])

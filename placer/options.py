@@ -24,6 +24,7 @@ Weights = Annotated[
     str | None,
     typer.Option(help="rl: file or folder written by placer train, or none (untrained); the bundled ones by default"),
 ]
+Device = Annotated[str, typer.Option("--device", help="Where torch computes: auto (a GPU if any), cpu or cuda")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
 
 

@@ -24,6 +24,7 @@ from netlists.placement import Placement
 from placer.anneal import anneal
 from placer.cells import has_cells, place_cells
 from placer.cost import ProxyCost, evaluate, lower_bounds, summary
+from placer.device import resolved
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
 from placer.ray_cluster import connected
@@ -168,11 +169,13 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
         if settings.method == "rl":
             from placer.agent import Agent  # loads torch
 
-            Agent(netlist, search, settings.seed, settings.workers, settings.weights).run(settings.iterations)
+            device = resolved(settings.device)
+            Agent(netlist, search, settings.seed, settings.workers, settings.weights, device).run(settings.iterations)
         elif settings.method == "gradient":
             from placer.gradient import gradient  # loads torch
 
-            gradient(netlist, search, settings.seed, settings.workers, settings.iterations)
+            device = resolved(settings.device)
+            gradient(netlist, search, settings.seed, settings.workers, settings.iterations, device=device)
         else:
             from placer import heuristics
 

@@ -142,17 +142,18 @@ class PlacementPolicy(nn.Module):
         """Masked log-probabilities [B, R*C] and values [B] from rows of `encode` [B, 3E], maps [B, K, R, C],
         scalars [B, S], mask [B, R*C] and, instead of the policy's own, a style for each episode [B, 2K]."""
         context = self.context(torch.cat([embedding, scalars], dim=1))
-        logits, pooled = self.head(maps, context)
         first, drift = (self.style[None] if style is None else style).chunk(2, dim=1)
-        weights = first + drift * (scalars[:, PROGRESS, None] - 0.5)
-        logits = logits + torch.einsum("bk,bkrc->brc", weights, maps)
-        logits = logits.flatten(1).masked_fill(~mask, -torch.inf)
+        weights = torch.addcmul(first, drift, scalars[:, PROGRESS, None] - 0.5)
+        logits, pooled = self.head(maps, context, weights)
         value = self.value(torch.cat([pooled, context], dim=1)).squeeze(1)
-        return functional.log_softmax(logits, dim=1), value
+        return torch.log_softmax(torch.where(mask, logits, -torch.inf), dim=1), value
 
 
 class GridHead(nn.Module):
-    """A small U-Net from maps [B, K, R, C] and a context vector to a logit per cell and a pooled vector."""
+    """A small U-Net from maps [B, K, R, C] and a context vector to a logit per cell [B, R*C] and a pooled vector.
+
+    It takes few operators: with several threads playing small batches, what each costs the interpreter counts.
+    """
 
     def __init__(self, channels: int, deep: int, context: int) -> None:
         super().__init__()
@@ -172,16 +173,22 @@ class GridHead(nn.Module):
         nn.init.zeros_(self.weigh.bias)
         self.split = [channels, deep, channels, deep]
 
-    def forward(self, maps: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, maps: Tensor, context: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Each map also adds to the logits, by `weights` [B, K] and by what the context says."""
         scale_1, scale_2, shift_1, shift_2 = self.modulate(context)[..., None, None].split(self.split, dim=1)
-        full = functional.relu(self.enter(maps) * (1 + scale_1) + shift_1)
-        half = functional.relu(self.down(full) * (1 + scale_2) + shift_2)
-        half = half + functional.relu(self.coarse(half))
-        quarter = functional.relu(self.down_again(half))
-        quarter = quarter + functional.relu(self.quarter(quarter))
+        full = modulated(self.enter(maps), scale_1, shift_1)
+        half = modulated(self.down(full), scale_2, shift_2)
+        half = half + torch.relu(self.coarse(half))
+        quarter = torch.relu(self.down_again(half))
+        quarter = quarter + torch.relu(self.quarter(quarter))
         half = half + functional.interpolate(self.rise(quarter), size=half.shape[2:])
         pooled = torch.cat([half.mean(dim=(2, 3)), half.amax(dim=(2, 3))], dim=1)
-        full = functional.relu(full + functional.interpolate(self.leave(half), size=full.shape[2:]))
-        full = full + functional.relu(self.last(full))
-        logits = self.logit(full) + (maps * self.weigh(context)[..., None, None]).sum(1, True)
-        return logits.squeeze(1), pooled
+        full = torch.relu(full + functional.interpolate(self.leave(half), size=full.shape[2:]))
+        full = full + torch.relu(self.last(full))
+        direct = torch.bmm((weights + self.weigh(context))[:, None], maps.flatten(2))
+        return (self.logit(full).flatten(2) + direct).squeeze(1), pooled
+
+
+def modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """relu(x (1 + scale) + shift)."""
+    return torch.relu(torch.addcmul(x + shift, x, scale))

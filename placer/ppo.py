@@ -103,7 +103,7 @@ class Learner:
         self.generator = torch.Generator().manual_seed(seed)
         self.iteration = 0
         self.elites = Elites(settings.elites)
-        self.styles = StyleSearch.around(policy.style.cpu(), settings.style_spread)
+        self.styles = StyleSearch.around(policy.style.detach().cpu(), settings.style_spread)
         self.return_mean, self.return_std = 0.0, 1.0
         self.best_proxy = float("inf")  # of a greedy episode
         self.best_weights: dict[str, Tensor] = {}  # with which it was played
@@ -207,31 +207,27 @@ class Learner:
         """Improve the policy on a rollout; returns the mean entropy and the last divergence from the old policy."""
         s = self.settings
         advantage = (advantage - advantage.mean()) / advantage.std(correction=0).clamp_min(1e-8)
-        steps = torch.arange(len(rollout.action))[:, None].expand_as(rollout.action)
-        flat = [
-            x.flatten(0, 1)
-            for x in (rollout.maps, rollout.scalars, rollout.mask, rollout.action, rollout.log_prob, steps)
-        ]
-        flat += [advantage.flatten(), target.flatten()]
-        count = len(flat[0])
-        entropies, kl = [], 0.0
+        columns = (rollout.maps, rollout.scalars, rollout.mask, rollout.action, rollout.log_prob, advantage, target)
+        entropies: list[Tensor] = []
+        kl = 0.0
         for _ in range(s.epochs):
-            divergences = []
-            for chosen in torch.split(torch.randperm(count, generator=self.generator), s.minibatch):
-                batch = [x[chosen].to(self.device) for x in flat]
-                loss, entropy, divergence = self._loss(*batch)
+            divergences: list[Tensor] = []
+            for chosen in torch.split(torch.randperm(rollout.action.numel(), generator=self.generator), s.minibatch):
+                step, episode = chosen // rollout.action.shape[1], chosen % rollout.action.shape[1]
+                batch = [x[step.to(x.device), episode.to(x.device)].to(self.device) for x in columns]
+                loss, entropy, divergence = self._loss(step.to(self.device), *batch)
                 self._descend(loss)
                 entropies.append(entropy)
                 divergences.append(divergence)
-            kl = sum(divergences) / len(divergences)
+            kl = sum(map(float, divergences)) / len(divergences)  # only now: a GPU works on while numbers are not read
             if kl > s.target_kl:
                 break
-        return sum(entropies) / len(entropies), kl
+        return sum(map(float, entropies)) / len(entropies), kl
 
     def _loss(
-        self, maps: Tensor, scalars: Tensor, mask: Tensor, action: Tensor, old: Tensor, step: Tensor,
+        self, step: Tensor, maps: Tensor, scalars: Tensor, mask: Tensor, action: Tensor, old: Tensor,
         advantage: Tensor, target: Tensor,
-    ) -> tuple[Tensor, float, float]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Clipped surrogate (eq. 7) + value + entropy loss of a minibatch, its entropy and its divergence."""
         s = self.settings
         log_probs, value = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
@@ -242,8 +238,8 @@ class Learner:
         entropy = -(log_probs.exp() * log_probs.masked_fill(~mask, 0.0)).sum(dim=1).mean()
         value_loss = (value - target).square().mean()
         loss = -surrogate - s.entropy_weight * entropy + s.value_weight * value_loss
-        divergence = float((ratio - 1 - log_ratio).mean().detach())  # Schulman's low-variance estimate of the KL
-        return loss, float(entropy.detach()), divergence
+        divergence = (ratio - 1 - log_ratio).mean().detach()  # Schulman's low-variance estimate of the KL
+        return loss, entropy.detach(), divergence
 
     def _imitate(self) -> None:
         """Move the policy toward the best episodes: cross entropy on some of their steps."""

@@ -22,7 +22,7 @@ REWEIGHTINGS = 3
 CROWDED = 100  # with more neighbors in a row than this a macro, macros lie in heaps that cannot be pushed apart
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def disjoint(
     center: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float, spacing_um: float
 ) -> bool:

@@ -1,19 +1,34 @@
 """Episodes played by a policy, batched; a plan holds all that is random in them.
 
 A `Player` plays a plan: `play` in this process, or the actors of `actors.py` on a cluster.
+
+On the CPU threads play parts of PART episodes, each from the reset to the end, with a policy that runs on one thread:
+no thread waits for another.  Rounding in the policy depends on how many episodes it sees at a time, so parts are of
+that size whatever the number of threads.  Threads that are left over help with the environment's steps.  In smaller
+parts the interpreter, which one thread at a time may use, would be what 16 threads wait for: it takes half a
+millisecond of a step, however many episodes.  On a GPU a few large groups take turns: while the policy decides for one,
+all threads step the episodes of the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
+from threading import Event
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from placer.env import EpisodeBatch, Observation
+from placer.env import EpisodeBatch, Observation, spans
+from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.policy import PlacementPolicy
 
+PART = 16  # episodes that the policy sees at a time on the CPU
+GROUPS = 2  # that take turns on a GPU
 PER_EPISODE = ("proxy", "stuck")  # fields of a rollout without a time axis
 
 
@@ -41,8 +56,15 @@ class Plan:
 
     def part(self, first: int, last: int) -> Plan:
         """Episodes first..last-1."""
-        style = None if self.style is None else self.style[first:last]
-        return Plan(self.draw[first:last], self.temperature[first:last], self.follow[first:last], style)
+        return self._each(lambda x: x[first:last])
+
+    def to(self, device: torch.device) -> Plan:
+        """The same on a device."""
+        return self._each(lambda x: x.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Plan:
+        style = None if self.style is None else change(self.style)
+        return Plan(change(self.draw), change(self.temperature), change(self.follow), style)
 
 
 def _free(batch: int, steps: int) -> Tensor:
@@ -51,7 +73,7 @@ def _free(batch: int, steps: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
-    """T steps of B episodes."""
+    """T steps of B episodes: what was seen where the policy runs, everything else on the CPU."""
 
     maps: Tensor  # [T, B, K, R, C]
     scalars: Tensor  # [T, B, S]
@@ -71,37 +93,144 @@ class Rollout:
 
 
 class Player(Protocol):
-    """Plays the episodes of a plan with rows of `policy.encode` [T, 3E]; results are on the CPU."""
+    """Plays the episodes of a plan with rows of `policy.encode` [T, 3E]."""
 
     def __call__(self, policy: PlacementPolicy, embedding: Tensor, plan: Plan) -> Rollout: ...
 
 
-@torch.no_grad()
 def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
-    """Play all episodes to the end as planned, with rows of `policy.encode` [T, 3E].
+    """Play all episodes to the end as planned, with rows of `policy.encode` [T, 3E] and the threads of `episodes`.
 
-    The network runs on the device of `embedding`; results are on the CPU.
+    The policy is on the device of `embedding`.  Raises `LegalizationError` as `EpisodeBatch` does.
     """
-    device = embedding.device
-    style = None if plan.style is None else plan.style.to(device)
-    steps: list[tuple[Tensor, ...]] = []
-    observation: Observation | None = episodes.reset()
-    while observation is not None:
-        t = observation.t
-        maps, scalars, mask = (torch.from_numpy(a) for a in (observation.maps, observation.scalars, observation.mask))
-        row = embedding[t].expand(episodes.batch, -1)
-        log_probs, value = policy(row, maps.to(device), scalars.to(device), mask.to(device), style)
-        log_probs = log_probs.cpu()
-        action, prescribed = choose(log_probs, plan.draw[:, t], plan.temperature), plan.follow[:, t]
-        allowed = mask.gather(1, prescribed.clamp_min(0)[:, None]).squeeze(1)
-        action = torch.where((prescribed >= 0) & allowed, prescribed, action)
-        observation, reward = episodes.step(action.numpy())
-        chosen = log_probs.gather(1, action[:, None]).squeeze(1)
-        steps.append((maps, scalars, mask, action, chosen, value.cpu(), torch.from_numpy(reward).float()))
-    columns = [torch.stack(column) for column in zip(*steps, strict=True)]
-    columns.append(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
-    columns.append(torch.from_numpy(episodes.stuck))
-    return Rollout(*columns)
+    if embedding.device.type != "cpu":
+        return play_in_turns(policy, embedding, plan, episodes)
+    # oneDNN then need not reorder the weights at every step.
+    policy = deepcopy(policy).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    starts = range(0, episodes.batch, PART)
+    helpers = max(1, episodes.threads // len(starts))  # where there are more threads than parts
+    parts = [(first, min(first + PART, episodes.batch)) for first in starts]
+    return _play(policy, embedding, plan, episodes, parts, min(episodes.threads, len(parts)), helpers, staged=False)
+
+
+def play_in_turns(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
+    """As `play`, on any device: groups take turns at the policy and at all threads of `episodes`."""
+    groups = spans(episodes.batch, GROUPS)
+    return _play(policy, embedding, plan, episodes, groups, len(groups), episodes.threads, staged=True)
+
+
+def _play(
+    policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, groups: list[tuple[int, int]],
+    players: int, threads: int, *, staged: bool,
+) -> Rollout:  # fmt: skip
+    """Episodes first..last-1 of each group in lockstep, so many groups at a time, each on so many threads."""
+    record, stop = new_record(episodes, embedding.device), Event()
+    with one_thread_each(players) as pool:
+        jobs = [
+            pool.submit(
+                _play_group, policy, embedding, plan.part(*group), episodes.part(*group, threads), record.part(*group),
+                stop, staged,
+            )
+            for group in groups
+        ]  # fmt: skip
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:
+            stop.set()
+            raise
+    episodes.tally()
+    return replace(record, **{name: getattr(record, name).cpu() for name in ("action", "log_prob", "value")})
+
+
+@contextmanager
+def one_thread_each(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads in which torch uses no further ones; elsewhere it uses as many as before."""
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        # What a thread sets holds for that thread, and for those that have not used torch yet.
+        torch.set_num_threads(before)
+
+
+def new_record(episodes: EpisodeBatch, device: torch.device) -> Rollout:
+    """A rollout to be filled.
+
+    What the policy sees stays where it runs: learning needs it there, and 128 episodes of 133 steps on a grid of 500
+    cells take half a gigabyte.
+    """
+    shape, (rows, cols) = (episodes.steps, episodes.batch), episodes.netlist.grid
+    return Rollout(
+        maps=torch.empty((*shape, len(MAP_NAMES), rows, cols), device=device),
+        scalars=torch.empty((*shape, len(SCALAR_NAMES)), device=device),
+        mask=torch.empty((*shape, rows * cols), dtype=torch.bool, device=device),
+        action=torch.empty(shape, dtype=torch.int64, device=device),
+        log_prob=torch.empty(shape, device=device),
+        value=torch.empty(shape, device=device),
+        reward=torch.empty(shape),
+        proxy=torch.empty(episodes.batch, dtype=torch.float64),
+        stuck=torch.empty(episodes.batch, dtype=torch.int64),
+    )
+
+
+@torch.inference_mode()
+def _play_group(
+    policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, record: Rollout, stop: Event,
+    staged: bool,
+) -> None:  # fmt: skip
+    """Play episodes in lockstep, unless told to stop, and fill their record.
+
+    The environment writes what it sees into the record itself or, `staged`, into memory from which it is copied there.
+    """
+    plan, rows = plan.to(embedding.device), embedding.unsqueeze(1).expand(-1, episodes.batch, -1).unbind()
+    seen = list(zip(record.maps.unbind(), record.scalars.unbind(), record.mask.unbind(), strict=True))
+    pinned = embedding.device.type == "cuda"
+    stage = [torch.empty(x.shape, dtype=x.dtype, pin_memory=pinned) for x in seen[0]] if staged else None
+    outs = [written_to(stage or seen[t], t) for t in range(episodes.steps)]
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    rewards = record.reward.numpy()
+    episodes.reset(outs[0])
+    for t, (maps, scalars, mask) in enumerate(seen):
+        if stop.is_set():
+            return
+        if stage:
+            for x, source in zip(seen[t], stage, strict=True):
+                x.copy_(source, non_blocking=True)
+        log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
+        action = decide(log_probs, mask, plan, t)
+        steps.append((action, log_probs.gather(1, action[:, None]).squeeze(1), value))
+        _, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
+        rewards[t] = reward
+    for x, column in zip((record.action, record.log_prob, record.value), zip(*steps, strict=True), strict=True):
+        x.copy_(torch.stack(column))
+    record.proxy.copy_(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
+    record.stuck.copy_(torch.from_numpy(episodes.stuck))
+
+
+def written_to(memory: Sequence[Tensor], t: int) -> Observation:
+    """An observation of step t whose maps, scalars and mask are in memory of the CPU."""
+    maps, scalars, mask = (x.numpy() for x in memory)
+    return Observation(maps, scalars, mask, t)
+
+
+def on_host(found: Tensor) -> Tensor:
+    """The tensor on the CPU; waits for a GPU without keeping a core busy."""
+    if found.device.type == "cpu":
+        return found
+    copied = torch.empty(found.shape, dtype=found.dtype, pin_memory=True).copy_(found, non_blocking=True)
+    done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    done.record()
+    done.synchronize()
+    return copied
+
+
+def decide(log_probs: Tensor, mask: Tensor, plan: Plan, t: int) -> Tensor:
+    """[B] actions at step t: as prescribed where that is allowed, otherwise chosen."""
+    chosen, prescribed = choose(log_probs, plan.draw[:, t], plan.temperature), plan.follow[:, t]
+    allowed = mask.gather(1, prescribed.clamp_min(0)[:, None]).squeeze(1)
+    return torch.where((prescribed >= 0) & allowed, prescribed, chosen)
 
 
 def choose(log_probs: Tensor, draw: Tensor, temperature: Tensor) -> Tensor:
@@ -111,7 +240,7 @@ def choose(log_probs: Tensor, draw: Tensor, temperature: Tensor) -> Tensor:
     """
     greedy = temperature == 0
     heat = torch.where(greedy, 1.0, temperature)[:, None]
-    cumulative = (log_probs / heat).softmax(dim=1).double().cumsum(dim=1)
+    cumulative = (log_probs / heat).softmax(dim=1).cumsum(dim=1, dtype=torch.float64)
     # Single-precision draws stay below 1 by more than the sum rounds: a cell of probability 0 is never found.
     sought = draw.double()[:, None] * cumulative[:, -1:]
     sampled = torch.searchsorted(cumulative, sought, right=True).squeeze(1)

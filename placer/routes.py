@@ -6,13 +6,18 @@ For the differentiable twin of the proxy cost: which pins a segment follows is d
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from netlists.netlist import Floats, Ints, Netlist
 from placer.cost.points import joined
+
+Spots = npt.NDArray[np.int32]
+Each = Callable[[Callable[[int], Any], range], Iterable[Any]]
 
 
 class MergedNets(NamedTuple):
@@ -29,8 +34,8 @@ class MergedNets(NamedTuple):
 class Segments(NamedTuple):
     """Straight runs of routes of B placements; spots are numbered b × S + spot."""
 
-    across: Ints  # [3, L] spot in whose row they run, spots in whose columns they start and end
-    up: Ints  # [3, L] spot in whose column they run, spots in whose rows they start and end
+    across: Spots  # [3, L] spot in whose row they run, spots in whose columns they start and end
+    up: Spots  # [3, L] spot in whose column they run, spots in whose rows they start and end
     tracks: Floats  # [L] of both
 
 
@@ -48,47 +53,64 @@ def merged_nets(netlist: Netlist, merge_um: float = 0.0) -> MergedNets:
     return MergedNets(key[:, 0].astype(np.int64), offset, *joined(spot, n))
 
 
-def trace(nets: MergedNets, cell: Ints) -> Segments:
-    """The routes of nets whose spots lie in the grid cells `cell` [B, S, 2] (column, row)."""
-    most = len(cell) * (len(nets.spot) - len(nets.weight))
-    across, up, tracks = np.empty((3, most), dtype=np.int64), np.empty((3, most), dtype=np.int64), np.empty(most)
-    count = _trace(nets, cell, int(cell.max(initial=0)) + 1, across, up, tracks)
-    return Segments(across[:, :count], up[:, :count], tracks[:count])
+def trace(nets: MergedNets, cell: Ints, each: Each = map) -> Segments:
+    """The routes of nets whose spots lie in the grid cells `cell` [B, S, 2] (column, row).
+
+    `each` calls a function with the number of every placement: `map`, or that of a pool of threads.
+    """
+    batch, spots = cell.shape[:2]
+    top, most = int(cell.max(initial=0)) + 1, len(nets.spot) - len(nets.weight)
+    across, up = np.empty((2, batch, 3, most), dtype=np.int32)
+    tracks = np.empty((batch, most))
+
+    def found(b: int) -> int:
+        return int(_trace(nets, cell[b], b * spots, top, across[b], up[b], tracks[b]))
+
+    end = np.cumsum([0, *each(found, range(batch))])
+    packed = Segments(np.empty((3, end[-1]), dtype=np.int32), np.empty((3, end[-1]), dtype=np.int32), np.empty(end[-1]))
+
+    def pack(b: int) -> None:
+        count, here = end[b + 1] - end[b], slice(end[b], end[b + 1])
+        packed.across[:, here], packed.up[:, here] = across[b, :, :count], up[b, :, :count]
+        packed.tracks[here] = tracks[b, :count]
+
+    list(each(pack, range(batch)))
+    return packed
 
 
-@njit(cache=True)
-def _trace(nets: MergedNets, cell: Ints, top: int, across: Ints, up: Ints, tracks: Floats) -> int:
-    """Fill the segments and return their number; rows and columns are below `top`."""
-    batch, spots = cell.shape[0], cell.shape[1]
+@njit(cache=True, nogil=True)
+def _trace(nets: MergedNets, cell: Ints, shift: int, top: int, across: Spots, up: Spots, tracks: Floats) -> int:
+    """Fill the segments of one placement and return their number.
+
+    Rows and columns are below `top`; `shift` is added to the numbers of spots.
+    """
     seen = np.full(top * top, -1, dtype=np.int64)
     chosen = np.empty(max(top * top, 3), dtype=np.int64)
     count = 0
-    for b in range(batch):
-        seen[:] = -1
-        for k in range(nets.weight.size):
-            cells = 0
-            for p in range(nets.start[k], nets.start[k + 1]):
-                spot = nets.spot[p]
-                here = cell[b, spot, 1] * top + cell[b, spot, 0]
-                if seen[here] != k:
-                    seen[here] = k
-                    chosen[cells] = spot
-                    cells += 1
-            before = count
-            if cells == 3:
-                count = _three(cell[b], chosen[0], chosen[1], chosen[2], top, across, up, count)
-            else:
-                # Along the driver's row, then along the sink's column.
-                for i in range(1, cells):
-                    count = _add(across, up, count, chosen[0], chosen[i], chosen[0], chosen[i])
-            tracks[before:count] = nets.tracks[k]
-            across[:, before:count] += b * spots
-            up[:, before:count] += b * spots
+    for k in range(nets.weight.size):
+        cells = 0
+        for p in range(nets.start[k], nets.start[k + 1]):
+            spot = nets.spot[p]
+            here = cell[spot, 1] * top + cell[spot, 0]
+            if seen[here] != k:
+                seen[here] = k
+                chosen[cells] = spot
+                cells += 1
+        before = count
+        if cells == 3:
+            count = _three(cell, chosen[0], chosen[1], chosen[2], top, across, up, count)
+        else:
+            # Along the driver's row, then along the sink's column.
+            for i in range(1, cells):
+                count = _add(across, up, count, chosen[0], chosen[i], chosen[0], chosen[i])
+        tracks[before:count] = nets.tracks[k]
+    across[:, :count] += shift
+    up[:, :count] += shift
     return count
 
 
-@njit(cache=True)
-def _three(cell: Ints, a: int, b: int, c: int, top: int, across: Ints, up: Ints, count: int) -> int:
+@njit(cache=True, nogil=True)
+def _three(cell: Ints, a: int, b: int, c: int, top: int, across: Spots, up: Spots, count: int) -> int:
     """Add the route over three cells: from left to right where it turns once or not at all, otherwise a T."""
     by_column = np.array([cell[s, 0] * top + cell[s, 1] for s in (a, b, c)])
     by_row = np.array([cell[s, 1] * top + cell[s, 0] for s in (a, b, c)])
@@ -106,8 +128,8 @@ def _three(cell: Ints, a: int, b: int, c: int, top: int, across: Ints, up: Ints,
     return _add(across, up, count, middle, right, trunk, high)
 
 
-@njit(cache=True)
-def _add(across: Ints, up: Ints, count: int, here: int, there: int, lane: int, column: int) -> int:
+@njit(cache=True, nogil=True)
+def _add(across: Spots, up: Spots, count: int, here: int, there: int, lane: int, column: int) -> int:
     """A run along the row of `lane`, and one along the column of `column` that ends in that row."""
     across[0, count], across[1, count], across[2, count] = lane, here, there
     up[0, count], up[1, count], up[2, count] = column, lane, column

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netlists.errors import SettingsError, demand_seed, did_you_mean
+from placer import device
 
 METHODS = ("rl", "gradient", "greedy", "random", "anneal")
 STARTS = ("scratch", "given")
@@ -28,6 +29,7 @@ class PlaceSettings:
     iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
     ray: str | None = None  # address of the cluster that refines; this machine without one
     start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`
+    device: str = "auto"  # rl, gradient: where torch computes; see `device.py`
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -36,6 +38,7 @@ class PlaceSettings:
         if self.start not in STARTS:
             hint = did_you_mean(self.start, STARTS)
             raise SettingsError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}{hint}")
+        device.check(self.device)
         demand_seed(self.seed)
         if not 0 < self.budget_s < np.inf:
             raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")

@@ -18,7 +18,7 @@ SWEEPS = 60
 SETTLED = 1e-5  # stop when no pair moves its macros by more than this part of the length
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def relations(along: Floats, across: Floats, width: Floats, height: Floats, movable: Bools, slack: float) -> Ints:
     """[K, 2] pairs (a, b) that share more than `slack` of the other axis, a before b along this one.
 
@@ -44,7 +44,7 @@ def relations(along: Floats, across: Floats, width: Floats, height: Floats, mova
     return pairs
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def spread(along: Floats, width: Floats, movable: Bools, pairs: Ints, length: float) -> None:
     """Make pairs disjoint in strict float64 arithmetic, in place: push up from the low edge, then down from the high.
 
@@ -75,7 +75,7 @@ def spread(along: Floats, width: Floats, movable: Bools, pairs: Ints, length: fl
                 along[a] = np.nextafter(along[a], -np.inf)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def slide(
     along: Floats, target: Floats, width: Floats, weight: Floats, movable: Bools, pairs: Ints, length: float
 ) -> Floats:

@@ -9,6 +9,7 @@ cells it takes V (R + C) numbers for each of B placements.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,11 +48,14 @@ class SmoothProxy:
 
     Positions are float32 centers [B, V, 2] in µm on `device`.  Nodes keep the orientation of the netlist.  Pins of a
     node nearer to each other than about `merge_um` count as one, and nets that are then alike are joined: faster by far
-    where buses are wide.
+    where buses are wide.  Routes are traced on the CPU, by `threads` threads.
     """
 
-    def __init__(self, netlist: Netlist, device: str | torch.device = "cpu", merge_um: float = 0.0) -> None:
+    def __init__(
+        self, netlist: Netlist, device: str | torch.device = "cpu", merge_um: float = 0.0, threads: int = 1
+    ) -> None:
         n, self.device = netlist, torch.device(device)
+        self._pool = ThreadPoolExecutor(threads)
         self.rows, self.cols = n.grid
         self.nets: MergedNets = merged_nets(n, merge_um)
         self.cell = self.tensor(n.cell_um)
@@ -75,6 +79,12 @@ class SmoothProxy:
         k = [torch.pi * torch.arange(count, device=self.device) / count for count in n.grid]
         waves = k[0][:, None] ** 2 + k[1][None, :] ** 2
         self.potential = torch.where(waves > 0, 1 / waves.clamp(min=1e-9), 0.0) / (self.rows * self.cols)
+
+    @property
+    def floats(self) -> int:
+        """About how many numbers a placement takes while its gradient is computed."""
+        nodes, hard = len(self.size), len(self.hard)
+        return 10 * (nodes * (self.rows + self.cols) + 4 * hard * hard + 14 * len(self.spot))
 
     def tensor(self, values: object) -> Tensor:
         """Numbers as float32 where this computes."""
@@ -101,7 +111,9 @@ class SmoothProxy:
         length = torch.zeros((len(self.degree), pin.shape[1]), device=self.device)
         for sign in (1.0, -1.0):
             with torch.no_grad():
-                most = torch.segment_reduce(sign * pin, "max", lengths=self.degree).index_select(0, self.net)
+                # Without the check of the lengths, which a GPU would have to be waited for.
+                most = torch.segment_reduce(sign * pin, "max", lengths=self.degree, unsafe=True)
+                most = most.index_select(0, self.net)
             share = torch.exp((sign * pin - most) / wire)
             total = torch.zeros_like(length).index_add(0, self.net, share)
             length = length + sign * torch.zeros_like(length).index_add(0, self.net, share * pin) / total
@@ -153,8 +165,9 @@ class SmoothProxy:
         with torch.no_grad():
             cell = self.spots(position).floor().clamp(min=0)
             cell = torch.minimum(cell, self.canvas.round() - 1).to(torch.int64)
-        found = trace(self.nets, cell.cpu().numpy())
-        return Routes(self._ints(found.across), self._ints(found.up), self.tensor(found.tracks))
+        found = trace(self.nets, cell.cpu().numpy(), self._pool.map)
+        across, up = (torch.from_numpy(spots).to(self.device).long() for spots in (found.across, found.up))
+        return Routes(across, up, self.tensor(found.tracks))
 
     def congestion(self, position: Tensor, routes: Routes, smoothing: Smoothing) -> Tensor:
         """[B] mean of the worst twentieth of the edges' demand over capacity."""

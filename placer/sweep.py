@@ -1,6 +1,8 @@
 """Many runs as a batch job: netlists × methods × seeds, one Ray task each, on this machine or on a cluster.
 
 Netlists go to the workers, and results come back, as values: no file system is shared.  Only this process writes.
+Where the cluster has GPUs, a run that can use one asks for GPU_SHARE of it, so that several share it: nodes may hide
+GPUs from tasks that ask for none.  What device auto stands for is decided by the worker.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from placer.ray_cluster import POLL_S, RETRIES, connected
 from placer.reporting import Source
 from placer.settings import PlaceSettings
 from placer.sweep_table import Job, Outcome, best, keep, kept, write_table
+
+GPU_SHARE = 0.25  # of a GPU, for each run that can use one
+ON_GPU = ("rl", "gradient")  # methods that can
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,7 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
 
     # Each run has a process of its own, as with `placer place`: none profits from what another loaded or compiled.
     remote = ray.remote(num_cpus=workers, max_retries=RETRIES, max_calls=1)(run)
+    gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
     # A copy, as whatever was computed from the fields on the way would be sent with them.
     handles = {name: ray.put(chip.with_()) for name, chip in chips.items()}
     waiting, running = deque(jobs), dict[Any, Job]()
@@ -137,7 +143,8 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
         room = 2 * max(1, int(sum(processors().values())) // workers)
         while waiting and len(running) < room:
             job = waiting.popleft()
-            running[remote.remote(handles[job.netlist], job.settings)] = job
+            share = gpu_share(job.settings, gpus)
+            running[remote.options(num_gpus=share).remote(handles[job.netlist], job.settings)] = job
         for reference in ray.wait(list(running), timeout=POLL_S)[0]:
             job = running.pop(reference)
             try:
@@ -151,6 +158,11 @@ def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) ->
                 position, orientation, values = given
                 placement = Placement(chips[job.netlist], position, orientation)
                 yield job, Result(placement, job.settings, **values)
+
+
+def gpu_share(settings: PlaceSettings, gpus: float) -> float:
+    """What a run asks for of the GPUs of a cluster that has so many."""
+    return GPU_SHARE if gpus and settings.method in ON_GPU and settings.device != "cpu" else 0.0
 
 
 def run(netlist: Netlist, settings: PlaceSettings) -> Any:

@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from netlists.errors import CheckpointError, ChipscapeError, SettingsError, demand_seed
 from netlists.netlist import Netlist
-from placer import checkpoints
+from placer import checkpoints, device
 from placer.actors import hired
 from placer.agent import fitting_envs, new_policy
 from placer.policy import PlacementPolicy
@@ -45,8 +45,10 @@ class TrainSettings:
     workers: int = 2  # threads
     resume: bool = False
     ray: str | None = None  # address of the cluster whose actors play; in this process without one
+    device: str = "auto"  # where the policy learns and, without actors, plays; see `device.py`
 
     def __post_init__(self) -> None:
+        device.check(self.device)
         demand_seed(self.seed)
         if (self.budget_s is None) == (self.iterations is None):
             raise SettingsError("expected either a budget in seconds or a number of iterations")
@@ -86,9 +88,10 @@ class Training:
             self._demand_same(checkpoint, meta, names)
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
-        self.policy: PlacementPolicy = policy
+        where = device.resolved(settings.device)
+        self.policy: PlacementPolicy = policy.to(where)
         # All must play as many episodes.
-        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs) for netlist in netlists))
+        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, where) for netlist in netlists))
         self.learners = [
             Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)
         ]

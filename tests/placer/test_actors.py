@@ -25,7 +25,7 @@ from placer.search import Progress
 from placer.train import Training, TrainSettings, train
 from tests.placer.test_train import SMALL, TIMES, without_times
 
-# Parts of 8, 8 and 4 episodes; two iterations of learning.
+# Parts of 16 and 4 episodes; two iterations of learning.
 SETTINGS = PPOSettings(style_generations=1, num_envs=20, epochs=1, minibatch=64, soft_rounds=5, soft_sweeps=1)
 ITERATIONS = 3
 

@@ -13,9 +13,10 @@ import torch
 from netlists import load
 from netlists.netlist import Netlist
 from placer import pretrain
-from placer.agent import PRETRAINED, UNTRAINED, Agent, fitting_envs, new_policy
+from placer.agent import CPU, PRETRAINED, UNTRAINED, Agent, filling, fitting_envs, new_policy
 from placer.checkpoints import load_policy
 from placer.env import EpisodeBatch
+from placer.features import MAP_NAMES
 from placer.policy import PlacementPolicy, netlist_graph
 from placer.ppo import PPOSettings
 from placer.pretrain import bundle, training_set
@@ -59,9 +60,23 @@ def test_what_the_agent_begins_with(tmp_path: Path) -> None:
 
 def test_fewer_episodes_where_memory_is_short() -> None:
     netlist = load("jetty")
-    assert [fitting_envs(netlist, wanted) for wanted in (1, 2, 32)] == [1, 2, 32]
+    assert [fitting_envs(netlist, wanted, CPU) for wanted in (1, 2, 32)] == [1, 2, 32]
     large = netlist.with_(grid=(2000, 2000))
-    assert [fitting_envs(large, wanted) for wanted in (1, 2, 32)] == [1, 2, 4]
+    assert [fitting_envs(large, wanted, CPU) for wanted in (1, 2, 32)] == [1, 2, 4]
+
+
+def test_on_a_gpu_there_are_more_episodes_where_its_memory_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, gpu = PPOSettings(), torch.device("cuda")
+    assert filling(usual, CPU, 64) == usual
+    for threads, envs in ((1, 128), (16, 128), (40, 320)):
+        found = filling(usual, gpu, threads)
+        assert found.num_envs == envs
+        assert found.minibatch * usual.num_envs == usual.minibatch * envs
+    netlist = load("jetty")
+    rows, cols = netlist.grid
+    episode_bytes = 4 * len(MAP_NAMES) * rows * cols * len(netlist.movable_hard)
+    monkeypatch.setattr("placer.agent.room_bytes", lambda device, on_cpu: 50 * episode_bytes)
+    assert [fitting_envs(netlist, wanted, gpu) for wanted in (32, 128)] == [32, 50]
 
 
 def test_ctrl_c_keeps_the_bundled_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

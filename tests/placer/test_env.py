@@ -55,6 +55,31 @@ def test_a_batch_is_its_episodes_one_by_one(threads: int) -> None:
         assert together.costs[b] == alone.costs[0]
 
 
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_parts_are_the_whole_and_leave_their_results_there(threads: int) -> None:
+    netlist, seeds = load("jetty"), list(range(5))
+    expected = EpisodeBatch(netlist, 5, threads=1)
+    _, _, rewards = play(expected, seeds)
+    whole = EpisodeBatch(netlist, 5, threads=threads)
+    for first, last in ((3, 5), (0, 3)):
+        _, _, reward = play(whole.part(first, last, threads), seeds[first:last])
+        np.testing.assert_array_equal(reward, rewards[:, first:last])
+    whole.tally()
+    assert whole.costs == expected.costs
+    assert whole.stuck.tolist() == expected.stuck.tolist()
+    for b in range(5):
+        np.testing.assert_array_equal(whole.placement(b).position_um, expected.placement(b).position_um)
+
+
+def test_parts_are_given_up_together() -> None:
+    crowded = EpisodeBatch(blocks([(5.1, 4.9)] * 3, (10.0, 10.0)), PATIENCE)
+    for first in range(0, PATIENCE, PATIENCE // 2):
+        play(crowded.part(first, first + PATIENCE // 2), list(range(PATIENCE // 2)))
+    assert crowded.failed.all()
+    with pytest.raises(LegalizationError, match="no legal placement found"):
+        crowded.tally()
+
+
 @pytest.mark.parametrize("shaping", [0.0, 1.0, 7.0])
 def test_rewards_sum_to_minus_the_exact_proxy(shaping: float) -> None:
     episodes = EpisodeBatch(load("jetty"), 3, EnvSettings(shaping=shaping))

@@ -18,7 +18,7 @@ from netlists.placement import Placement
 from placer import gradient as module
 from placer import place
 from placer.cost import evaluate
-from placer.gradient import Descent, GradientSettings, gradient
+from placer.gradient import GPU_STARTS, Descent, Finish, GradientSettings, fitting_starts, gradient
 from placer.legalize import legalize
 from placer.search import Progress, Search
 from placer.smooth import SmoothProxy
@@ -61,6 +61,44 @@ def test_the_seed_decides() -> None:
     first, again, other = (run(jetty(), seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.position_um, again.position_um)
     assert first.best != other.best
+
+
+def test_the_number_of_threads_does_not_decide() -> None:
+    searches = []
+    for threads in (1, 3):
+        searches.append(Search("gradient", np.inf, time.perf_counter()))
+        gradient(jetty(), searches[-1], 0, threads, 1, QUICK)
+    torch.set_num_threads(1)
+    (first, again) = ([proxy for proxy, _ in search.pool] for search in searches)
+    # Torch sums in another order with more threads.
+    np.testing.assert_allclose(first, again, rtol=0.2)
+    finished = []
+    position = descent().position()
+    for threads in (1, 3):
+        search = Search("gradient", np.inf, time.perf_counter())
+        Finish(jetty(), search, threads)(position)
+        finished.append([proxy for proxy, _ in search.pool])
+    assert finished[0] == finished[1]
+    assert len(finished[0]) == QUICK.starts
+
+
+def test_more_starts_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = SmoothProxy(jetty())
+    usual = GradientSettings().starts
+    assert fitting_starts(proxy, np.inf) == usual
+    proxy.device = torch.device("cuda")
+    for held, most, expected in ((1000, np.inf, GPU_STARTS), (1000, 7.5, 7), (9, np.inf, 9), (1, 1, usual)):
+        monkeypatch.setattr(module, "room_bytes", lambda device, on_cpu, held=held: held * 4 * proxy.floats)
+        assert fitting_starts(proxy, most) == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_starts_on_a_gpu() -> None:
+    search = Search("gradient", 8.0, time.perf_counter())
+    gradient(jetty(), search, 0, 2, None, device=torch.device("cuda"))
+    assert search.position_um is not None
+    assert search.seconds < 8.0 * 1.5
+    assert not Placement(jetty(), search.position_um, jetty().orientation).violations()
 
 
 def test_fixed_macros_stay() -> None:

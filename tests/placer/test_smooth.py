@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
@@ -17,7 +18,7 @@ from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Floats, Netlist, Routing
 from netlists.placement import Placement
 from placer.cost import evaluate
-from placer.routes import merged_nets
+from placer.routes import merged_nets, trace
 from placer.smooth import Smoothing, SmoothProxy
 
 SHARP = Smoothing(wire=1e-3, top=1e-6, edge=1e-3, stretch=0.0)
@@ -173,6 +174,21 @@ def test_a_bundled_design() -> None:
     assert float(smooth[0]) == pytest.approx(exact.wirelength, rel=1e-4)
     assert float(smooth[1]) == pytest.approx(exact.density, rel=1e-4)
     assert float(smooth[2]) == pytest.approx(exact.congestion, rel=0.05)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_threads_trace_what_is_traced_one_by_one(threads: int) -> None:
+    n = chip()
+    nets = merged_nets(n)
+    rng = np.random.default_rng(0)
+    cell = np.stack([rng.integers(0, count, (5, len(nets.node))) for count in n.grid[::-1]], axis=2)
+    with ThreadPoolExecutor(threads) as pool:
+        together = trace(nets, cell, pool.map)
+    alone = [trace(nets, cell[b : b + 1]) for b in range(len(cell))]
+    for name in ("across", "up"):
+        found = np.concatenate([getattr(s, name) + b * len(nets.node) for b, s in enumerate(alone)], axis=1)
+        np.testing.assert_array_equal(getattr(together, name), found)
+    np.testing.assert_array_equal(together.tracks, np.concatenate([s.tracks for s in alone]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from netlists.errors import SettingsError
 from netlists.netlist import Kind
 from placer import PlaceSettings, place
 from placer.reporting import Source
-from placer.sweep import Sweep, SweepProgress, sweep
+from placer.settings import METHODS
+from placer.sweep import Sweep, SweepProgress, gpu_share, sweep
 from placer.sweep_table import COLUMNS, RESULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +131,16 @@ def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
     assert 0 < len(rows) < 200
     assert not any(row["error"] for row in rows)
     assert "jetty" in (out / "report.html").read_text()
+
+
+def test_who_asks_for_a_gpu() -> None:
+    asked = {
+        (method, device): gpu_share(replace(QUICK, method=method, device=device), 2.0)
+        for method in METHODS
+        for device in ("auto", "cpu")
+    }
+    assert {which for which, share in asked.items() if share} == {("rl", "auto"), ("gradient", "auto")}
+    assert gpu_share(QUICK, 0.0) == 0.0
 
 
 @pytest.mark.parametrize(

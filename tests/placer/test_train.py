@@ -120,11 +120,21 @@ def test_wrong_runs_are_refused(tmp_path: Path) -> None:
         {"iterations": -1},
         {"iterations": 1, "seed": -1},
         {"iterations": 1, "workers": 0},
+        {"iterations": 1, "device": "gpu"},
     ],
 )
 def test_bad_settings(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="expected"):
         TrainSettings(**options)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_what_a_gpu_learned_goes_on_without_one(tmp_path: Path) -> None:
+    history = run(tmp_path, 4, device="cuda")
+    assert all(tensor.device.type == "cpu" for tensor in state(tmp_path, 4).values())
+    resumed = run(tmp_path, 5, resume=True, device="cpu")
+    assert without_times(resumed[:4]) == without_times(history)
+    run(tmp_path, 6, resume=True, device="cuda")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:1"])
