@@ -102,8 +102,10 @@ def place(
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
     if cluster := result.metrics.get("cluster"):
-        done = "refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(**cluster)
-        print(done if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")
+        shared = "refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(
+            **cluster
+        )
+        print(shared if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
