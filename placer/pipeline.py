@@ -130,7 +130,7 @@ def place(
 
 
 @cache
-def load_kernels(method: str, refine: bool, device: str = "auto") -> None:
+def load_kernels(method: str, refine: bool, device: str) -> None:
     """Load the compiled kernels that a method needs, by placing a tiny netlist; the first time they are compiled."""
     tiny = GeneratorSettings(
         "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
