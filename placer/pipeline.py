@@ -72,7 +72,7 @@ def place(
     settings = replace(asked, budget_s=macros_share * asked.budget_s)
     with connected(asked.ray) if asked.ray else nullcontext():
         if settings.iterations is None:
-            load_kernels(settings.method, settings.refine)
+            load_kernels(settings.method, settings.refine, settings.device)
         stages = Stages()
         with stages.stage("cluster"):
             clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
@@ -146,12 +146,12 @@ def place_macros(
 
 
 @cache
-def load_kernels(method: str, refine: bool) -> None:
+def load_kernels(method: str, refine: bool, device: str) -> None:
     """Load the compiled kernels that a method needs, by placing a tiny netlist; the first time they are compiled."""
     tiny = GeneratorSettings(
         "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
     )
-    if place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2).interrupted:
+    if place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
         raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
 
 

@@ -94,7 +94,7 @@ def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPat
         seconds.append(budget.seconds)
         return Found(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
 
-    load_kernels("greedy", True)
+    load_kernels("greedy", True, "auto")
     monkeypatch.setattr("placer.pipeline.refine", stand_in)
     result = place(jetty(), method="greedy", budget_s=500.0, workers=1)
     assert result.interrupted
@@ -192,7 +192,7 @@ def test_ctrl_c_while_kernels_are_compiled(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("placer.pipeline.place", lambda *_, **__: SimpleNamespace(interrupted=True))
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            load_kernels("magic", True)
+            load_kernels("magic", True, "auto")
 
 
 def test_the_soft_stage_never_makes_it_worse() -> None:
