@@ -26,7 +26,7 @@ from netlists.ray_connection import processors
 from placer.env import EnvSettings, EpisodeBatch
 from placer.policy import PlacementPolicy
 from placer.ray_cluster import POLL_S, RETRIES, connected
-from placer.rollouts import PART, PER_EPISODE, Plan, Player, Rollout, play
+from placer.rollouts import PER_EPISODE, Plan, Player, Rollout, parts_of, play
 
 STARTING = -1  # instead of a part
 
@@ -74,7 +74,7 @@ class Crew:
         import ray
 
         learned = ray.put((deepcopy(policy).cpu(), embedding.cpu()))
-        parts = [plan.part(first, first + PART) for first in range(0, len(plan), PART)]
+        parts = [plan.part(*part) for part in parts_of(len(plan))]
         waiting, losses, done = deque(range(len(parts))), Counter[int](), dict[int, Columns]()
         self._hire(len(parts))
         while len(done) < len(parts):

@@ -23,7 +23,9 @@ from placer.rollouts import Plan, Rollout, play
 from placer.search import Search
 
 SAMPLES = 8  # episodes in a small batch, or two for each thread
-GPU_ENVS = 128  # episodes of an iteration that fill a GPU, or eight for each thread
+GPU_ENVS = 512  # episodes of an iteration that fill a GPU
+LEAST_GPU_ENVS = 128  # where little time is left for as many iterations as GPU_ITERATIONS
+GPU_ITERATIONS, GPU_SPEED = 16, 15_000  # steps/s of whole iterations
 PRETRAINED = Path(__file__).with_name("pretrained")  # the weights to begin with unless others are given
 UNTRAINED = "none"  # said instead of a file of weights
 # Trained weights have a style: a short search near it finds what suits the netlist.
@@ -47,14 +49,16 @@ def fitting_envs(netlist: Netlist, wanted: int, device: torch.device) -> int:
     return min(wanted, max(4, room_bytes(device, ROLLOUT_BYTES) // episode_bytes))
 
 
-def filling(settings: PPOSettings, device: torch.device, threads: int) -> PPOSettings:
-    """The settings with as many episodes, and as much larger minibatches, as keep a GPU and the threads busy.
+def filling(settings: PPOSettings, device: torch.device, steps: int, seconds: float) -> PPOSettings:
+    """The settings with as many episodes, and as much larger minibatches, as keep a GPU busy for some seconds.
 
-    On the CPU they stay, so that results do not depend on the number of threads.
+    A search of few seconds has fewer episodes of so many `steps` in an iteration, as it needs some iterations.  On the
+    CPU settings stay, so that results do not depend on the machine.
     """
     if device.type == "cpu":
         return settings
-    envs = max(GPU_ENVS, 8 * threads)
+    affordable = GPU_SPEED * seconds / (GPU_ITERATIONS * max(steps, 1))
+    envs = int(min(max(affordable, LEAST_GPU_ENVS), GPU_ENVS))
     return replace(settings, num_envs=envs, minibatch=settings.minibatch * envs // settings.num_envs)
 
 
@@ -73,7 +77,7 @@ class Agent:
         self.netlist, self.search, self.threads = netlist, search, threads
         untrained = str(weights) == UNTRAINED
         self.policy = (new_policy(seed) if untrained else load_policy(weights or PRETRAINED)).to(device)
-        self.settings = filling(PPOSettings(), device, threads)
+        self.settings = filling(PPOSettings(), device, len(placing_order(netlist)), search.left_s)
         self.settings = replace(self.settings, num_envs=fitting_envs(netlist, self.settings.num_envs, device))
         if not untrained:
             self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)

@@ -88,9 +88,10 @@ def work(
     statistics: Floats,
     schedule: Floats,
     trials: int,
+    done: float,
     until: float,
 ) -> None:
-    """Search as member `me` until a part `until` of the search is over, or another member is gone.
+    """Search as member `me` from when a part `done` of the search is over to a part `until`, or until a member is gone.
 
     `schedule` [., 3] has the temperatures of soft and hard macros and the breadth at even parts of the search.  With
     `trials` above 0 each member makes as many in the whole search, and nothing depends on time; else the search is over
@@ -103,14 +104,15 @@ def work(
     state.level[:] = 0.0
     state.breadth[0] = 1.0
     reset(state)
-    done = max(board.clock[0], memory[MADE] / trials if trials > 0 else 0.0)
-    rounds = 0
+    rounds, row = 0, -1
     if not meet(board.arrivals, me):  # all have read the board before anybody writes on it
         return
     hands = deal(state, board, me, allowed, dealer, each)
     while done < until:
-        phase = schedule[int(min(done, 1.0) * (len(schedule) - 1))]
-        widen(state, phase[WIDE])
+        if int(min(done, 1.0) * (len(schedule) - 1)) != row:
+            row = int(min(done, 1.0) * (len(schedule) - 1))
+            widen(state, schedule[row, WIDE])
+        phase = schedule[row]
         before, accepted = state.parts[PROXY], statistics[:, ACCEPTED].sum()
         count = int(memory[TRIALS]) * each
         if trials > 0:
@@ -139,15 +141,23 @@ def work(
             return
         take(state, board.total)
         learn(memory, state.parts[PROXY] - before - gained, DISTURBED * phase[SOFT] * changed + LOST * abs(gained))
-        widen(state, 1.0)
-        if me == 0 and state.parts[PROXY] < board.lowest[0]:
-            board.lowest[0] = state.parts[PROXY]
-            board.best_position[:], board.best_orientation[:] = state.position, state.orientation
+        if me == 0 and state.breadth[0] == 1.0:
+            remember(state, board)
         rounds += 1
         if rounds % DEAL_ROUNDS == 0:
             hands = deal(state, board, me, allowed, dealer, each)
     if me == 0:
+        widen(state, 1.0)
+        remember(state, board)
         board.position[:], board.orientation[:], board.memory[:] = state.position, state.orientation, memory
+
+
+@njit(cache=True, nogil=True)
+def remember(state: State, board: Board) -> None:
+    """Keep the placement, whose proxy is that of the state, if it is the best so far."""
+    if state.parts[PROXY] < board.lowest[0]:
+        board.lowest[0] = state.parts[PROXY]
+        board.best_position[:], board.best_orientation[:] = state.position, state.orientation
 
 
 @njit(cache=True, nogil=True)

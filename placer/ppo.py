@@ -33,7 +33,7 @@ class PPOSettings:
 
     style_generations: int = 30  # iterations of the search over styles that training begins with
     style_spread: float = 10.0  # deviation of its first styles: enough to make some nearly deterministic
-    num_envs: int = 32  # episodes played together in an iteration
+    num_envs: int = 32  # episodes played together in an iteration; the default stands for more on a GPU
     epochs: int = 2  # passes over them
     minibatch: int = 256  # steps
     learning_rate: float = 1e-3

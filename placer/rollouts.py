@@ -27,7 +27,8 @@ from placer.env import EpisodeBatch, Observation, spans
 from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.policy import PlacementPolicy
 
-PART = 16  # episodes that the policy sees at a time on the CPU
+PART, LARGE_PART = 16, 32  # episodes that the policy sees at a time on the CPU; in rollouts of LARGE and more
+LARGE = 256
 GROUPS = 2  # that take turns on a GPU
 PER_EPISODE = ("proxy", "stuck")  # fields of a rollout without a time axis
 
@@ -107,10 +108,15 @@ def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: Episo
         return play_in_turns(policy, embedding, plan, episodes)
     # oneDNN then need not reorder the weights at every step.
     policy = deepcopy(policy).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    starts = range(0, episodes.batch, PART)
-    helpers = max(1, episodes.threads // len(starts))  # where there are more threads than parts
-    parts = [(first, min(first + PART, episodes.batch)) for first in starts]
+    parts = parts_of(episodes.batch)
+    helpers = max(1, episodes.threads // len(parts))  # where there are more threads than parts
     return _play(policy, embedding, plan, episodes, parts, min(episodes.threads, len(parts)), helpers, staged=False)
+
+
+def parts_of(batch: int) -> list[tuple[int, int]]:
+    """The first episode of each part of a rollout, and the one after its last."""
+    size = PART if batch < LARGE else LARGE_PART
+    return [(first, min(first + size, batch)) for first in range(0, batch, size)]
 
 
 def play_in_turns(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:

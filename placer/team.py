@@ -19,13 +19,13 @@ from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.cost.fresh import size_of_sums
 from placer.cost.state import State, new_state
-from placer.member import BEGIN, SMALLEST, TRIALS, Board, work
+from placer.member import BEGIN, MADE, SMALLEST, TRIALS, Board, work
 from placer.proposals import KINDS, Movers
 from placer.walkers import PROPOSED, Budget, Found
 from placer.winners import Leg
 
 TICK_S = 0.01  # between two looks at the clock
-PHASES = 2000  # in which a schedule is told to the members
+PHASES = 200  # steps of a schedule
 MOST_MEMBERS = 64  # of one search
 ENDED = 2.0  # part of a search that is over when it is to stop
 
@@ -84,8 +84,9 @@ class Team:
         if onward is not None:
             board.position[:], board.orientation[:] = onward.position_um, onward.orientation
         board.over[0] = 0
+        done = ENDED if self.stopped else self.budget.used(self.begun, int(board.memory[MADE]))
         with ThreadPoolExecutor(len(self.members)) as pool:
-            jobs = [pool.submit(self._work, k, until) for k in range(len(self.members))]
+            jobs = [pool.submit(self._work, k, done, until) for k in range(len(self.members))]
             while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
                 if self.stopped:
                     board.clock[0] = ENDED
@@ -105,11 +106,11 @@ class Team:
         """The lowest proxy so far."""
         return float(self.board.lowest[0])
 
-    def _work(self, me: int, until: float) -> None:
+    def _work(self, me: int, done: float, until: float) -> None:
         m, trials = self.members[me], self.budget.trials or 0
         try:
             work(m.state, self.board, me, self.allowed, m.rng, m.dealer, m.hope, m.statistics, self.schedule, trials,
-                 until)  # fmt: skip
+                 done, until)  # fmt: skip
         except BaseException:
             give_up(self.board.arrivals, me)
             raise

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from netlists.errors import CheckpointError, ChipscapeError, SettingsError, dema
 from netlists.netlist import Netlist
 from placer import checkpoints, device
 from placer.actors import hired
-from placer.agent import fitting_envs, new_policy
+from placer.agent import filling, fitting_envs, new_policy
 from placer.policy import PlacementPolicy
 from placer.ppo import IterationStats, Learner, PPOSettings, iterate_together
 from placer.reporting import versions, write_text
@@ -91,6 +92,8 @@ class Training:
         where = device.resolved(settings.device)
         self.policy: PlacementPolicy = policy.to(where)
         # All must play as many episodes.
+        if ppo.num_envs == PPOSettings().num_envs:
+            ppo = filling(ppo, where, 1, inf)
         ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, where) for netlist in netlists))
         self.learners = [
             Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)

@@ -24,7 +24,7 @@ from placer.env import EpisodeBatch, Observation
 from placer.gradient import GPU_STARTS, Descent, GradientSettings
 from placer.policy import PlacementPolicy, netlist_graph
 from placer.ppo import PPOSettings
-from placer.rollouts import GROUPS, PART, Plan, decide, on_host, play
+from placer.rollouts import GROUPS, LARGE_PART, PART, Plan, decide, on_host, play
 from placer.smooth import SmoothProxy
 from tests.benchmarks import find
 
@@ -71,7 +71,7 @@ class Players:
 
 def rollout_speeds(netlist: Netlist, threads: int, device: str = "cpu", repeats: int = 2) -> float:
     """Steps a second, the best of some repeats, with as many episodes as keep the threads and a GPU busy."""
-    batch = max(LEAST_EPISODES, PART * threads, GPU_ENVS if device == "cuda" else 0)
+    batch = max(LEAST_EPISODES, (PART if threads < 8 else LARGE_PART) * threads, GPU_ENVS if device == "cuda" else 0)
     players = Players(netlist, batch, threads, device)
     if device == "cuda":
         players.play()  # the first time a GPU is slow

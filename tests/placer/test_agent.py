@@ -67,11 +67,11 @@ def test_fewer_episodes_where_memory_is_short() -> None:
 
 def test_on_a_gpu_there_are_more_episodes_where_its_memory_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, gpu = PPOSettings(), torch.device("cuda")
-    assert filling(usual, CPU, 64) == usual
-    for threads, envs in ((1, 128), (16, 128), (40, 320)):
-        found = filling(usual, gpu, threads)
+    assert filling(usual, CPU, 100, 1e6) == usual
+    for seconds, envs in ((1.0, 128), (30.0, 281), (1e6, 512), (float("inf"), 512)):
+        found = filling(usual, gpu, 100, seconds)
         assert found.num_envs == envs
-        assert found.minibatch * usual.num_envs == usual.minibatch * envs
+        assert found.minibatch == usual.minibatch * envs // usual.num_envs
     netlist = load("jetty")
     rows, cols = netlist.grid
     episode_bytes = 4 * len(MAP_NAMES) * rows * cols * len(netlist.movable_hard)
