@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from netlists.barrier import meet
+from netlists.kernel import kernel
 from netlists.netlist import Bools, Floats, Ints
 from placer.cost.arrays import Orientations
 from placer.cost.fresh import add_up, reset, stand, take
@@ -134,9 +135,7 @@ def work(
         add_up(state, board.sums[me], me, members)
         if not meet(board.arrivals, me):
             return
-        first, last = me * board.total.size // members, (me + 1) * board.total.size // members
-        for i in range(first, last):
-            board.total[i] = board.sums[:, i].sum()
+        sum_up(board.sums, board.total, me * board.total.size // members, (me + 1) * board.total.size // members)
         if not meet(board.arrivals, me):
             return
         take(state, board.total)
@@ -150,6 +149,16 @@ def work(
         widen(state, 1.0)
         remember(state, board)
         board.position[:], board.orientation[:], board.memory[:] = state.position, state.orientation, memory
+
+
+@kernel
+def sum_up(sums: Floats, total: Floats, first: int, last: int) -> None:
+    """Fill some entries of the `total` [S] with the sums over the members' shares [members, S]."""
+    for i in range(first, last):
+        total[i] = sums[0, i]
+    for k in range(1, sums.shape[0]):
+        for i in range(first, last):
+            total[i] += sums[k, i]
 
 
 @njit(cache=True, nogil=True)
