@@ -30,14 +30,14 @@ REGIONS = 16  # at least, also for fewer members, of whom each then searches sev
 DEAL_ROUNDS = 16  # rounds with the same regions
 MUST = 0.75  # of a round's trials each member makes, even when another one is through
 LOOK = 16  # trials between two looks whether another member is through with the round
-LEAST, MOST = 16, 256  # trials in a region a round
+LEAST, MOST = 32, 256  # trials in a region a round
 BEGIN = 64
 SMALLEST = 8  # macros in a region
 # Members disturb each other when together they gain less than each of them thought.  More than this makes rounds
 # shorter, less of it longer: a part of the temperature per accepted change, and of what they thought to gain.
-DISTURBED, LOST = 0.1, 0.2
+DISTURBED, LOST = 0.25, 0.35
 SHORTER, LONGER = 0.8, 1.05
-MEMORY = 0.9  # of the last rounds' disturbance, a round
+MEMORY = 0.95  # of the last rounds' disturbance, a round
 
 # Columns of `Board.claim`
 GAINED, CHANGED = range(2)
