@@ -27,15 +27,14 @@ from placer.regions import hand_of, split
 from placer.walkers import ACCEPTED, search
 
 REGIONS = 16  # at least, also for fewer members, of whom each then searches several in turn
-DEAL_ROUNDS = 16  # rounds with the same regions
-MUST = 0.75  # of a round's trials each member makes, even when another one is through
-LOOK = 16  # trials between two looks whether another member is through with the round
+DEAL_ROUNDS = 32  # rounds with the same regions
+MUST = 0.5  # of a round's trials each member makes, even when another one is through
 LEAST, MOST = 32, 256  # trials in a region a round
 BEGIN = 64
 SMALLEST = 8  # macros in a region
 # Members disturb each other when together they gain less than each of them thought.  More than this makes rounds
 # shorter, less of it longer: a part of the temperature per accepted change, and of what they thought to gain.
-DISTURBED, LOST = 0.25, 0.35
+DISTURBED, LOST = 0.4, 0.4
 SHORTER, LONGER = 0.8, 1.05
 MEMORY = 0.95  # of the last rounds' disturbance, a round
 
@@ -219,22 +218,21 @@ def search_regions(
     """Trials spread evenly over the member's regions; in a `hurry` not all once another one is through."""
     each = hands.soft_start.size - 1
     regions = board.sums.shape[0] * each
-    made, must = 0, int(MUST * trials)
+    must = int(MUST * trials) if hurry else trials
+    made = 0
     for i in range(each):
         k = (i + rounds) % each  # a hurry leaves out others every time
         soft = hands.soft[hands.soft_start[k] : hands.soft_start[k + 1]]
         hard = hands.hard[hands.hard_start[k] : hands.hard_start[k + 1]]
         if soft.size + hard.size == 0:
             continue
+        if made >= must and board.over[0] > rounds:
+            return
         movers = hand_of(allowed, soft, hard, regions)
-        left = trials * (i + 1) // each - trials * i // each
-        while left > 0:
-            if hurry and made >= must and board.over[0] > rounds:
-                return
-            count = min(left, LOOK) if hurry else left
-            search(state, movers, rng, count, phase[SOFT], phase[HARD], hope, statistics)
-            left -= count
-            made += count
+        count = trials * (i + 1) // each - trials * i // each
+        made += search(
+            state, movers, rng, count, phase[SOFT], phase[HARD], hope, statistics, board.over, rounds, must - made
+        )
     board.over[0] = rounds + 1
 
 

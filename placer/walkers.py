@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from netlists.errors import PlacementError, SettingsError
-from netlists.netlist import Floats
+from netlists.netlist import Floats, Ints
 from netlists.placement import Placement
 from netlists.tolerance import HAIR
 from placer.cost import evaluate
@@ -80,6 +80,7 @@ class Walker:
         reset(self.state)
         self.hope = np.array([self.proxy])
         self.statistics = np.zeros((len(KINDS), 5))
+        self.never = np.zeros(1, dtype=np.int64)
         self.trials = 0
         self.best = np.inf
         self._keep_best()
@@ -104,7 +105,7 @@ class Walker:
 
     def search(self, movers: Movers, trials: int, soft: float, hard: float) -> None:
         """Make trials at one temperature for soft macros and one for hard ones."""
-        search(self.state, movers, self.rng, trials, soft, hard, self.hope, self.statistics)
+        search(self.state, movers, self.rng, trials, soft, hard, self.hope, self.statistics, self.never, 0, trials)
 
     def follow(self, other: Walker) -> None:
         """Go on from where another walker is."""
@@ -180,14 +181,20 @@ def search(
     hard: float,
     hope: Floats,
     statistics: Floats,
-) -> None:
-    """Trials by Metropolis' rule, at one temperature for soft macros and one for hard ones.
+    over: Ints,
+    rounds: int,
+    must: int,
+) -> int:
+    """Trials by Metropolis' rule, at one temperature for soft macros and one for hard ones; how many were made.
 
     `hope` [1] is what the congestion term gained at most in one trial lately; trials that would need more are not
-    routed.  `statistics` [KINDS, 5] are added to.
+    routed.  `statistics` [KINDS, 5] are added to.  After `must` trials no more are made once `over` [1], which other
+    threads write, is above `rounds`.
     """
     parts, tried_parts, chance = state.parts, state.tried_parts, movers.chance
     for i in range(trials):
+        if i >= must and over[0] > rounds:
+            return i
         kind = int(np.searchsorted(chance, rng.random(), side="right"))
         statistics[kind, PROPOSED] += 1
         if not propose(state, movers, kind, rng):
@@ -206,3 +213,4 @@ def search(
             accept(state)
         else:
             reject(state)
+    return trials
