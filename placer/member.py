@@ -111,6 +111,9 @@ def work(
     while done < until:
         if int(min(done, 1.0) * (len(schedule) - 1)) != row:
             row = int(min(done, 1.0) * (len(schedule) - 1))
+            widen(state, 1.0)
+            if me == 0:
+                remember(state, board)
             widen(state, schedule[row, WIDE])
         phase = schedule[row]
         before, accepted = state.parts[PROXY], statistics[:, ACCEPTED].sum()
