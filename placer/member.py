@@ -29,12 +29,12 @@ from placer.walkers import ACCEPTED, search
 REGIONS = 16  # at least, also for fewer members, of whom each then searches several in turn
 DEAL_ROUNDS = 32  # rounds with the same regions
 MUST = 0.5  # of a round's trials each member makes, even when another one is through
-LEAST, MOST = 32, 256  # trials in a region a round
+LEAST, MOST = 8, 256  # trials in a region a round
 BEGIN = 64
 SMALLEST = 8  # macros in a region
 # Members disturb each other when together they gain less than each of them thought.  More than this makes rounds
 # shorter, less of it longer: a part of the temperature per accepted change, and of what they thought to gain.
-DISTURBED, LOST = 0.4, 0.4
+DISTURBED, LOST = 0.3, 0.3
 SHORTER, LONGER = 0.8, 1.05
 MEMORY = 0.95  # of the last rounds' disturbance, a round
 
