@@ -18,7 +18,7 @@ from netlists.output import check_out
 from netlists.ray_connection import LOCAL
 from placer.options import Device, Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
 from placer.ray_cluster import CORES
-from placer.terminal import cost_table, shown_progress, shown_sweep, with_settings
+from placer.terminal import cluster_line, cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,10 +102,7 @@ def place(
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
     if cluster := result.metrics.get("cluster"):
-        shared = "refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(
-            **cluster
-        )
-        print(shared if cluster["searches"] else "refined on this machine: no node of the cluster was ready in time")
+        print(cluster_line(cluster))
     print(f"report: {out / 'report.html'}")
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

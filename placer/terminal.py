@@ -35,6 +35,13 @@ def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: 
     Console().print(table)
 
 
+def cluster_line(cluster: Mapping[str, float]) -> str:
+    """What a Ray cluster did for a refinement, in one line; the numbers are those of `ray_searches.Fleet.as_dict`."""
+    if not cluster["searches"]:
+        return "refined on this machine: no node of the cluster was ready in time"
+    return "refined by {searches} searches on {processors} processors of the cluster, {lost} lost".format(**cluster)
+
+
 @contextmanager
 def live_line() -> Iterator[Callable[[str], None]]:
     """Something to call with a line: one that changes on a terminal, plain lines now and then elsewhere; to stderr."""
