@@ -21,6 +21,7 @@ from netlists.errors import SettingsError
 from netlists.placement import Placement
 from placer.cost import evaluate
 from placer.proposals import KINDS, movers
+from placer.ray_cluster import CORES
 from placer.team import Phase, Team, feeds
 from placer.walkers import Budget, Found, Progress, spacing_um
 from placer.winners import compete
@@ -86,6 +87,8 @@ def refine(
     allowed = movers(placement.netlist, spacing_um(placement))
     if allowed.soft.size + allowed.hard.size == 0:
         return Found(placement, start, 0, np.zeros((len(KINDS), 5)), False)
+    if budget.seconds is not None:
+        workers = min(workers, CORES)  # more would take turns, and each round waits for all
     members = feeds(allowed, workers)
     starts = [placement, *others]
     searches = [
