@@ -100,7 +100,7 @@ def work(
     members, memory = board.sums.shape[0], board.memory.copy()
     each = regions_of_each(members, allowed)
     base_position, base_orientation = board.position.copy(), board.orientation.copy()
-    stand_on(state, board)
+    state.position[:], state.orientation[:] = board.position, board.orientation
     state.level[:] = 0.0
     state.breadth[0] = 1.0
     reset(state)
@@ -109,8 +109,9 @@ def work(
         return
     hands = deal(state, board, me, allowed, dealer, each)
     while done < until:
-        if int(min(done, 1.0) * (len(schedule) - 1)) != row:
-            row = int(min(done, 1.0) * (len(schedule) - 1))
+        reached = int(min(done, 1.0) * (len(schedule) - 1))
+        if reached != row:
+            row = reached
             widen(state, 1.0)
             if me == 0:
                 remember(state, board)
@@ -176,12 +177,6 @@ def regions_of_each(members: int, allowed: Movers) -> int:
     """How many regions each member searches in a round: small ones, but not smaller than SMALLEST."""
     most = (allowed.soft.size + allowed.hard.size) // SMALLEST // members
     return max(1, min((REGIONS + members - 1) // members, most))
-
-
-@njit(cache=True, nogil=True)
-def stand_on(state: State, board: Board) -> None:
-    """Let all nodes stand where they do on the board."""
-    state.position[:], state.orientation[:] = board.position, board.orientation
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from netlists import load
@@ -65,15 +66,11 @@ class RemoteSearch:
 
     def go(self, until: float, onward: Placement | None) -> Leg:
         """See `winners.Search.go`."""
-        import ray
-
         try:
-            said = ray.get(self.actor.go.remote(until, _bare(onward) if onward else None))
-        except ray.exceptions.RayTaskError:  # raised by the search: a defect, not a loss
-            raise
-        except ray.exceptions.RayError as error:
+            said = _answer(self.actor.go.remote(until, _bare(onward) if onward else None))
+        except SearchLostError:
             self.lost = True
-            raise SearchLostError(str(error).strip().splitlines()[0]) from None
+            raise
         self.lowest, self.cpu_seconds = said["lowest"], said["cpu_seconds"]
         best = Placement(self.netlist, *said["best"])
         found = Found(best, said["lowest"], said["trials"], said["statistics"], False)
@@ -141,7 +138,12 @@ class Fleet:
             start = starts[k % len(starts)]
             search = RemoteSearch(actor, members, start, proxies[k % len(starts)])
             asked.append((search, actor.begin.remote(*_bare(start), left, seed + SEEDS * k, members)))
-        return [search for search, answer in asked if _answers(answer)]
+        found = []
+        for search, answer in asked:
+            with suppress(SearchLostError):
+                _answer(answer)
+                found.append(search)
+        return found
 
     def as_dict(self) -> dict[str, float]:
         """What the cluster did, for the metrics of a run."""
@@ -153,17 +155,16 @@ class Fleet:
         }
 
 
-def _answers(reference: Any) -> bool:
-    """Whether a process did what it was asked, and is not lost."""
+def _answer(reference: Any) -> Any:
+    """What a process answers; raises `SearchLostError` where it is lost."""
     import ray
 
     try:
-        ray.get(reference)
-    except ray.exceptions.RayTaskError:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError:  # raised by the search: a defect, not a loss
         raise
-    except ray.exceptions.RayError:
-        return False
-    return True
+    except ray.exceptions.RayError as error:
+        raise SearchLostError(str(error).strip().splitlines()[0]) from None
 
 
 def _bare(placement: Placement) -> tuple[Any, Any]:

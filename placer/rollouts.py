@@ -2,11 +2,12 @@
 
 A `Player` plays a plan: `play` in this process, or the actors of `actors.py` on a cluster.
 
-On the CPU threads play parts of PART episodes, each from the reset to the end, with a policy that runs on one thread:
-no thread waits for another.  Rounding in the policy depends on how many episodes it sees at a time, so parts are of
-that size whatever the number of threads.  Threads that are left over help with the environment's steps.  In smaller
-parts the interpreter, which one thread at a time may use, would be what 16 threads wait for: it takes half a
-millisecond of a step, however many episodes.  On a GPU a few large groups take turns: while the policy decides for one,
+On the CPU threads play parts of PART or LARGE_PART episodes, each from the reset to the end, with a policy that runs on
+one thread: no thread waits for another.  Rounding in the policy depends on how many episodes it sees at a time, so the
+size of parts follows from the number of episodes alone.  Threads that are left over help with the environment's steps.
+In smaller parts the interpreter, which one thread at a time may use, would be what 16 threads wait for: it takes half a
+millisecond of a step, however many episodes.
+On a GPU a few large groups take turns: while the policy decides for one,
 all threads step the episodes of the others.
 """
 

@@ -46,7 +46,7 @@ class PlaceSettings:
             raise SettingsError(f"workers is {self.workers}; expected 1 or more")
         if self.ray is not None and (self.method == "anneal" or not self.refine):
             raise SettingsError(
-                "ray gives the refinement the cluster's processors, which anneal and runs without one lack"
+                "ray gives the refinement the cluster's processors, but this run has no refinement; leave ray out"
             )
         if self.iterations is not None and self.iterations < 1:
             raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")

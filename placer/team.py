@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from placer.cost.fresh import size_of_sums
 from placer.cost.state import State, new_state
 from placer.member import BEGIN, MADE, SMALLEST, TRIALS, Board, work
 from placer.proposals import KINDS, Movers
-from placer.walkers import PROPOSED, Budget, Found
+from placer.walkers import PROPOSED, Budget, Found, generators
 from placer.winners import Leg
 
 TICK_S = 0.01  # between two looks at the clock
@@ -67,12 +68,12 @@ class Team:
         """The clock of the budget begins to run."""
         n = start.netlist
         self.budget, self.begun = budget, budget.clock()
-        self.netlist, self.allowed, self.start = n, allowed, start
+        self.netlist, self.allowed = n, allowed
         self.schedule = np.array([schedule(k / PHASES) for k in range(PHASES + 1)], dtype=np.float64)
-        dealers, *rngs = np.random.SeedSequence(seed).spawn(members + 1)
+        dealer, *rngs = generators(seed, members + 1)
         self.members = [
-            Member(new_state(n, start.position_um, start.orientation), np.random.default_rng(rng),
-                   np.random.default_rng(dealers), np.ones(1), np.zeros((len(KINDS), 5)))
+            Member(new_state(n, start.position_um, start.orientation), rng, deepcopy(dealer), np.ones(1),
+                   np.zeros((len(KINDS), 5)))
             for rng in rngs
         ]  # fmt: skip
         self.board = new_board(start, size_of_sums(self.members[0].state), members)

@@ -16,8 +16,8 @@ from placer.cost.congestion import block, route
 from placer.cost.density import cell_of, cover
 from placer.cost.parts import widen, wirelength
 from placer.cost.points import Points
-from placer.cost.state import CHANGED, HPWL, LOADED, STAMP, WIRELENGTH, Cells, State
-from placer.cost.trial import distinct, half_perimeter, sum_runs
+from placer.cost.state import CHANGED, HPWL, STAMP, WIRELENGTH, Cells, State
+from placer.cost.trial import distinct, half_perimeter, lay
 
 
 @njit(cache=True, nogil=True)
@@ -93,8 +93,7 @@ def add_up(state: State, sums: Floats, share: int, shares: int) -> None:
 @njit(cache=True, nogil=True)
 def take(state: State, sums: Floats) -> None:
     """Make maps and costs of the sums of all shares."""
-    a = state.arrays
-    state.counter[CHANGED], state.counter[LOADED] = 0, 1
+    state.counter[CHANGED] = 0
     state.parts[HPWL] = sums[0]
     state.parts[WIRELENGTH] = wirelength(state, sums[0])
     at = 1
@@ -102,9 +101,7 @@ def take(state: State, sums: Floats) -> None:
         flat = part.reshape(-1)
         flat[:] = sums[at : at + flat.size]
         at += flat.size
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    sum_runs(state.up, state.run, state.vertical, state.tried_vertical, w * a.vertical_per_um, a.smoothing)
-    sum_runs(state.across, state.run, state.horizontal, state.tried_horizontal, h * a.horizontal_per_um, a.smoothing)
+    lay(state, True)
     copy(state.load, state.tried_load)
     copy(state.tried_density.reshape(-1), state.density.reshape(-1))
     widen(state, state.breadth[0])
