@@ -117,6 +117,7 @@ class Netlist:
     pin_names: tuple[str, ...] = ()  # [Q], or empty where pins have no names
     net_names: tuple[str, ...] = ()  # [N], or empty where nets have no names
     file_index: Ints | None = None  # [V] index of each node in a protobuf file, which counts pins too
+    notes: tuple[str, ...] = ()  # what its reader changed, or could not use: a line each, for the user
 
     def __post_init__(self) -> None:
         check(self)
@@ -200,7 +201,7 @@ class Netlist:
         return replace(self, **changes)
 
     def same_as(self, other: Netlist) -> bool:
-        """Whether both describe the same chip: every field equal, but for pin and net names.
+        """Whether both describe the same chip: every field equal, but for pin and net names and notes.
 
         Connections are compared, not the pin table: a pin shared by two nets equals two pins at one place.
         """

@@ -16,7 +16,19 @@ import typer
 from netlists.command import run as run_command
 from netlists.output import check_out
 from netlists.ray_connection import LOCAL
-from placer.options import Device, Grid, NetlistPath, OutDir, PlcFile, Seed, Weights, Workers, command_line, source
+from placer.options import (
+    Device,
+    Grid,
+    NetlistPath,
+    OutDir,
+    PlcFile,
+    Seed,
+    Weights,
+    Workers,
+    command_line,
+    loaded,
+    source,
+)
 from placer.ray_cluster import CORES
 from placer.terminal import cluster_line, cost_table, shown_progress, shown_sweep, with_settings
 
@@ -54,7 +66,7 @@ def evaluate(
     from netlists import Placement, load_placement
     from placer.cost import lower_bounds, summary
 
-    chip = source(netlist, plc, grid).load()
+    chip = loaded(source(netlist, plc, grid))
     placed = load_placement(chip, placement) if placement else Placement.given(chip)
     found = summary(placed)
     if as_json:
@@ -89,7 +101,7 @@ def place(
 
     settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, device=device, ray=ray)
     where = source(netlist, plc, grid)
-    chip = where.load()
+    chip = loaded(where)
     check_out(out)
     with shown_progress() as show:
         result = run_stages(chip, settings, progress=show)
@@ -131,7 +143,7 @@ def train(
     if budget is None and iterations is None:
         budget = 600.0
     settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
-    chips = [source(name).load() for name in netlists]
+    chips = [loaded(source(name)) for name in netlists]
     check_out(out)
     training = Training(chips, PPOSettings(**learner), out, settings)
     with shown_progress() as show:
@@ -193,7 +205,7 @@ def convert(
     """
     from netlists import save
 
-    save(source(source_file, plc, grid).load(), target)
+    save(loaded(source(source_file, plc, grid)), target)
 
 
 @app.command()
@@ -212,7 +224,7 @@ def cluster(
     from netlists import save
     from netlists.cluster import cluster as group
 
-    save(group(source(source_file, plc, grid).load(), clusters, seed=seed).netlist, target)
+    save(group(loaded(source(source_file, plc, grid)), clusters, seed=seed).netlist, target)
 
 
 @app.command()
@@ -251,7 +263,7 @@ def report_run(run: FinishedRun) -> Run:
         from plots import training
 
         figures["Best cost over time"] = training.convergence({metrics["method"]: run.convergence})
-    notes = ["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else []
+    notes = [*n.notes, *(["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else [])]
     if metrics["stuck"]:
         notes.append(f"{metrics['stuck']} steps of the search had no fitting cell; those episodes were legalized.")
     return Run(

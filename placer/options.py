@@ -13,6 +13,7 @@ import typer
 from netlists.errors import SettingsError
 
 if TYPE_CHECKING:
+    from netlists.netlist import Netlist
     from placer.reporting import Source
 
 NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
@@ -36,6 +37,14 @@ def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Sou
     if grid and not (shape and int(shape[1]) and int(shape[2])):
         raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
     return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
+
+
+def loaded(where: Source) -> Netlist:
+    """The netlist, after a warning on the terminal for each of its notes."""
+    netlist = where.load()
+    for note in netlist.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    return netlist
 
 
 def command_line() -> str:
