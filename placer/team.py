@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netlists.barrier import give_up, new_barrier
+from netlists.barrier import apart, give_up, new_barrier
 from netlists.netlist import Floats
 from netlists.placement import Placement
 from placer.cost import evaluate
@@ -72,8 +72,8 @@ class Team:
         self.schedule = np.array([schedule(k / PHASES) for k in range(PHASES + 1)], dtype=np.float64)
         dealer, *rngs = generators(seed, members + 1)
         self.members = [
-            Member(new_state(n, start.position_um, start.orientation), rng, deepcopy(dealer), np.ones(1),
-                   np.zeros((len(KINDS), 5)))
+            Member(new_state(n, start.position_um, start.orientation), rng, deepcopy(dealer), apart(np.ones(1)),
+                   apart(np.zeros((len(KINDS), 5))))
             for rng in rngs
         ]  # fmt: skip
         self.board = new_board(start, size_of_sums(self.members[0].state), members)
@@ -128,18 +128,18 @@ def new_board(start: Placement, sums: int, members: int) -> Board:
     memory = np.zeros(4)
     memory[TRIALS] = BEGIN
     return Board(
-        position=start.position_um.astype(np.float64),
-        orientation=start.orientation.astype(np.int8),
-        owner=np.zeros(start.netlist.num_nodes, dtype=np.int64),
-        claim=np.zeros((members, 8)),
-        sums=np.zeros((members, sums)),
-        total=np.zeros(sums),
-        word=np.zeros(3),
-        over=np.zeros(1, dtype=np.int64),
-        clock=np.zeros(1),
+        position=apart(start.position_um.astype(np.float64)),
+        orientation=apart(start.orientation.astype(np.int8)),
+        owner=apart(np.zeros(start.netlist.num_nodes, dtype=np.int64)),
+        claim=apart(np.zeros((members, 8))),
+        sums=apart(np.zeros((members, sums))),
+        total=apart(np.zeros(sums)),
+        word=apart(np.zeros(3)),
+        over=apart(np.zeros(1, dtype=np.int64)),
+        clock=apart(np.zeros(1)),
         arrivals=new_barrier(members),
-        memory=memory,
-        lowest=np.array([evaluate(start).proxy]),
-        best_position=start.position_um.astype(np.float64),
-        best_orientation=start.orientation.astype(np.int8),
+        memory=apart(memory),
+        lowest=apart(np.array([evaluate(start).proxy])),
+        best_position=apart(start.position_um.astype(np.float64)),
+        best_orientation=apart(start.orientation.astype(np.int8)),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from netlists.barrier import apart
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
 from placer.cost.points import Points, points
@@ -61,46 +62,49 @@ class State(NamedTuple):
 
 
 def new_state(netlist: Netlist, position: Positions, orientation: Orientations) -> State:
-    """A state for centers [V, 2] in µm and orientations [V], both copied; its maps and costs are still empty."""
+    """A state for centers [V, 2] in µm and orientations [V], both copied; its maps and costs are still empty.
+
+    Other threads may work on states of their own: no two states share a cache line.
+    """
     a, p = cost_arrays(netlist), points(netlist)
     v, q, rows, cols = netlist.num_nodes, len(p.offset_um), a.rows, a.cols
     is_hard, is_solid = np.zeros(v, dtype=bool), np.zeros(v, dtype=bool)
     is_hard[a.hard] = True
     is_solid[a.solid] = True
-    load, tried_load = np.zeros((2, 2 * rows * cols))
+    load, tried_load = apart(np.zeros(2 * rows * cols)), apart(np.zeros(2 * rows * cols))
     largest_net = int(np.diff(p.net_start).max(initial=1))
     return State(
         arrays=a,
         points=p,
         hpwl_scale_um=(a.canvas_width_um + a.canvas_height_um) * float(np.sum(a.weight)),
-        is_hard=is_hard,
-        is_solid=is_solid,
-        position=np.array(position, dtype=np.float64, order="C"),
-        orientation=np.array(orientation, dtype=np.int8, order="C"),
-        point=np.zeros((q, 2)),
-        tried_point=np.zeros((q, 2)),
-        cell=np.zeros((q, 2), dtype=np.int32),
-        tried_cell=np.zeros((q, 2), dtype=np.int32),
-        density=np.zeros((rows, cols)),
-        tried_density=np.zeros((rows, cols)),
+        is_hard=apart(is_hard),
+        is_solid=apart(is_solid),
+        position=apart(np.array(position, dtype=np.float64, order="C")),
+        orientation=apart(np.array(orientation, dtype=np.int8, order="C")),
+        point=apart(np.zeros((q, 2))),
+        tried_point=apart(np.zeros((q, 2))),
+        cell=apart(np.zeros((q, 2), dtype=np.int32)),
+        tried_cell=apart(np.zeros((q, 2), dtype=np.int32)),
+        density=apart(np.zeros((rows, cols))),
+        tried_density=apart(np.zeros((rows, cols))),
         load=load,
         vertical=load[: rows * cols].reshape(rows, cols),
         horizontal=load[rows * cols :].reshape(cols, rows),
         tried_load=tried_load,
         tried_vertical=tried_load[: rows * cols].reshape(rows, cols),
         tried_horizontal=tried_load[rows * cols :].reshape(cols, rows),
-        up=np.zeros((rows + 1, cols)),
-        across=np.zeros((cols + 1, rows)),
-        run=np.zeros(max(rows, cols)),
-        cells=np.zeros((largest_net + 1, 2), dtype=np.int64),
-        seen_cell=np.zeros(rows * cols, dtype=np.int64),
-        seen_net=np.zeros(p.weight.size, dtype=np.int64),
-        changed=np.zeros(v, dtype=np.int64),
-        center=np.zeros((v, 2)),
-        turn=np.zeros(v, dtype=np.int8),
-        counter=np.zeros(3, dtype=np.int64),
-        parts=np.zeros(5),
-        tried_parts=np.zeros(5),
-        level=np.zeros(2),
-        breadth=np.ones(1),
+        up=apart(np.zeros((rows + 1, cols))),
+        across=apart(np.zeros((cols + 1, rows))),
+        run=apart(np.zeros(max(rows, cols))),
+        cells=apart(np.zeros((largest_net + 1, 2), dtype=np.int64)),
+        seen_cell=apart(np.zeros(rows * cols, dtype=np.int64)),
+        seen_net=apart(np.zeros(p.weight.size, dtype=np.int64)),
+        changed=apart(np.zeros(v, dtype=np.int64)),
+        center=apart(np.zeros((v, 2))),
+        turn=apart(np.zeros(v, dtype=np.int8)),
+        counter=apart(np.zeros(3, dtype=np.int64)),
+        parts=apart(np.zeros(5)),
+        tried_parts=apart(np.zeros(5)),
+        level=apart(np.zeros(2)),
+        breadth=apart(np.ones(1)),
     )
