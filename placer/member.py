@@ -28,7 +28,7 @@ from placer.walkers import ACCEPTED, search
 
 REGIONS = 16  # at least, also for fewer members, of whom each then searches several in turn
 DEAL_ROUNDS = 32  # rounds with the same regions
-MUST = 0.5  # of a round's trials each member makes, even when another one is through
+MUST = 0.25  # of a round's trials each member makes, even when another one is through
 LEAST, MOST = 8, 256  # trials in a region a round
 BEGIN = 64
 SMALLEST = 8  # macros in a region
