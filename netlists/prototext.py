@@ -12,13 +12,14 @@
     }
 
 `scan` reads the layout above, as every known tool writes it, with two regular expressions; `parse` reads any legal
-layout token by token, and knows lines.  Both give the same nodes.
+layout token by token, and knows lines.  Both give the same nodes.  `comments` has the `#` lines before the first one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +39,11 @@ class NodeLines(NamedTuple):
 
 # Possessive quantifiers keep the scan linear. Numbers that might be too large are left to `parse`.
 _NUMBER = r"-?[0-9]{1,12}(?:\.[0-9]{1,40})?(?:e-[0-9]{1,3})?"
+_NO_NODE = r"(?:[ \t]*+(?:#[^\n]*+)?\n)*+"  # empty lines and comments
 _NODE = re.compile(
     r'node \{\n  name: "([^"\\\n]++)"\n((?:  input: "[^"\\\n]*+"\n)*+)'
     r'((?:  attr \{\n    key: "\w++"\n    value \{\n      '
-    rf'(?:[fi]: {_NUMBER}|placeholder: "[^"\\\n]*+")\n    \}}\n  \}}\n)*+)\}}\n'
+    rf'(?:[fi]: {_NUMBER}|placeholder: "[^"\\\n]*+")\n    \}}\n  \}}\n)*+)\}}\n{_NO_NODE}'
 )
 _ATTR = re.compile(r'key: "(\w+)"\n    value \{\n      (?:[fi]: (\S+)|placeholder: "([^"]*)")')
 
@@ -49,8 +51,8 @@ _ATTR = re.compile(r'key: "(\w+)"\n    value \{\n      (?:[fi]: (\S+)|placeholde
 def scan(text: str) -> list[Node] | None:
     """The nodes of a file in the usual layout; None where a part of it is in another, or is wrong."""
     nodes: list[Node] = []
-    end = 0
-    for match in _NODE.finditer(text):
+    end = _start(text)
+    for match in _NODE.finditer(text, end):
         if match.start() != end:
             return None
         end = match.end()
@@ -58,6 +60,26 @@ def scan(text: str) -> list[Node] | None:
         values = {key: value or word for key, value, word in _ATTR.findall(attrs)}
         nodes.append((name, inputs.split('"')[1::2], values))
     return nodes if not text[end:].strip() else None
+
+
+def comments(text: str) -> list[tuple[int, str]]:
+    """The `#` lines before the first node, each with its number."""
+    lines = enumerate(text[: _start(text)].split("\n"), 1)
+    return [(line, comment) for line, comment in lines if comment.lstrip().startswith("#")]
+
+
+def _start(text: str) -> int:
+    """Where the first line begins that is neither empty nor a comment."""
+    match = re.match(_NO_NODE, text)
+    return match.end() if match else 0
+
+
+def lines_of(path: Path, text: str, index: int, scanned: bool) -> NodeLines:
+    """Where a node stands, given whether `scan` can read the text."""
+    if not scanned:
+        return parse(path, text)[1][index]
+    match = next(islice(_NODE.finditer(text, _start(text)), index, None))
+    return parse(path, match.group(), 1 + text.count("\n", 0, match.start()))[1][0]
 
 
 _TOKEN = re.compile(
@@ -74,8 +96,7 @@ class Token(NamedTuple):
     line: int
 
 
-def _tokens(path: Path, text: str) -> Iterator[Token]:
-    line = 1
+def _tokens(path: Path, text: str, line: int) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
         kind, found = str(match.lastgroup), match.group()
         if kind == "space":
@@ -88,17 +109,17 @@ def _tokens(path: Path, text: str) -> Iterator[Token]:
         yield Token("end", "the end of the file", line)
 
 
-def parse(path: Path, text: str) -> tuple[list[Node], list[NodeLines]]:
-    """The nodes and where they stand; raises `NetlistError` with the line of the first mistake."""
-    return _Parser(path, text).nodes()
+def parse(path: Path, text: str, line: int = 1) -> tuple[list[Node], list[NodeLines]]:
+    """The nodes and where they stand, the first line being `line`; raises `NetlistError` at the first mistake."""
+    return _Parser(path, text, line).nodes()
 
 
 class _Parser:
     """Recursive descent, one method per kind of block."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(self, path: Path, text: str, line: int) -> None:
         self._path = path
-        self._tokens = _tokens(path, text)
+        self._tokens = _tokens(path, text, line)
         self._next = next(self._tokens)
 
     def nodes(self) -> tuple[list[Node], list[NodeLines]]:

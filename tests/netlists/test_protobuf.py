@@ -38,7 +38,7 @@ def connections(netlist: Netlist) -> list[list[tuple[str, float, float]]]:
 
 
 def test_nodes_and_canvas(small: Netlist) -> None:
-    assert small.node_names == ("in", "out", "ram", "rom", "grp", "cell")
+    assert small.node_names == ("in", "out", "ram", "rom", "Grp", "cell")
     assert small.kind.tolist() == [Kind.PORT, Kind.PORT, Kind.HARD, Kind.HARD, Kind.SOFT, Kind.CELL]
     assert small.size_um.tolist() == [[0, 0], [0, 0], [2, 4], [1, 1], [2, 0.5], [0.5, 0.25]]
     assert small.canvas_um == (10.0, 8.5)
@@ -57,9 +57,9 @@ def test_the_plc_wins_over_the_netlist(small: Netlist) -> None:
 
 def test_nets_weights_and_offsets(small: Netlist) -> None:
     assert connections(small) == [
-        [("in", 0, 0), ("ram", -1, 2), ("grp", 0, 0)],
-        [("ram", 1, -0.2), ("out", 0, 0), ("grp", 0, 0)],  # pins of soft macros are at the center
-        [("cell", 0, 0), ("grp", 0, 0)],
+        [("in", 0, 0), ("ram", -1, 2), ("Grp", 0, 0)],
+        [("ram", 1, -0.2), ("out", 0, 0), ("Grp", 0, 0)],  # pins of soft macros are at the center
+        [("cell", 0, 0), ("Grp", 0, 0)],
     ]
     assert small.net_weight.tolist() == [1, 3, 2]  # nets of ports weigh 1 whatever the file says
     assert len(small.pin_node) == 6  # every pin, those without a net, too
@@ -197,7 +197,7 @@ def test_the_plc_header(tmp_path: Path, small: Netlist) -> None:
 
 
 def test_offsets_on_soft_macros_cannot_be_written(tmp_path: Path, small: Netlist) -> None:
-    with pytest.raises(NetlistError, match="pin of soft macro 'grp' has an offset"):
+    with pytest.raises(NetlistError, match="pin of soft macro 'Grp' has an offset"):
         write_netlist(small.with_(pin_offset_um=small.pin_offset_um + 1), tmp_path / "x.pb.txt")
     assert not (tmp_path / "x.pb.txt").exists()
 
