@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from netlists.errors import NetlistError
 from netlists.netlist import Ints, Kind, Routing
@@ -121,9 +121,9 @@ class Header:
         for name, keys in _ROUTING.items():
             if name in self.fields:
                 field = self.fields[name]
-                values = field.converted(number)
+                values: dict[str, Any] = dict(zip(keys, field.converted(number), strict=True))
                 try:
-                    routing = replace(routing, **dict(zip(keys, values, strict=True)))
+                    routing = replace(routing, **values)
                 except NetlistError as error:
                     raise bad(field.path, field.line, str(error)) from None
         return replace(routing, smoothing=int(routing.smoothing))
