@@ -23,7 +23,7 @@ from netlists.protobuf_header import BOX, CANVAS, GRID, Box, Header, node_counts
 from netlists.protobuf_layout import layout
 from netlists.protobuf_notes import header_notes, node_notes
 from netlists.protobuf_write import MACRO_KIND, METADATA, TYPE, named_kind, netlist_text
-from netlists.prototext import Node, comments, lines_of, parse, scan
+from netlists.prototext import Node, NodeLines, comments, lines_at, read
 from netlists.textfile import bad, hint, number, read_text, write_texts
 from netlists.tolerance import too_large
 
@@ -53,14 +53,13 @@ def read_netlist(path: str | Path, plc: str | Path | None = None) -> Netlist:
     """
     path = Path(path)
     text = read_text(path)
-    scanned = scan(text)
-    nodes = parse(path, text)[0] if scanned is None else scanned
+    nodes, starts = read(path, text)
     file = _plc_of(path) if plc is None else Path(plc)
     placed = parse_plc(file) if file else None
     try:
         return _Builder(path, nodes).netlist(read_header(path, comments(text)), placed)
     except _Mistake as mistake:
-        line = _line(path, text, mistake, scanned is not None) if nodes else 1
+        line = _line(lines_at(path, text, starts[mistake.node]), mistake.part) if nodes else 1
         raise bad(path, line, mistake.message) from None
 
 
@@ -90,11 +89,8 @@ class _Mistake(Exception):
         self.node, self.part, self.message = node, part, message
 
 
-def _line(path: Path, text: str, mistake: _Mistake, scanned: bool) -> int:
-    lines = lines_of(path, text, mistake.node, scanned)
-    if isinstance(mistake.part, int):
-        return lines.inputs[mistake.part]
-    return lines.attrs.get(mistake.part, lines.name)
+def _line(lines: NodeLines, part: str | int) -> int:
+    return lines.inputs[part] if isinstance(part, int) else lines.attrs.get(part, lines.name)
 
 
 def _canvas(path: Path, header: Header, plc: PlcFile | None) -> Box:
