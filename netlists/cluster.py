@@ -12,6 +12,8 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count as counting
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from netlists.errors import SettingsError, demand_seed
 from netlists.netlist import Floats, Ints, Kind, Netlist, frozen
 from netlists.placement import Placement
+from netlists.protobuf_write import SOFT_PREFIX
 
 MAX_SINKS = 500
 """Nets with more sinks are dropped, as Circuit Training's grouping does: clocks and resets say nothing about place."""
@@ -87,15 +90,15 @@ class Clustering:
 
 
 def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, threads: int | None = None) -> Clustering:
-    """Group the movable standard cells into `clusters` soft macros named `cluster_0`, `cluster_1`, ...
+    """Group the movable standard cells into `clusters` soft macros named `Grp_0`, `Grp_1`, ... (without those taken).
 
     Hard macros, ports and soft macros stay, in their order; fixed cells stay too, as fixed soft macros of their own;
     the clusters follow.  A cluster has the area of its cells, one grid column of width (more where it would be higher
     than the canvas), and starts at the mean position of those of its cells that have one, weighted by area.  On each
     net the pins of a soft macro, as which fixed cells count too, become one at its center, where the protobuf format
-    has them; nets inside one cluster and nets of more than `MAX_SINKS` sinks are dropped; nets with the same driver and
-    sinks become one with the sum of their weights.  `threads` defaults to all cores.  Empty clusters are left out.
-    Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
+    has them; nets inside one cluster and nets of more than `MAX_SINKS` sinks are dropped, the latter with a note; nets
+    with the same driver and sinks become one with the sum of their weights.  `threads` defaults to all cores.  Empty
+    clusters are left out.  Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
     """
     demand_seed(seed)
     cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
@@ -159,9 +162,10 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
     width = np.where(height < netlist.canvas_um[1], netlist.cell_um[0], area / netlist.canvas_um[1])
     size = np.column_stack([width, height])
     start, pins, weight = _merged_nets(netlist, cluster_of, kind)
+    names = [netlist.node_names[i] for i in stay]
     return Netlist(
         name=netlist.name,
-        node_names=(*(netlist.node_names[i] for i in stay), *(f"cluster_{i}" for i in range(count))),
+        node_names=(*names, *_free_names(names, count)),
         kind=kind,
         size_um=np.vstack([netlist.size_um[stay], size]),
         fixed=np.concatenate([netlist.fixed[stay], np.zeros(count, dtype=bool)]),
@@ -173,8 +177,22 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
         grid=netlist.grid,
         routing=netlist.routing,
         origin_um=netlist.origin_um,
+        notes=(*netlist.notes, *_dropped(netlist)),
         **pins,
     )
+
+
+def _free_names(taken: list[str], count: int) -> list[str]:
+    """Names for clusters, by which Circuit Training knows soft macros, that no other node has."""
+    used = set(taken)
+    return list(islice((name for i in counting() if (name := f"{SOFT_PREFIX}_{i}") not in used), count))
+
+
+def _dropped(netlist: Netlist) -> list[str]:
+    """A note on nets that clustering drops."""
+    many = int(np.sum(np.diff(netlist.net_start) > MAX_SINKS + 1))
+    nets = "1 net" if many == 1 else f"{many:,} nets"
+    return [f"{nets} of more than {MAX_SINKS} sinks left out of the clustered netlist"] if many else []
 
 
 def _mean_position(netlist: Netlist, cells: Ints, block: Ints, size: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """Load and save netlists and placements; the format follows from the suffix of the file.
 
-netlists     NAME.pb.txt[.gz]  Circuit Training protobuf, with a .plc beside it
+netlists     NAME.pb.txt[.gz]  Circuit Training protobuf, with a .plc beside it or a canvas of its own
              NAME.aux          Bookshelf
              a folder with one of these, or the name of a bundled design
 placements   NAME.plc          Circuit Training

@@ -11,34 +11,20 @@ Positions are centers in µm.  The index counts all nodes of the protobuf file, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from netlists.errors import NetlistError
-from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist, Routing
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
+from netlists.protobuf_header import Header, node_counts, read_header
 from netlists.protobuf_layout import Layout, layout
 from netlists.textfile import bad, decimal, number, read_text, settled, whole, write_text
 
-T = TypeVar("T")
-
-MAX_GRID = 10_000
-"""More columns or rows than this are a mistake in the file."""
-
 _CODE = {name: code for code, name in enumerate(ORIENTATIONS)} | {"-": 0}
-_HEADER = {
-    "canvas": re.compile(r"#\s*Width\s*:\s*(\S+)\s+Height\s*:\s*(\S+)"),
-    "grid": re.compile(r"#\s*Columns\s*:\s*(\S+)\s+Rows\s*:\s*(\S+)"),
-    "routes": re.compile(r"#\s*Routes per micron,\s*hor\s*:\s*(\S+)\s+ver\s*:\s*(\S+)"),
-    "macro_routes": re.compile(r"#\s*Routes used by macros,\s*hor\s*:\s*(\S+)\s+ver\s*:\s*(\S+)"),
-    "smoothing": re.compile(r"#\s*Smoothing factor\s*:\s*(\S+)"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,47 +32,12 @@ class PlcFile:
     """What a `.plc` says; K lines of nodes."""
 
     path: Path
-    header: dict[str, tuple[int, tuple[str, ...]]]  # field of _HEADER to line and values
+    header: Header
     index: Ints  # [K]
     center_um: Floats  # [K, 2]
     orientation: npt.NDArray[np.int8]  # [K]
     fixed: Bools  # [K]
     line: Ints  # [K]
-
-    def canvas_um(self) -> tuple[float, float]:
-        """Width and height; raises `NetlistError` where there is none."""
-        width, height = self._values("canvas", "# Width : W  Height : H", number)
-        if width <= 0 or height <= 0:
-            raise bad(self.path, self.header["canvas"][0], f"canvas is {width:g} by {height:g}, expected more than 0")
-        return width, height
-
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns; raises `NetlistError` where there are none."""
-        columns, rows = self._values("grid", "# Columns : C  Rows : R", lambda token: whole(token, 1, MAX_GRID))
-        return rows, columns
-
-    def routing(self) -> Routing:
-        """Routing capacity; fields that the file lacks are those of Circuit Training's own files."""
-        default = Routing()
-        hor, ver = default.horizontal_per_um, default.vertical_per_um
-        macro_hor, macro_ver = default.macro_horizontal_per_um, default.macro_vertical_per_um
-        smoothing = default.smoothing
-        if "routes" in self.header:
-            hor, ver = self._values("routes", "", number)
-        if "macro_routes" in self.header:
-            macro_hor, macro_ver = self._values("macro_routes", "", number)
-        if "smoothing" in self.header:
-            smoothing = int(self._values("smoothing", "", number)[0])
-        try:
-            return Routing(hor, ver, macro_hor, macro_ver, smoothing)
-        except NetlistError as error:
-            raise bad(self.path, self.header.get("routes", (1,))[0], str(error)) from None
-
-    def _values(self, field: str, expected: str, convert: Callable[[str], T]) -> list[T]:
-        if field not in self.header:
-            raise bad(self.path, 1, f"no line '{expected}' in the header, expected one")
-        line, tokens = self.header[field]
-        return list(map(_on_line(self.path, line, convert), tokens))
 
     def nodes(self, file_index: Ints) -> Ints:
         """[K] the node of each line, given the [V] index of each node in the protobuf file.
@@ -108,21 +59,9 @@ class PlcFile:
         return np.fromiter(nodes, dtype=np.int64, count=len(nodes))
 
 
-def _on_line(path: Path, line: int, convert: Callable[[str], T]) -> Callable[[str], T]:
-    """The conversion, with complaints that name the line."""
-
-    def converted(token: str) -> T:
-        try:
-            return convert(token)
-        except ValueError as error:
-            raise bad(path, line, str(error)) from None
-
-    return converted
-
-
 def parse_plc(path: Path) -> PlcFile:
     """Read a `.plc`, plain or `.gz`; raises `NetlistError` naming file and line."""
-    header: dict[str, tuple[int, tuple[str, ...]]] = {}
+    comments: list[tuple[int, str]] = []
     index: list[int] = []
     x: list[float] = []
     y: list[float] = []
@@ -131,9 +70,7 @@ def parse_plc(path: Path) -> PlcFile:
     lines: list[int] = []
     for line, text in enumerate(read_text(path).split("\n"), 1):
         if text.lstrip().startswith("#"):
-            for name, pattern in _HEADER.items():
-                if match := pattern.match(text.lstrip()):
-                    header.setdefault(name, (line, match.groups()))
+            comments.append((line, text))
             continue
         fields = text.split()
         if not fields:
@@ -150,7 +87,8 @@ def parse_plc(path: Path) -> PlcFile:
         fixed.append(fields[4] == "1")
         lines.append(line)
     return PlcFile(
-        path, header, np.array(index, dtype=np.int64), np.column_stack([np.array(x, float), np.array(y, float)]),
+        path, read_header(path, comments), np.array(index, dtype=np.int64),
+        np.column_stack([np.array(x, float), np.array(y, float)]),
         np.array(orientation, dtype=np.int8), np.array(fixed, dtype=bool), np.array(lines, dtype=np.int64),
     )  # fmt: skip
 
@@ -221,12 +159,6 @@ def _header(n: Netlist, where: Layout, path: Path, costs: Mapping[str, float]) -
     yield "#"
     yield "# Counts of node types:"
     pins = np.bincount(n.kind[n.pin_node[where.pin]], minlength=len(Kind))
-    hard, soft = len(n.hard), len(n.soft)
-    counts = {
-        "HARD_MACROs": hard, "HARD_MACRO_PINs": pins[Kind.HARD], "MACROs": hard + soft,
-        "MACRO_PINs": len(where.pin), "PORTs": len(n.ports), "SOFT_MACROs": soft,
-        "SOFT_MACRO_PINs": pins[Kind.SOFT], "STDCELLs": len(n.cells),
-    }  # fmt: skip
-    for name, count in counts.items():
+    for name, count in node_counts(np.bincount(n.kind, minlength=len(Kind)), pins).items():
         yield f"# {name:<15} : {count:>9}"
     yield "#"

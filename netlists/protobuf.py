@@ -1,9 +1,11 @@
-"""Read and write Circuit Training netlists: `netlist.pb.txt[.gz]` with canvas, grid and positions in a `.plc`.
+"""Read and write Circuit Training netlists: `netlist.pb.txt[.gz]`, with canvas, grid and positions in a `.plc`.
 
-Nodes of a file are ports (PORT), hard macros (MACRO), soft macros (macro), standard cells (STDCELL) and pins on them
-(MACRO_PIN, macro_pin).  A port, cell or pin with inputs drives a net; the inputs are its sinks.  What the format has
-no place for goes into attributes of our own: rows, origin and weights of empty nets on the `__metadata__` node, the
-number of a net (`net_index`) on its driver where nets are not in the order of their drivers or have no sink.
+Nodes of a file are ports (PORT), macros (MACRO), standard cells (STDCELL) and pins on macros (MACRO_PIN), in any case.
+A macro is hard unless its name begins with `Grp`.  A port, cell or pin with inputs drives a net; the inputs are its
+sinks.  What the format has no place for goes into attributes of our own: rows, origin and weights of empty nets on the
+`__metadata__` node, the number of a net (`net_index`) on its driver where nets are not in the order of their drivers or
+have no sink, the `kind` of a macro (`hard` or `soft`) where its name says another.  Without a `.plc` the `#` lines
+before the first node say canvas and grid.  What a file says that is not used becomes a note of the netlist.
 """
 
 from __future__ import annotations
@@ -11,20 +13,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from netlists.bookshelf_design import default_grid
 from netlists.errors import NetlistError
-from netlists.netlist import ORIENTATIONS, Kind, Netlist, Rows
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist, Rows
 from netlists.plc import PlcFile, parse_plc, plc_text, read_plc, write_plc
+from netlists.protobuf_header import BOX, CANVAS, GRID, Box, Header, node_counts, read_header
 from netlists.protobuf_layout import layout
-from netlists.protobuf_write import METADATA, TYPE, netlist_text
-from netlists.prototext import Node, parse, scan
+from netlists.protobuf_notes import header_notes, node_notes
+from netlists.protobuf_write import MACRO_KIND, METADATA, TYPE, named_kind, netlist_text
+from netlists.prototext import Node, NodeLines, comments, lines_at, read
 from netlists.textfile import bad, hint, number, read_text, write_texts
 from netlists.tolerance import too_large
 
 __all__ = ["plc_beside", "read_netlist", "read_plc", "write_netlist", "write_plc"]
 
-_KIND = {name: kind for kind, name in TYPE.items()}
-_PINS = ("MACRO_PIN", "macro_pin")
+_TYPES = (*dict.fromkeys(name.upper() for name in TYPE.values()), "MACRO_PIN")
+_KIND = {"port": Kind.PORT, "stdcell": Kind.CELL}
+_MACRO_KIND = {name: kind for kind, name in MACRO_KIND.items()}
 
 
 def plc_beside(path: Path) -> Path:
@@ -40,30 +47,26 @@ def _stem(path: Path) -> str:
 def read_netlist(path: str | Path, plc: str | Path | None = None) -> Netlist:
     """Read a netlist; canvas, grid, routing and positions come from `plc`, or the `.plc` beside the file.
 
-    Offsets of pins on soft macros are 0 whatever the file says, as in the reference evaluator.  Raises `NetlistError`
-    naming file and line.
+    Where there is none, or it lacks a field, canvas, grid and routing are those of the netlist's own `#` lines, and
+    positions are the nodes'.  Offsets of pins on soft macros are 0 and nets of ports weigh 1 whatever the file says, as
+    in the reference evaluator.  Raises `NetlistError` naming file and line.
     """
     path = Path(path)
     text = read_text(path)
-    nodes = scan(text)
-    if nodes is None:
-        nodes, _ = parse(path, text)
-    placed = parse_plc(_find_plc(path) if plc is None else Path(plc))
+    nodes, starts = read(path, text)
+    file = _plc_of(path) if plc is None else Path(plc)
+    placed = parse_plc(file) if file else None
     try:
-        return _Builder(path, nodes).netlist(placed)
+        return _Builder(path, nodes).netlist(read_header(path, comments(text)), placed)
     except _Mistake as mistake:
-        raise bad(path, _line(path, text, mistake), mistake.message) from None
+        line = _line(lines_at(path, text, starts[mistake.node]), mistake.part) if nodes else 1
+        raise bad(path, line, mistake.message) from None
 
 
-def _find_plc(path: Path) -> Path:
+def _plc_of(path: Path) -> Path | None:
     """The `.plc` beside a netlist, by either name."""
     candidates = plc_beside(path), path.with_name("initial.plc")
-    found = next((file for file in candidates if file.is_file()), None)
-    if found is None:
-        raise bad(
-            path, None, f"no {candidates[0].name} beside it, expected one for canvas and grid; give it with --plc"
-        )
-    return found
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def write_netlist(netlist: Netlist, path: str | Path) -> None:
@@ -86,14 +89,30 @@ class _Mistake(Exception):
         self.node, self.part, self.message = node, part, message
 
 
-def _line(path: Path, text: str, mistake: _Mistake) -> int:
-    lines = parse(path, text)[1]
-    if not lines:
-        return 1
-    lines_of = lines[mistake.node]
-    if isinstance(mistake.part, int):
-        return lines_of.inputs[mistake.part]
-    return lines_of.attrs.get(mistake.part, lines_of.name)
+def _line(lines: NodeLines, part: str | int) -> int:
+    return lines.inputs[part] if isinstance(part, int) else lines.attrs.get(part, lines.name)
+
+
+def _canvas(path: Path, header: Header, plc: PlcFile | None) -> Box:
+    """The canvas; raises `NetlistError` where there is none."""
+    box = header.box()
+    if box is None and plc is not None:
+        raise bad(plc.path, 1, f"no line '{CANVAS}' in the header, expected one")
+    if box is None:
+        expected = f"expected one, or a line '{BOX}' before its first node, for the canvas; give a .plc with --plc"
+        raise bad(path, None, f"no {plc_beside(path).name} beside it, {expected}")
+    return box
+
+
+def _grid(path: Path, header: Header, plc: PlcFile | None, box: Box) -> tuple[tuple[int, int], list[str]]:
+    """Rows and columns, and a note where no file has them; raises `NetlistError` for a `.plc` without."""
+    grid = header.grid()
+    if grid is not None:
+        return grid, []
+    if plc is not None:
+        raise bad(plc.path, 1, f"no line '{GRID}' in the header, expected one")
+    rows, columns = default_grid((box.width, box.height))
+    return (rows, columns), [f"{path.name}: no line '{GRID}': {columns} columns by {rows} rows are used"]
 
 
 class _Builder:
@@ -110,18 +129,19 @@ class _Builder:
         self.pin_file_node: list[int] = []  # [Q]
         self.offset: list[tuple[float, float]] = []  # [Q]
         self.node_of: dict[str, int] = {}
+        self.port_weights = 0  # ports whose weight is not used
         self._collect()
 
     def _collect(self) -> None:
         index = 0
         for i, (name, inputs, attrs) in enumerate(self.nodes):
-            kind_name = attrs.get("type")
             if name == METADATA:
                 self.metadata, self.metadata_at = attrs, i
                 continue
             if name in self.node_of or name in self.pin_of:
                 raise _Mistake(i, "", f"node {name!r} is defined a second time, expected every name once")
-            kind = _KIND.get(kind_name or "")
+            type_name = attrs.get("type", "").lower()
+            kind = self._macro_kind(i) if type_name == "macro" else _KIND.get(type_name)
             if kind is not None:
                 self.node_of[name] = len(self.kind)
                 self.file_node.append(i)
@@ -131,12 +151,21 @@ class _Builder:
                     self._add_pin(i, name, (0.0, 0.0))
                 elif inputs:
                     raise _Mistake(i, 0, f"macro {name!r} has an input, expected inputs on its pins")
-            elif kind_name in _PINS:
+            elif type_name == "macro_pin":
                 self._add_pin(i, name, (self._number(i, "x_offset", 0.0), self._number(i, "y_offset", 0.0)))
             else:
-                known = ", ".join([*_KIND, *_PINS])
-                raise _Mistake(i, "type", f"node {name!r} has type {kind_name!r}, expected one of {known}")
+                known = f"expected one of {', '.join(_TYPES)}"
+                raise _Mistake(i, "type", f"node {name!r} has type {attrs.get('type')!r}, {known}")
             index += 1
+
+    def _macro_kind(self, i: int) -> Kind:
+        name, _, attrs = self.nodes[i]
+        said = attrs.get("kind")
+        if said is None:
+            return named_kind(name)
+        if said not in _MACRO_KIND:
+            raise _Mistake(i, "kind", f"macro {name!r} has kind {said!r}, expected {' or '.join(_MACRO_KIND)}")
+        return _MACRO_KIND[said]
 
     def _add_pin(self, i: int, name: str, offset: tuple[float, float]) -> None:
         self.pin_of[name] = len(self.pin_file_node)
@@ -198,9 +227,12 @@ class _Builder:
                 what = "is a macro" if sink in self.node_of else "is no node of this file"
                 expected = "expected a pin, port or cell" + hint(sink, list(pin_of))
                 raise _Mistake(i, k, f"input {sink!r} of {name!r} {what}, {expected}") from None
-            weight = 1.0 if attrs["type"] == "PORT" else self._number(i, "weight", 1.0)
+            weight = self._number(i, "weight", 1.0)
             if weight < 0:
                 raise _Mistake(i, "weight", f"weight of {name!r} is {weight:g}, expected at least 0")
+            if weight != 1 and attrs["type"].lower() == "port":
+                self.port_weights += 1
+                weight = 1.0
             drivers.append(pin)
             weights.append(weight)
             numbers.append(int(self._number(i, "net_index", -1.0)) if "net_index" in attrs else None)
@@ -244,27 +276,29 @@ class _Builder:
         x, y, height, site, sites = np.array(values).reshape(-1, 5).T
         return Rows(x.copy(), y.copy(), height.copy(), site.copy(), sites.astype(np.int64))
 
-    def _origin_um(self) -> tuple[float, float]:
-        values = self._floats("origin_um") or [0.0, 0.0]
+    def _origin_um(self, box: Box) -> tuple[float, float]:
+        values = self._floats("origin_um") or [box.x, box.y]
         if len(values) != 2:
             raise _Mistake(self.metadata_at, "origin_um", f"'origin_um' has {len(values)} numbers, expected two")
         return values[0], values[1]
 
-    def netlist(self, plc: PlcFile) -> Netlist:
-        """The whole netlist, with canvas, grid, routing and positions from the `.plc`."""
-        canvas_um, grid, routing = plc.canvas_um(), plc.grid(), plc.routing()
+    def _counts(self, kind: npt.NDArray[np.int8], pin_node: Ints) -> dict[str, int]:
+        """How many nodes the file has of each type."""
+        own = np.array([name in self.node_of for name in self.pin_of], dtype=bool)
+        pins = np.bincount(kind[pin_node[~own]], minlength=len(Kind))
+        return node_counts(np.bincount(kind, minlength=len(Kind)), pins)
+
+    def netlist(self, own: Header, plc: PlcFile | None) -> Netlist:
+        """The whole netlist, given its `#` lines, with positions from the `.plc`."""
+        header = own if plc is None else plc.header.over(own)
+        box = _canvas(self.path, header, plc)
+        grid, notes = _grid(self.path, header, plc, box)
+        routing = header.routing()
+        canvas_um = (box.width, box.height)
         kind = np.array(self.kind, dtype=np.int8)
         size_um = np.array(self._sizes(), dtype=float).reshape(-1, 2)
-        position_um = np.array([(self._number(i, "x", np.nan), self._number(i, "y", np.nan)) for i in self.file_node],
-                               dtype=float).reshape(-1, 2)  # fmt: skip
-        orientation = np.array([self._orientation(i) for i in self.file_node], dtype=np.int8)
-        fixed = kind == Kind.PORT
-        file_index = np.array(self.file_index, dtype=np.int64)
-        node = plc.nodes(file_index)
-        position_um[node], orientation[node] = plc.center_um, plc.orientation
-        fixed[node] |= plc.fixed
-        for v in np.flatnonzero(fixed & ~np.isfinite(position_um).all(axis=1))[:1]:
-            raise self._at_node(v, "x", "is fixed but has no position, expected x and y here or in the .plc")
+        position_um, orientation, fixed = self._placed(kind, plc)
+        position_um -= (box.x, box.y)
         large = too_large(size_um, canvas_um) & (((kind == Kind.HARD) & ~fixed)[:, None])
         for v in np.flatnonzero(large.any(axis=1))[:1]:
             part = "width" if large[v, 0] else "height"
@@ -272,8 +306,12 @@ class _Builder:
             raise self._at_node(v, part, f"is {size_um[v, 0]:.9g} by {size_um[v, 1]:.9g} µm, {limit}")
         pin_node = np.array(self._owners(), dtype=np.int64)
         pin_offset_um = np.array(self.offset, dtype=float).reshape(-1, 2)
-        pin_offset_um[kind[pin_node] == Kind.SOFT] = 0
+        soft = kind[pin_node] == Kind.SOFT
+        soft_offsets = int(pin_offset_um[soft].any(axis=1).sum())
+        pin_offset_um[soft] = 0
         nets, weights = self._ordered_nets()
+        notes += header_notes(own, plc.header if plc else None, self._counts(kind, pin_node))
+        notes += node_notes(self.path.name, self.nodes, kind, orientation, soft_offsets, self.port_weights)
         try:
             return Netlist(
                 name=_stem(self.path) if _stem(self.path) != "netlist" else self.path.absolute().parent.name,
@@ -281,10 +319,25 @@ class _Builder:
                 orientation=orientation, pin_node=pin_node, pin_offset_um=pin_offset_um,
                 net_start=np.cumsum([0, *map(len, nets)]), net_pin=np.array([p for net in nets for p in net], np.int64),
                 net_weight=np.array(weights, dtype=float), canvas_um=canvas_um, grid=grid, routing=routing,
-                rows=self._rows(), origin_um=self._origin_um(), pin_names=tuple(self.pin_of), file_index=file_index,
+                rows=self._rows(), origin_um=self._origin_um(box), pin_names=tuple(self.pin_of),
+                file_index=np.array(self.file_index, dtype=np.int64), notes=tuple(notes),
             )  # fmt: skip
         except NetlistError as error:
             raise bad(self.path, None, str(error)) from None
+
+    def _placed(self, kind: npt.NDArray[np.int8], plc: PlcFile | None) -> tuple[Floats, npt.NDArray[np.int8], Bools]:
+        """[V, 2] positions in the coordinates of the file, [V] orientations and whether nodes are fixed."""
+        position_um = np.array([(self._number(i, "x", np.nan), self._number(i, "y", np.nan)) for i in self.file_node],
+                               dtype=float).reshape(-1, 2)  # fmt: skip
+        orientation = np.array([self._orientation(i) for i in self.file_node], dtype=np.int8)
+        fixed = kind == Kind.PORT
+        if plc is not None:
+            node = plc.nodes(np.array(self.file_index, dtype=np.int64))
+            position_um[node], orientation[node] = plc.center_um, plc.orientation
+            fixed[node] |= plc.fixed
+        for v in np.flatnonzero(fixed & ~np.isfinite(position_um).all(axis=1))[:1]:
+            raise self._at_node(v, "x", "is fixed but has no position, expected x and y here or in the .plc")
+        return position_um, orientation, fixed
 
     def _at_node(self, v: np.int64, part: str, message: str) -> _Mistake:
         i = self.file_node[v]

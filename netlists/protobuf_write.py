@@ -13,7 +13,18 @@ from netlists.prototext import quoted
 from netlists.textfile import decimal
 
 METADATA = "__metadata__"
+SOFT_PREFIX = "Grp"
+"""Circuit Training knows soft macros by names that begin with this."""
+
+MACRO_KIND = {Kind.HARD: "hard", Kind.SOFT: "soft"}
+"""The attribute `kind` of macros whose names say otherwise."""
+
 TYPE = {Kind.HARD: "MACRO", Kind.SOFT: "macro", Kind.PORT: "PORT", Kind.CELL: "STDCELL"}
+
+
+def named_kind(macro: str) -> Kind:
+    """The kind of a macro by its name."""
+    return Kind.SOFT if macro.startswith(SOFT_PREFIX) else Kind.HARD
 
 
 def netlist_text(netlist: Netlist, where: Layout) -> str:
@@ -82,14 +93,15 @@ def _net_attrs(n: Netlist, where: Layout, total: int) -> tuple[list[str], list[s
 
 
 def _node_attrs(n: Netlist, where: Layout, weight: list[str], number: list[str]) -> Iterator[str]:
-    fields = zip(where.node_index.tolist(), n.kind.tolist(), n.size_um.tolist(), n.position_um.tolist(),
+    fields = zip(where.node_index.tolist(), n.node_names, n.kind.tolist(), n.size_um.tolist(), n.position_um.tolist(),
                  n.orientation.tolist(), strict=True)  # fmt: skip
-    for index, kind, (width, height), (x, y), turn in fields:
+    for index, name, kind, (width, height), (x, y), turn in fields:
         is_port = kind == Kind.PORT
         sized = not is_port or width or height
         yield "".join(
             [
                 _number("height", height) if sized else "",
+                _word("kind", MACRO_KIND[Kind(kind)]) if kind in MACRO_KIND and kind != named_kind(name) else "",
                 number[index],
                 _word("orientation", ORIENTATIONS[turn]) if turn or kind == Kind.HARD else "",
                 _word("side", _side(n, x, y)) if is_port else "",

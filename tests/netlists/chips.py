@@ -81,15 +81,15 @@ def node(name: str, inputs: list[str], **attrs: str | float) -> str:
 
 PB = (
     node("__metadata__", [], soft_macro_area_bloating_ratio=2.0)
-    + node("in", ["ram/a", "grp/i"], type="PORT", weight=9.0, x=0.0, y=5.0)
+    + node("in", ["ram/a", "Grp/i"], type="PORT", weight=9.0, x=0.0, y=5.0)
     + node("out", [], side="TOP", type="PORT", x=8.0, y=10.0)
     + node("ram", [], height=4.0, orientation="FN", type="MACRO", width=2.0, x=1.0, y=1.0)
     + node("ram/a", [], macro_name="ram", type="MACRO_PIN", x_offset=-1.0, y_offset=2.0)
-    + node("ram/z", ["out", "grp/i"], macro_name="ram", type="MACRO_PIN", weight=3.0, x_offset=1.0, y_offset=-2e-1)
+    + node("ram/z", ["out", "Grp/i"], macro_name="ram", type="MACRO_PIN", weight=3.0, x_offset=1.0, y_offset=-2e-1)
     + node("rom", [], height=1.0, orientation="N", type="MACRO", width=1.0)
-    + node("grp", [], height=0.5, type="macro", width=2.0, x=3.0, y=3.0)
-    + node("grp/i", [], macro_name="grp", type="macro_pin", x_offset=0.7, y_offset=0.1)
-    + node("cell", ["grp/i"], height=0.25, type="STDCELL", weight=2.0, width=0.5, x=4.0, y=4.0)
+    + node("Grp", [], height=0.5, type="macro", width=2.0, x=3.0, y=3.0)
+    + node("Grp/i", [], macro_name="Grp", type="macro_pin", x_offset=0.7, y_offset=0.1)
+    + node("cell", ["Grp/i"], height=0.25, type="STDCELL", weight=2.0, width=0.5, x=4.0, y=4.0)
 )
 
 PLC = """# Placement file for Circuit Training

@@ -110,10 +110,10 @@ def test_no_rows(tmp_path: Path) -> None:
 # What to replace, by what, on which text the complaint is (None: the replacement), what it says.
 PB_CASES = [
     (
-        'input: "grp/i"',
-        'input: "grp/j"',
+        'input: "Grp/i"',
+        'input: "Grp/j"',
         None,
-        "input 'grp/j' of 'in' is no node of this file, expected a pin, port or cell; did you mean 'grp/i'?",
+        "input 'Grp/j' of 'in' is no node of this file, expected a pin, port or cell; did you mean 'Grp/i'?",
     ),
     ('input: "ram/a"', 'input: "ram"', None, "input 'ram' of 'in' is a macro, expected a pin"),
     (
@@ -145,7 +145,7 @@ PB_CASES = [
         'placeholder: "macro"',
         'placeholder: "MAKRO"',
         'key: "type"\n    value {\n      placeholder: "MAKRO',
-        "node 'grp' has type 'MAKRO', expected one of MACRO",
+        "node 'Grp' has type 'MAKRO', expected one of MACRO",
     ),
     (
         'name: "out"',

@@ -59,7 +59,7 @@ def test_cells_become_soft_macros_and_the_others_stay() -> None:
     clustered = grouped.netlist
     stay = source.kind != Kind.CELL
     names = tuple(np.array(source.node_names)[stay])
-    assert clustered.node_names == (*names, *(f"cluster_{i}" for i in range(20)))
+    assert clustered.node_names == (*names, *(f"Grp_{i}" for i in range(20)))
     for field in ("kind", "size_um", "fixed", "position_um", "orientation"):
         np.testing.assert_array_equal(getattr(clustered, field)[: stay.sum()], getattr(source, field)[stay])
     assert clustered.canvas_um == source.canvas_um
@@ -127,7 +127,7 @@ def test_merged_pins_and_dropped_nets() -> None:
     ]
     source = by_hand(nets, [HARD, CELL, CELL, CELL, PORT])
     clustered = cluster(source, 1).netlist
-    assert clustered.node_names == ("n0", "n4", "cluster_0")
+    assert clustered.node_names == ("n0", "n4", "Grp_0")
     np.testing.assert_array_equal(clustered.net_weight, [6, 8, 16, 32])
     parts = np.split(clustered.connection_node, clustered.net_start[1:-1])
     assert [part.tolist() for part in parts] == [[2, 0], [0, 1, 2], [1, 0, 2], [2, 0, 1]]
@@ -145,7 +145,7 @@ def test_nets_with_very_many_sinks_are_dropped() -> None:
 def test_fixed_cells_stay_as_fixed_soft_macros(tmp_path: Path) -> None:
     source = by_hand([(1.0, [0, 1, 2])], [CELL, CELL, CELL], fixed=[1])
     grouped = cluster(source, 1)
-    assert grouped.netlist.node_names == ("n1", "cluster_0")
+    assert grouped.netlist.node_names == ("n1", "Grp_0")
     assert grouped.netlist.kind.tolist() == [Kind.SOFT, Kind.SOFT]
     assert grouped.netlist.fixed.tolist() == [True, False]
     assert grouped.cluster_of.tolist() == [1, 0, 1]
@@ -171,7 +171,7 @@ def test_expand_puts_cells_at_their_cluster() -> None:
     grouped = cluster(source, 1)
     position = grouped.netlist.position_um.copy()
     position[grouped.netlist.node_names.index("n0")] = (77, 66)
-    position[grouped.netlist.node_names.index("cluster_0")] = (55, 44)
+    position[grouped.netlist.node_names.index("Grp_0")] = (55, 44)
     orientation = np.full(grouped.netlist.num_nodes, 7, dtype=np.int8)
     back = grouped.expand(Placement(grouped.netlist, position, orientation))
     assert back.netlist is source
