@@ -85,8 +85,9 @@ def write(netlist: Netlist, aux: str | Path) -> None:
     paths = {suffix: aux.with_name(name + suffix) for suffix in content}
     try:
         design = parse_design(aux, {suffix: (paths[suffix], text) for suffix, text in content.items()}, [])
-        sidecar = _sidecar(netlist, design)
-        same = assemble(design, sidecar).same_as(netlist)
+        named = tuple(design.nodes.index) == netlist.node_names
+        sidecar = _sidecar(netlist, design) if named else {}
+        same = named and assemble(design, sidecar).same_as(netlist)
     except NetlistError as error:
         raise NetlistError(f"the netlist cannot be written as Bookshelf: {error}") from None
     if not same:

@@ -55,12 +55,21 @@ def parse_design(aux: Path, files: Mapping[str, tuple[Path, str]], notes: list[s
     nodes = parse_nodes(*files[".nodes"], notes)
     nets, places = parse_nets(*files[".nets"], nodes.index, notes), parse_pl(*files[".pl"], nodes.index, notes)
     rows, weights = parse_scl(*files[".scl"], notes), parse_wts(*files[".wts"]) if ".wts" in files else {}
-    known = set(nets.names)
-    strange = [name for name in weights if name not in known]
-    if strange:
-        what = f"{len(strange)} of {len(weights)} weights are of no net of {nets.path.name}, as that of {strange[0]!r}"
-        notes.append(f"{files['.wts'][0].name}: {what}; they are not used")
+    if weights:
+        notes += _unused_weights(files[".wts"][0].name, weights, nodes, nets)
     return Design(aux, nodes, nets, places, rows, weights, tuple(notes))
+
+
+def _unused_weights(file: str, weights: dict[str, float], nodes: Nodes, nets: Nets) -> list[str]:
+    """Notes of the weights that are not of nets: in the files of ISPD-2002 they are of nodes."""
+    named = set(nets.names)
+    of_nodes = [name for name in weights if name not in named and name in nodes.index]
+    of_nothing = [name for name in weights if name not in named and name not in nodes.index]
+    return [
+        f"{file}: {len(names)} of {len(weights)} weights are of {owner} (the first is {names[0]!r}); they are not used"
+        for names, owner in ((of_nodes, "nodes"), (of_nothing, "neither nets nor nodes"))
+        if names
+    ]
 
 
 def assemble(
@@ -178,15 +187,16 @@ def _check_nodes(design: Design, fields: dict[str, Any], size_um: Floats, canvas
 
 
 def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
-    """A note of the terminals that take up canvas and that the `.pl` does not fix."""
+    """A note of the terminals as high as macros that the `.pl` does not fix (it seldom fixes pads)."""
     nodes, places = design.nodes, design.places
     loose = (nodes.role == TERMINAL) & (fields["kind"] == Kind.HARD) & fields["fixed"]
+    loose &= nodes.size[:, 1] > design.rows.height_um.min()
     loose[places.node[places.fixed]] = False
     count = int(loose.sum())
     if not count:
         return []
-    return [f"{places.path.name}: {count} terminals on the canvas have no /FIXED; they are fixed all the same, as "
-            "terminals are (unfix frees them)"]  # fmt: skip
+    return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same "
+            "(unfix frees them)"]  # fmt: skip
 
 
 def _weights(design: Design) -> Floats:

@@ -3,8 +3,8 @@
 What can be understood in spite of itself (a count that does not agree, an unknown tag) goes to `notes`, a line each.
 
 Format: http://vlsicad.eecs.umich.edu/BK/ISPD06bench/BookshelfFormat.txt and the dialects of the ISPD-2002, ICCAD-04 and
-ISPD-2005/2006/2011 benchmarks and of DREAMPlace (grammar of Limbo).  Keywords may be in any case, `#` starts a comment, blanks around `:` are optional.  All
-functions raise `NetlistError` naming file and line.
+ISPD-2005/2006/2011 benchmarks and of DREAMPlace (grammar of Limbo).  Keywords may be in any case, `#` starts a comment,
+blanks around `:` are optional.  All functions raise `NetlistError` naming file and line.
 """
 
 from __future__ import annotations

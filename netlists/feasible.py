@@ -1,7 +1,7 @@
 """What no placement can mend: nodes that need more room than there is, and cells that no row can hold.
 
-These are necessary conditions only.  A netlist that passes may still be hard to place, and macros may use up the room of
-the cells; what fails cannot be placed, and says so when it is loaded instead of when the search is over.
+These are necessary conditions only.  A netlist that passes may still be hard to place, and macros may use up the room
+of the cells; what fails cannot be placed, and says so when it is loaded instead of when the search is over.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ def demand_room(netlist: Netlist) -> None:
     """Raise `NetlistError` naming a node, what it needs and what there is if the movable nodes have no legal places.
 
     Hard macros and standard cells need more area than fixed nodes leave of the canvas, or cells more sites than they
-    leave of the rows; a cell is no whole number of rows high, or has no free rows so high and wide; rows differ in
-    height or in the distance of sites.
+    leave of the rows; a cell has no free rows so high and wide; rows differ in height or in the distance of sites.
     """
     _demand_area(netlist)
     cells = netlist.cells[~netlist.fixed[netlist.cells]]
@@ -61,9 +60,9 @@ def _demand_area(n: Netlist) -> None:
         macros = int((n.kind[movable] == Kind.HARD).sum())
         largest = movable[int(np.argmax(area[movable]))]
         raise NetlistError(
-            f"{macros} movable hard macros and {movable.size - macros} cells need {area[movable].sum():.6g} µm², the "
-            f"largest is {n.node_names[largest]!r} with {area[largest]:.6g}; expected at most what fixed nodes leave of "
-            f"the canvas, {canvas - taken:.6g} of {canvas:.6g} µm²: enlarge the canvas or use fewer nodes"
+            f"{macros} movable hard macros and {movable.size - macros} cells need {area[movable].sum():.6g} µm² (the "
+            f"largest is {n.node_names[largest]!r} with {area[largest]:.6g}), but {canvas - taken:.6g} of the canvas' "
+            f"{canvas:.6g} µm² are free of fixed nodes; expected less: enlarge the canvas or use fewer nodes"
         )
 
 
@@ -82,29 +81,22 @@ def _demand_one_pattern(rows: Rows) -> None:
             pairs = list(zip(count.tolist(), found.tolist(), strict=True))
             listed = ", ".join(f"{rows} of {value:g} µm" for rows, value in pairs[:5])
             raise NetlistError(
-                f"the rows have {len(found)} {what} ({listed}); expected one where standard cells are to be placed: keep "
-                "the rows of one kind in the .scl"
+                f"the rows have {len(found)} {what} ({listed}); expected one where standard cells are to be placed: "
+                "keep rows of one kind in the .scl"
             )
 
 
 def _rows_high(n: Netlist, cells: Ints) -> Ints:
-    """[C] how many rows each cell is high; raises `NetlistError` for one that is higher than a row, and no multiple."""
+    """[C] how many rows each cell takes, at least 1."""
     assert n.rows is not None
     row, slack = float(n.rows.height_um[0]), TOUCH * max(n.canvas_um)
-    height = n.size_um[cells, 1]
-    rows_high = np.maximum(np.rint(height / row), 1).astype(np.int64)
-    odd = np.flatnonzero((height > row + slack) & (np.abs(height - rows_high * row) > slack))
-    if odd.size:
-        raise NetlistError(
-            f"standard cell {n.node_names[cells[odd[0]]]!r} is {height[odd[0]]:g} µm high ({odd.size} such cells); "
-            f"expected at most a row, {row:g} µm, or a whole number of rows: correct its height in the .nodes or that of "
-            "the rows in the .scl"
-        )
-    return rows_high
+    high: Ints = np.maximum(np.ceil((n.size_um[cells, 1] - slack) / row), 1).astype(np.int64)
+    return high
 
 
 def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
     """Each cell fits into the widest free stack of as many rows as it is high."""
+    assert n.rows is not None
     slack = TOUCH * max(n.canvas_um)
     widest = _widest_stacks(free, int(rows_high.max()), slack)
     width = n.size_um[cells, 0]
@@ -112,11 +104,12 @@ def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
     if large.size:
         k = int(large[np.argmax(width[large])])
         high, room = int(rows_high[k]), widest[rows_high[k] - 1]
-        found = f"is {width[k]:g} µm wide and {high} row{'s' if high > 1 else ''} high ({large.size} such cells)"
-        there = f"the widest free place of so many rows is {room:g} µm" if room else "there is no free place so high"
+        name, height = n.node_names[cells[k]], n.size_um[cells[k], 1]
+        there = f"{high} free rows on each other are at most {room:g} µm wide" if room else f"no {high} are free"
         raise NetlistError(
-            f"standard cell {n.node_names[cells[k]]!r} {found}, but {there}; expected rows that hold it: correct its "
-            "size in the .nodes, extend the rows in the .scl or free fixed macros (unfix)"
+            f"standard cell {name!r} is {width[k]:g} by {height:g} µm, but of rows {n.rows.height_um[0]:g} µm high, "
+            f"{there} ({large.size} cells have no room); expected rows that hold it: correct its size in the .nodes, "
+            "extend the rows in the .scl or free fixed macros (unfix)"
         )
 
 
@@ -136,9 +129,7 @@ def _widest_stacks(free: Rows, most: int, slack: float) -> Floats:
     stacks = single
     for count in range(most):
         widest[count] = max((right - left for runs in stacks for left, right in runs), default=0.0)
-        stacks = [
-            _common(single[k], stacks[k + 1]) if next_touches else [] for k, next_touches in enumerate(on_next)
-        ]
+        stacks = [_common(single[k], stacks[k + 1]) if goes_on else [] for k, goes_on in enumerate(on_next)]
     return widest
 
 
@@ -164,6 +155,7 @@ def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
     if need > room:
         widest = cells[int(np.argmax(sites * rows_high))]
         raise NetlistError(
-            f"{len(cells)} standard cells need {need} sites, of which {n.node_names[widest]!r} the most; expected at most "
-            f"those of the rows that fixed macros leave, {room}: extend the rows in the .scl, or free fixed macros (unfix)"
+            f"{len(cells)} standard cells need {need} sites (the largest is {n.node_names[widest]!r}), but fixed nodes "
+            f"leave {room} of the rows; expected at least {need}: extend the rows in the .scl or free fixed macros "
+            "(unfix)"
         )
