@@ -105,11 +105,12 @@ def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
         k = int(large[np.argmax(width[large])])
         high, room = int(rows_high[k]), widest[rows_high[k] - 1]
         name, height = n.node_names[cells[k]], n.size_um[cells[k], 1]
-        there = f"{high} free rows on each other are at most {room:g} µm wide" if room else f"no {high} are free"
+        stack = "free run of a row" if high == 1 else f"stack of {high} free rows"
+        there = f"the widest {stack} is {room:g} µm" if room else f"there is no {stack}"
         raise NetlistError(
-            f"standard cell {name!r} is {width[k]:g} by {height:g} µm, but of rows {n.rows.height_um[0]:g} µm high, "
-            f"{there} ({large.size} cells have no room); expected rows that hold it: correct its size in the .nodes, "
-            "extend the rows in the .scl or free fixed macros (unfix)"
+            f"standard cell {name!r} is {width[k]:g} by {height:g} µm and rows are {n.rows.height_um[0]:g} µm high, "
+            f"but {there} ({large.size} cells have no room); expected rows that hold it: correct its size in the "
+            ".nodes, extend the rows in the .scl or free fixed macros (unfix)"
         )
 
 
@@ -149,7 +150,8 @@ def _common(a: list[Span], b: list[Span]) -> list[Span]:
 
 def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
     """The cells need no more sites than are free."""
-    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / free.site_um[0])
+    assert n.rows is not None
+    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / n.rows.site_um[0])
     need = int((np.maximum(sites, 1) * rows_high).sum())
     room = int(free.num_sites.sum())
     if need > room:

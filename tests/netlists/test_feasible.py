@@ -66,13 +66,13 @@ def test_what_is_merely_difficult_passes(nodes: list[Node]) -> None:
         ([(CELL, 50, 10, None)] * 5, "0 movable hard macros and 5 cells need 2500 µm² (the largest is 'v0' with 500)"),
         ([(HARD, 26, 20, None)] * 4, "4 movable hard macros and 0 cells need 2080 µm²"),
         ([(HARD, 30, 40, (0, 0)), (HARD, 21, 40, None)], "but 800 of the canvas' 2000 µm² are free of fixed nodes"),
-        ([(CELL, 0.6, 1, None)] * 201, "201 standard cells need 402 sites (the largest is 'v0'), but fixed nodes leave 400"),
-        ([(CELL, 51, 10, None)], "standard cell 'v0' is 51 by 10 µm, but of rows 10 µm high, 1 free rows on each other "
-         "are at most 50 µm wide (1 cells have no room)"),
-        ([(CELL, 1, 41, None)], "standard cell 'v0' is 1 by 41 µm, but of rows 10 µm high, no 5 are free"),
-        ([(HARD, 2, 40, (24, 0)), (CELL, 25, 5, None)], "at most 24 µm wide"),
-        ([(HARD, 50, 1, (0, 15)), (CELL, 2, 25, None)], "standard cell 'v1' is 2 by 25 µm, but of rows 10 µm high, no 3"),
-        ([(HARD, 50, 40, (0, 0)), (CELL, 0, 1, None)], "no 1 are free"),
+        ([(CELL, 0.6, 1, None)] * 201, "201 standard cells need 402 sites (the largest is 'v0'), but fixed"),
+        ([(CELL, 51, 10, None)], "standard cell 'v0' is 51 by 10 µm and rows are 10 µm high, but the widest free "
+         "run of a row is 50 µm (1 cells have no room)"),
+        ([(CELL, 1, 41, None)], "'v0' is 1 by 41 µm and rows are 10 µm high, but there is no stack of 5"),
+        ([(HARD, 2, 40, (24, 0)), (CELL, 25, 5, None)], "but the widest free run of a row is 24 µm (1 cells"),
+        ([(HARD, 50, 1, (0, 15)), (CELL, 2, 25, None)], "rows are 10 µm high, but there is no stack of 3"),
+        ([(HARD, 50, 40, (0, 0)), (CELL, 0, 1, None)], "1 standard cells need 1 sites (the largest is 'v1'), but"),
     ],
 )  # fmt: skip
 def test_what_can_never_be_placed(nodes: list[Node], message: str) -> None:
@@ -103,7 +103,7 @@ def test_rows_of_several_kinds(change: dict[str, np.ndarray], message: str) -> N
         (
             "c0 40 2\nc1 1 2\n",
             "",
-            "standard cell 'c0' is 40 by 2 µm, but of rows 2 µm high, 1 free rows on each other are ",
+            "standard cell 'c0' is 40 by 2 µm and rows are 2 µm high, but the widest free ",
         ),
         (
             "ram 29 9\nc0 2 2\nc1 20 2\n",
@@ -113,7 +113,7 @@ def test_rows_of_several_kinds(change: dict[str, np.ndarray], message: str) -> N
         (
             "ram 30 9 terminal\nc0 2 2\n",
             "ram 0 0 : N /FIXED\n",
-            "standard cell 'c0' is 2 by 2 µm, but of rows 2 µm high, no 1",
+            "standard cell 'c0' is 2 by 2 µm and rows are 2 µm high, but there is no free",
         ),
     ],
 )
@@ -158,10 +158,16 @@ def test_the_widest_stacks_are_those_of_all_windows(seed: int) -> None:
             if free[k, a:b].all() and (b == 20 or not free[k, b]) and (a == 0 or not free[k, a - 1])]  # fmt: skip
     level, left, right = np.array(runs, dtype=np.int64).reshape(-1, 3).T
     count = len(runs)
-    rows = Rows(left / 2, level * 10.0, np.full(count, 10.0), np.full(count, 0.5), right - left)
+    rows = Rows(
+        0.5 * left.astype(np.float64),
+        10.0 * level.astype(np.float64),
+        np.full(count, 10.0),
+        np.full(count, 0.5),
+        right - left,
+    )
     slow = [
-        max((b - a for k in range(7 - high) for a in range(20) for b in range(a + 1, 21) if free[k : k + high, a:b].all()),
-            default=0) / 2
+        max((b - a for k in range(7 - high) for a in range(20) for b in range(a + 1, 21)
+             if free[k : k + high, a:b].all()), default=0) / 2
         for high in range(1, 7)
     ]  # fmt: skip
     assert _widest_stacks(rows, 6, 1e-9).tolist() == slow
