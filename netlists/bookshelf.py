@@ -3,7 +3,8 @@
 Conventions.  `.pl` has lower-left corners; a `Netlist` has centers, measured from the lower-left corner of the canvas,
 the bounding box of the rows.  A `terminal` that has an area and overlaps the canvas is a fixed hard macro, any other a
 port, as is every `terminal_NI`; a movable node taller than a row is a hard macro, others are standard cells.
-Orientations E and W do not swap width and height.
+Orientations E and W do not swap width and height.  Counts that do not agree, a missing `.wts`, sites without a width
+and the like are mended and noted, as is the content of files that are not used (`.route`, `.shapes`, regions).
 
 Bookshelf has no grid and no routing capacity: square cells, about 32 rows of them, and the capacity per row of the
 TILOS ICCAD-04 conversions are taken.  `NAME.chipscape.json`, listed last in the `.aux` where it is needed, keeps what
@@ -13,13 +14,14 @@ the other files cannot say; other tools ignore it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from os.path import isfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netlists.bookshelf_aux import SIDECAR, listed_files
 from netlists.bookshelf_design import (
     Design,
     assemble,
@@ -35,25 +37,26 @@ from netlists.bookshelf_design import (
 from netlists.bookshelf_files import parse_pl
 from netlists.bookshelf_write import pl_text, texts
 from netlists.errors import NetlistError
+from netlists.fixing import unfix as freed
 from netlists.netlist import ORIENTATIONS, Kind, Netlist, Routing, Rows
 from netlists.placement import Placement
 from netlists.textfile import bad, read_text, settled, write_text, write_texts
 
-SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
-SIDECAR = ".chipscape.json"
-
 
 def read(
-    aux: str | Path, *, units_per_um: float = 1.0, grid: tuple[int, int] | None = None, routing: Routing | None = None
-) -> Netlist:
+    aux: str | Path, *, units_per_um: float = 1.0, grid: tuple[int, int] | None = None, routing: Routing | None = None,
+    unfix: Sequence[str] = (),
+) -> Netlist:  # fmt: skip
     """Read a design; `grid` (rows, columns) and `routing` replace the defaults.
 
-    Raises `NetlistError` naming file and line.
+    Fixed macros whose names match one of the shell globs `unfix` become movable (`netlists.fixing`).  What was mended
+    or is not used is told in the `notes` of the netlist.  Raises `NetlistError` naming file and line, `SettingsError`
+    for a glob that frees nothing.
     """
-    aux = Path(aux)
-    files = _files(aux)
+    aux, notes = Path(aux), list[str]()
+    files = listed_files(aux, notes)
     content = {s: (path, read_text(path, may_be_empty=s == ".wts")) for s, path in files.items() if s != SIDECAR}
-    design = parse_design(aux, content)
+    design = parse_design(aux, content, notes)
     sidecar: dict[str, Any] = {}
     if SIDECAR in files:
         try:
@@ -62,36 +65,13 @@ def read(
             line = getattr(error, "lineno", 1)
             raise bad(files[SIDECAR], line, f"not JSON ({error}), expected the file as it was written") from None
     try:
-        return assemble(design, sidecar, units_per_um, grid, routing)
+        netlist = assemble(design, sidecar, units_per_um, grid, routing)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if SIDECAR not in files:
             raise
         message = f"wrong content ({type(error).__name__}: {error}), expected the file as it was written"
         raise bad(files[SIDECAR], 1, message) from None
-
-
-def _files(aux: Path) -> dict[str, Path]:
-    """The file of each suffix that the `.aux` names."""
-    files: dict[str, Path] = {}
-    for line, text in enumerate(read_text(aux).split("\n"), 1):
-        for name in text.partition("#")[0].partition(":")[2].split():
-            path = aux.parent / name
-            plain = name.removesuffix(".gz").lower()
-            suffix = next((s for s in (*SUFFIXES, SIDECAR) if plain.endswith(s)), None)
-            if suffix is None:
-                continue  # .route, .shapes: not needed here
-            if suffix in files:
-                raise bad(aux, line, f"{name} is a second {suffix} file, expected one")
-            packed = path.with_name(path.name + ".gz")
-            files[suffix] = packed if not isfile(path) and isfile(packed) else path
-            if not isfile(files[suffix]):  # of os.path: false, too, for names that no file can have
-                raise bad(aux, line, f"{name[:80]} is not in {aux.parent}, expected a file beside the .aux")
-    for suffix in SUFFIXES:
-        if suffix not in files and suffix != ".wts":
-            raise bad(
-                aux, 1, f"no {suffix} file is named, expected 'RowBasedPlacement : a.nodes a.nets a.wts a.pl a.scl'"
-            )
-    return files
+    return freed(netlist, unfix)
 
 
 def write(netlist: Netlist, aux: str | Path) -> None:
@@ -105,9 +85,10 @@ def write(netlist: Netlist, aux: str | Path) -> None:
     content = texts(netlist)
     paths = {suffix: aux.with_name(name + suffix) for suffix in content}
     try:
-        design = parse_design(aux, {suffix: (paths[suffix], text) for suffix, text in content.items()})
-        sidecar = _sidecar(netlist, design)
-        same = assemble(design, sidecar).same_as(netlist)
+        design = parse_design(aux, {suffix: (paths[suffix], text) for suffix, text in content.items()}, [])
+        named = tuple(design.nodes.index) == netlist.node_names
+        sidecar = _sidecar(netlist, design) if named else {}
+        same = named and assemble(design, sidecar).same_as(netlist)
     except NetlistError as error:
         raise NetlistError(f"the netlist cannot be written as Bookshelf: {error}") from None
     if not same:
@@ -162,7 +143,7 @@ def read_pl(netlist: Netlist, path: str | Path, *, units_per_um: float = 1.0) ->
     """
     path = Path(path)
     index = {name: v for v, name in enumerate(netlist.node_names)}
-    places = parse_pl(path, read_text(path), index)
+    places = parse_pl(path, read_text(path), index, [])
     center_um = centers_um(places, netlist.size_um * units_per_um, units_per_um, netlist.origin_um)
     return settled(netlist, path, places.node, places.line, center_um, places.orientation)
 

@@ -47,15 +47,29 @@ class Design:
     places: Places
     rows: Rows
     weights: dict[str, float]
+    notes: tuple[str, ...]  # what was mended or cannot be used
 
 
-def parse_design(aux: Path, files: Mapping[str, tuple[Path, str]]) -> Design:
-    """Parse the text of each file; `.wts` may be missing."""
-    nodes = parse_nodes(*files[".nodes"])
-    return Design(
-        aux, nodes, parse_nets(*files[".nets"], nodes.index), parse_pl(*files[".pl"], nodes.index),
-        parse_scl(*files[".scl"]), parse_wts(*files[".wts"]) if ".wts" in files else {},
-    )  # fmt: skip
+def parse_design(aux: Path, files: Mapping[str, tuple[Path, str]], notes: list[str]) -> Design:
+    """Parse the text of each file; `.wts` may be missing.  `notes` grow by what was mended or cannot be used."""
+    nodes = parse_nodes(*files[".nodes"], notes)
+    nets, places = parse_nets(*files[".nets"], nodes.index, notes), parse_pl(*files[".pl"], nodes.index, notes)
+    rows, weights = parse_scl(*files[".scl"], notes), parse_wts(*files[".wts"]) if ".wts" in files else {}
+    if weights:
+        notes += _unused_weights(files[".wts"][0].name, weights, nodes, nets)
+    return Design(aux, nodes, nets, places, rows, weights, tuple(notes))
+
+
+def _unused_weights(file: str, weights: dict[str, float], nodes: Nodes, nets: Nets) -> list[str]:
+    """Notes of the weights that are not of nets: in the files of ISPD-2002 they are of nodes."""
+    named = set(nets.names)
+    of_nodes = [name for name in weights if name not in named and name in nodes.index]
+    of_nothing = [name for name in weights if name not in named and name not in nodes.index]
+    return [
+        f"{file}: {len(names)} of {len(weights)} weights are of {owner} (the first is {names[0]!r}); they are not used"
+        for names, owner in ((of_nodes, "nodes"), (of_nothing, "neither nets nor nodes"))
+        if names
+    ]
 
 
 def assemble(
@@ -83,7 +97,7 @@ def assemble(
             pin_node=nets.node, pin_offset_um=nets.offset / units_per_um, net_start=nets.start,
             net_pin=np.arange(len(nets.node)), net_weight=_weights(design), canvas_um=canvas_um, grid=grid,
             routing=routing, rows=_rows_from_sidecar(sidecar["rows"]) if "rows" in sidecar else rows,
-            origin_um=origin_um, net_names=nets.names,
+            origin_um=origin_um, net_names=nets.names, notes=(*design.notes, *_fixed_by_nodes_alone(design, fields)),
         )  # fmt: skip
     except NetlistError as error:
         raise bad(design.aux, None, str(error)) from None
@@ -170,6 +184,19 @@ def _check_nodes(design: Design, fields: dict[str, Any], size_um: Floats, canvas
         limit = f"expected at most the canvas, {width:.9g} by {height:.9g} µm"
         message = f"hard macro {names[large[0]]!r} is {w:.9g} by {h:.9g} µm, {limit}"
         raise bad(design.nodes.path, int(design.nodes.line[large[0]]), message)
+
+
+def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
+    """A note of the terminals as high as macros that the `.pl` does not fix (it seldom fixes pads)."""
+    nodes, places = design.nodes, design.places
+    loose = (nodes.role == TERMINAL) & (fields["kind"] == Kind.HARD) & fields["fixed"]
+    loose &= nodes.size[:, 1] > design.rows.height_um.min()
+    loose[places.node[places.fixed]] = False
+    count = int(loose.sum())
+    if not count:
+        return []
+    return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same "
+            "(unfix frees them)"]  # fmt: skip
 
 
 def _weights(design: Design) -> Floats:

@@ -8,20 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
+from netlists.errors import at
 from netlists.netlist import Floats, Ints
 from netlists.textfile import LIMIT, bad, whole
 
 MAX_COUNT = 10**9
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+_HEADER = re.compile(r"(?i)(UCLA\b.*|(nodes|nets|wts|pl|scl|route|shapes) \d+\.\d+)")
 
 
 def word_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and words of every line that has some, without comments and the `UCLA nodes 1.0` on top."""
+    """Line number and words of every line that has some, without comments and the `[UCLA] nodes 1.0` on top."""
     first = True
     for line, words in enumerate(text.split("\n"), 1):
         fields = (_COMMENT.sub("", words) if "#" in words else words).split()
         if fields:
-            if not (first and fields[0].upper() == "UCLA"):
+            if not (first and _HEADER.fullmatch(" ".join(fields))):
                 yield line, fields
             first = False
 
@@ -37,11 +39,13 @@ def declaration(path: Path, line: int, fields: list[str], *keywords: str) -> tup
         raise bad(path, line, str(error)) from None
 
 
-def check_count(path: Path, declared: dict[str, tuple[int, int]], keyword: str, *found: int) -> None:
-    """The declared count must be one of those found."""
+def compare_count(
+    path: Path, declared: dict[str, tuple[int, int]], keyword: str, found: tuple[int, ...], notes: list[str]
+) -> None:
+    """Note a declared count that is none of those found: files cut and joined by hand often keep the old one."""
     line, count = declared.get(keyword.lower(), (0, found[0]))
     if count not in found:
-        raise bad(path, line, f"{keyword} is {count}, but {found[0]} were found, expected both to agree")
+        notes.append(at(path.name, line, f"{keyword} is {count}, but the file has {found[0]}; all {found[0]} are used"))
 
 
 def check_numbers(path: Path, values: Floats, lines: list[int] | Ints) -> None:

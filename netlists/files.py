@@ -9,14 +9,17 @@ placements   NAME.plc          Circuit Training
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netlists import bookshelf, protobuf
 from netlists.errors import NetlistError, SettingsError, did_you_mean
+from netlists.feasible import demand_room
+from netlists.fixing import unfix as freed
 from netlists.netlist import Netlist
 from netlists.placement import Placement
+from netlists.textfile import bad
 
 DESIGNS = Path(__file__).parent / "designs"
 _BUNDLED = ".pb.txt.gz"
@@ -29,20 +32,33 @@ def catalog() -> list[str]:
     return sorted(path.name.removesuffix(_BUNDLED) for path in DESIGNS.glob("*" + _BUNDLED))
 
 
-def load(path: str | Path, plc: str | Path | None = None, **options: Any) -> Netlist:
+def load(
+    path: str | Path, plc: str | Path | None = None, *, unfix: Sequence[str] = (), **options: Any
+) -> Netlist:  # fmt: skip
     """Load a netlist from a file, a folder that has one, or by the name of a bundled design.
 
-    `plc` replaces the `.plc` beside a protobuf netlist; `options` are those of `bookshelf.read`.  Raises `NetlistError`
-    when there is no such netlist or something in it is wrong, `SettingsError` for an option the format does not have.
+    `plc` replaces the `.plc` beside a protobuf netlist; fixed macros whose names match one of the shell globs `unfix`
+    become movable; `options` are those of `bookshelf.read`.  Raises `NetlistError` when there is no such netlist,
+    something in it is wrong or it can never be placed (`netlists.feasible`), `SettingsError` for an option the format
+    does not have and for a glob that frees nothing.
     """
     file = _find(Path(path))
     if file.name.lower().endswith(_PROTOBUF):
         if options:
             raise SettingsError(f"{file}: options {', '.join(options)} are for Bookshelf netlists only; leave them out")
-        return protobuf.read_netlist(file, plc)
+        return _placeable(freed(protobuf.read_netlist(file, plc), unfix), file)
     if plc is not None:
         raise SettingsError(f"{file}: a .plc is for protobuf netlists only; leave it out")
-    return bookshelf.read(file, **options)
+    return _placeable(bookshelf.read(file, unfix=unfix, **options), file)
+
+
+def _placeable(netlist: Netlist, file: Path) -> Netlist:
+    """The netlist, after the checks of `netlists.feasible`."""
+    try:
+        demand_room(netlist)
+    except NetlistError as error:
+        raise bad(file, None, str(error)) from None
+    return netlist
 
 
 def is_bundled(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from errno import EISDIR
@@ -32,7 +33,7 @@ def bad(file: str | Path, line: int | None, message: str) -> NetlistError:
 
 
 def read_text(path: Path, may_be_empty: bool = False) -> str:
-    """The text of a UTF-8 file, gunzipped when it is gzip, with `\\n` line ends.
+    """The text of a UTF-8 file, gunzipped when it is gzip, with `\\n` line ends and without a byte-order mark.
 
     Raises `NetlistError` when it cannot be read, is empty (unless it may be), is not UTF-8 or is a broken gzip file.
     """
@@ -49,6 +50,7 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise bad(path, None, f"broken gzip data ({error}), expected a complete gzip file") from None
+    data = data.removeprefix(BOM_UTF8)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -56,7 +58,7 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
         raise bad(path, line, f"byte 0x{data[error.start]:02x} is not UTF-8, expected a text file") from None
     if not text.strip() and not may_be_empty:
         raise bad(path, 1, "the file is empty, expected text")
-    return text.replace("\r\n", "\n") if "\r" in text else text
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def write_texts(files: Mapping[Path, str]) -> None:

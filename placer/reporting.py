@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -39,15 +39,22 @@ class Source:
     path: str  # a file, a folder or a bundled name
     plc: str | None = None
     grid: tuple[int, int] | None = None  # rows, columns; Bookshelf only
+    unfix: tuple[str, ...] = ()  # globs of fixed macros that are freed
 
     def load(self) -> Netlist:
         """The netlist; raises as `netlists.load` does."""
-        return load(self.path, self.plc, **({"grid": self.grid} if self.grid else {}))
+        return load(self.path, self.plc, unfix=self.unfix, **({"grid": self.grid} if self.grid else {}))
 
     def absolute(self) -> Source:
         """The same from any working folder; bundled names stay."""
         path = self.path if is_bundled(Path(self.path)) else os.path.abspath(self.path)
-        return Source(path, os.path.abspath(self.plc) if self.plc else None, self.grid)
+        return replace(self, path=path, plc=os.path.abspath(self.plc) if self.plc else None)
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> Source:
+        """The source that `metrics.json` keeps; those of old have no `unfix`."""
+        grid = fields["grid"]
+        return cls(fields["path"], fields["plc"], tuple(grid) if grid else None, tuple(fields.get("unfix", ())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +103,7 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
 def read_run(folder: Path) -> FinishedRun:
     """Read a folder written by `write_run`; raises `PlacementError` when its `metrics.json` is missing or damaged."""
     metrics = read_metrics(folder)
-    grid = metrics["source"]["grid"]
-    netlist = Source(metrics["source"]["path"], metrics["source"]["plc"], tuple(grid) if grid else None).load()
+    netlist = Source.read(metrics["source"]).load()
     return FinishedRun(folder, load_placement(netlist, folder / metrics["placement"]), metrics)
 
 

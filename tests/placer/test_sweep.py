@@ -18,7 +18,6 @@ import pytest
 
 from netlists import load, load_placement, save
 from netlists.errors import SettingsError
-from netlists.netlist import Kind
 from placer import PlaceSettings, place
 from placer.reporting import Source
 from placer.settings import METHODS
@@ -91,7 +90,8 @@ def test_a_lost_node_costs_nothing_but_time(tmp_path: Path) -> None:
 def test_what_fails_is_a_row_and_what_is_missing_is_made(tmp_path: Path) -> None:
     chip = load("jetty")
     size = chip.size_um.copy()
-    size[chip.kind == Kind.HARD] = 0.6 * np.array(chip.canvas_um)  # no two fit
+    size[chip.hard] = 1.0
+    size[chip.hard[:2]] = 0.6 * np.array(chip.canvas_um)  # area enough, but no place for both
     save(chip.with_(size_um=size, name="crowded"), tmp_path / "crowded.pb.txt.gz")
     sources, out = [Source(str(tmp_path / "crowded.pb.txt.gz")), Source("jetty")], tmp_path / "sweep"
     told: list[SweepProgress] = []
