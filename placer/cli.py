@@ -105,7 +105,8 @@ def place(
     from plots import report
 
     run = report_run(done)
-    write_png(out / "placement.png", next(iter(run.figures.values())))
+    assert run.view
+    write_png(out / "placement.png", run.view.still)
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
@@ -233,16 +234,12 @@ def report(
 
     Example: placer report run/rl run/greedy --out comparison.html
     """
-    from placer.report_pages import report_run
+    from placer.report_pages import comparison
     from placer.reporting import read_run
-    from plots import report as page
-    from plots import training
 
     runs = [read_run(folder) for folder in folders]
-    series = {str(run.folder): run.convergence for run in runs if run.metrics["history"]}
-    figures = {"Best cost over time": training.convergence(series)} if series else {}
     out.parent.mkdir(parents=True, exist_ok=True)
-    page.write(out, [report_run(run) for run in runs], title="Comparison of placements", figures=figures)
+    comparison(out, runs)
     print(f"report: {out}")
 
 
