@@ -11,7 +11,7 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 const number = (value, digits = 4) =>
   Number(value).toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) >= 1000 ? 1 : digits });
-const length = (um) => number(um, 3);
+const length = (um) => String(Math.round(um * 1000) / 1000); // no commas: they stand between coordinates
 const plural = (count, what) => `${number(count)} ${what}${count === 1 ? "" : "s"}`;
 
 /** An element with text or children, and attributes. */
@@ -20,6 +20,12 @@ function make(tag, content = "", attributes = {}) {
   element.append(...(Array.isArray(content) ? content : [String(content)]));
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
+}
+
+/** A long name that may be broken after its separators. */
+function breakable(name) {
+  const pieces = name.split(/(?<=[/_.\]])/);
+  return make("b", pieces.flatMap((piece) => [piece, document.createElement("wbr")]));
 }
 
 /** A search as a test of names: a glob where it has `*` or `?`, else a part of the name; case does not matter. */
@@ -192,12 +198,12 @@ class Pane {
     c.lineWidth = 1;
     c.strokeRect(...frame.map((v, k) => (k < 2 ? this.crisp(v) : Math.round(v))));
     if (layers.ports) this.drawPorts();
-    if (layers.hard && layers.labels) this.drawLabels();
     if (layers.heaviest) this.lines(chip.heaviest.map(([a, b, w]) => [a, b, w]), colors.hit);
     if (layers.links && chosen >= 0) this.lines(chip.linksOf(chosen).map(([b, w]) => [chosen, b, w]), colors.link);
     for (const i of hits.slice(0, 2000)) this.outline(i, colors.hit, 2, 0.3);
     if (chosen >= 0) this.outline(chosen, colors.pick, 3, 0.35);
     if (hovered >= 0 && hovered !== chosen) this.outline(hovered, colors.pick, 2, 0);
+    if (layers.hard && layers.labels) this.drawLabels();
     this.drawScaleBar();
   }
 
@@ -340,11 +346,9 @@ class Pane {
       c.translate(x + w / 2, y + h / 2);
       if (upright) c.rotate(-Math.PI / 2);
       c.font = `${size}px ${FONT}`;
-      lines.forEach((line, k) => {
-        const dy = (k - (lines.length - 1) / 2) * size * 1.15;
-        c.strokeText(line, 0, dy);
-        c.fillText(line, 0, dy);
-      });
+      const place = (k) => (k - (lines.length - 1) / 2) * size * 1.15;
+      lines.forEach((line, k) => c.strokeText(line, 0, place(k)));
+      lines.forEach((line, k) => c.fillText(line, 0, place(k))); // over the outlines of all lines
       c.restore();
     }
   }
@@ -717,12 +721,12 @@ class Viewer {
   describe() {
     const { chip, chosen } = this;
     if (chosen < 0) {
-      const text = "Point at a macro to see what it is; click it to choose it. Drag to move the picture, turn the wheel or pinch to zoom.";
+      const text = "Point at a macro or tap it to see what it is; click it to choose it. Drag to move the picture, turn the wheel or pinch to zoom.";
       this.info.replaceChildren(make("p", text, { class: "dim" }));
       return;
     }
     const list = make("dl", this.facts(chosen).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
-    const parts = [make("b", chip.names[chosen]), list];
+    const parts = [breakable(chip.names[chosen]), list];
     const links = chip.linksOf(chosen);
     if (links.length) {
       const items = links.slice(0, 12).map(([partner, strength]) => {
@@ -732,7 +736,7 @@ class Viewer {
       });
       parts.push(make("h4", "Strongest connections"), make("ol", items));
       const rest = links.length - items.length;
-      const cut = chip.cut ? ` The picture shows the ${number(links.length)} strongest.` : "";
+      const cut = links.length === chip.kept[chosen < chip.hard ? 0 : 1] ? ` Only the ${number(links.length)} strongest are kept in this page.` : "";
       const text = `${rest ? `${number(rest)} more in the picture. ` : ""}A net of weight w that joins k nodes counts w/(k − 1) for each two.${cut}`;
       parts.push(make("p", text, { class: "dim" }));
     }
@@ -855,7 +859,7 @@ class Viewer {
     this.tip.hidden = node < 0;
     if (node < 0) return;
     const facts = this.facts(node, pane).map(([name, value]) => `${name}: ${value}`);
-    this.tip.replaceChildren(make("b", this.chip.names[node]), ...facts.map((fact) => make("div", fact)));
+    this.tip.replaceChildren(breakable(this.chip.names[node]), ...facts.map((fact) => make("div", fact)));
     const box = pane.canvas.getBoundingClientRect();
     const panes = this.tip.parentElement.getBoundingClientRect();
     const [left, top] = [box.left - panes.left + px, box.top - panes.top + py];
@@ -890,6 +894,7 @@ class Viewer {
     bar.querySelector(".ticks").replaceChildren(...ticks.map(([load, text]) => {
       const tick = make("span", text);
       tick.style.left = `${(100 * load) / top}%`;
+      if (load === top) tick.style.transform = "translateX(-100%)";
       return tick;
     }));
   }

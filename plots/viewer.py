@@ -35,7 +35,7 @@ SCRIPT_HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).diges
 DECIMALS = 4  # of lengths in µm
 COLORS = 64  # steps of the color scale of maps
 HEAVIEST = 100  # connections between hard macros that a layer shows
-MOST_LINKS = 60_000  # connections in a page, so that it stays small
+MOST_LINKS = 20_000  # connections of hard macros in a page, and of soft ones, so that it stays small
 LEAST_LINKS, LINKS = 8, 64  # connections kept of each macro, the strongest ones: at least, at most
 CELL_PIXELS = 512  # most pixels of the picture of standard cells, along its longer side
 
@@ -101,7 +101,7 @@ class Viewer:
         names = [n.node_names[v] for v in nodes]
         low, high = zip(*(drawing.view(v.placement) for v in self.views), strict=True)
         maps = [values for view in self.views for values in view.maps.values()]
-        partners, cut = _links(n, links, nodes)
+        partners, kept = _links(n, links, nodes)
         return {
             "canvas": n.canvas_um, "grid": n.grid, "low": np.min(low, axis=0).tolist(),
             "high": np.max(high, axis=0).tolist(), "orientations": ORIENTATIONS,
@@ -111,7 +111,7 @@ class Viewer:
             "w": _rounded(n.size_um[nodes, 0]), "h": _rounded(n.size_um[nodes, 1]),
             "fixed": np.flatnonzero(n.fixed[nodes] & (np.arange(len(nodes)) < len(n.hard) + len(n.soft))).tolist(),
             "nets": links.nets[nodes].tolist(), "weight": [_digits(w) for w in links.weight[nodes]],
-            "links": partners, "cut": cut, "heaviest": _heaviest(n, links),
+            "links": partners, "kept": kept, "heaviest": _heaviest(n, links),
             "scale": _scale(maps) if maps else None,
             "runs": [_run(view, title, nodes) for view, title in zip(self.views, self.titles, strict=True)],
         }  # fmt: skip
@@ -154,20 +154,22 @@ def _digits(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _links(n: Netlist, links: Connectivity, nodes: Ints) -> tuple[list[list[float]], bool]:
-    """For each macro [partner, strength, ...], strongest first, cells by grid cell; and whether some were left out."""
+def _links(n: Netlist, links: Connectivity, nodes: Ints) -> tuple[list[list[float]], list[int]]:
+    """For each macro [partner, strength, ...], strongest first, cells by grid cell; and how many at most of hard and
+    of soft macros."""
     shown = np.full(n.num_nodes + n.grid[0] * n.grid[1], -1)
     shown[nodes] = np.arange(len(nodes))
     shown[n.num_nodes :] = len(nodes) + np.arange(n.grid[0] * n.grid[1])
+    kept = [int(np.clip(MOST_LINKS // max(len(kind), 1), LEAST_LINKS, LINKS)) for kind in (n.hard, n.soft)]
     macros = nodes[: len(n.hard) + len(n.soft)]
-    most = int(np.clip(MOST_LINKS // max(len(macros), 1), LEAST_LINKS, LINKS))
     start = np.searchsorted(links.macro, macros)
     stop = np.searchsorted(links.macro, macros, side="right")
+    stop = np.minimum(stop, start + np.repeat(kept, [len(n.hard), len(n.soft)]))
     found: list[list[float]] = []
-    for a, b in zip(start, np.minimum(stop, start + most), strict=True):
+    for a, b in zip(start, stop, strict=True):
         pairs = zip(shown[links.partner[a:b]].tolist(), links.strength[a:b].tolist(), strict=True)
         found.append([value for partner, strength in pairs for value in (partner, _digits(strength))])
-    return found, bool(np.any(stop - start > most))
+    return found, kept
 
 
 def _heaviest(n: Netlist, links: Connectivity) -> list[list[float]]:
@@ -199,9 +201,8 @@ def _cells(p: Placement) -> str | None:
     canvas, size = np.array(n.canvas_um), n.size_um[n.cells]
     side = max(canvas.max() / CELL_PIXELS, float(np.median(np.sqrt(size.prod(axis=1)))), 1e-9)  # µm of a pixel
     columns, rows = np.maximum(np.ceil(canvas / side).astype(int), 1)
-    column, row = np.clip(
-        (p.position_um[n.cells] / canvas * (columns, rows)).astype(int).T, 0, [[columns - 1], [rows - 1]]
-    )
+    pixel = np.clip((p.position_um[n.cells] / canvas * (columns, rows)).astype(int), 0, (columns - 1, rows - 1))
+    at = pixel[:, 1] * columns + pixel[:, 0]
     area = np.bincount(at, size.prod(axis=1), minlength=rows * columns).reshape(rows, columns)
     pixels = np.empty((rows, columns, 4))
     pixels[..., :3] = mpl.colors.to_rgb(drawing.CELL_FILL)

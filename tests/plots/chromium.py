@@ -24,7 +24,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars=false", "--remote-debugging-pipe",
+    "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE_S = 60.0
 
