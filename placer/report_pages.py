@@ -60,7 +60,7 @@ def quantity(metrics: Mapping[str, Any]) -> str:
 
 def comparison(out: Path, finished: Sequence[FinishedRun]) -> None:
     """Write the page that compares runs, each named by its folder."""
-    histories = [run for run in finished if run.metrics["history"]]
+    histories = [run for run in finished if run.metrics["history"] and len(finished) > 1]
     figures = {}
     for what in dict.fromkeys(quantity(run.metrics) for run in histories):
         series = {str(run.folder): run.convergence for run in histories if quantity(run.metrics) == what}

@@ -190,7 +190,11 @@ class Pane {
     c.fillRect(...frame);
     c.imageSmoothingEnabled = false;
     if (map) c.drawImage(this.mapImage(map), ...frame);
-    if (layers.cells && this.cells?.complete) c.drawImage(this.cells, ...frame);
+    if (layers.cells && this.cells?.complete) {
+      c.globalAlpha = map ? 0.45 : 1; // let the map shine through
+      c.drawImage(this.cells, ...frame);
+      c.globalAlpha = 1;
+    }
     if (layers.grid) this.drawGrid(frame);
     if (layers.soft) this.rectangles(this.range(chip.hard, chip.macros), colors.soft, map ? 0.07 : 0.2, colors.soft, 0.6);
     if (layers.hard) this.drawHard(map ? 0.42 : 1);
@@ -386,14 +390,8 @@ class Pane {
     c.font = `11px ${FONT}`;
     c.textAlign = "left";
     c.textBaseline = "bottom";
-    c.strokeStyle = colors.halo;
-    c.lineWidth = 5;
-    c.beginPath();
-    c.moveTo(x - 2, y);
-    c.lineTo(x + w + 2, y);
-    c.stroke();
-    c.lineWidth = 3;
-    c.strokeText(`${length(um)} µm`, x, y - 3);
+    c.fillStyle = colors.halo;
+    c.fillRect(x - 6, y - 20, Math.max(w, 48) + 12, 26);
     c.fillStyle = c.strokeStyle = colors.ink;
     c.lineWidth = 1.5;
     c.beginPath();
