@@ -126,7 +126,9 @@ def _viewers(runs: Sequence[Run]) -> tuple[list[Viewer], dict[int, Viewer]]:
     """The viewers of several runs on one chip, and those of single runs by the index of the run."""
     found = viewers([(run.name, run.view) for run in runs if run.view])
     alone = {id(v.views[0]): v for v in found if len(v.views) == 1}
-    return [v for v in found if len(v.views) > 1], {i: alone[id(r.view)] for i, r in enumerate(runs) if id(r.view) in alone}
+    return [v for v in found if len(v.views) > 1], {
+        i: alone[id(r.view)] for i, r in enumerate(runs) if id(r.view) in alone
+    }
 
 
 def environment() -> Environment:

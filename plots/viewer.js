@@ -767,6 +767,7 @@ class Viewer {
     const { canvas } = pane;
     const down = new Map(); // pointers that are down: id -> [x, y]
     let moved = 0;
+    let pointer = "";
     const place = (event) => {
       const box = canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -780,6 +781,7 @@ class Viewer {
     }, { passive: false });
     canvas.onpointerdown = (event) => {
       if (event.button) return;
+      pointer = event.pointerType;
       if (event.isPrimary) {
         moved = 0;
         down.clear();
@@ -822,7 +824,9 @@ class Viewer {
     canvas.onpointerleave = (event) => {
       if (event.pointerType === "mouse") this.leave();
     };
-    canvas.ondblclick = (event) => this.zoomAt(pane, ...place(event), 2);
+    canvas.ondblclick = (event) => {
+      if (pointer === "mouse") this.zoomAt(pane, ...place(event), 2); // fingers pinch, and tap one macro after another
+    };
     canvas.onkeydown = (event) => this.key(pane, event);
   }
 

@@ -21,8 +21,9 @@ def random_placement(seed: int, nodes: int, nets: int, kinds: int) -> Placement:
     degree = rng.integers(1, 7, nets)
     netlist = Netlist(
         name="x", node_names=tuple(f"n{v}" for v in range(nodes)), kind=kind, size_um=np.ones((nodes, 2)),
-        fixed=kind == Kind.PORT, position_um=rng.uniform(-5, 25, (nodes, 2)), orientation=np.zeros(nodes, dtype=np.int8),
-        pin_node=np.arange(nodes), pin_offset_um=np.zeros((nodes, 2)), net_start=np.concatenate([[0], np.cumsum(degree)]),
+        fixed=kind == Kind.PORT, position_um=rng.uniform(-5, 25, (nodes, 2)),
+        orientation=np.zeros(nodes, dtype=np.int8), pin_node=np.arange(nodes), pin_offset_um=np.zeros((nodes, 2)),
+        net_start=np.concatenate([[0], np.cumsum(degree)]),
         net_pin=rng.integers(0, nodes, degree.sum()), net_weight=rng.choice([0.0, 1.0, 2.5], nets),
         canvas_um=(20.0, 20.0), grid=(3, 4),
     )  # fmt: skip

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from plots.labels import short_labels
 
+MEMORIES = [(c, b, k, m) for c in ("i", "d") for b in (0, 1) for k in ("tag", "data") for m in (3, 4)]
+
 
 @pytest.mark.parametrize(
     ("names", "labels"),
@@ -17,8 +19,8 @@ from plots.labels import short_labels
         (["a/u_x", "a/u_y", "b/u_z"], ["u_x", "u_y", "u_z"]),
         (["a/ram", "b/ram"], ["a", "b"]),
         (
-            [f"c/{c}/bank[{b}].{k}/mem[{m}].ram" for c in ("i", "d") for b in (0, 1) for k in ("tag", "data") for m in (3, 4)],
-            [f"{c}[{b}]/{k}[{m}]" for c in ("i", "d") for b in (0, 1) for k in ("tag", "data") for m in (3, 4)],
+            [f"c/{c}/bank[{b}].{k}/mem[{m}].ram" for c, b, k, m in MEMORIES],
+            [f"{c}[{b}]/{k}[{m}]" for c, b, k, m in MEMORIES],
         ),
         (["t/bank[1].m/g.r", "t/bank[12].m/g.r"], ["bank[1]", "bank[12]"]),
         (["x_0_/ram_1_/m", "x_0_/ram_2_/m", "y/m"], ["x_0_[1]", "x_0_[2]", "y"]),
