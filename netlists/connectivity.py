@@ -36,7 +36,7 @@ def connectivity(placement: Placement) -> Connectivity:
     net, node = net[outside], node[outside]
     weight = n.net_weight[net]
     nets = np.bincount(node, minlength=n.num_nodes)
-    total = np.bincount(node, weight, minlength=n.num_nodes)
+    total = np.bincount(node, weight, minlength=n.num_nodes).astype(np.float64)
 
     macros = np.concatenate([n.hard, n.soft])
     groups = n.num_nodes + n.grid[0] * n.grid[1]

@@ -193,8 +193,9 @@ def _legend(placement: Placement, illegal: int) -> list[Patch | Line2D]:
     if len(n.hard):
         label = "cut corner: lower left in orientation N"
         corner = [(-1, -1), (1, -1), (-1, 0), (-1, -1)]
-        look = {"marker": corner, "markersize": 9, "markerfacecolor": "none", "linestyle": ""}
-        handles.append(Line2D([], [], color=HARD_LINE, label=label, **look))
+        look = Line2D([], [], color=HARD_LINE, marker=corner, markersize=9, markerfacecolor="none", linestyle="")
+        look.set_label(label)
+        handles.append(look)
     if len(n.ports):
         label = _count(len(n.ports), "port")
         handles.append(Line2D([], [], color=PORT_FILL, marker="s", markersize=4, linestyle="", label=label))

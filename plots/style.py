@@ -68,7 +68,7 @@ def plain(text: str, limit: int = 90) -> str:
     return drawn if len(drawn) <= limit else f"{drawn[: limit // 2 - 1]}…{drawn[-limit // 2 :]}"
 
 
-def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, to_rgba, bool]:
+def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, bool]:
     """Colors for a load where 1 is full: white to blue up to 1, orange to dark red above, so that overflow stands out.
 
     Takes the arrays that share the scale; NaN is left out.  Returns the colormap, its linear scale from 0, and whether
@@ -89,9 +89,9 @@ def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, to_rgba, bool
 def dark_loads(loads: Array) -> Array:
     """[K, 4] colors of loads [K] on a dark ground: black to blue up to 1, dark red to yellow from there to 2."""
     full = np.clip(loads, 0, 1)[:, None]
-    below = (1 - full) * to_rgba(DARK_GROUND) + full * to_rgba(DARK_FULL)
+    below = (1 - full) * np.array(to_rgba(DARK_GROUND)) + full * np.array(to_rgba(DARK_FULL))
     above = mpl.colormaps["YlOrRd_r"](0.12 + 0.75 * np.clip(loads - 1, 0, 1))
-    return np.where((loads > 1)[:, None], above, below)
+    return np.asarray(np.where((loads > 1)[:, None], above, below))
 
 
 def load_bar(image: ScalarMappable, axes: Axes, label: str, *, beyond: bool) -> None:

@@ -372,7 +372,7 @@ class Pane {
   /** A label on at most four lines of a width in parts of the font size, cut after `/`, `_`, `]`; null if too long. */
   wrapped(label, width) {
     const lines = [""];
-    for (const piece of label.split(/(?<=[/_\]])(?!$)/)) {
+    for (const piece of label.split(/(?<=[/_]|\](?!\/))(?!$)/)) {
       const longer = lines.at(-1) + piece;
       if (this.viewer.textWidth(longer) <= width) lines[lines.length - 1] = longer;
       else if (this.viewer.textWidth(piece) > width || lines.length === 4) return null;

@@ -137,7 +137,7 @@ def test_maps_are_left_out_where_there_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kinds", "hidden"), [({"soft": 0}, "soft"), ({"ports": 0}, "ports"), ({"hard": 0, "fixed": 0}, "hard")]
 )
-def test_layers_are_those_with_something_in_them(tmp_path: Path, kinds: dict[str, int], hidden: str) -> None:
+def test_layers_are_those_with_something_in_them(tmp_path: Path, kinds: dict[str, Any], hidden: str) -> None:
     layers = [
         Page(write(tmp_path / "page.html", p).read_text(encoding="utf-8")).values("data-layer")
         for p in (chip(), chip(**kinds))

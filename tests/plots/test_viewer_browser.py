@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netlists.netlist import ORIENTATIONS
+from netlists.netlist import ORIENTATIONS, Ints
 from netlists.placement import Placement
+from tests.plots.chips import chip
 from tests.plots.chromium import Chromium, chromium
+from tests.plots.test_report import EVIL
 from tests.plots.views import ariane, flat, turned, write
 
 DESKTOP, PHONE = 1280, 390
@@ -92,13 +94,14 @@ class Picture:
         return hashlib.sha256(found.encode()).hexdigest()
 
 
-def visible(placed: Placement) -> np.ndarray[Any, np.dtype[np.int64]]:
+def visible(placed: Placement) -> Ints:
     """Hard macros whose centers lie on no other hard macro and near no port."""
     n = placed.netlist
     at, size = placed.position_um[n.hard], n.size_um[n.hard]
     covered = (np.abs(at[:, None] - at[None]) < size[None] / 2).all(axis=2).sum(axis=1) > 1
     far = np.abs(at[:, None] - placed.position_um[n.ports][None]).max(axis=2).min(axis=1) > 0.05 * max(n.canvas_um)
-    return n.hard[~covered & far]
+    shown: Ints = n.hard[~covered & far]
+    return shown
 
 
 def assert_told(said: str, placed: Placement, v: int) -> None:
@@ -325,12 +328,13 @@ def test_pictures_side_by_side_move_together(browser: Chromium, pair: Path, plac
     picture = Picture(browser, pair, DESKTOP)
     other = turned(placed)
     v = visible(placed)[5]
-    browser.mouse("mouseWheel", *picture.place(*other.position_um[v], pane=1), deltaX=0, deltaY=-300)
+    x, y = other.position_um[v]
+    browser.mouse("mouseWheel", *picture.place(x, y, pane=1), deltaX=0, deltaY=-300)
     scales = picture.get("panes.map(pane => pane.scale / pane.fit)")
     assert scales[0] == scales[1] > 1.5
-    browser.mouse("mouseMoved", *picture.place(*other.position_um[v], pane=1))
+    browser.mouse("mouseMoved", *picture.place(x, y, pane=1))
     assert_told(picture.tip(), other, v)
-    browser.click(*picture.place(*other.position_um[v], pane=1))
+    browser.click(*picture.place(x, y, pane=1))
     assert picture.get("chosen") == list(placed.netlist.hard).index(v)
     said = picture.text(".info")
     assert_told(said, placed, v)
@@ -379,3 +383,26 @@ def test_standard_cells_are_a_layer(browser: Chromium, tmp_path: Path) -> None:
     browser.run("document.querySelector('[data-layer=cells]').click()")
     assert picture.pixels() != before
     assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hard": 0, "fixed": 0, "soft": 0, "ports": 0, "cells": 3}, {"hard": 1, "fixed": 1, "soft": 0, "ports": 0},
+        {"hard": 0, "fixed": 0, "soft": 3}, {"name": EVIL, "prefix": EVIL}, {"prefix": "a/b.c/\n"},
+    ],
+)  # fmt: skip
+def test_odd_designs_are_shown(browser: Chromium, tmp_path: Path, options: dict[str, Any]) -> None:
+    picture = Picture(browser, write(tmp_path / "odd.html", chip(**options)), DESKTOP)
+    blank = picture.pixels()
+    picture.search("1")
+    browser.press("Enter")
+    browser.press("Escape")
+    browser.run("document.querySelectorAll('.macros th button').forEach(button => button.click())")
+    assert browser.complaints() == []
+    assert browser.run("document.querySelectorAll('.macros tbody tr').length") == picture.get("table.order.length")
+    assert picture.pixels() == blank
+    if options.get("hard", 6) + options.get("soft", 4):
+        picture.get("choose(0)")
+        assert picture.pixels() != blank
+        assert browser.run("document.querySelector('.info b').textContent") == picture.get("chip.names[0]")
