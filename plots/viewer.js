@@ -5,6 +5,7 @@
 const MOST_ZOOM = 400; // times the zoom at which all is seen
 const ROWS = 300; // of the table at first
 const NEAR = { mouse: 5, touch: 14 }; // pixels around a port that count as the port
+const LEAST = 3; // pixels around the center of a macro that count as the macro, however small it is
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
 const FONT_SIZES = [13, 11, 9.5, 8];
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -162,10 +163,12 @@ class Pane {
       if (distance < least) [best, least] = [i, distance];
     }
     const [ux, uy] = this.unproject(px, py);
+    const reach = LEAST / this.scale;
     const smallest = (first, end) => {
       let [found, area] = [-1, Infinity];
       for (let i = first; i < end; i++) {
-        const inside = Math.abs(ux - run.x[i]) <= chip.w[i] / 2 && Math.abs(uy - run.y[i]) <= chip.h[i] / 2;
+        const [dx, dy] = [Math.abs(ux - run.x[i]), Math.abs(uy - run.y[i])];
+        const inside = dx <= Math.max(chip.w[i] / 2, reach) && dy <= Math.max(chip.h[i] / 2, reach);
         if (inside && chip.w[i] * chip.h[i] < area) [found, area] = [i, chip.w[i] * chip.h[i]];
       }
       return found;
@@ -232,7 +235,7 @@ class Pane {
     for (const i of nodes) {
       const [x, y, w, h] = this.box(i);
       const [a, b] = [this.crisp(x), this.crisp(y)];
-      path.rect(a, b, Math.max(this.crisp(x + w) - a, 0.5), Math.max(this.crisp(y + h) - b, 0.5));
+      path.rect(a, b, Math.max(this.crisp(x + w) - a, 1), Math.max(this.crisp(y + h) - b, 1));
     }
     c.fillStyle = fill;
     c.strokeStyle = line;

@@ -132,6 +132,19 @@ def test_every_macro_is_found_by_hover(browser: Chromium, page: Path, placed: Pl
     assert picture.tip() == ""
 
 
+def test_a_macro_smaller_than_a_pixel_is_found(browser: Chromium, tmp_path: Path) -> None:
+    n = chip().netlist
+    size = n.size_um.copy()
+    size[3] = 0.001
+    placed = Placement.given(n.with_(size_um=size))
+    picture = Picture(browser, write(tmp_path / "tiny.html", placed), DESKTOP)
+    x, y = picture.place(*placed.position_um[3])
+    browser.mouse("mouseMoved", x + 2, y - 2)
+    assert placed.netlist.node_names[3] in picture.tip()
+    browser.mouse("mouseMoved", x + 12, y)
+    assert picture.tip() == ""
+
+
 def test_every_macro_is_found_by_tap(browser: Chromium, page: Path, placed: Placement) -> None:
     picture = Picture(browser, page, PHONE)
     for v in visible(placed)[::4]:
