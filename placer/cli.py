@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,10 +33,6 @@ from placer.terminal import cluster_line, cost_table, shown_progress, shown_swee
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from placer.reporting import FinishedRun
-    from placer.sweep import Sweep
-    from plots.report import Run
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
@@ -106,10 +101,12 @@ def place(
     with shown_progress() as show:
         result = run_stages(chip, settings, progress=show)
     done = write_run(out, result, where, command_line())
+    from placer.report_pages import report_run
     from plots import report
 
     run = report_run(done)
-    write_png(out / "placement.png", next(iter(run.figures.values())))
+    assert run.view
+    write_png(out / "placement.png", run.view.still)
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
     rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
@@ -175,6 +172,7 @@ def sweep(
 
     Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
     """
+    from placer.report_pages import sweep_report
     from placer.settings import PlaceSettings
     from placer.sweep import sweep as run_all
 
@@ -236,62 +234,13 @@ def report(
 
     Example: placer report run/rl run/greedy --out comparison.html
     """
+    from placer.report_pages import comparison
     from placer.reporting import read_run
-    from plots import report as page
-    from plots import training
 
     runs = [read_run(folder) for folder in folders]
-    series = {str(run.folder): run.convergence for run in runs if run.metrics["history"]}
-    figures = {"Best cost over time": training.convergence(series)} if series else {}
     out.parent.mkdir(parents=True, exist_ok=True)
-    page.write(out, [report_run(run) for run in runs], title="Comparison of placements", figures=figures)
+    comparison(out, runs)
     print(f"report: {out}")
-
-
-def report_run(run: FinishedRun) -> Run:
-    """A finished run as the report shows it; the first figure is the picture of the placement."""
-    from placer import reporting
-    from plots import congestion, placement
-    from plots.report import Run
-
-    n, metrics, maps = run.placement.netlist, run.metrics, reporting.maps(run.placement)
-    figures: dict[str, Figure | bytes] = {
-        "Placement over routing congestion": placement.draw(run.placement, heat=reporting.congestion(maps)),
-        "Congestion and density": congestion.draw(maps.horizontal, maps.vertical, maps.density, canvas_um=n.canvas_um),
-    }
-    if metrics["history"]:
-        from plots import training
-
-        figures["Best cost over time"] = training.convergence({metrics["method"]: run.convergence})
-    notes = [*n.notes, *(["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else [])]
-    if metrics["stuck"]:
-        notes.append(f"{metrics['stuck']} steps of the search had no fitting cell; those episodes were legalized.")
-    return Run(
-        n.name, metrics["method"], cost=run.cost, facts=reporting.facts(n), stages=metrics["stages"],
-        settings=metrics["settings"], command=metrics["command"], figures=figures, notes=notes,
-        versions=metrics["versions"],
-    )  # fmt: skip
-
-
-def sweep_report(out: Path, done: Sweep) -> None:
-    """Write `report.html` of a sweep: the table, convergence by netlist, and the best placement of each in full."""
-    from placer.sweep_table import COSTS, best
-    from plots import report as page
-    from plots import training
-
-    figures, runs, winners = {}, [], best(done.outcomes)
-    for name in done.chips:
-        curves = {o.title: o.convergence for o in done.outcomes if o.job.netlist == name and o.metrics.get("history")}
-        if curves:
-            figures[f"{name}: best cost over time"] = training.convergence(curves, title=name)
-    for o in done.outcomes:
-        name, title = o.job.netlist, f"{o.job.netlist} · {o.title}"
-        if o is winners.get(name):
-            runs.append(replace(report_run(o.read(out, done.chips[name])), title=title))
-        else:
-            cost = {key: o.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds") if key in o.metrics}
-            runs.append(page.Run(name, o.job.settings.method, title, cost, notes=[o.error] if o.error else []))
-    page.write(out / "report.html", runs, title="Placements of a sweep", figures=figures)
 
 
 def write_png(path: Path, figure: Figure | bytes) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -17,6 +15,7 @@ from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints
 from netlists.placement import Placement
 from plots import style
+from plots.labels import short_labels
 
 HARD_FILL, HARD_LINE = "#b8c4d0", style.INK
 FIXED_FILL = "#f3d9a4"
@@ -24,7 +23,7 @@ SOFT_FILL, CELL_FILL, PORT_FILL = style.GREEN, style.SKY, style.PURPLE
 WRONG_LINE = "#c4005a"  # not among the colors of the map
 MAX_GRID_LINES = 200  # beyond, lines would hide what lies under them
 LABEL_SIZES_PT = (9, 7, 5.5)
-NOTCH = (0.30, 0.15)  # legs along the macro's own x and y, in parts of its shorter side
+NOTCH = (0.30, 0.15)  # legs along the macro's own x and y, as fractions of its shorter side
 
 
 def draw(
@@ -44,7 +43,7 @@ def draw(
     n = placement.netlist
     if heat is not None and heat.shape != n.grid:
         raise PlacementError(f"heat map has shape {heat.shape}; expected the grid, {n.grid}")
-    low, high = _view(placement)
+    low, high = view(placement)
     width_in = 8.0
     height_in = float(np.clip(width_in * (high[1] - low[1]) / (high[0] - low[0]), 1.2, 11.0))
     figure = style.figure(width_in + 0.8 * (heat is not None), height_in + 0.6)
@@ -56,13 +55,13 @@ def draw(
     if heat is not None:
         _draw_heat(axes, heat, n.canvas_um, heat_label)
     _draw_nodes(axes, placement, over_heat=heat is not None)
-    wrong = _wrong(placement)
-    _add(axes, placement, wrong, "wrong", facecolors="none", edgecolors=WRONG_LINE, linewidths=1.8)
+    illegal = wrong(placement)
+    _add(axes, placement, illegal, "wrong", facecolors="none", edgecolors=WRONG_LINE, linewidths=1.8)
     axes.add_patch(Rectangle((0, 0), *n.canvas_um, fill=False, edgecolor=style.INK, linewidth=1.4, zorder=3))
     um_per_pt = (high[0] - low[0]) / (72 * width_in * 0.85)  # the axes take about 85% of the width
     _draw_labels(axes, placement, um_per_pt)
     figure.legend(
-        handles=_legend(placement, len(wrong)), loc="outside lower center", ncols=6, frameon=False,
+        handles=_legend(placement, len(illegal)), loc="outside lower center", ncols=6, frameon=False,
         fontsize=style.TICK_PT, labelcolor=style.INK, handlelength=1.4, columnspacing=1.4,
     )  # fmt: skip
     return figure
@@ -85,7 +84,7 @@ def notches(placement: Placement, nodes: Ints) -> Floats:
     return np.stack([corner + side * along_x, corner + side * along_y], axis=1)
 
 
-def _view(placement: Placement) -> tuple[Floats, Floats]:
+def view(placement: Placement) -> tuple[Floats, Floats]:
     """Corners of the part shown: the canvas, and what sticks out of it by up to half its size."""
     n = placement.netlist
     canvas = np.array(n.canvas_um)
@@ -154,35 +153,33 @@ def _add(axes: Axes, placement: Placement, nodes: Ints, gid: str, **look: object
         axes.add_collection(boxes, autolim=False)
 
 
-def _wrong(placement: Placement) -> Ints:
+def wrong(placement: Placement) -> Ints:
     """The hard macros that overlap or leave the canvas."""
     found = placement.violations()
     return np.union1d(found.overlaps, found.out_of_canvas).astype(np.int64)
 
 
 def _draw_labels(axes: Axes, placement: Placement, um_per_pt: float) -> None:
-    """Write the names of hard macros into them where they fit: whole, or else the last part of a path."""
+    """Write the names of hard macros into them where they fit: whole, or else shortened."""
     n = placement.netlist
     halo = [withStroke(linewidth=1.8, foreground=(1, 1, 1, 0.75))]  # readable on hatching and on the map
-    tails = [n.node_names[v].rsplit("/", 1)[-1] for v in n.hard]
-    twice = {tail for tail, times in Counter(tails).items() if times > 1}  # does not tell which macro it is
-    for v, tail in zip(n.hard, tails, strict=True):
-        wanted = [n.node_names[v]] if tail in twice else [n.node_names[v], tail]
+    names = [n.node_names[v] for v in n.hard]
+    for v, name, label in zip(n.hard, names, short_labels(names), strict=True):
         width_pt, height_pt = n.size_um[v] / um_per_pt
         fits = (
-            (name, size) for name in wanted for size in LABEL_SIZES_PT
-            if 0.62 * size * len(name) < 0.9 * width_pt and 1.2 * size < height_pt
+            (text, size) for text in (name, label) for size in LABEL_SIZES_PT
+            if 0.62 * size * len(text) < 0.9 * width_pt and 1.2 * size < height_pt
         )  # fmt: skip
-        for name, size in fits:
+        for text, size in fits:
             x, y = placement.position_um[v]
             axes.text(
-                x, y, style.plain(name), fontsize=size, color=style.INK, ha="center", va="center", parse_math=False,
+                x, y, style.plain(text), fontsize=size, color=style.INK, ha="center", va="center", parse_math=False,
                 clip_on=True, zorder=5, path_effects=halo,
             )  # fmt: skip
             break
 
 
-def _legend(placement: Placement, wrong: int) -> list[Patch | Line2D]:
+def _legend(placement: Placement, illegal: int) -> list[Patch | Line2D]:
     n = placement.netlist
     fixed = int(n.fixed[n.hard].sum())
     kinds = (
@@ -190,9 +187,15 @@ def _legend(placement: Placement, wrong: int) -> list[Patch | Line2D]:
         (fixed, "fixed macro", {"facecolor": FIXED_FILL, "edgecolor": HARD_LINE, "hatch": "////"}),
         (len(n.soft), "soft macro", {"facecolor": (SOFT_FILL, 0.22), "edgecolor": SOFT_FILL}),
         (len(n.cells), "cell", {"facecolor": CELL_FILL}),
-        (wrong, "illegal macro", {"facecolor": "none", "edgecolor": WRONG_LINE}),
+        (illegal, "illegal macro", {"facecolor": "none", "edgecolor": WRONG_LINE}),
     )
     handles: list[Patch | Line2D] = [Patch(label=_count(k, what), **look) for k, what, look in kinds if k]
+    if len(n.hard):
+        label = "cut corner: lower left in orientation N"
+        corner = [(-1, -1), (1, -1), (-1, 0), (-1, -1)]
+        look = Line2D([], [], color=HARD_LINE, marker=corner, markersize=9, markerfacecolor="none", linestyle="")
+        look.set_label(label)
+        handles.append(look)
     if len(n.ports):
         label = _count(len(n.ports), "port")
         handles.append(Line2D([], [], color=PORT_FILL, marker="s", markersize=4, linestyle="", label=label))

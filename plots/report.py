@@ -14,11 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from plots import style
+from plots.viewer import SCRIPT, SCRIPT_HASH, View, Viewer, viewers
 
 LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
     "out_of_canvas": "Out of canvas", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
+    "cell_overlaps": "Cell overlaps", "cells_off_rows": "Cells off rows",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
@@ -35,10 +37,13 @@ class Run:
     method: str = ""
     title: str = ""  # netlist and method when empty
     cost: Mapping[str, float] = field(default_factory=dict)  # as printed by `placer evaluate --json`
+    bounds: Mapping[str, float] = field(default_factory=dict)  # what no placement can go below, keys as in `cost`
+    violations: Mapping[str, int] | None = None  # what makes it illegal: how many of each; None: not known
     facts: Mapping[str, object] = field(default_factory=dict)  # about the netlist: file, canvas, grid, ...
     stages: Sequence[Mapping[str, object]] = ()  # one row a stage, the same keys: name, seconds, cpu_seconds, proxy
     settings: Mapping[str, object] = field(default_factory=dict)
     command: str = ""
+    view: View | None = None
     figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure, or PNG bytes
     notes: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)  # of the programs that made the run
@@ -50,10 +55,18 @@ class Run:
 
     @property
     def legal(self) -> bool | None:
-        """Whether no hard macros overlap or leave the canvas; None when the cost table does not say."""
-        if "overlaps" not in self.cost or "out_of_canvas" not in self.cost:
-            return None
-        return not self.cost["overlaps"] and not self.cost["out_of_canvas"]
+        """Whether nothing makes the placement illegal; None when that is not known."""
+        return None if self.violations is None else not any(self.violations.values())
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """What makes the placement illegal, without what does not occur."""
+        return {key: count for key, count in (self.violations or {}).items() if count}
+
+    def above(self, key: str) -> str:
+        """How far a cost lies above its bound, as the page says it; empty without a useful bound."""
+        bound = self.bounds.get(key, 0.0)
+        return f"{100 * (self.cost[key] / bound - 1):+.1f}%" if bound > 0 else ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,8 @@ def write(
 ) -> None:
     """Write the page, whole or not at all: a comparison and `figures` about all runs first, then a section a run.
 
-    The page needs no network, scripts or fonts of its own.  Raises `OSError` when the file cannot be written.
+    Views of one chip stand side by side in the comparison, others in the section of their run.  The page needs no
+    network and no fonts of its own, and runs no script but its own.  Raises `OSError` when the file cannot be written.
     """
     page = render(runs, title=title, figures=figures or {})
     # Names from a file system may hold bytes that are not UTF-8.
@@ -99,12 +113,22 @@ def write(
 def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes]) -> str:
     """The page as text; everything that comes from input files is escaped."""
     template = environment().get_template("report.html")
-    columns = [
-        key
-        for key in (*LOWER_IS_BETTER, "overlaps", "out_of_canvas", "seconds")
-        if any(key in run.cost for run in runs)
-    ]
-    return template.render(title=title, runs=runs, figures=figures, columns=columns, best=best(runs))
+    counts = dict.fromkeys(key for run in runs for key in run.violations or {})
+    columns = [key for key in (*LOWER_IS_BETTER, *counts, "seconds") if any(key in run.cost for run in runs)]
+    shared, own = _viewers(runs)
+    return template.render(
+        title=title, runs=runs, figures=figures, columns=columns, best=best(runs), shared=shared, own=own,
+        script=SCRIPT if shared or own else "", script_hash=SCRIPT_HASH,
+    )  # fmt: skip
+
+
+def _viewers(runs: Sequence[Run]) -> tuple[list[Viewer], dict[int, Viewer]]:
+    """The viewers of several runs on one chip, and those of single runs by the index of the run."""
+    found = viewers([(run.name, run.view) for run in runs if run.view])
+    alone = {id(v.views[0]): v for v in found if len(v.views) == 1}
+    return [v for v in found if len(v.views) > 1], {
+        i: alone[id(r.view)] for i, r in enumerate(runs) if id(r.view) in alone
+    }
 
 
 def environment() -> Environment:
@@ -120,7 +144,7 @@ def environment() -> Environment:
 def best(runs: Sequence[Run]) -> set[tuple[int, str]]:
     """(index of a run, cost key) of the lowest costs on each netlist, ties included.
 
-    Illegal placements do not compete, and where all costs are equal none is best.
+    Illegal placements do not compete, and if all costs are equal none is best.
     """
     found: set[tuple[int, str]] = set()
     for netlist in {run.netlist for run in runs}:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -30,6 +30,7 @@ GRID_LINE = "#d5dae0"
 # Okabe and Ito, "Color universal design", 2008: told apart with any color vision.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
+DARK_GROUND, DARK_FULL = "#0d1117", "#2f81d6"  # of maps on a dark page: where the load is 0 and 1
 LINE_STYLES = ("-", "--", "-.", ":")
 
 TITLE_PT, LABEL_PT, TICK_PT = 11, 9, 8
@@ -83,6 +84,14 @@ def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, bool]:
     above = mpl.colormaps["YlOrRd"](np.linspace(0.3, 0.3 + 0.7 * min(1.0, top - 1), steps - full))
     colors = ListedColormap(np.vstack([below, above]), name="load")
     return colors, Normalize(0, top), bool(finite.size and finite.max() > top)
+
+
+def dark_loads(loads: Array) -> Array:
+    """[K, 4] colors of loads [K] on a dark ground: black to blue up to 1, dark red to yellow from there to 2."""
+    full = np.clip(loads, 0, 1)[:, None]
+    below = (1 - full) * np.array(to_rgba(DARK_GROUND)) + full * np.array(to_rgba(DARK_FULL))
+    above = mpl.colormaps["YlOrRd_r"](0.12 + 0.75 * np.clip(loads - 1, 0, 1))
+    return np.asarray(np.where((loads > 1)[:, None], above, below))
 
 
 def load_bar(image: ScalarMappable, axes: Axes, label: str, *, beyond: bool) -> None:

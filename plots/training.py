@@ -65,10 +65,12 @@ def _curves(axes: Axes, x: Sequence[float], curves: Mapping[str, Sequence[float]
         axes.legend(frameon=False, fontsize=style.TICK_PT, labelcolor=style.INK)
 
 
-def convergence(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "") -> Figure:
-    """Draw the best proxy cost so far over wall-clock seconds, one step curve a label.
+def convergence(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "", quantity: str = "proxy cost"
+) -> Figure:
+    """Draw the best cost so far over wall-clock seconds, one step curve per label; `quantity` names the cost.
 
-    `series` maps a label to (seconds [T], proxy [T]).  Raises `SettingsError` when there are none, or one is empty or
+    `series` maps a label to (seconds [T], cost [T]).  Raises `SettingsError` when there are none, or one is empty or
     has two lengths.
     """
     if not series:
@@ -76,14 +78,14 @@ def convergence(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *
     figure = style.figure(8.0, 4.0 + 0.2 * -(-len(series) // LEGEND_COLUMNS))
     axes = figure.add_subplot()
     curves: list[Line2D] = []
-    for k, (label, (seconds, proxy)) in enumerate(series.items()):
-        if len(seconds) != len(proxy) or not len(seconds):
-            raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(proxy)} costs; expected one each")
+    for k, (label, (seconds, cost)) in enumerate(series.items()):
+        if len(seconds) != len(cost) or not len(seconds):
+            raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(cost)} costs; expected one each")
         color = style.SERIES[k % len(style.SERIES)]
         dashes = style.LINE_STYLES[k // len(style.SERIES) % len(style.LINE_STYLES)]
-        curves += axes.step(seconds, proxy, where="post", color=color, linestyle=dashes, linewidth=1.5)
-        axes.plot(seconds[-1], proxy[-1], "o", color=color, markersize=4)
-    style.dress(axes, title=title or "Best cost over time", x="wall-clock time (s)", y="proxy cost")
+        curves += axes.step(seconds, cost, where="post", color=color, linestyle=dashes, linewidth=1.5)
+        axes.plot(seconds[-1], cost[-1], "o", color=color, markersize=4)
+    style.dress(axes, title=title or f"Best {quantity} over time", x="wall-clock time (s)", y=quantity)
     axes.grid(color=style.GRID_LINE, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     legend = figure.legend(

@@ -82,7 +82,7 @@ def assert_self_contained(found: Page) -> None:
     for name in ("src", "href", "srcset", "data", "action", "poster", "background"):
         for value in found.values(name):
             assert value.startswith(("data:", "#")), f"{name}={value[:60]}"
-    assert "script" not in found.tags
+    assert found.values("type").count("application/json") >= found.tags.count("script") - 1  # data, and one script
     assert not {"link", "iframe", "object", "embed"} & set(found.tags)
     assert not [name for _, name, _ in found.attributes if name.startswith("on")]
     css = found.style + " ".join(found.values("style"))
@@ -150,7 +150,7 @@ def test_several_runs_are_compared_with_links_to_their_sections(tmp_path: Path) 
 
 def test_best_is_per_netlist_among_legal_runs_with_ties() -> None:
     def run(netlist: str, proxy: float, overlaps: int = 0) -> Run:
-        return Run(netlist, cost={"proxy": proxy, "overlaps": overlaps, "out_of_canvas": 0})
+        return Run(netlist, cost={"proxy": proxy}, violations={"overlaps": overlaps})
 
     assert report.best([run("a", 2.0), run("a", 1.0), run("a", 1.0), run("b", 5.0)]) == {(1, "proxy"), (2, "proxy")}
     assert report.best([run("a", 1.0), run("a", 1.0)]) == set()
@@ -158,17 +158,36 @@ def test_best_is_per_netlist_among_legal_runs_with_ties() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost", "legal"),
+    ("violations", "legal", "broken"),
     [
-        ({"overlaps": 0, "out_of_canvas": 0}, True),
-        ({"overlaps": 1, "out_of_canvas": 0}, False),
-        ({"overlaps": 0, "out_of_canvas": 2}, False),
-        ({"overlaps": 0}, None),
-        ({}, None),
+        (None, None, {}),
+        ({"overlaps": 0, "out_of_canvas": 0}, True, {}),
+        ({"overlaps": 1, "out_of_canvas": 0}, False, {"overlaps": 1}),
+        ({"overlaps": 0, "macros_off_rows": 2}, False, {"macros_off_rows": 2}),
     ],
 )
-def test_legal(cost: dict[str, float], legal: bool | None) -> None:
-    assert Run("x", cost=cost).legal is legal
+def test_legal(violations: dict[str, int] | None, legal: bool | None, broken: dict[str, int]) -> None:
+    run = Run("x", violations=violations)
+    assert run.legal is legal
+    assert run.broken == broken
+
+
+def test_what_is_illegal_is_listed_whatever_it_is_called(tmp_path: Path) -> None:
+    counts = {"overlaps": 0, "cell_overlaps": 88410, "off_moon": 3}
+    found = page(tmp_path, full_run(violations=counts))
+    assert "Why the placement is not legal" in found.text
+    for part in ("Cell overlaps: 88,410", "off_moon: 3"):
+        assert part in found.text
+    assert "Overlaps: " not in found.text
+    assert "not legal" not in page(tmp_path, full_run(violations={"overlaps": 0})).text
+
+
+def test_lower_bounds_stand_beside_the_costs(tmp_path: Path) -> None:
+    found = page(tmp_path, full_run(bounds={"proxy": 0.8, "wirelength": 0.0, "hpwl_um": 0.0}))
+    for part in ("at least", "0.8000", "+30.3%"):
+        assert part in found.text
+    assert found.text.count("%") == 1
+    assert "at least" not in page(tmp_path, full_run()).text
 
 
 @pytest.mark.parametrize(
