@@ -94,6 +94,7 @@ def test_more_starts_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_starts_on_a_gpu() -> None:
+    gradient(jetty(), Search("gradient", 0.1, time.perf_counter()), 0, 2, None, device=torch.device("cuda"))  # compiles
     search = Search("gradient", 8.0, time.perf_counter())
     gradient(jetty(), search, 0, 2, None, device=torch.device("cuda"))
     assert search.position_um is not None
