@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netlists import bookshelf, protobuf
+from netlists.derived_rows import noted
 from netlists.errors import NetlistError, SettingsError, did_you_mean
 from netlists.netlist import Netlist
 from netlists.placement import Placement
@@ -39,10 +40,10 @@ def load(path: str | Path, plc: str | Path | None = None, **options: Any) -> Net
     if file.name.lower().endswith(_PROTOBUF):
         if options:
             raise SettingsError(f"{file}: options {', '.join(options)} are for Bookshelf netlists only; leave them out")
-        return protobuf.read_netlist(file, plc)
+        return noted(protobuf.read_netlist(file, plc))
     if plc is not None:
         raise SettingsError(f"{file}: a .plc is for protobuf netlists only; leave it out")
-    return bookshelf.read(file, **options)
+    return noted(bookshelf.read(file, **options))
 
 
 def is_bundled(path: Path) -> bool:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netlists.derived_rows import cell_rows
 from netlists.errors import LegalizationError, NetlistError
 from netlists.netlist import Kind, Netlist
 from netlists.placement import TOUCH, Placement
@@ -41,8 +42,8 @@ class PlacedCells:
 
 
 def has_cells(netlist: Netlist) -> bool:
-    """Whether there are movable standard cells, and rows for them."""
-    return bool(netlist.rows) and not netlist.fixed[netlist.cells].all()
+    """Whether there are movable standard cells, and rows for them, given or derived."""
+    return bool(cell_rows(netlist)) and not netlist.fixed[netlist.cells].all()
 
 
 def place_cells(
@@ -112,9 +113,10 @@ def legalize_on_grid(placement: Placement) -> Placement:
     are legalized as if theirs were.  Needs rows.  Raises `LegalizationError` as `legalize` does.
     """
     n = placement.netlist
-    assert n.rows is not None
-    step = np.array([n.rows.site_um.min(), n.rows.height_um.min()])
-    origin = np.array([n.rows.x_um.min(), n.rows.y_um.min()])
+    rows = cell_rows(n)
+    assert rows is not None
+    step = np.array([rows.site_um.min(), rows.height_um.min()])
+    origin = np.array([rows.x_um.min(), rows.y_um.min()])
     movable = n.movable_hard
     size = n.size_um.copy()
     size[movable] = np.ceil(size[movable] / step - TOUCH * max(n.canvas_um) / step) * step

@@ -266,11 +266,13 @@ def improve(
 
 
 def demand_legal(placement: Placement) -> None:
-    """Raise `LegalizationError` naming macros when hard macros overlap or leave the canvas."""
+    """Raise `LegalizationError` naming hard macros that overlap, leave the canvas or lie where no row is."""
     wrong = placement.violations()
     if wrong:
         names = placement.netlist.node_names
         shown = [" and ".join(repr(names[i]) for i in pair) for pair in wrong.overlaps[:3]]
         shown += [repr(names[i]) for i in wrong.out_of_canvas[:3]]
-        raise LegalizationError(f"{len(wrong.overlaps)} overlaps and {len(wrong.out_of_canvas)} hard macros out of the "
-                                f"canvas remain ({', '.join(shown)}); enlarge the canvas")  # fmt: skip
+        shown += [repr(names[i]) for i in wrong.outside_rows[:3]]
+        raise LegalizationError(f"{len(wrong.overlaps)} overlaps, {len(wrong.out_of_canvas)} hard macros out of the "
+                                f"canvas and {len(wrong.outside_rows)} where no row is remain ({', '.join(shown)}); "
+                                "enlarge the canvas")  # fmt: skip

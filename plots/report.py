@@ -13,15 +13,22 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from netlists.legality import COUNTS, is_legal
 from plots import style
 
 LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
-    "out_of_canvas": "Out of canvas", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
+    "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
+    "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where no row is",
+    "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
+    "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
+
+RARE = tuple(key for key in COUNTS if key not in ("overlaps", "out_of_canvas"))
+"""Counts of the verdict that the page shows only if they are above 0."""
 
 LOWER_IS_BETTER = ("proxy", "wirelength", "density", "congestion", "hpwl_um")
 WIDE = 1.8  # figures wider than this times their height scroll on a phone instead of shrinking
@@ -50,10 +57,8 @@ class Run:
 
     @property
     def legal(self) -> bool | None:
-        """Whether no hard macros overlap or leave the canvas; None when the cost table does not say."""
-        if "overlaps" not in self.cost or "out_of_canvas" not in self.cost:
-            return None
-        return not self.cost["overlaps"] and not self.cost["out_of_canvas"]
+        """The verdict of `netlists.legality`; None when the cost table does not say."""
+        return is_legal(self.cost)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | by
     template = environment().get_template("report.html")
     columns = [
         key
-        for key in (*LOWER_IS_BETTER, "overlaps", "out_of_canvas", "seconds")
-        if any(key in run.cost for run in runs)
+        for key in (*LOWER_IS_BETTER, *COUNTS, "seconds")
+        if any(run.cost.get(key) or (key in run.cost and key not in RARE) for run in runs)
     ]
     return template.render(title=title, runs=runs, figures=figures, columns=columns, best=best(runs))
 
