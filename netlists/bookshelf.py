@@ -2,7 +2,8 @@
 
 Conventions.  `.pl` has lower-left corners; a `Netlist` has centers, measured from the lower-left corner of the canvas,
 the bounding box of the rows.  A `terminal` that has an area and overlaps the canvas is a fixed hard macro, any other a
-port, as is every `terminal_NI`; a movable node taller than a row is a hard macro, others are standard cells.
+port, as is every `terminal_NI`; a movable node taller than a row is a hard macro, unless it is a multi-row cell
+(`netlists.multi_row`); others are standard cells.
 Orientations E and W do not swap width and height.
 
 Bookshelf has no grid and no routing capacity: square cells, about 32 rows of them, and the capacity per row of the

@@ -1,7 +1,7 @@
 """Rows for the standard cells of a netlist that has none, from the cells alone: the same ones every time.
 
-A flat Circuit Training netlist has standard cells but no rows.  Rows are as high as most movable cells and lie one on
-the other from the bottom of the canvas.  A site is the greatest common divisor of the widths in whole nanometers,
+A flat Circuit Training netlist has standard cells but no rows.  Rows have the most common height of the movable cells,
+or the median if fewer than one cell in ten shares a height, and lie one on the other from the bottom of the canvas.  A site is the greatest common divisor of the widths in whole nanometers,
 divided until a row is at least `LEAST_PER_HEIGHT` sites high; where the widths have no divisor worth the name, a row
 is `MOST_PER_HEIGHT` sites high, and cells are rounded up to whole sites.
 """
@@ -12,10 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from netlists.netlist import Netlist, Rows
+from netlists.netlist import Floats, Netlist, Rows
 from netlists.tolerance import TOUCH
 
 NANOMETER = 1e-3  # in µm
+LEAST_SHARE = 0.1  # of the cells, for a height to be that of rows
 LEAST_PER_HEIGHT, MOST_PER_HEIGHT = 4, 64  # sites to the height of a row
 
 
@@ -32,8 +33,7 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     size = size[(size > 0).all(axis=1)]
     if not len(size):
         return None
-    heights, count = np.unique(size[:, 1], return_counts=True)
-    height = float(heights[np.argmax(count)])
+    height = _height_um(size[:, 1])
     site = _site_um(size[:, 0], height)
     slack = TOUCH * max(netlist.canvas_um)
     sites = int((netlist.canvas_um[0] + slack) / site)
@@ -46,7 +46,14 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     )  # fmt: skip
 
 
-def _site_um(width_um: np.ndarray[tuple[int], np.dtype[np.float64]], height_um: float) -> float:
+def _height_um(height_um: Floats) -> float:
+    """The height of rows for cells of heights [K]."""
+    heights, count = np.unique(height_um, return_counts=True)
+    common = count.max() >= LEAST_SHARE * len(height_um)
+    return float(heights[np.argmax(count)] if common else np.median(height_um))
+
+
+def _site_um(width_um: Floats, height_um: float) -> float:
     """The width of a site for cells of widths [K] on rows of a height."""
     common = NANOMETER * float(np.gcd.reduce(np.rint(width_um / NANOMETER).astype(np.int64)))
     if common < height_um / MOST_PER_HEIGHT:

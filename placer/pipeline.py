@@ -2,7 +2,8 @@
 
 cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> screen (which of the best
 placements to go on with, soft macros placed anew) -> legalize -> refine (all macros, by exact cost) -> expand (clusters
-back to cells) -> cells (where there are rows: cells on them, and macros too, by wirelength; see `placer.cells`).
+back to cells; macros on rows, if there are any) -> cells (cells on rows, and macros too, by wirelength; see
+`placer.cells`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.device import resolved
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
+from placer.on_grid import on_rows
 from placer.ray_cluster import connected
 from placer.ray_searches import Fleet
 from placer.refine import refine
@@ -82,7 +84,7 @@ def place(
         fleet = Fleet(work) if asked.ray else None
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
-        placement = clustering.expand(placement)
+        placement = on_rows(clustering.expand(placement))
     if has_cells(netlist):
         with stages.stage("cells"):
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds

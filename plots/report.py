@@ -22,7 +22,8 @@ LABELS = {
     "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
     "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where no row is",
     "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
-    "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
+    "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites",
+    "hard_macros": "Hard macros", "soft_macros": "Soft macros",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
