@@ -114,7 +114,7 @@ def on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
 
 
 def on_sites(corner: Floats, rows: Rows, slack: float) -> Bools:
-    """[K] whether each point [K, 2] is on the bottom of a row, at a site or at its right end; to within `slack`."""
+    """[K] whether each point [K, 2] is the lower-left corner of a site of a row; to within `slack`."""
     if not len(rows):
         return np.zeros(len(corner), dtype=bool)
     row = _row_at(corner, rows, slack)
@@ -122,7 +122,7 @@ def on_sites(corner: Floats, rows: Rows, slack: float) -> Bools:
     return np.asarray(
         (np.abs(corner[:, 1] - rows.y_um[row]) <= slack)
         & (sites * rows.site_um[row] >= -slack)
-        & (corner[:, 0] <= rows.right_um[row] + slack)
+        & (corner[:, 0] < rows.right_um[row] - slack)
         & (np.abs(sites - np.round(sites)) * rows.site_um[row] <= slack)
     )
 
