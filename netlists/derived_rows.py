@@ -1,9 +1,10 @@
 """Rows for the standard cells of a netlist that has none, from the cells alone: the same ones every time.
 
 A flat Circuit Training netlist has standard cells but no rows.  Rows have the most common height of the movable cells,
-or the median if fewer than one cell in ten shares a height, and lie one on the other from the bottom of the canvas.  A site is the greatest common divisor of the widths in whole nanometers,
-divided until a row is at least `LEAST_PER_HEIGHT` sites high; where the widths have no divisor worth the name, a row
-is `MOST_PER_HEIGHT` sites high, and cells are rounded up to whole sites.
+or the median if fewer than one cell in ten shares a height, and lie one on the other from the bottom of the canvas.
+A site is the greatest common divisor of the widths in whole nanometers, divided until a row is at least
+`LEAST_PER_HEIGHT` sites high; if that is less than a `MOST_PER_HEIGHT`-th of the height, a row is so many sites high,
+and cells take whole sites.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     if not sites or not levels:
         return None
     return Rows(
-        np.zeros(levels), height * np.arange(levels), np.full(levels, height), np.full(levels, site),
+        np.zeros(levels), height * np.arange(levels, dtype=np.float64), np.full(levels, height), np.full(levels, site),
         np.full(levels, sites, dtype=np.int64),
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ def bare(covered: Floats, canvas: tuple[float, float], least: tuple[float, float
 
 def _lines(edges: Floats, end: float, slack: float) -> Floats:
     """The edges and 0 and `end` in order, without those within `slack` of the one before."""
-    lines = np.unique(np.concatenate([edges.ravel(), [0.0, end]]))
+    lines: Floats = np.unique(np.concatenate([edges.ravel(), [0.0, end]]))
     return lines[np.concatenate([[True], np.diff(lines) > slack])]
 
 

@@ -28,10 +28,11 @@ DISTANCE_WEIGHTS = (4.0, 0.5)  # against snugness, where macros are packed near 
 def legalize(placement: Placement, *, spacing_um: float | None = None) -> Placement:
     """A placement without overlaps of hard macros, all inside the canvas, near the given one.
 
-    Fixed hard macros and what no row covers are obstacles; soft macros, ports, cells and all orientations stay.  An input whose movable hard
-    macros are inside the canvas and disjoint (in strict float64 arithmetic, at least `spacing_um` apart) comes back
-    unchanged; where only rounding makes it overlap, macros move by no more than that.  Otherwise macros end at least
-    `spacing_um` apart; by default a millionth of the canvas, or less where only an exact tiling fits.  Deterministic.
+    Fixed hard macros and what no row covers are obstacles; soft macros, ports, cells and all orientations stay.  An
+    input whose movable hard macros are inside the canvas and disjoint (in strict float64 arithmetic, at least
+    `spacing_um` apart) comes back unchanged; where only rounding makes it overlap, macros move by no more than that.
+    Otherwise macros end at least `spacing_um` apart; by default a millionth of the canvas, or less where only an exact
+    tiling fits.  Deterministic.
     Raises `LegalizationError` when macros cannot fit (see `check_room`), or when no place was found for one.
     """
     n, canvas, side = placement.netlist, placement.netlist.canvas_um, max(placement.netlist.canvas_um)

@@ -64,9 +64,10 @@ def place(
 ) -> Result:
     """Place all movable nodes; `options` are fields of `PlaceSettings`.
 
-    Standard cells end on rows or, where there are none, at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends
-    the search with the best so far.  With `start` "given" there is no search and no soft-macro stage: the placement of
-    the input is legalized and refined, and macros stay when standard cells are placed.  Annealing begins from it.
+    Standard cells end on rows, derived ones if there are none; hard macros on rows too, if the design has any.  Fixed
+    nodes stay.  Ctrl-C ends the search with the best so far.  With `start` "given" there is no search and no soft-macro
+    stage: the placement of the input is legalized and refined, and macros stay when standard cells are placed.
+    Annealing begins from it.
     Raises `LegalizationError` when no legal placement is found, `SettingsError` and `CheckpointError` for bad options.
     """
     asked = replace(settings or PlaceSettings(), **options)

@@ -25,9 +25,7 @@ def case(name: str) -> Path:
 def row_set(parts: list[Box], height: float = 10.0, site: float = 1.0) -> Rows:
     """Rows that fill rectangles from their lower-left corner up, in whole sites."""
     found = [
-        (x, y + height * k, int(round(width / site)))
-        for x, y, width, tall in parts
-        for k in range(int(round(tall / height)))
+        (x, y + height * k, round(width / site)) for x, y, width, tall in parts for k in range(round(tall / height))
     ]
     x, y, sites = (np.array(values) for values in zip(*found, strict=True))
     full = np.full(len(found), 1.0)
@@ -45,7 +43,8 @@ def design(
     return Netlist(
         name="design", node_names=tuple(f"n{k}" for k in range(count)),
         kind=np.array([Kind.HARD] * len(macros) + [Kind.CELL] * (count - len(macros)), dtype=np.int8),
-        size_um=boxes[:, 2:].copy(), fixed=np.isin(np.arange(count), fixed), position_um=boxes[:, :2] + boxes[:, 2:] / 2,
+        size_um=boxes[:, 2:].copy(), fixed=np.isin(np.arange(count), fixed),
+        position_um=boxes[:, :2] + boxes[:, 2:] / 2,
         orientation=np.zeros(count, dtype=np.int8), pin_node=pins.astype(np.int64),
         pin_offset_um=np.zeros((2 * nets, 2)), net_start=2 * np.arange(nets + 1), net_pin=np.arange(2 * nets),
         net_weight=np.ones(nets), canvas_um=canvas, grid=(10, 10), rows=rows,

@@ -53,7 +53,7 @@ def test_no_rows_without_cells_or_room() -> None:
 
 
 def test_rows_of_the_netlist_are_kept() -> None:
-    given = Rows(*(np.array([float(k)]) for k in (0, 0, 5, 1)), np.array([40]))
+    given = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
     n = chip([2.0], [2.0]).with_(rows=given)
     assert cell_rows(n) is given
     assert noted(n) is n

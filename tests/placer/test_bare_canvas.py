@@ -13,7 +13,7 @@ from netlists.placement import Placement
 from netlists.row_cover import blocked
 from placer import place
 from placer.anneal import spiral
-from placer.env import EpisodeBatch
+from placer.env import EpisodeBatch, Observation
 from placer.episode import cover_by
 from placer.legalize import legalize
 from placer.refine import refine
@@ -53,7 +53,7 @@ def test_the_mask_allows_places_on_rows_only(shape: str) -> None:
     n = shaped(shape)
     macros = n.movable_hard
     rng, episodes = np.random.default_rng(0), EpisodeBatch(cluster(n, 4, threads=1).netlist, 3, threads=1)
-    seen = episodes.reset()
+    seen: Observation | None = episodes.reset()
     assert seen is not None
     np.testing.assert_allclose(seen.maps[0, 0], cover_by(blocked(n), n), rtol=1e-6)
     while seen is not None:
@@ -93,7 +93,7 @@ def test_rows_that_cover_all_change_nothing() -> None:
     plain = design([(80, 80, 18, 19), (45, 70, 14.5, 20), (5, 5, 12, 30)])
     rows = plain.with_(rows=row_set([(0, 0, 100, 95)]))  # a margin lower than a row
     found = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("method", ["greedy", "anneal"])

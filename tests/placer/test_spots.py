@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
+from netlists.row_cover import blocked
 from netlists.tolerance import HAIR
 from placer.cost import cost_arrays
-from netlists.row_cover import blocked
 from placer.spots import find_spots, inside, scratch_for, wanted
 from tests.placer.slow_spots import Cell
 from tests.placer.test_legalize import blocks, overlaps

@@ -47,11 +47,11 @@ def test_each_cell_takes_the_nearest_free_place(seed: int, part: float) -> None:
     goes_on[-1] = False
     wide, high = rng.integers(1, 6, 12), rng.integers(1, 4, 12)
     corner = rng.uniform(-5, 40, (12, 2))
-    left, bottom = rng.uniform(-0.5, 0.5, 6), 5.0 * np.arange(6)
+    left, bottom = rng.uniform(-0.5, 0.5, 6), np.linspace(0.0, 25.0, 6)
     order = rng.permutation(12)
-    given_ = (order, corner, wide, high, free, left, bottom, goes_on)
-    level, site = nearest_places(*given_[:4], free.copy(), *given_[5:])
-    for c, move in zip(order, slow_moves(*given_, level, site), strict=True):
+    level, site = nearest_places(order, corner, wide, high, free.copy(), left, bottom, goes_on)
+    least = slow_moves(order, corner, wide, high, free, left, bottom, goes_on, level, site)
+    for c, move in zip(order, least, strict=True):
         found = np.inf
         if level[c] != NONE:
             found = abs(left[level[c]] + site[c] - corner[c, 0]) + abs(bottom[level[c]] - corner[c, 1])
