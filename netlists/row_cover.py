@@ -57,8 +57,9 @@ def bare(covered: Floats, canvas: tuple[float, float], least: tuple[float, float
 
 def _lines(edges: Floats, end: float, slack: float) -> Floats:
     """The edges and 0 and `end` in order, without those within `slack` of the one before."""
-    lines: Floats = np.unique(np.concatenate([edges.ravel(), [0.0, end]]))
-    return lines[np.concatenate([[True], np.diff(lines) > slack])]
+    lines = np.unique(np.concatenate([edges.ravel(), [0.0, end]]))
+    kept: Floats = lines[np.concatenate([[True], np.diff(lines) > slack])]
+    return kept
 
 
 def _runs(open_: Bools) -> list[tuple[int, int]]:

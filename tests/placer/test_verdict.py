@@ -86,7 +86,7 @@ def test_an_illegal_run_does_not_win_a_sweep(key: str, tmp_path: Path) -> None:
     assert best(runs)["chip"] is runs[2]
     assert best(runs[:1])["chip"] is runs[0]
     write_table(tmp_path, runs)
-    lines = list(csv.DictReader((tmp_path / RESULTS).open()))
+    lines = list(csv.DictReader((tmp_path / RESULTS).read_text().splitlines()))
     assert [line[key] for line in lines] == ["2", "0", "0"]
     assert [line["legal"] for line in lines] == ["False", "True", "True"]
 
