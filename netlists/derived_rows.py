@@ -1,7 +1,8 @@
 """Rows for the standard cells of a netlist that has none, from the cells alone: the same ones every time.
 
 A flat Circuit Training netlist has standard cells but no rows.  Rows have the most common height of the movable cells,
-or the median if fewer than one cell in ten shares a height, and lie one on the other from the bottom of the canvas.
+or the median if fewer than one cell in ten shares a height or the cells would not fit in such rows, or else the least;
+they lie one on the other from the bottom of the canvas.
 A site is the greatest common divisor of the widths in whole nanometers, divided until a row is at least
 `LEAST_PER_HEIGHT` sites high; if that is less than a `MOST_PER_HEIGHT`-th of the height, a row is so many sites high,
 and cells take whole sites.
@@ -34,7 +35,26 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     size = size[(size > 0).all(axis=1)]
     if not len(size):
         return None
-    height = _height_um(size[:, 1])
+    area = float(np.prod(netlist.canvas_um) - netlist.size_um[netlist.hard].prod(axis=1).sum())
+    found = [rows for height in _heights_um(size[:, 1]) if (rows := _rows(netlist, size, height))]
+    return next((rows for rows in found if _needed(size, rows) <= area), found[0] if found else None)
+
+
+def _heights_um(height_um: Floats) -> list[float]:
+    """Heights that rows may have for cells of heights [K], the best first: lower rows waste less on odd cells."""
+    heights, count = np.unique(height_um, return_counts=True)
+    common = [float(heights[np.argmax(count)])] if count.max() >= LEAST_SHARE * len(height_um) else []
+    return [*common, float(np.median(height_um)), float(heights[0])]
+
+
+def _needed(size: Floats, rows: Rows) -> float:
+    """The area that cells of sizes [K, 2] take in whole sites and rows."""
+    step = np.array([rows.site_um[0], rows.height_um[0]])
+    return float((np.ceil(size / step - TOUCH) * step).prod(axis=1).sum())
+
+
+def _rows(netlist: Netlist, size: Floats, height: float) -> Rows | None:
+    """Rows of a height over the whole canvas for cells of sizes [K, 2]; None if there is no room for one."""
     site = _site_um(size[:, 0], height)
     slack = TOUCH * max(netlist.canvas_um)
     sites = int((netlist.canvas_um[0] + slack) / site)
@@ -45,13 +65,6 @@ def cell_rows(netlist: Netlist) -> Rows | None:
         np.zeros(levels), height * np.arange(levels, dtype=np.float64), np.full(levels, height), np.full(levels, site),
         np.full(levels, sites, dtype=np.int64),
     )  # fmt: skip
-
-
-def _height_um(height_um: Floats) -> float:
-    """The height of rows for cells of heights [K]."""
-    heights, count = np.unique(height_um, return_counts=True)
-    common = count.max() >= LEAST_SHARE * len(height_um)
-    return float(heights[np.argmax(count)] if common else np.median(height_um))
 
 
 def _site_um(width_um: Floats, height_um: float) -> float:

@@ -276,6 +276,8 @@ def demand_legal(placement: Placement) -> None:
         shown = [" and ".join(repr(names[i]) for i in pair) for pair in wrong.overlaps[:3]]
         shown += [repr(names[i]) for i in wrong.out_of_canvas[:3]]
         shown += [repr(names[i]) for i in wrong.outside_rows[:3]]
-        raise LegalizationError(f"{len(wrong.overlaps)} overlaps, {len(wrong.out_of_canvas)} hard macros out of the "
-                                f"canvas and {len(wrong.outside_rows)} where no row is remain ({', '.join(shown)}); "
-                                "enlarge the canvas")  # fmt: skip
+        astray = len(np.union1d(wrong.out_of_canvas, wrong.outside_rows))
+        raise LegalizationError(
+            f"{len(wrong.overlaps)} overlaps and {astray} hard macros out of the canvas or where no row is remain "
+            f"({', '.join(shown)}); enlarge the canvas"
+        )
