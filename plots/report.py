@@ -19,7 +19,7 @@ from plots import style
 LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
-    "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
+    "legal": "Legal", "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
     "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where no row is",
     "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
     "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites",
