@@ -69,7 +69,7 @@ def test_a_note_says_which_rows() -> None:
 
 @pytest.mark.parametrize("suffix", [".pb.txt", ".aux"])
 def test_a_netlist_read_again_has_the_same_rows(suffix: str, tmp_path: Path) -> None:
-    n = chip([0.38, 0.57], [1.4, 1.4], (20, 20))
+    n = chip([0.38, 0.57], [1.4, 1.4], (40, 40))
     save(n, tmp_path / f"chip{suffix}")
     again = load(tmp_path / f"chip{suffix}")
     assert again.rows is None
