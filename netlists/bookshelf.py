@@ -2,9 +2,10 @@
 
 Conventions.  `.pl` has lower-left corners; a `Netlist` has centers, measured from the lower-left corner of the canvas,
 the bounding box of the rows.  A `terminal` that has an area and overlaps the canvas is a fixed hard macro, any other a
-port, as is every `terminal_NI`; a movable node taller than a row is a hard macro, others are standard cells.
-Orientations E and W do not swap width and height.  Counts that do not agree, a missing `.wts`, sites without a width
-and the like are mended and noted, as is the content of files that are not used (`.route`, `.shapes`, regions).
+port, as is every `terminal_NI`; a movable node taller than a row is a hard macro, unless it is a multi-row cell
+(`netlists.multi_row`); others are standard cells.  Orientations E and W do not swap width and height.  Counts that do
+not agree, a missing `.wts`, sites without a width and the like are mended and noted, as is the content of files that
+are not used (`.route`, `.shapes`, regions).
 
 Bookshelf has no grid and no routing capacity: square cells, about 32 rows of them, and the capacity per row of the
 TILOS ICCAD-04 conversions are taken.  `NAME.chipscape.json`, listed last in the `.aux` where it is needed, keeps what

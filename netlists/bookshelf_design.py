@@ -24,6 +24,7 @@ from netlists.bookshelf_files import (
 from netlists.bookshelf_rows import parse_scl
 from netlists.bookshelf_write import covers
 from netlists.errors import NetlistError
+from netlists.multi_row import is_cell
 from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Routing, Rows
 from netlists.textfile import bad
 from netlists.tolerance import too_large
@@ -144,7 +145,7 @@ def derive(
     fixed = role != MOVABLE
     fixed[places.node[places.fixed]] = True
     row_height = float(design.rows.height_um.min())
-    kind = np.where(nodes.size[:, 1] > row_height, Kind.HARD, Kind.CELL).astype(np.int8)
+    kind = np.where(is_cell(nodes.size, row_height), Kind.CELL, Kind.HARD).astype(np.int8)
     terminal = covers(nodes.size / units_per_um, position_um, canvas_um)
     kind[role == TERMINAL] = np.where(terminal, Kind.HARD, Kind.PORT)[role == TERMINAL]
     kind[role == TERMINAL_NI] = Kind.PORT

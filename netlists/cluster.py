@@ -97,8 +97,9 @@ def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, thr
     than the canvas), and starts at the mean position of those of its cells that have one, weighted by area.  On each
     net the pins of a soft macro, as which fixed cells count too, become one at its center, where the protobuf format
     has them; nets inside one cluster and nets of more than `MAX_SINKS` sinks are dropped, the latter with a note; nets
-    with the same driver and sinks become one with the sum of their weights.  `threads` defaults to all cores.  Empty
-    clusters are left out.  Raises `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
+    with the same driver and sinks become one with the sum of their weights.  Rows stay, as hard macros stand on them.
+    `threads` defaults to all cores.  Empty clusters are left out.  Raises `SettingsError` unless 1 <= clusters <=
+    movable cells, and for a seed out of range.
     """
     demand_seed(seed)
     cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
@@ -176,6 +177,7 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
         canvas_um=netlist.canvas_um,
         grid=netlist.grid,
         routing=netlist.routing,
+        rows=netlist.rows,
         origin_um=netlist.origin_um,
         notes=(*netlist.notes, *_dropped(netlist)),
         **pins,

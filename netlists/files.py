@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netlists import bookshelf, protobuf
+from netlists.derived_rows import noted
 from netlists.errors import NetlistError, SettingsError, did_you_mean
 from netlists.feasible import demand_room
 from netlists.fixing import unfix as freed
@@ -53,12 +54,12 @@ def load(
 
 
 def _placeable(netlist: Netlist, file: Path) -> Netlist:
-    """The netlist, after the checks of `netlists.feasible`."""
+    """The netlist with a note on rows derived from its cells, after the checks of `netlists.feasible`."""
     try:
         demand_room(netlist)
     except NetlistError as error:
         raise bad(file, None, str(error)) from None
-    return netlist
+    return noted(netlist)
 
 
 def is_bundled(path: Path) -> bool:

@@ -10,18 +10,22 @@ import numpy.typing as npt
 
 from netlists.errors import PlacementError
 from netlists.netlist import Floats, Ints, Netlist
+from netlists.row_cover import blocked
 from netlists.tolerance import TOUCH as TOUCH  # those who look at placements need it
 
 
 @dataclass(frozen=True, eq=False)
 class Violations:
-    """What makes a placement illegal, as node indices."""
+    """What makes a placement of hard macros illegal, as node indices; true if something of it can be mended."""
 
-    overlaps: Ints  # [K, 2] pairs of hard macros that overlap
-    out_of_canvas: Ints  # hard macros that stick out of the canvas
+    overlaps: Ints  # [K, 2] pairs of hard macros that overlap, at least one of them movable
+    out_of_canvas: Ints  # movable hard macros that stick out of the canvas
+    outside_rows: Ints  # movable hard macros on a part of the canvas that no row covers
+    fixed_overlaps: Ints  # [K, 2] pairs of fixed hard macros that overlap
+    fixed_out_of_canvas: Ints  # fixed hard macros that stick out of the canvas
 
     def __bool__(self) -> bool:
-        return bool(len(self.overlaps) or len(self.out_of_canvas))
+        return bool(len(self.overlaps) or len(self.out_of_canvas) or len(self.outside_rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Placement:
         return cls(netlist, netlist.position_um, netlist.orientation)
 
     def violations(self) -> Violations:
-        """Overlapping pairs of hard macros (fixed ones included, unless both are) and hard macros out of the canvas.
+        """The hard macros that overlap, stick out of the canvas or lie where no row is.
 
         Widths and heights are those stored, whatever the orientation.
         """
@@ -71,8 +75,15 @@ class Placement:
         slack = TOUCH * max(n.canvas_um)
         outside = (low < -slack).any(axis=1) | (high > np.array(n.canvas_um) + slack).any(axis=1)
         pairs = overlapping_pairs(low, high, slack)
-        both_fixed = n.fixed[hard[pairs]].all(axis=1)
-        return Violations(hard[pairs[~both_fixed]], hard[outside & ~n.fixed[hard]])
+        fixed = n.fixed[hard]
+        both_fixed = fixed[pairs].all(axis=1)
+        stray = np.zeros(len(hard), dtype=bool)
+        for bare in blocked(n):
+            stray |= ((low < bare[2:] - slack) & (high > bare[:2] + slack)).all(axis=1)
+        return Violations(
+            hard[pairs[~both_fixed]], hard[outside & ~fixed], hard[stray & ~fixed], hard[pairs[both_fixed]],
+            hard[outside & fixed],
+        )  # fmt: skip
 
 
 def overlapping_pairs(low: Floats, high: Floats, slack: float) -> Ints:

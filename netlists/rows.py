@@ -7,35 +7,41 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from netlists.derived_rows import cell_rows
 from netlists.netlist import Bools, Floats, Ints, Kind, Rows
 from netlists.placement import TOUCH, Placement
 
 
 @dataclass(frozen=True, eq=False)
 class CellViolations:
-    """What makes the movable standard cells of a placement illegal, as node indices."""
+    """What makes the standard cells of a placement illegal, as node indices."""
 
-    overlaps: Ints  # cells that overlap another cell or a hard macro
-    off_rows: Ints  # cells that do not stand inside one row, on its sites
+    overlaps: Ints  # cells that overlap another cell or a hard macro; fixed ones only under movable macros
+    out_of_canvas: Ints  # movable cells that stick out of the canvas
+    off_rows: Ints  # movable cells that do not stand on a row, on its sites, inside it and the rows above it
 
     def __bool__(self) -> bool:
-        return bool(len(self.overlaps) or len(self.off_rows))
+        return bool(len(self.overlaps) or len(self.out_of_canvas) or len(self.off_rows))
 
 
 def cell_violations(placement: Placement) -> CellViolations:
-    """The cells that overlap something, and those that are off the rows; all of them where there are no rows.
+    """The cells that overlap something, leave the canvas or are off the rows; all of them if there are no rows.
 
-    Overlaps and misalignments of up to `TOUCH` parts of the canvas are rounding and do not count.
+    The rows are those of `cell_rows`.  Overlaps and misalignments of up to `TOUCH` times the canvas are rounding and
+    do not count.
     """
     n = placement.netlist
     slack = TOUCH * max(n.canvas_um)
     low, high = placement.position_um - n.size_um / 2, placement.position_um + n.size_um / 2
-    cells, hard = n.cells, n.hard
-    hit = overlapping(low[cells], high[cells], low[cells], high[cells], slack, True)
-    hit |= overlapping(low[cells], high[cells], low[hard], high[hard], slack, False)
-    stands = on_rows(low[cells], high[cells], n.rows, slack) if n.rows else np.zeros(len(cells), dtype=bool)
+    cells, hard, macros = n.cells, n.hard, n.movable_hard
+    rows = cell_rows(n)
     movable = ~n.fixed[cells]
-    return CellViolations(cells[movable & hit], cells[movable & ~stands])
+    hit = overlapping(low[cells], high[cells], low[cells], high[cells], slack, True) & movable
+    hit |= overlapping(low[cells], high[cells], low[hard], high[hard], slack, False) & movable
+    hit |= overlapping(low[cells], high[cells], low[macros], high[macros], slack, False)
+    outside = ((low[cells] < -slack) | (high[cells] > np.array(n.canvas_um) + slack)).any(axis=1)
+    stands = on_rows(low[cells], high[cells], rows, slack) if rows else np.zeros(len(cells), dtype=bool)
+    return CellViolations(cells[hit], cells[movable & outside], cells[movable & ~stands])
 
 
 def overlapping(
@@ -87,36 +93,62 @@ def _overlapping(
 
 
 def on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
-    """[K] whether each rectangle stands on the bottom of a row, inside it, from a site on; to within `slack`."""
+    """[K] whether each rectangle stands on the bottom of a row, from a site on, inside rows; to within `slack`.
+
+    One that is higher than its row must lie inside a row that begins where the one below ends, and so on.
+    """
+    stands = on_sites(low, rows, slack)
+    corner, inside = low.copy(), np.flatnonzero(stands)
+    while inside.size:  # those inside rows from their bottom up to `corner`
+        row = _row_at(corner[inside], rows, slack)
+        held = (
+            (rows.height_um[row] > slack)
+            & (np.abs(corner[inside, 1] - rows.y_um[row]) <= slack)
+            & (low[inside, 0] >= rows.x_um[row] - slack)
+            & (high[inside, 0] <= rows.right_um[row] + slack)
+        )
+        stands[inside[~held]] = False
+        corner[inside, 1] = rows.y_um[row] + rows.height_um[row]
+        inside = inside[held & (high[inside, 1] > corner[inside, 1] + slack)]
+    return stands
+
+
+def on_sites(corner: Floats, rows: Rows, slack: float) -> Bools:
+    """[K] whether each point [K, 2] is the lower-left corner of a site of a row; to within `slack`."""
     if not len(rows):
-        return np.zeros(len(low), dtype=bool)
+        return np.zeros(len(corner), dtype=bool)
+    row = _row_at(corner, rows, slack)
+    sites = (corner[:, 0] - rows.x_um[row]) / rows.site_um[row]
+    return np.asarray(
+        (np.abs(corner[:, 1] - rows.y_um[row]) <= slack)
+        & (sites * rows.site_um[row] >= -slack)
+        & (corner[:, 0] < rows.right_um[row] - slack)
+        & (np.abs(sites - np.round(sites)) * rows.site_um[row] <= slack)
+    )
+
+
+def _row_at(corner: Floats, rows: Rows, slack: float) -> Ints:
+    """[K] the last row that starts at or before each point [K, 2], of those whose bottom is next above it or at it."""
     levels, level = np.unique(rows.y_um, return_inverse=True)
     order = np.lexsort((rows.x_um, level))
-    mine = np.minimum(np.searchsorted(levels, low[:, 1] - slack), len(levels) - 1)
-    # The last row of the level that starts at or before the rectangle: one key orders rows by level, then by x.
+    mine = np.minimum(np.searchsorted(levels, corner[:, 1] - slack), len(levels) - 1)
+    # One key orders rows by level, then by x.
     left = rows.x_um.min()
     span = 2 * (rows.right_um.max() - left)
     key = level[order] * span + (rows.x_um[order] - left)
-    x = np.clip(low[:, 0] - left + slack, -span / 4, span / 2)
-    row = order[np.maximum(np.searchsorted(key, mine * span + x, side="right") - 1, 0)]
-    sites = (low[:, 0] - rows.x_um[row]) / rows.site_um[row]
-    return np.asarray(
-        (np.abs(low[:, 1] - rows.y_um[row]) <= slack)
-        & (high[:, 1] <= rows.y_um[row] + rows.height_um[row] + slack)
-        & (sites * rows.site_um[row] >= -slack)
-        & (high[:, 0] <= rows.right_um[row] + slack)
-        & (np.abs(sites - np.round(sites)) * rows.site_um[row] <= slack)
-    )
+    x = np.clip(corner[:, 0] - left + slack, -span / 4, span / 2)
+    found: Ints = order[np.maximum(np.searchsorted(key, mine * span + x, side="right") - 1, 0)]
+    return found
 
 
 def free_rows(placement: Placement, moves: Bools) -> Rows:
     """The runs of whole sites that no hard macro and no cell reaches into, but for those that `moves` [V] names.
 
-    None where there are no rows.
+    The rows are those of `cell_rows`; none if there are none.
     """
     n = placement.netlist
     none = np.empty(0)
-    rows = n.rows or Rows(none, none, none, none, none.astype(np.int64))
+    rows = cell_rows(n) or Rows(none, none, none, none, none.astype(np.int64))
     slack = TOUCH * max(n.canvas_um)
     obstacle = np.flatnonzero(((n.kind == Kind.HARD) | (n.kind == Kind.CELL)) & ~moves)
     low = placement.position_um[obstacle] - n.size_um[obstacle] / 2 + slack

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from netlists.derived_rows import cell_rows
 from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Kind
 from netlists.placement import Placement
 from netlists.rows import free_rows
@@ -139,23 +140,24 @@ def stalled(overflows: list[float]) -> bool:
 
 def _problem(placement: Placement, moves: Bools) -> _Problem:
     n = placement.netlist
-    assert n.rows is not None
-    unit = float(n.rows.site_um.min())
+    rows = cell_rows(n)
+    assert rows is not None
+    unit = float(rows.site_um.min())
     canvas = (n.canvas_um[0] / unit, n.canvas_um[1] / unit)
     nodes = np.flatnonzero(moves & (n.size_um > 0).all(axis=1))
     bins = int(np.clip(2 ** np.ceil(np.log2(np.sqrt(max(len(nodes), 1)))), FEWEST_BINS, MOST_BINS))
-    rows = free_rows(placement, moves)
-    low = np.column_stack([rows.x_um, rows.y_um]) / unit
-    high = np.column_stack([rows.right_um, rows.y_um + rows.height_um]) / unit
+    free = free_rows(placement, moves)
+    low = np.column_stack([free.x_um, free.y_um]) / unit
+    high = np.column_stack([free.right_um, free.y_um + free.height_um]) / unit
     blocked = np.clip(1 - covered(low, high, canvas, bins), 0, 1)
     size = n.size_um[nodes] / unit
     turned = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
     offset = np.einsum("pij,pj->pi", turned, n.connection_offset_um) / unit
     macro = n.kind[nodes] == Kind.HARD
     area = size.prod(axis=1)
-    free = float((1 - blocked).sum()) * canvas[0] * canvas[1] / bins**2 - area[macro].sum()
-    densest = float(np.clip(area[~macro].sum() / free, LEAST_DENSE, 1))
-    filler = _fillers(size[~macro], densest * free)
+    room = float((1 - blocked).sum()) * canvas[0] * canvas[1] / bins**2 - area[macro].sum()
+    densest = float(np.clip(area[~macro].sum() / room, LEAST_DENSE, 1))
+    filler = _fillers(size[~macro], densest * room)
     charge = np.concatenate([np.where(macro, densest, 1.0) * area, filler.prod(axis=1)])
     pins = np.bincount(n.connection_node, n.net_weight[n.connection_net], n.num_nodes)[nodes]
     return _Problem(

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from netlists.errors import LegalizationError
+from netlists.multi_row import rows_high
 from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist, Rows
 from netlists.placement import TOUCH, Placement
 from netlists.rows import free_rows
 from placer.abacus import into_runs
+from placer.tall_cells import place_tall
 
 SITE = 16  # units of coloquinte in a site
 STDOUT = 1  # file descriptor
@@ -75,19 +77,27 @@ class _Watch:
 def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     """All movable standard cells on sites of rows, without overlap, near where they are, then moved for wirelength.
 
+    Multi-row cells come first and stay where they are put (`placer.tall_cells`); the others are placed around them.
     Macros, fixed cells and all orientations stay.  The detailed placement goes on while its next step is expected to
     end before `deadline` (of `time.perf_counter`); without one it is deterministic.  Raises `LegalizationError` where
-    there are no rows, where rows differ in height or site, where a cell is higher than a row, and where the free rows
-    have too little room.
+    there are no rows, where rows differ in height or site, and where the free rows have too little room.
     """
     n = placement.netlist
     cells = n.cells[~n.fixed[n.cells]]
     if not cells.size:
         return placement
-    units = _units(placement, cells)
-    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / units.rows.site_um[0])
-    sites = np.maximum(sites, 1).astype(int)
-    _demand_room(n, cells, sites, units.rows)
+    units, slack = _units(placement, cells), TOUCH * max(n.canvas_um)
+    sites = np.maximum(np.ceil((n.size_um[cells, 0] - slack) / units.rows.site_um[0]), 1).astype(int)
+    high = rows_high(n.size_um[cells, 1], float(units.rows.height_um[0]), slack)
+    _demand_room(n, cells, sites * high, units.rows)
+    tall = high > 1
+    if tall.any():
+        placement = place_tall(placement, cells[tall], sites[tall], high[tall], units.rows, slack)
+        cells, sites = cells[~tall], sites[~tall]
+        if not cells.size:
+            return placement
+        units = _units(placement, cells)
+        _demand_room(n, cells, sites, units.rows)
     placement = _near(placement, cells, sites, units)
     circuit = _circuit(placement, cells, sites, units)
     try:
@@ -154,12 +164,6 @@ def _units(placement: Placement, cells: Ints) -> _Units:
     height, site = float(rows.height_um[0]), float(rows.site_um[0])
     if np.ptp(rows.height_um) > TOUCH * height or np.ptp(rows.site_um) > TOUCH * site:
         raise LegalizationError(f"the rows of {n.name} differ in height or site; expected all alike")
-    high = cells[n.size_um[cells, 1] > height + TOUCH * max(n.canvas_um)]
-    if high.size:
-        raise LegalizationError(
-            f"standard cell {n.node_names[high[0]]!r} is {n.size_um[high[0], 1]:g} µm high; "
-            f"expected at most a row, {height:g} µm"
-        )
     tall = max(int(np.rint(SITE * height / site)), 1)
     per_um = np.array([SITE / site, tall / height])
     origin = np.array([rows.x_um.min(), rows.y_um.min()])
@@ -180,7 +184,7 @@ def _demand_room(netlist: Netlist, cells: Ints, sites: Ints, rows: Rows) -> None
 
 
 def _circuit(placement: Placement, cells: Ints, sites: Ints, units: _Units) -> Any:
-    """The coloquinte circuit: the cells, all other nodes as fixed points at their centers, the nets, the free rows."""
+    """The coloquinte circuit: cells of one row, other nodes as fixed points at their centers, nets, free rows."""
     from coloquinte import CellOrientation, CellRowPolarity, Circuit, Rectangle, Row
 
     n = placement.netlist

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netlists.errors import LegalizationError, NetlistError
+from netlists.derived_rows import cell_rows
+from netlists.errors import LegalizationError
+from netlists.legality import macros_off_rows
 from netlists.netlist import Kind, Netlist
-from netlists.placement import TOUCH, Placement
+from netlists.placement import Placement
 from placer.analytic import spread
 from placer.cell_rows import legalize_cells
 from placer.cost import evaluate
-from placer.legalize import legalize
+from placer.on_grid import legalize_on_grid
 
 MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros and until cells are spread
 FEWEST_ROUNDS = 2
@@ -41,8 +43,8 @@ class PlacedCells:
 
 
 def has_cells(netlist: Netlist) -> bool:
-    """Whether there are movable standard cells, and rows for them."""
-    return bool(netlist.rows) and not netlist.fixed[netlist.cells].all()
+    """Whether there are movable standard cells, and rows for them, given or derived."""
+    return bool(cell_rows(netlist)) and not netlist.fixed[netlist.cells].all()
 
 
 def place_cells(
@@ -89,7 +91,8 @@ def place_cells(
 
 
 def _shortest(found: list[Placement]) -> Placement:
-    return min(found, key=lambda placement: evaluate(placement).hpwl_um)
+    """The placement with the lowest HPWL, of those with the fewest macros off rows."""
+    return min(found, key=lambda placement: (macros_off_rows(placement).size, evaluate(placement).hpwl_um))
 
 
 def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick: Callable[[], None]) -> Placement:
@@ -103,27 +106,3 @@ def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick
         placement = legalize_on_grid(Placement(n, together, placement.orientation))
     alone = spread(placement, cells, seed=seed, warm=moving, deadline=started + SPREAD_SHARE * left, tick=tick)
     return legalize_cells(Placement(n, alone, placement.orientation), started + left)
-
-
-def legalize_on_grid(placement: Placement) -> Placement:
-    """Hard macros legalized, with their lower-left corners on sites and rows where there is room for that.
-
-    Corners rounded to a grid (halves upward, always) keep rectangles apart whose sides are whole steps of it; others
-    are legalized as if theirs were.  Needs rows.  Raises `LegalizationError` as `legalize` does.
-    """
-    n = placement.netlist
-    assert n.rows is not None
-    step = np.array([n.rows.site_um.min(), n.rows.height_um.min()])
-    origin = np.array([n.rows.x_um.min(), n.rows.y_um.min()])
-    movable = n.movable_hard
-    size = n.size_um.copy()
-    size[movable] = np.ceil(size[movable] / step - TOUCH * max(n.canvas_um) / step) * step
-    try:
-        wide = n.with_(size_um=size)  # `NetlistError` where one is wider than the canvas now
-        loose = legalize(Placement(wide, placement.position_um, placement.orientation)).position_um.copy()
-    except (LegalizationError, NetlistError):
-        return legalize(placement)
-    corner = loose[movable] - size[movable] / 2
-    loose[movable] = origin + np.floor((corner - origin) / step + 0.5) * step + n.size_um[movable] / 2
-    found = Placement(n, loose, placement.orientation)
-    return legalize(placement) if found.violations() else found

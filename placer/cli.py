@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netlists.command import run as run_command
+from netlists.legality import COUNTS
 from netlists.output import check_out
 from netlists.ray_connection import LOCAL
 from placer.options import (
@@ -29,14 +30,14 @@ from placer.options import (
     source,
 )
 from placer.ray_cluster import CORES
-from placer.terminal import cluster_line, cost_table, shown_progress, shown_sweep, with_settings
+from placer.terminal import cluster_line, cost_table, shown_progress, shown_rows, shown_sweep, with_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
-COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
+COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
 
 app = typer.Typer(
     add_completion=False,
@@ -67,7 +68,7 @@ def evaluate(
     if as_json:
         print(json.dumps(found))
     else:
-        cost_table(chip.name, found, list(found), lower_bounds(chip).as_dict())
+        cost_table(chip.name, found, shown_rows(found), lower_bounds(chip).as_dict())
 
 
 @app.command()
@@ -108,8 +109,8 @@ def place(
     assert run.view
     write_png(out / "placement.png", run.view.still)
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
-    rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
-    cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
+    shown = {key: result.metrics[key] for key in (*COST_ROWS, "seconds", "cpu_seconds")}
+    cost_table(f"{chip.name} · {method}", shown, shown_rows(shown), result.metrics["lower_bounds"])
     if cluster := result.metrics.get("cluster"):
         print(cluster_line(cluster))
     print(f"report: {out / 'report.html'}")

@@ -14,6 +14,7 @@ from numba import njit
 
 from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints, Netlist
+from netlists.row_cover import blocked
 from placer.cost.arrays import CostArrays
 from placer.cost.congestion import congestion_maps
 from placer.cost.density import cover
@@ -34,6 +35,8 @@ class EpisodeArrays(NamedTuple):
     rough: CostArrays  # on merged nets, for the congestion that the policy sees
     order: Ints  # [T] hard macros in the order they are placed
     obstacles: Ints  # fixed hard macros
+    blocked: Floats  # [K, 4] low x, low y, high x, high y of what no row covers
+    blocked_map: Floats  # [R, C] cover by that
     floating: Ints  # nodes without a place of their own at first: `order`, then soft macros and cells
     start: Floats  # [V, 2] where nodes stand at the beginning
     orientation: npt.NDArray[np.int8]  # [V]
@@ -50,7 +53,7 @@ class State(NamedTuple):
     """B episodes under way."""
 
     position: Floats  # [B, V, 2] centers, µm
-    hard_map: Floats  # [B, R, C] cover d by hard macros in their final places
+    hard_map: Floats  # [B, R, C] cover d by hard macros in their final places, and by what no row covers
     rest_map: Floats  # [B, R, C] cover d by all others at the last refresh, as d / (1 + d)
     across_map: Floats  # [B, R, C] horizontal routing demand d over capacity at the last refresh, as d / (1 + d)
     up_map: Floats  # [B, R, C] vertical, likewise
@@ -80,6 +83,8 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
         rough=soft.cost._replace(net_start=nets.start, node=nets.node, offset_um=nets.offset_um, weight=nets.weight),
         order=order,
         obstacles=netlist.hard[netlist.fixed[netlist.hard]],
+        blocked=blocked(netlist).copy(),
+        blocked_map=cover_by(blocked(netlist), netlist),
         floating=floating,
         start=start,
         orientation=netlist.orientation.copy(),
@@ -93,6 +98,18 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
     )
     settle(arrays, start)
     return arrays
+
+
+def cover_by(rectangles: Floats, netlist: Netlist) -> Floats:
+    """[R, C] the part of each grid cell that disjoint rectangles [K, 4] cover."""
+    found = np.zeros(netlist.grid)
+    (rows, cols), (w, h) = netlist.grid, netlist.cell_um
+    left, bottom = w * np.arange(cols), h * np.arange(rows)
+    for low_x, low_y, high_x, high_y in rectangles:
+        across = np.clip(np.minimum(left + w, high_x) - np.maximum(left, low_x), 0, w) / w
+        up = np.clip(np.minimum(bottom + h, high_y) - np.maximum(bottom, low_y), 0, h) / h
+        found += np.outer(up, across)
+    return found
 
 
 @njit(cache=True)
@@ -120,7 +137,7 @@ def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
     """Bring episodes first..last-1 to their first step."""
     for b in range(first, last):
         state.position[b] = arrays.start
-        state.hard_map[b] = 0.0
+        state.hard_map[b] = arrays.blocked_map
         state.stuck[b] = 0
         for v in arrays.obstacles:
             cover(arrays.cost, v, arrays.start[v, 0], arrays.start[v, 1], 1.0, state.hard_map[b])

@@ -20,7 +20,7 @@ MAP_NAMES = (
     "contact", "crowd", "demand", "edge",
 )  # fmt: skip
 """What the policy sees on the grid, [K, R, C], each roughly within 0..1:
-    hard          cover by fixed and placed hard macros
+    hard          cover by fixed and placed hard macros, and by what no row covers
     rest          cover by soft macros and unplaced hard ones, at estimated places
     wire_placed   wirelength the current macro would cause in each cell: its nets to fixed and placed nodes
     wire_all      the same to all nodes, unplaced ones at estimated places
@@ -46,14 +46,14 @@ def observe(
     """For episodes first..last-1 fill maps [B, K, R, C], scalars [B, S] and the action mask [B, R, C] for step t."""
     cost, node = arrays.cost, arrays.order[t]
     blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
-    scratch = scratch_for(cost, blockers, node)
+    scratch = scratch_for(cost, blockers, arrays.blocked, node)
     box, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
     for b in range(first, last):
         position, spot = state.position[b], state.spot[b]
-        if not find_spots(cost, position, blockers, node, spot, fits[b], scratch):
+        if not find_spots(cost, position, blockers, arrays.blocked, node, spot, fits[b], scratch):
             # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
             state.stuck[b] += 1
-            find_spots(cost, position, blockers[:0], node, spot, fits[b], scratch)
+            find_spots(cost, position, blockers[:0], arrays.blocked[:0], node, spot, fits[b], scratch)
         wire[:] = 0.0
         scalars[b, 7] = wire_profiles(arrays, position, t, box, wire)
         fill_wires(arrays, t, wire, maps[b], scalars[b])

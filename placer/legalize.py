@@ -15,6 +15,7 @@ import numpy as np
 from netlists.errors import LegalizationError
 from netlists.netlist import Floats, Ints, Netlist
 from netlists.placement import Placement
+from netlists.row_cover import blocked
 from netlists.tolerance import HAIR, TOUCH
 from placer.free_space import place_in_order
 from placer.pack import fixed_rectangles, grown, packing
@@ -27,10 +28,11 @@ DISTANCE_WEIGHTS = (4.0, 0.5)  # against snugness, where macros are packed near 
 def legalize(placement: Placement, *, spacing_um: float | None = None) -> Placement:
     """A placement without overlaps of hard macros, all inside the canvas, near the given one.
 
-    Fixed hard macros are obstacles; soft macros, ports, cells and all orientations stay.  An input whose movable hard
-    macros are inside the canvas and disjoint (in strict float64 arithmetic, at least `spacing_um` apart) comes back
-    unchanged; where only rounding makes it overlap, macros move by no more than that.  Otherwise macros end at least
-    `spacing_um` apart; by default a millionth of the canvas, or less where only an exact tiling fits.  Deterministic.
+    Fixed hard macros and what no row covers are obstacles; soft macros, ports, cells and all orientations stay.  An
+    input whose movable hard macros are inside the canvas and disjoint (in strict float64 arithmetic, at least
+    `spacing_um` apart) comes back unchanged; where only rounding makes it overlap, macros move by no more than that.
+    Otherwise macros end at least `spacing_um` apart; by default a millionth of the canvas, or less where only an exact
+    tiling fits.  Deterministic.
     Raises `LegalizationError` when macros cannot fit (see `check_room`), or when no place was found for one.
     """
     n, canvas, side = placement.netlist, placement.netlist.canvas_um, max(placement.netlist.canvas_um)
@@ -69,7 +71,7 @@ def check_room(netlist: Netlist) -> None:
         largest = movable[np.argsort(-size.prod(axis=1), kind="stable")]
         raise LegalizationError(
             f"{len(movable)} movable hard macros need {needed:g} µm², but only {left:g} µm² of the canvas are free of "
-            f"fixed macros; the largest are {_names(netlist, largest)}; enlarge the canvas"
+            f"{_obstacles(netlist)}; the largest are {_names(netlist, largest)}; enlarge the canvas"
         )
     loose, obstacle = grown(netlist, -TOUCH * max(netlist.canvas_um))
     target = np.tile(np.array(netlist.canvas_um) / 2, (len(movable), 1))
@@ -78,7 +80,7 @@ def check_room(netlist: Netlist) -> None:
         if failed >= 0:
             raise LegalizationError(
                 f"hard macro {_names(netlist, movable[[m]])}, {size[m, 0]:g} by {size[m, 1]:g} µm, has no place among "
-                f"{len(obstacle)} fixed macros on the canvas of {width:g} by {height:g} µm; free some of them"
+                f"{_obstacles(netlist)} on the canvas of {width:g} by {height:g} µm; free some of them"
             )
     long = np.flatnonzero((loose > target).any(axis=1))  # more than half the canvas; one of such a pair is
     clash = (size[long, None] + size > 2 * target * (1 + TOUCH)).all(axis=2) & (long[:, None] != np.arange(len(size)))
@@ -88,6 +90,13 @@ def check_room(netlist: Netlist) -> None:
             f"hard macros {_names(netlist, movable[[long[first], second]])} fit neither side by side nor one above the "
             f"other on the canvas of {width:g} by {height:g} µm; enlarge the canvas"
         )
+
+
+def _obstacles(netlist: Netlist) -> str:
+    """What fixed rectangles are, in words."""
+    count = int(netlist.fixed[netlist.hard].sum())
+    fixed = f"{count} fixed macros" if count else "fixed macros"
+    return f"{fixed} and areas without rows" if len(blocked(netlist)) else fixed
 
 
 def covered_area(rectangle: Floats, width: float, height: float) -> float:

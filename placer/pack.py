@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from netlists.netlist import Floats, Ints, Netlist, frozen
+from netlists.row_cover import blocked
 from placer.free_space import place_in_order
 
 TRIES = 3000
@@ -23,10 +24,11 @@ WEIGHTS = (0.0, 0.0, 0.2, 1.0, np.inf)
 
 
 def fixed_rectangles(netlist: Netlist) -> Floats:
-    """[F, 4] low x, low y, high x, high y of the fixed hard macros."""
+    """[F, 4] low x, low y, high x, high y of the fixed hard macros, then of what no row covers."""
     fixed = netlist.hard[netlist.fixed[netlist.hard]]
     half = netlist.size_um[fixed] / 2
-    return np.hstack([netlist.position_um[fixed] - half, netlist.position_um[fixed] + half])
+    macros = np.hstack([netlist.position_um[fixed] - half, netlist.position_um[fixed] + half])
+    return np.vstack([macros, blocked(netlist)])
 
 
 def grown(netlist: Netlist, spacing_um: float) -> tuple[Floats, Floats]:

@@ -2,7 +2,8 @@
 
 cluster (standard cells to soft macros) -> search (hard macros, by the chosen method) -> screen (which of the best
 placements to go on with, soft macros placed anew) -> legalize -> refine (all macros, by exact cost) -> expand (clusters
-back to cells) -> cells (where there are rows: cells on them, and macros too, by wirelength; see `placer.cells`).
+back to cells; macros on rows, if there are any) -> cells (cells on rows, and macros too, by wirelength; see
+`placer.cells`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.device import resolved
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
+from placer.on_grid import on_rows
 from placer.ray_cluster import connected
 from placer.ray_searches import Fleet
 from placer.refine import refine
@@ -62,9 +64,10 @@ def place(
 ) -> Result:
     """Place all movable nodes; `options` are fields of `PlaceSettings`.
 
-    Standard cells end on rows or, where there are none, at the center of their cluster.  Fixed nodes stay.  Ctrl-C ends
-    the search with the best so far.  With `start` "given" there is no search and no soft-macro stage: the placement of
-    the input is legalized and refined, and macros stay when standard cells are placed.  Annealing begins from it.
+    Standard cells end on rows, derived ones if there are none; hard macros on rows too, if the design has any.  Fixed
+    nodes stay.  Ctrl-C ends the search with the best so far.  With `start` "given" there is no search and no soft-macro
+    stage: the placement of the input is legalized and refined, and macros stay when standard cells are placed.
+    Annealing begins from it.
     Raises `LegalizationError` when no legal placement is found, `SettingsError` and `CheckpointError` for bad options.
     """
     asked = replace(settings or PlaceSettings(), **options)
@@ -82,7 +85,7 @@ def place(
         fleet = Fleet(work) if asked.ray else None
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
-        placement = clustering.expand(placement)
+        placement = on_rows(clustering.expand(placement))
     if has_cells(netlist):
         with stages.stage("cells"):
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
@@ -266,11 +269,15 @@ def improve(
 
 
 def demand_legal(placement: Placement) -> None:
-    """Raise `LegalizationError` naming macros when hard macros overlap or leave the canvas."""
+    """Raise `LegalizationError` naming hard macros that overlap, leave the canvas or lie where no row is."""
     wrong = placement.violations()
     if wrong:
         names = placement.netlist.node_names
         shown = [" and ".join(repr(names[i]) for i in pair) for pair in wrong.overlaps[:3]]
         shown += [repr(names[i]) for i in wrong.out_of_canvas[:3]]
-        raise LegalizationError(f"{len(wrong.overlaps)} overlaps and {len(wrong.out_of_canvas)} hard macros out of the "
-                                f"canvas remain ({', '.join(shown)}); enlarge the canvas")  # fmt: skip
+        shown += [repr(names[i]) for i in wrong.outside_rows[:3]]
+        astray = len(np.union1d(wrong.out_of_canvas, wrong.outside_rows))
+        raise LegalizationError(
+            f"{len(wrong.overlaps)} overlaps and {astray} hard macros out of the canvas or where no row is remain "
+            f"({', '.join(shown)}); enlarge the canvas"
+        )

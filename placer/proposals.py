@@ -1,6 +1,6 @@
 """What the exact search tries next: changes of one or two macros, most of them computed from the nets.
 
-Soft macros may go anywhere in the canvas; a hard macro only where it overlaps no other.
+Soft macros may go anywhere in the canvas; a hard macro only where it overlaps no other and rows are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 
 from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints, Netlist
+from netlists.row_cover import blocked
 from placer.cost.incremental import put
 from placer.cost.state import State
 
@@ -34,7 +35,8 @@ class Movers(NamedTuple):
     soft: Ints  # soft macros and cells
     hard: Ints
     obstacle: Ints  # hard macros, fixed ones too
-    gap_um: float  # least distance between hard macros
+    blocked: Floats  # [K, 4] low x, low y, high x, high y of what no row covers
+    gap_um: float  # least distance of hard macros from each other and from what is blocked
     chance: Floats  # [KINDS] summed up to 1
 
 
@@ -45,7 +47,8 @@ def movers(netlist: Netlist, gap_um: float) -> Movers:
     share[:HARD_STEP] *= soft.size > 0
     share[HARD_STEP:] *= netlist.movable_hard.size > 0
     # Copies: compiled once for arrays that may be written, as those of a part of the nodes are.
-    return Movers(soft.copy(), netlist.movable_hard.copy(), netlist.hard.copy(), gap_um, chances(share))
+    hard, every = netlist.movable_hard.copy(), netlist.hard.copy()
+    return Movers(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, chances(share))
 
 
 def chances(share: Floats) -> Floats:
@@ -167,7 +170,8 @@ def beside(state: State, movers: Movers, v: int, u: int, rng: np.random.Generato
 
 @kernel
 def fits(state: State, movers: Movers, v: int, x: float, y: float, absent: int) -> bool:
-    """Whether hard macro v, centered at (x, y), lies in the canvas and apart from all hard macros but `absent`."""
+    """Whether hard macro v, centered at (x, y), lies in the canvas, apart from what is blocked and from all hard
+    macros but `absent`."""
     a, position = state.arrays, state.position
     w, h = a.size_um[v, 0], a.size_um[v, 1]
     if x < w / 2 or x > a.canvas_width_um - w / 2 or y < h / 2 or y > a.canvas_height_um - h / 2:
@@ -179,6 +183,12 @@ def fits(state: State, movers: Movers, v: int, x: float, y: float, absent: int) 
             and u != v
             and u != absent
         ):
+            return False
+    low_x, high_x = x - w / 2 - movers.gap_um, x + w / 2 + movers.gap_um
+    low_y, high_y = y - h / 2 - movers.gap_um, y + h / 2 + movers.gap_um
+    bare = movers.blocked
+    for k in range(len(bare)):
+        if low_x < bare[k, 2] and high_x > bare[k, 0] and low_y < bare[k, 3] and high_y > bare[k, 1]:
             return False
     return True
 

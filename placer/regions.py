@@ -61,4 +61,4 @@ def hand_of(allowed: Movers, soft: Ints, hard: Ints, count: int) -> Movers:
         chance[kind] = total
     for kind in range(len(KINDS)):
         chance[kind] = chance[kind] / total if chance[kind] < total else 1.0
-    return Movers(soft, hard, allowed.obstacle, allowed.gap_um, chance)
+    return Movers(soft, hard, allowed.obstacle, allowed.blocked, allowed.gap_um, chance)

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from netlists.connectivity import connectivity
+from netlists.legality import COUNTS
 from placer import reporting
 from placer.reporting import FinishedRun
 from placer.sweep import Sweep
@@ -17,9 +18,6 @@ from placer.sweep_table import COSTS, best
 from plots import congestion, placement, report, training
 from plots.report import Run
 from plots.viewer import View
-
-VIOLATIONS = ("overlaps", "out_of_canvas", "cell_overlaps", "cells_off_rows")
-"""The keys of a cost that count what makes a placement illegal."""
 
 
 def report_run(run: FinishedRun) -> Run:
@@ -50,7 +48,7 @@ def report_run(run: FinishedRun) -> Run:
 
 def violations(cost: Mapping[str, float]) -> dict[str, int]:
     """What makes a placement illegal, by how many, from its cost."""
-    return {key: int(cost[key]) for key in VIOLATIONS if key in cost}
+    return {key: int(cost[key]) for key in COUNTS if key in cost}
 
 
 def quantity(metrics: Mapping[str, Any]) -> str:

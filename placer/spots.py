@@ -36,34 +36,41 @@ class Scratch(NamedTuple):
 
 
 @njit(cache=True)
-def scratch_for(cost: CostArrays, blockers: Ints, node: int) -> Scratch:
-    """Memory enough for a node among some blockers, wherever these are."""
+def scratch_for(cost: CostArrays, blockers: Ints, blocked: Floats, node: int) -> Scratch:
+    """Memory enough for a node among some blockers, wherever these are, and blocked rectangles [K, 4]."""
     hair = HAIR * max(cost.canvas_width_um, cost.canvas_height_um)
     w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
     count = 0
     for u in blockers:
         width, height = cost.size_um[node] + cost.size_um[u] + 2 * hair
         count += min(int(width / w) + 3, cost.cols) * min(int(height / h) + 3, cost.rows)  # one for rounding
-    edges = 2 * blockers.size + 1
+    for k in range(len(blocked)):
+        width = cost.size_um[node, 0] + blocked[k, 2] - blocked[k, 0] + 2 * hair
+        height = cost.size_um[node, 1] + blocked[k, 3] - blocked[k, 1] + 2 * hair
+        count += min(int(width / w) + 3, cost.cols) * min(int(height / h) + 3, cost.rows)
+    boxes = blockers.size + len(blocked)
+    edges = 2 * boxes + 1
     head = np.empty((cost.rows, cost.cols), dtype=np.int64)
     links = np.empty((count, 2), dtype=np.int64)
-    return Scratch(np.empty((blockers.size, 4)), head, links, np.empty(edges), np.empty(edges))
+    return Scratch(np.empty((boxes, 4)), head, links, np.empty(edges), np.empty(edges))
 
 
 @kernel
 def find_spots(
-    cost: CostArrays, position: Positions, blockers: Ints, node: int, spot: Floats, fits: Bools, scratch: Scratch
-) -> bool:
-    """Fill `fits` [R, C] and the centers `spot` [R, C, 2] in µm for a macro that must not overlap the blockers.
+    cost: CostArrays, position: Positions, blockers: Ints, blocked: Floats, node: int, spot: Floats, fits: Bools,
+    scratch: Scratch,
+) -> bool:  # fmt: skip
+    """Fill `fits` [R, C] and the centers `spot` [R, C, 2] in µm for a macro that must not overlap the blockers, which
+    are nodes, nor blocked rectangles [K, 4] (low x, low y, high x, high y).
 
-    Returns whether it fits anywhere.  The scratch is that of `scratch_for` for the same blockers or more.
+    Returns whether it fits anywhere.  The scratch is that of `scratch_for` for the same obstacles or more.
     """
     w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
     left, right = inside(cost.size_um[node, 0], cost.canvas_width_um)
     bottom, top = inside(cost.size_um[node, 1], cost.canvas_height_um)
     wanted_x, wanted_y = wanted(cost.size_um[node, 0], w), wanted(cost.size_um[node, 1], h)
-    grow_boxes(cost, position, blockers, node, scratch.box)
-    link_boxes(cost, scratch.box, blockers.size, scratch.head, scratch.links)
+    grow_boxes(cost, position, blockers, blocked, node, scratch.box)
+    link_boxes(cost, scratch.box, blockers.size + len(blocked), scratch.head, scratch.links)
     head = scratch.head
     anywhere = False
     for r in range(cost.rows):
@@ -104,14 +111,21 @@ def inside(size: float, canvas: float) -> tuple[float, float]:
 
 
 @kernel
-def grow_boxes(cost: CostArrays, position: Positions, blockers: Ints, node: int, box: Floats) -> None:
-    """Fill the boxes [K, 4] where the node's center may not be: each blocker grown by half the node."""
+def grow_boxes(
+    cost: CostArrays, position: Positions, blockers: Ints, blocked: Floats, node: int, box: Floats
+) -> None:  # fmt: skip
+    """Fill the boxes [., 4] where the node's center may not be: blockers and blocked rectangles grown by half of it."""
     hair = HAIR * max(cost.canvas_width_um, cost.canvas_height_um)
     for k in range(blockers.size):
         u = blockers[k]
         for d in range(2):
             reach = (cost.size_um[node, d] + cost.size_um[u, d]) / 2 + hair
             box[k, 2 * d], box[k, 2 * d + 1] = position[u, d] - reach, position[u, d] + reach
+    for k in range(len(blocked)):
+        i = blockers.size + k
+        for d in range(2):
+            reach = cost.size_um[node, d] / 2 + hair
+            box[i, 2 * d], box[i, 2 * d + 1] = blocked[k, d] - reach, blocked[k, d + 2] + reach
 
 
 @kernel

@@ -14,13 +14,14 @@ from typing import Any
 
 from netlists import load_placement
 from netlists.errors import PlacementError
+from netlists.legality import COUNTS, is_legal
 from netlists.netlist import Netlist
 from placer.pipeline import Result
 from placer.reporting import FinishedRun, Source, digest, read_metrics, write_run, write_text
 from placer.settings import PlaceSettings
 
 RESULTS = "results.csv"
-COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
+COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
 COLUMNS = ("netlist", "method", "seed", *COSTS, "seconds", "cpu_seconds", "error")
 
 
@@ -95,14 +96,19 @@ def kept(job: Job, out: Path, source: Source, netlist: Netlist) -> Outcome | Non
 
 
 def best(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
-    """The run with the lowest proxy of each netlist."""
+    """The run with the lowest proxy of each netlist; a legal one, if there is any."""
     lowest: dict[str, Outcome] = {}
     for outcome in outcomes:
         if not outcome.error:
             rival = lowest.setdefault(outcome.job.netlist, outcome)
-            if outcome.metrics["proxy"] < rival.metrics["proxy"]:
+            if rank(outcome.metrics) < rank(rival.metrics):
                 lowest[outcome.job.netlist] = outcome
     return lowest
+
+
+def rank(metrics: Mapping[str, Any]) -> tuple[bool, float]:
+    """What orders runs of a netlist: legal ones first, then a low proxy."""
+    return is_legal(metrics) is False, metrics["proxy"]
 
 
 def write_table(out: Path, outcomes: Iterable[Outcome]) -> None:

@@ -15,12 +15,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from netlists.legality import COUNTS
+
 if TYPE_CHECKING:
     from placer.search import Progress
     from placer.sweep import SweepProgress
 
 FAR = 10  # times a bound and more says nothing
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
+
+
+ALWAYS = ("overlaps", "out_of_canvas")  # counts of the verdict that are shown when they are 0, too
+
+
+def shown_rows(cost: Mapping[str, Any]) -> list[str]:
+    """The keys of a cost that a table shows: all but those counts of the verdict that are 0."""
+    return [key for key in cost if key not in COUNTS or key in ALWAYS or cost[key]]
 
 
 def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: Mapping[str, float]) -> None:
@@ -31,8 +41,14 @@ def cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: 
         shown = f"{bound:.4f}" if 0 < bound < 100 else ""
         if shown and value < FAR * bound:
             shown += f", {value / bound - 1:+.1%}"
-        table.add_row(key, f"{value:,}" if isinstance(value, int) else f"{value:,.{1 if value > 100 else 4}f}", shown)
+        table.add_row(key, _number(value), shown)
     Console().print(table)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{1 if value > 100 else 4}f}"
 
 
 def cluster_line(cluster: Mapping[str, float]) -> str:

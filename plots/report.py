@@ -19,8 +19,11 @@ from plots.viewer import SCRIPT, SCRIPT_HASH, View, Viewer, viewers
 LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
-    "out_of_canvas": "Out of canvas", "hard_macros": "Hard macros", "soft_macros": "Soft macros",
-    "cell_overlaps": "Cell overlaps", "cells_off_rows": "Cells off rows",
+    "legal": "Legal", "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
+    "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where no row is",
+    "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
+    "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites",
+    "hard_macros": "Hard macros", "soft_macros": "Soft macros",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
 """What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
@@ -113,7 +116,7 @@ def write(
 def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes]) -> str:
     """The page as text; everything that comes from input files is escaped."""
     template = environment().get_template("report.html")
-    counts = dict.fromkeys(key for run in runs for key in run.violations or {})
+    counts = dict.fromkeys(key for run in runs for key in run.broken)
     columns = [key for key in (*LOWER_IS_BETTER, *counts, "seconds") if any(key in run.cost for run in runs)]
     shared, own = _viewers(runs)
     return template.render(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from netlists.legality import is_legal, legality
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
-from netlists.rows import cell_violations
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
 from placer.cost.congestion import congestion_cost, congestion_maps
 from placer.cost.density import density_cost, density_map
@@ -99,21 +99,17 @@ def evaluate(placement: Placement) -> Cost:
 
 
 def summary(placement: Placement) -> dict[str, float | int]:
-    """The cost and the legality of a placement, with the keys of `placer evaluate --json`.
+    """The cost, the verdict on legality and its counts, and sizes: the keys of `placer evaluate --json`.
 
-    Those about cells are there for netlists with standard cells only.
+    `cells` is there for netlists with standard cells only.
     """
-    violations = placement.violations()
-    n = placement.netlist
+    n, counts = placement.netlist, legality(placement).counts
     found: dict[str, float | int] = {
         **evaluate(placement).as_dict(),
-        "overlaps": len(violations.overlaps),
-        "out_of_canvas": len(violations.out_of_canvas),
+        "legal": bool(is_legal(counts)),
+        **counts,
         "hard_macros": int(np.sum(n.kind == Kind.HARD)),
         "soft_macros": int(np.sum(n.kind == Kind.SOFT)),
         "nets": n.num_nets,
     }
-    if n.cells.size:
-        wrong = cell_violations(placement)
-        found |= {"cells": len(n.cells), "cell_overlaps": len(wrong.overlaps), "cells_off_rows": len(wrong.off_rows)}
-    return found
+    return found | ({"cells": len(n.cells)} if n.cells.size else {})

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from netlists.legality import is_legal
 from placer import PlaceSettings
 from placer.cost.bounds import lower_bounds
 from placer.reporting import Source
@@ -44,7 +45,7 @@ def row(name: str, method: str, runs: list[Outcome], bound: float, reference: fl
     """What the table shows of the runs of one method on one netlist."""
     done = [run.metrics for run in runs if not run.error]
     cells = {"netlist": name, "method": method, "bound": f"{bound:.4f}"}
-    cells["legal"] = f"{sum(not (m['overlaps'] or m['out_of_canvas']) for m in done)}/{len(runs)}"
+    cells["legal"] = f"{sum(is_legal(m) is True for m in done)}/{len(runs)}"
     if not done:
         return cells
     proxies = np.array([m["proxy"] for m in done])

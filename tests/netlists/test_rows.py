@@ -23,15 +23,19 @@ def slow_overlapping(a: Rectangles, b: Rectangles, slack: float, same: bool) -> 
 
 
 def slow_on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
-    def stands(i: int, k: int) -> bool:
-        sites = (low[i, 0] - rows.x_um[k]) / rows.site_um[k]
+    def inside(i: int, k: int, bottom: float) -> bool:
+        """Whether row k holds rectangle i from `bottom` up, and the rows above it what is higher than the row."""
+        top = rows.y_um[k] + rows.height_um[k]
         return bool(
-            abs(low[i, 1] - rows.y_um[k]) <= slack
-            and high[i, 1] - rows.y_um[k] - rows.height_um[k] <= slack
+            abs(bottom - rows.y_um[k]) <= slack
             and rows.x_um[k] - slack <= low[i, 0]
             and high[i, 0] <= rows.right_um[k] + slack
-            and abs(sites - round(sites)) * rows.site_um[k] <= slack
+            and (high[i, 1] - top <= slack or any(inside(i, j, top) for j in range(len(rows))))
         )
+
+    def stands(i: int, k: int) -> bool:
+        sites = (low[i, 0] - rows.x_um[k]) / rows.site_um[k]
+        return inside(i, k, low[i, 1]) and abs(sites - round(sites)) * rows.site_um[k] <= slack
 
     return np.array([any(stands(i, k) for k in range(len(rows))) for i in range(len(low))], dtype=bool)
 
@@ -119,12 +123,26 @@ def test_violations_name_the_cells(
     assert bool(found) == bool(overlaps or off_rows)
 
 
-def test_without_rows_all_cells_are_off_rows_and_fixed_ones_do_not_count() -> None:
+def test_cells_are_off_rows_without_any_and_fixed_ones_do_not_count() -> None:
     placed = chip([(0, 0, 3), (1, 0, 3)])
-    bare = Placement.given(placed.netlist.with_(rows=None))
+    n = placed.netlist
+    bare = Placement.given(n.with_(rows=None, size_um=np.minimum(n.size_um, [[9, 99], [9, 0], [9, 0]])))
     assert cell_violations(bare).off_rows.tolist() == [1, 2]
-    half = Placement.given(placed.netlist.with_(fixed=np.array([False, True, False])))
+    half = Placement.given(n.with_(fixed=np.array([False, True, False])))
     assert cell_violations(half).overlaps.tolist() == [2]
+
+
+def test_a_fixed_cell_counts_under_a_movable_macro_only() -> None:
+    n = chip([(22, 10, 3)]).netlist
+    fixed = n.with_(fixed=np.array([False, True]))
+    assert cell_violations(Placement.given(fixed)).overlaps.tolist() == [1]
+    both = n.with_(fixed=np.array([True, True]))
+    assert not cell_violations(Placement.given(both))
+
+
+def test_cells_that_leave_the_canvas_are_named() -> None:
+    found = cell_violations(chip([(48, 0, 3), (0, 0, 3), (10, 35, 3)]))
+    assert found.out_of_canvas.tolist() == [1, 3]
 
 
 def test_a_pile_of_cells_takes_no_time() -> None:
@@ -141,7 +159,8 @@ def test_free_rows_are_what_macros_leave_in_whole_sites() -> None:
     assert runs == [(0, 0, 50), (10, 0, 20), (10, 28.5, 50), (20, 0, 20), (20, 28.5, 50), (30, 0, 50)]
     assert len(free_rows(placed, np.ones(2, dtype=bool))) == 4
     assert len(free_rows(placed, np.zeros(2, dtype=bool))) == 6
-    assert len(free_rows(Placement.given(placed.netlist.with_(rows=None)), cells)) == 0
+    flat = placed.netlist.with_(rows=None, size_um=np.array([[8.0, 15.0], [3.0, 0.0]]))
+    assert len(free_rows(Placement.given(flat), cells)) == 0
 
 
 @settings(deadline=None)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from netlists import load, load_placement, save
+from netlists.legality import COUNTS
 from netlists.netlist import Kind
 from placer import evaluate
 from placer.cli import app, main
@@ -21,7 +22,7 @@ from placer.reporting import NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {
-    "wirelength", "density", "congestion", "proxy", "hpwl_um", "overlaps", "out_of_canvas", "hard_macros",
+    "wirelength", "density", "congestion", "proxy", "hpwl_um", "legal", *COUNTS, "hard_macros",
     "soft_macros", "nets", "method", "seed", "seconds", "cpu_seconds", "stages",
 }  # fmt: skip
 QUICK = ("--method", "greedy", "--workers", "1", "--budget", "2")

@@ -50,7 +50,8 @@ def assert_seen(netlist: Netlist, step: int, seed: int) -> None:
 def test_an_observation_is_its_definition(netlist: Netlist, grid: tuple[int, int], part: float, seed: int) -> None:
     steps = len(netlist.movable_hard)
     assume(steps > 0)
-    assert_seen(netlist.with_(grid=grid), int(part * steps), seed)
+    # Without rows: those of a random chip leave no room for macros (`test_bare_canvas` has rows that do).
+    assert_seen(netlist.with_(grid=grid, rows=None), int(part * steps), seed)
 
 
 def test_macros_without_area_between_two_cells() -> None:

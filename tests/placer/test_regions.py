@@ -19,7 +19,7 @@ def some_movers(soft: int, hard: int) -> Movers:
     share[:HARD_STEP] *= soft > 0
     share[HARD_STEP:] *= hard > 0
     nodes = np.arange(soft + hard)
-    return Movers(nodes[:soft], nodes[soft:], nodes[soft:], 0.0, chances(share))
+    return Movers(nodes[:soft], nodes[soft:], nodes[soft:], np.empty((0, 4)), 0.0, chances(share))
 
 
 def slow_split(nodes: list[int], position: Floats, angle: float, count: int, turned: bool = False) -> list[list[int]]:

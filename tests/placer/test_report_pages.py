@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from netlists.generate import GeneratorSettings, generate
+from netlists.legality import COUNTS
 from netlists.placement import Placement
 from placer.report_pages import comparison, quantity, report_run, violations
 from placer.reporting import FinishedRun
@@ -32,7 +33,7 @@ def test_a_run_has_its_view_bounds_and_verdict() -> None:
     assert set(run.view.maps) == {"Congestion", "Horizontal congestion", "Vertical congestion", "Density"}
     assert run.bounds == {"proxy": 0.5}
     assert run.legal
-    assert run.violations == {"overlaps": 0, "out_of_canvas": 0}
+    assert run.violations == dict.fromkeys(COUNTS, 0)
 
 
 def test_runs_made_before_there_were_bounds_have_none() -> None:

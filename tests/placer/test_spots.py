@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
+from netlists.row_cover import blocked
 from netlists.tolerance import HAIR
 from placer.cost import cost_arrays
 from placer.spots import find_spots, inside, scratch_for, wanted
@@ -30,7 +31,9 @@ def board(size_um: list[tuple[float, float]], grid: tuple[int, int], canvas: tup
 def spots(netlist: Netlist, position: Floats, blockers: list[int], node: int) -> tuple[Floats, Bools]:
     spot, fits = np.zeros((*netlist.grid, 2)), np.zeros(netlist.grid, dtype=np.bool_)
     cost, others = cost_arrays(netlist), np.array(blockers, dtype=np.int64)
-    anywhere = find_spots(cost, position, others, node, spot, fits, scratch_for(cost, others, node))
+    bare = blocked(netlist).copy()
+    scratch = scratch_for(cost, others, bare, node)
+    anywhere = find_spots(cost, position, others, bare, node, spot, fits, scratch)
     assert anywhere == fits.any()
     return spot, fits
 

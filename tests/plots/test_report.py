@@ -176,7 +176,7 @@ def test_what_is_illegal_is_listed_whatever_it_is_called(tmp_path: Path) -> None
     counts = {"overlaps": 0, "cell_overlaps": 88410, "off_moon": 3}
     found = page(tmp_path, full_run(violations=counts))
     assert "Why the placement is not legal" in found.text
-    for part in ("Cell overlaps: 88,410", "off_moon: 3"):
+    for part in ("Overlapping cells: 88,410", "off_moon: 3"):
         assert part in found.text
     assert "Overlaps: " not in found.text
     assert "not legal" not in page(tmp_path, full_run(violations={"overlaps": 0})).text
