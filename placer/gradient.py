@@ -198,9 +198,9 @@ class Finish:
         n = self.netlist
         found[n.fixed] = n.position_um[n.fixed]
         try:
-            legal = legalize(Placement(n, found, n.orientation.copy()))
+            legal = legalize(Placement(n, found, n.orientation.copy()), deadline=self.search.last)
         except LegalizationError as error:
             return error
-        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS)
+        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, self.search.last)
         both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
         return min(both, key=lambda scored: scored[0])

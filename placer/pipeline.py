@@ -78,7 +78,10 @@ def place(
             clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
         work = clustering.netlist
         later = REFINE_SHARE[settings.method] if settings.refine else 0.0
-        search = Search(settings.method, (1 - later) * settings.budget_s, stages.started, progress)
+        search_s, job_s = (1 - later) * settings.budget_s, settings.budget_s
+        if settings.iterations is not None:
+            search_s = job_s = np.inf
+        search = Search(settings.method, search_s, stages.started, progress, job_s)
         fleet = Fleet(work) if asked.ray else None
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
@@ -130,12 +133,11 @@ def place_macros(
             stages.proxy = evaluate(placement).proxy
     if not keeps(settings) and not netlist.movable_hard.size and not interrupted:
         with stages.stage("soft"):
-            deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
-            placement, interrupted = settle_soft(placement, deadline)
+            placement, interrupted = settle_soft(placement, search.end)
             stages.proxy = evaluate(placement).proxy
     with stages.stage("legalize"):
         if placement.violations():
-            placement = legalize(placement)
+            placement = legalize(placement, deadline=search.end)
         stages.proxy = evaluate(placement).proxy
         search.note(stages.proxy, "legalize", search.left_s)
     if later and not interrupted:
@@ -215,14 +217,14 @@ def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[l
 
 def annealed(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
     """The placement that simulated annealing finds for the whole budget; and whether Ctrl-C ended it."""
-    start = legalize(given(netlist)) if settings.start == "given" else None
+    start = legalize(given(netlist), deadline=search.end) if settings.start == "given" else None
     left_s = search.left_s
     if settings.iterations is not None:
         budget = Budget(trials=TRIALS * settings.iterations)
     else:
         budget = Budget(seconds=max(left_s, LEAST_S))
     found = anneal(
-        netlist, budget, seed=settings.seed, workers=settings.workers, start=start,
+        netlist, budget, seed=settings.seed, workers=settings.workers, start=start, deadline=search.end,
         progress=lambda seconds, proxy: search.note(proxy, "anneal", left_s - seconds),
     )  # fmt: skip
     search.best = found.proxy

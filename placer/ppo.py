@@ -18,6 +18,7 @@ from torch import Tensor
 
 from netlists.errors import SettingsError
 from netlists.netlist import Netlist
+from placer.clock import demand_time
 from placer.elites import Elites
 from placer.env import EnvSettings, EpisodeBatch
 from placer.evolve import StyleSearch
@@ -251,6 +252,7 @@ class Learner:
             self._descend(-log_probs.gather(1, action[:, None]).mean())
 
     def _descend(self, loss: Tensor) -> None:
+        demand_time(self.episodes.clock.deadline)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)

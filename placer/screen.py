@@ -32,15 +32,15 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
     """The most promising starts, best first, with hard macros legal and soft ones placed anew.
 
     They are given in order of promise.  As many are tried as fit the time (wall clock), in any case one for each worker
-    and so many that one can be legalized; in infinite time all are, and the result depends on starts and seed alone.
+    and so many that one can be legalized, for as long as there is time; in infinite time all are, and the result depends on starts and seed alone.
     Raises `LegalizationError` where none of them can be.
     """
-    began, arrays = time.perf_counter(), soft_arrays(starts[0].netlist)
+    deadline, arrays = time.perf_counter() + seconds, soft_arrays(starts[0].netlist)
     failures: list[LegalizationError] = []
 
     def first(start: Placement) -> Scored | None:
         try:
-            return score(settled(start, arrays), QUICK, seed)
+            return score(settled(start, arrays, deadline), QUICK, seed, deadline)
         except LegalizationError as error:
             failures.append(error)
             return None
@@ -49,24 +49,24 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
     if not field:
         raise failures[0]
     finalists = [start for _, start in field[: max(1, round(FINALISTS * len(field)))]]
-    left = seconds - (time.perf_counter() - began)
+    left = deadline - time.perf_counter()
     if len(finalists) > 1 and left > 0:
-        field = in_time(lambda start: score(start, LONGER, seed), finalists, left, workers)
+        field = in_time(lambda start: score(start, LONGER, seed, deadline), finalists, left, workers)
         return [start for _, start in field]
     return finalists
 
 
-def settled(start: Placement, arrays: SoftArrays) -> Placement:
+def settled(start: Placement, arrays: SoftArrays, deadline: float) -> Placement:
     """A start with its soft macros placed anew, legalized; raises `LegalizationError`."""
-    position = with_soft_placed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS)
+    position = with_soft_placed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS, deadline)
     placement = Placement(start.netlist, position, start.orientation.copy())
-    return legalize(placement) if placement.violations() else placement
+    return legalize(placement, deadline=deadline) if placement.violations() else placement
 
 
-def score(start: Placement, trials: int, seed: int) -> Scored:
-    """A legal start with the proxy that so many trials for each movable node bring it to."""
+def score(start: Placement, trials: int, seed: int, deadline: float) -> Scored:
+    """A legal start with the proxy that so many trials for each movable node bring it to, or fewer until a deadline."""
     count = int((~start.netlist.fixed).sum())
-    return refine(start, Budget(trials=trials * count), seed=seed).proxy, start
+    return refine(start, Budget(trials=trials * count, deadline=deadline), seed=seed).proxy, start
 
 
 def in_time(

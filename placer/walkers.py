@@ -40,12 +40,14 @@ Clock = Callable[[], float]
 class Budget:
     """How long to search: `seconds` of a clock, or `trials` of each walker, with which results repeat exactly.
 
-    Raises `SettingsError` unless exactly one of them is given.
+    A team (`placer.team`) ends at the `deadline` (of `time.perf_counter`) in any case.  Raises `SettingsError` unless
+    exactly one of seconds and trials is given.
     """
 
     seconds: float | None = None
     trials: int | None = None
     clock: Clock = time.perf_counter
+    deadline: float = np.inf
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.trials is None):
