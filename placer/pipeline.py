@@ -153,7 +153,10 @@ def load_kernels(method: str, refine: bool, device: str) -> None:
     tiny = GeneratorSettings(
         "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
     )
-    if place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
+    chip = generate(tiny, 0)
+    piled = np.where(chip.fixed[:, None], chip.position_um, 50.0)
+    legalize(Placement(chip, piled, chip.orientation))
+    if place(chip, method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
         raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
 
 

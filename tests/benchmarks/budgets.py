@@ -72,11 +72,13 @@ def timed(netlist: Netlist, method: str, budget_s: float, seed: int, workers: in
     """Place a netlist; compiling kernels is not counted, as it happens once."""
     load_kernels(method, True, "auto")
     began = time.perf_counter()
+    found, end = None, ""
     try:
-        end = flaw(place(netlist, method=method, budget_s=budget_s, seed=seed, workers=workers).placement) or "legal"
+        found = place(netlist, method=method, budget_s=budget_s, seed=seed, workers=workers).placement
     except LegalizationError as error:
         end = str(error)
-    return Timed(netlist.name, method, len(netlist.hard), budget_s, time.perf_counter() - began, end)
+    seconds = time.perf_counter() - began
+    return Timed(netlist.name, method, len(netlist.hard), budget_s, seconds, flaw(found) or "legal" if found else end)
 
 
 def summary(runs: Sequence[Timed]) -> list[str]:
