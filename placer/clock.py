@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from math import inf
-from time import perf_counter
 from typing import Protocol
 
 from netlists.errors import LegalizationError
@@ -39,7 +39,7 @@ ENDLESS = Endless()
 
 def over(deadline: float) -> bool:
     """Whether a deadline has come."""
-    return deadline < inf and perf_counter() >= deadline
+    return deadline < inf and time.perf_counter() >= deadline
 
 
 def demand_time(deadline: float) -> None:

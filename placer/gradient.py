@@ -137,7 +137,8 @@ def gradient(
     if settings is None:
         seconds = np.inf if iterations else search.left_s
         settings = replace(GradientSettings(), starts=fitting_starts(proxy, FINISH_SHARE * seconds / finish.seconds))
-    Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # compiles and loads what is needed
+    if device.type == "cuda":
+        Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # loads what is needed
     rounds, took = 0, 0.0
     while rounds < iterations if iterations else rounds < 1 or search.left_s > took:
         began = time.perf_counter()

@@ -9,6 +9,7 @@ as that brings them nearer.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,6 +41,7 @@ def legalize(placement: Placement, *, spacing_um: float | None = None, deadline:
     target, size, obstacle = placement.position_um[n.movable_hard], n.size_um[n.movable_hard], fixed_rectangles(n)
     if disjoint(target, size, obstacle, *canvas, spacing_um or 0.0):
         return placement
+    demand_time(deadline)
     check_room(n)
     if spacing_um is None:
         settled = settle(target, size, obstacle, canvas, TOUCH * side)
@@ -58,6 +60,7 @@ def legalize(placement: Placement, *, spacing_um: float | None = None, deadline:
     raise LegalizationError(_no_room(n, target, deadline))
 
 
+@lru_cache(maxsize=8)
 def check_room(netlist: Netlist) -> None:
     """Raise `LegalizationError` where no legal placement can exist.
 

@@ -30,6 +30,7 @@ class Progress:
 
 POOL = 24  # placements that are kept
 FIRST_SHARE = 0.5  # of the job's time
+GRACE_S = 1.0  # after the end of the job, rather than no placement at all
 
 Listener = Callable[[Progress], None]
 
@@ -39,7 +40,7 @@ class Search:
     """Keeps the best finished episodes and the clock: `budget_s` and `job_s` count from `started` (`perf_counter`).
 
     The first placement may take longer than the search is meant to: FIRST_SHARE of the job's time, and all of it for
-    legalization.
+    legalization, and GRACE_S.
     """
 
     stage: str
@@ -69,7 +70,7 @@ class Search:
     @property
     def last(self) -> float:
         """See `clock.Clock`."""
-        return self.deadline if self.pool else self.end
+        return self.deadline if self.pool else self.end + GRACE_S
 
     @property
     def end(self) -> float:
