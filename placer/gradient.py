@@ -198,10 +198,11 @@ class Finish:
         """The proxy and the centers [V, 2] of a start whose centers were `found`, or why it cannot be legalized."""
         n = self.netlist
         found[n.fixed] = n.position_um[n.fixed]
+        deadline = max(self.search.last, self.search.half)
         try:
-            legal = legalize(Placement(n, found, n.orientation.copy()), deadline=self.search.last)
+            legal = legalize(Placement(n, found, n.orientation.copy()), deadline=deadline)
         except LegalizationError as error:
             return error
-        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, self.search.last)
+        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, deadline)
         both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
         return min(both, key=lambda scored: scored[0])

@@ -211,7 +211,7 @@ def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[l
         search.budget_s += SCREEN_SHARE * settings.budget_s
         seconds = search.left_s
     try:
-        best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers)
+        best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers, deadline=search.end)
     except KeyboardInterrupt:
         return starts[:1], True
     search.note(evaluate(best[0]).proxy, "screen", search.left_s)

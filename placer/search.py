@@ -65,12 +65,18 @@ class Search:
     @property
     def deadline(self) -> float:
         """See `clock.Clock`."""
-        return self.started + (self.budget_s if self.pool else max(self.budget_s, FIRST_SHARE * self.job_s))
+        own = self.started + self.budget_s
+        return own if self.pool else max(own, self.half)
 
     @property
     def last(self) -> float:
         """See `clock.Clock`."""
         return self.deadline if self.pool else self.end + GRACE_S
+
+    @property
+    def half(self) -> float:
+        """Until when the first placement may be sought."""
+        return self.started + FIRST_SHARE * self.job_s
 
     @property
     def end(self) -> float:
