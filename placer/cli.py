@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +33,7 @@ from placer.options import (
     source,
 )
 from placer.ray_cluster import CORES
+from placer.start import INTERRUPTED, NOTHING, loading
 from placer.terminal import cluster_line, cost_table, shown_progress, shown_sweep, with_settings
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from placer.sweep import Sweep
     from plots.report import Run
 
-INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+FORCE_HELP = "Replace a finished run in the folder that is of another netlist or better; otherwise it stays"
 RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
 COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "overlaps", "out_of_canvas")
 
@@ -47,8 +51,17 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Place the macros of a chip.  Each command explains itself: placer COMMAND --help",
 )
+
+
+@app.callback()
+def options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit", is_eager=True)] = False,
+) -> None:
+    """Place the macros of a chip.  Each command explains itself: placer COMMAND --help"""
+    if show_version:
+        print(f"placer {installed_version()}")
+        raise typer.Exit
 
 
 @app.command()
@@ -81,6 +94,9 @@ def place(
     out: OutDir,
     method: Annotated[str, typer.Option(help="rl, gradient, greedy, random or anneal")] = "rl",
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
+    iterations: Annotated[
+        int | None, typer.Option(help="Instead of a budget: the result then depends on seed and workers alone")
+    ] = None,
     workers: Workers = CORES,
     seed: Seed = 0,
     weights: Weights = None,
@@ -88,6 +104,7 @@ def place(
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
     device: Device = "auto",
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
     plc: PlcFile = None,
     grid: Grid = None,
 ) -> None:
@@ -95,23 +112,35 @@ def place(
 
     Example: placer place harbor --out run --budget 240
     """
-    from placer.pipeline import place as run_stages
-    from placer.reporting import write_run
-    from placer.settings import PlaceSettings
+    with loading():
+        from placer.pipeline import place as run_stages
+        from placer.reporting import write_run
+        from placer.settings import PlaceSettings
+        from placer.standing import better, standing
 
-    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, device=device, ray=ray)
+        if method in ("rl", "gradient"):
+            import torch  # noqa: F401
+    settings = PlaceSettings(
+        method, budget, seed, workers, weights, refine, iterations, start=start, device=device, ray=ray
+    )
     where = source(netlist, plc, grid)
-    chip = loaded(where)
-    check_out(out)
-    with shown_progress() as show:
-        result = run_stages(chip, settings, progress=show)
+    with nothing_found_at_ctrl_c():
+        chip = loaded(where)
+        check_out(out)
+        old = None if force else standing(out, chip)
+        with shown_progress() as show:
+            result = run_stages(chip, settings, progress=show)
+    rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
+    if old and (why := better(old, result.metrics, chip)):
+        cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
+        print(f"kept the finished run in {out}: {why}, which was not written; --force writes it in any case")
+        raise typer.Exit(INTERRUPTED if result.interrupted else 0)
     done = write_run(out, result, where, command_line())
     from plots import report
 
     run = report_run(done)
     write_png(out / "placement.png", next(iter(run.figures.values())))
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
-    rows, bounds = [*COST_ROWS, "seconds", "cpu_seconds"], result.metrics["lower_bounds"]
     cost_table(f"{chip.name} · {method}", result.metrics, rows, bounds)
     if cluster := result.metrics.get("cluster"):
         print(cluster_line(cluster))
@@ -136,23 +165,29 @@ def train(
 
     Example: placer train harbor --out weights --budget 600
     """
-    from placer import reporting
-    from placer.ppo import PPOSettings
-    from placer.train import Training, TrainSettings
+    with loading():
+        from placer import reporting
+        from placer.ppo import PPOSettings
+        from placer.train import Training, TrainSettings
 
     if budget is None and iterations is None:
         budget = 600.0
     settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
-    chips = [loaded(source(name)) for name in netlists]
-    check_out(out)
-    training = Training(chips, PPOSettings(**learner), out, settings)
-    with shown_progress() as show:
-        interrupted = training.run(show)
+    with nothing_found_at_ctrl_c():
+        chips = [loaded(source(name)) for name in netlists]
+        check_out(out)
+        training = Training(chips, PPOSettings(**learner), out, settings)
+        with shown_progress() as show:
+            interrupted = training.run(show)
+        if interrupted and not training.history:
+            raise KeyboardInterrupt
     if training.history:
         from plots import training as learning
 
         rows = [row for row in training.history if row["netlist"] == chips[0].name]
         write_png(out / "training.png", learning.draw(reporting.curves(rows), title=chips[0].name))
+    if training.ended:
+        print(training.ended)
     print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -175,16 +210,20 @@ def sweep(
 
     Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
     """
-    from placer.settings import PlaceSettings
-    from placer.sweep import sweep as run_all
+    with loading():
+        from placer.settings import PlaceSettings
+        from placer.sweep import sweep as run_all
 
     settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights, device=device)
     check_out(out)
-    with shown_sweep() as show:
-        done = run_all(
-            [source(name) for name in netlists], out, methods=methods.split(","), seeds=seeds, settings=settings,
-            address=ray, resume=resume, command=command_line(), progress=show,
-        )  # fmt: skip
+    with nothing_found_at_ctrl_c():
+        with shown_sweep() as show:
+            done = run_all(
+                [source(name) for name in netlists], out, methods=methods.split(","), seeds=seeds, settings=settings,
+                address=ray, resume=resume, command=command_line(), progress=show,
+            )  # fmt: skip
+        if done.interrupted and not done.outcomes:
+            raise KeyboardInterrupt
     sweep_report(out, done)
     print(f"{len(done.outcomes)} runs, {done.resumed} of them finished before, {done.failed} failed")
     print(f"report: {out / 'report.html'}")
@@ -294,6 +333,24 @@ def sweep_report(out: Path, done: Sweep) -> None:
     page.write(out / "report.html", runs, title="Placements of a sweep", figures=figures)
 
 
+@contextmanager
+def nothing_found_at_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the command in one line, as there is nothing to be saved yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(NOTHING, end="", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def installed_version() -> str:
+    """Of the package; that of a checkout which is not installed is unknown."""
+    try:
+        return version("chipscape")
+    except PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
 def write_png(path: Path, figure: Figure | bytes) -> None:
     """Write a figure, whole or not at all."""
     from plots import style
@@ -305,6 +362,7 @@ def main() -> None:
     """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
     learner: type[Any] | None = None
     if sys.argv[1:2] == ["train"]:  # torch takes seconds to load: not for the other commands
-        from placer.ppo import PPOSettings as learner
+        with loading():
+            from placer.ppo import PPOSettings as learner
     app.command("train")(with_settings(train, learner))
     run_command(app)

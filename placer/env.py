@@ -5,8 +5,8 @@ episode behind Gymnasium's contract.
 
 Macros come in order of area, larger first, equal ones by the weight of their nets (most first).  The mask allows the
 cells where the macro fits (`spots.py`).  Where none does, every cell inside the canvas is allowed, the step is counted
-in `stuck`, and the hard macros are legalized at the end of the episode.  When the time is up, an episode ends early: macros
-not placed yet stay at their estimated places, and all are legalized.  An episode for which no legal placement is
+in `stuck`, and the hard macros are legalized at the end of the episode.  When the time is up, an episode ends early:
+macros not placed yet stay at their estimated places, and all are legalized.  An episode for which no legal placement is
 found has failed: it costs FAILED more than the overlapping placement with which it ends.  Soft macros are placed when
 the last hard macro is (`soft.py`); on the way they stand at estimated places.
 

@@ -121,7 +121,8 @@ def _solutions(
         demand_time(deadline)
         pushed = [push_apart(target, size, obstacle, canvas_um, first) for first in (0, 1)]
         starts = [*pushed, _place_nearest(target, size, obstacle, canvas_um, deadline)]
-        improved = [improve(start, target, size, obstacle, canvas_um, deadline) for start in starts if start is not None]
+        found = [start for start in starts if start is not None]
+        improved = [improve(start, target, size, obstacle, canvas_um, deadline) for start in found]
         if improved:
             yield min(improved, key=lambda center: displacement(center, target)), spacing
     packed = packing(netlist, spacings, deadline)

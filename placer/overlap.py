@@ -16,7 +16,7 @@ Singles = npt.NDArray[np.float32]
 
 @njit(cache=True, nogil=True)
 def shared_area(center: Singles, size: Singles, slope: Singles) -> float:
-    """The sum over pairs of rectangles (centers and sizes [M, 2]); its derivatives by the centers are put in `slope`."""
+    """The sum over pairs of rectangles (centers, sizes [M, 2]); its derivatives by the centers are put in `slope`."""
     total = 0.0
     slope[:] = 0.0
     for i in range(len(center)):
@@ -37,9 +37,13 @@ def shared_area(center: Singles, size: Singles, slope: Singles) -> float:
     return total
 
 
-class SharedArea(torch.autograd.Function):
-    """[B] what `shared_area` finds for centers [B, M, 2] of rectangles of sizes [M, 2]."""
+def shared_areas(center: Tensor, size: Tensor) -> Tensor:
+    """[B] what `shared_area` finds for centers [B, M, 2] of rectangles of sizes [M, 2], differentiable."""
+    found: Tensor = _SharedArea.apply(center.contiguous(), size)  # type: ignore[no-untyped-call]
+    return found
 
+
+class _SharedArea(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, center: Tensor, size: Tensor) -> Tensor:
         """Fills the derivatives, too."""

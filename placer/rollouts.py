@@ -143,12 +143,12 @@ def _play(
             for group in groups
         ]  # fmt: skip
         try:
-            whole = all([job.result() for job in as_completed(jobs)])
+            ended = [job.result() for job in as_completed(jobs)]
         except BaseException:
             stop.set()
             raise
     episodes.tally()
-    if not whole:
+    if not all(ended):
         raise OutOfTimeError("the budget was used up before all episodes had ended")
     return replace(record, **{name: getattr(record, name).cpu() for name in ("action", "log_prob", "value")})
 

@@ -35,7 +35,8 @@ def screen(
     """The most promising starts, best first, with hard macros legal and soft ones placed anew.
 
     They are given in order of promise.  As many are tried as fit the time (wall clock), in any case one for each worker
-    and so many that one can be legalized, but nothing goes on after the deadline; in infinite time all are, and the result depends on starts and seed alone.
+    and so many that one can be legalized, but nothing goes on after the deadline; in infinite time all are, and the
+    result depends on starts and seed alone.
     Raises `LegalizationError` where none of them can be.
     """
     began, arrays = time.perf_counter(), soft_arrays(starts[0].netlist)

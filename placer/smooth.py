@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from netlists.netlist import ORIENTATION_MATRIX, Netlist
-from placer.overlap import SharedArea
+from placer.overlap import shared_areas
 from placer.routes import MergedNets, merged_nets, trace
 from placer.soft import cosines
 
@@ -146,8 +146,7 @@ class SmoothProxy:
         """[B] area in which pairs of hard macros overlap, in parts of the area of all hard macros."""
         center, size = position[:, self.hard] / self.cell, self.size[self.hard]
         if self.device.type == "cpu":
-            shared: Tensor = SharedArea.apply(center.contiguous(), size)
-            return shared / size.prod(-1).sum().clamp(min=1e-9)
+            return shared_areas(center, size) / size.prod(-1).sum().clamp(min=1e-9)
         apart = (center[:, :, None] - center[:, None]).abs()  # [B, M, M, 2]
         reach = (size[:, None] + size[None]) / 2
         most = torch.minimum(size[:, None], size[None])
