@@ -54,14 +54,24 @@ app = typer.Typer(
 )
 
 
+def print_version(asked: bool) -> None:
+    """Print the version of the package and end the command, if that is asked for."""
+    if not asked:
+        return
+    try:
+        print(f"placer {version('chipscape')}")
+    except PackageNotFoundError:
+        print("placer, from a checkout that is not installed")
+    raise typer.Exit
+
+
 @app.callback()
-def options(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit", is_eager=True)] = False,
+def main_options(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit", callback=print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Place the macros of a chip.  Each command explains itself: placer COMMAND --help"""
-    if show_version:
-        print(f"placer {installed_version()}")
-        raise typer.Exit
 
 
 @app.command()
@@ -341,14 +351,6 @@ def nothing_found_at_ctrl_c() -> Iterator[None]:
     except KeyboardInterrupt:
         print(NOTHING, end="", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def installed_version() -> str:
-    """Of the package; that of a checkout which is not installed is unknown."""
-    try:
-        return version("chipscape")
-    except PackageNotFoundError:
-        return "of a checkout that is not installed"
 
 
 def write_png(path: Path, figure: Figure | bytes) -> None:
