@@ -361,9 +361,7 @@ def test_training_that_ends_early_says_why(placer, tmp_path: Path) -> None:  # t
 
 
 @pytest.mark.parametrize("command", ["place", "train", "sweep"])
-def test_ctrl_c_before_anything_was_found(
-    placer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
-) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
