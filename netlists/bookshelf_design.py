@@ -197,7 +197,7 @@ def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
     if not count:
         return []
     return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same "
-            "(unfix frees them)"]  # fmt: skip
+            "(--unfix frees them)"]  # fmt: skip
 
 
 def _weights(design: Design) -> Floats:

@@ -110,7 +110,7 @@ def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
         raise NetlistError(
             f"standard cell {name!r} is {width[k]:g} by {height:g} µm and rows are {n.rows.height_um[0]:g} µm high, "
             f"but {there} ({large.size} cells have no room); expected rows that hold it: correct its size in the "
-            ".nodes, extend the rows in the .scl or free fixed macros (unfix)"
+            ".nodes, extend the rows in the .scl or free fixed macros (--unfix)"
         )
 
 
@@ -159,5 +159,5 @@ def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
         raise NetlistError(
             f"{len(cells)} standard cells need {need} sites (the largest is {n.node_names[widest]!r}), but fixed nodes "
             f"leave {room} of the rows; expected at least {need}: extend the rows in the .scl or free fixed macros "
-            "(unfix)"
+            "(--unfix)"
         )

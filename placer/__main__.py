@@ -1,5 +1,5 @@
 """`python -m placer` does what the command `placer` does."""
 
-from placer.cli import main
+from placer.start import main
 
 main()

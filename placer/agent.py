@@ -7,6 +7,7 @@ left when no further iteration fits is spent on samples in small batches; greedy
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 
 from netlists.netlist import Netlist
 from placer.checkpoints import load_policy
+from placer.clock import OutOfTimeError
 from placer.device import room_bytes
 from placer.env import EpisodeBatch, placing_order
 from placer.features import MAP_NAMES
@@ -82,13 +84,19 @@ class Agent:
         if not untrained:
             self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
+        self.learner.episodes.clock = search
         self.generator = torch.Generator().manual_seed(seed + 1)
 
     def run(self, iterations: int | None) -> None:
         """Search until the budget is used, or for a number of iterations whatever the time."""
+        with suppress(OutOfTimeError):  # the search has what was found until then
+            self._run(iterations)
+
+    def _run(self, iterations: int | None) -> None:
         one = EpisodeBatch(self.netlist, 1, self.settings.env, self.threads)
         samples = min(max(SAMPLES, 2 * self.threads), self.settings.num_envs)
         few = EpisodeBatch(self.netlist, samples, self.settings.env, self.threads)
+        one.clock = few.clock = self.search
         self._play(one, greedy=True)
         if iterations is not None:
             for _ in range(iterations):
@@ -109,7 +117,11 @@ class Agent:
         return took
 
     def _iterate(self) -> IterationStats:
-        stats = self.learner.iterate()
+        try:
+            stats = self.learner.iterate()
+        except OutOfTimeError:
+            self.search.offer(self.learner.episodes)
+            raise
         self.search.offer(self.learner.episodes)
         self.search.tell(stats.iteration, stats.steps_per_second, stats.entropy, stats.kl)
         return stats
@@ -126,7 +138,11 @@ class Agent:
             embedding = self.policy.encode(self.learner.graph)
         shape = episodes.batch, episodes.steps
         plan = Plan.greedy(*shape) if greedy else Plan.sampled(*shape, self.generator)
-        rollout: Rollout = play(self.policy, embedding, plan, episodes)
+        try:
+            rollout: Rollout = play(self.policy, embedding, plan, episodes)
+        except OutOfTimeError:
+            self.search.offer(episodes)
+            raise
         self.search.offer(episodes)
         took = time.perf_counter() - start
         self.search.tell(self.learner.iteration, rollout.action.numel() / took)

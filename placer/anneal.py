@@ -33,10 +33,10 @@ class AnnealSettings:
     soft_rounds: int = 50  # of `place_soft`, once in every chunk of moves
 
 
-def spiral(netlist: Netlist) -> Placement:
+def spiral(netlist: Netlist, deadline: float = np.inf) -> Placement:
     """A legal placement with the hard macros along a spiral from the boundary inward, larger ones outside.
 
-    Soft macros start in the middle.  Raises `LegalizationError` where no legal placement is found.
+    Soft macros start in the middle.  Raises `LegalizationError` where no legal placement is found, by the deadline.
     """
     width, height = netlist.canvas_um
     position: Floats = netlist.position_um.copy()
@@ -51,7 +51,7 @@ def spiral(netlist: Netlist) -> Placement:
             w, h = w - 2 * step, h - 2 * step
         position[v] = np.array(_on_rectangle(along, max(w, 0.0), max(h, 0.0))) + inset + step / 2
         along += step
-    return legalize(Placement(netlist, position, netlist.orientation.copy()))
+    return legalize(Placement(netlist, position, netlist.orientation.copy()), deadline=deadline)
 
 
 def _on_rectangle(along: float, width: float, height: float) -> tuple[float, float]:
@@ -70,14 +70,15 @@ def anneal(
     workers: int = 1,
     settings: AnnealSettings | None = None,
     start: Placement | None = None,
+    deadline: float = np.inf,
     progress: Progress | None = None,
 ) -> Found:
     """Place a netlist from scratch, or from a legal `start`; repeats itself as `refine` does.
 
-    Raises `LegalizationError` where no legal placement to start from is found.
+    Raises `LegalizationError` where no legal placement to start from is found, by the deadline.
     """
     settings, begun = settings or AnnealSettings(), budget.clock()
-    start = start or spiral(netlist)
+    start = start or spiral(netlist, deadline)
     soft, cost = soft_arrays(netlist), ProxyCost(netlist)
     usual = movers(netlist, spacing_um(start))
     share = np.array([SHARES.get(kind, 0.0) for kind in range(len(KINDS))]) * (usual.hard.size > 0)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +26,7 @@ from placer.options import (
     OutDir,
     PlcFile,
     Seed,
+    Unfix,
     Weights,
     Workers,
     command_line,
@@ -30,12 +34,13 @@ from placer.options import (
     source,
 )
 from placer.ray_cluster import CORES
+from placer.start import INTERRUPTED, NOTHING, loading
 from placer.terminal import cluster_line, cost_table, shown_progress, shown_rows, shown_sweep, with_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+FORCE_HELP = "Replace a finished run in the folder that is of another netlist or better; otherwise it stays"
 RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
 COST_ROWS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
 
@@ -43,8 +48,27 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Place the macros of a chip.  Each command explains itself: placer COMMAND --help",
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the version of the package and end the command, if that is asked for."""
+    if not asked:
+        return
+    try:
+        print(f"placer {version('chipscape')}")
+    except PackageNotFoundError:
+        print("placer, from a checkout that is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit", callback=print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Place the macros of a chip.  Each command explains itself: placer COMMAND --help"""
 
 
 @app.command()
@@ -53,6 +77,7 @@ def evaluate(
     placement: Annotated[Path | None, typer.Option(help=".plc or .pl; the netlist's own by default")] = None,
     plc: PlcFile = None,
     grid: Grid = None,
+    unfix: Unfix = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
     """Print the exact proxy cost of a placement.
@@ -62,7 +87,7 @@ def evaluate(
     from netlists import Placement, load_placement
     from placer.cost import lower_bounds, summary
 
-    chip = loaded(source(netlist, plc, grid))
+    chip = loaded(source(netlist, plc, grid, unfix))
     placed = load_placement(chip, placement) if placement else Placement.given(chip)
     found = summary(placed)
     if as_json:
@@ -77,6 +102,9 @@ def place(
     out: OutDir,
     method: Annotated[str, typer.Option(help="rl, gradient, greedy, random or anneal")] = "rl",
     budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
+    iterations: Annotated[
+        int | None, typer.Option(help="Instead of a budget: the result then depends on seed and workers alone")
+    ] = None,
     workers: Workers = CORES,
     seed: Seed = 0,
     weights: Weights = None,
@@ -84,23 +112,39 @@ def place(
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
     device: Device = "auto",
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
     plc: PlcFile = None,
     grid: Grid = None,
+    unfix: Unfix = None,
 ) -> None:
     """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
 
     Example: placer place harbor --out run --budget 240
     """
-    from placer.pipeline import place as run_stages
-    from placer.reporting import write_run
-    from placer.settings import PlaceSettings
+    with loading():
+        from placer.pipeline import place as run_stages
+        from placer.reporting import write_run
+        from placer.settings import PlaceSettings
+        from placer.standing import better, standing
 
-    settings = PlaceSettings(method, budget, seed, workers, weights, refine, start=start, device=device, ray=ray)
-    where = source(netlist, plc, grid)
-    chip = loaded(where)
-    check_out(out)
-    with shown_progress() as show:
-        result = run_stages(chip, settings, progress=show)
+        if method in ("rl", "gradient"):
+            import torch  # noqa: F401
+    settings = PlaceSettings(
+        method, budget, seed, workers, weights, refine, iterations, start=start, device=device, ray=ray
+    )
+    where = source(netlist, plc, grid, unfix)
+    with nothing_found_at_ctrl_c():
+        chip = loaded(where)
+        check_out(out)
+        old = None if force else standing(out, chip)
+        with shown_progress() as show:
+            result = run_stages(chip, settings, progress=show)
+    shown = {key: result.metrics[key] for key in (*COST_ROWS, "seconds", "cpu_seconds")}
+    rows, bounds = shown_rows(shown), result.metrics["lower_bounds"]
+    if old and (why := better(old, result.metrics, chip)):
+        cost_table(f"{chip.name} · {method}", shown, rows, bounds)
+        print(f"kept the finished run in {out}: {why}, which was not written; --force writes it in any case")
+        raise typer.Exit(INTERRUPTED if result.interrupted else 0)
     done = write_run(out, result, where, command_line())
     from placer.report_pages import report_run
     from plots import report
@@ -109,8 +153,7 @@ def place(
     assert run.view
     write_png(out / "placement.png", run.view.still)
     report.write(out / "report.html", [run], title=f"{chip.name}: placement by {method}")
-    shown = {key: result.metrics[key] for key in (*COST_ROWS, "seconds", "cpu_seconds")}
-    cost_table(f"{chip.name} · {method}", shown, shown_rows(shown), result.metrics["lower_bounds"])
+    cost_table(f"{chip.name} · {method}", shown, rows, bounds)
     if cluster := result.metrics.get("cluster"):
         print(cluster_line(cluster))
     print(f"report: {out / 'report.html'}")
@@ -128,29 +171,36 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder")] = False,
     seed: Seed = 0,
     device: Device = "auto",
+    unfix: Unfix = None,
     **learner: Any,
 ) -> None:
     """Train the agent on netlists; writes checkpoints, history.csv, training.png, TensorBoard scalars.  Ctrl-C saves.
 
     Example: placer train harbor --out weights --budget 600
     """
-    from placer import reporting
-    from placer.ppo import PPOSettings
-    from placer.train import Training, TrainSettings
+    with loading():
+        from placer import reporting
+        from placer.ppo import PPOSettings
+        from placer.train import Training, TrainSettings
 
     if budget is None and iterations is None:
         budget = 600.0
     settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
-    chips = [loaded(source(name)) for name in netlists]
-    check_out(out)
-    training = Training(chips, PPOSettings(**learner), out, settings)
-    with shown_progress() as show:
-        interrupted = training.run(show)
+    with nothing_found_at_ctrl_c():
+        chips = [loaded(source(name, unfix=unfix)) for name in netlists]
+        check_out(out)
+        training = Training(chips, PPOSettings(**learner), out, settings)
+        with shown_progress() as show:
+            interrupted = training.run(show)
+        if interrupted and not training.history:
+            raise KeyboardInterrupt
     if training.history:
         from plots import training as learning
 
         rows = [row for row in training.history if row["netlist"] == chips[0].name]
         write_png(out / "training.png", learning.draw(reporting.curves(rows), title=chips[0].name))
+    if training.ended:
+        print(training.ended)
     print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -168,22 +218,27 @@ def sweep(
     device: Device = "auto",
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = LOCAL,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
+    unfix: Unfix = None,
 ) -> None:
     """Place netlists by several methods and seeds, one Ray task a run; writes a folder a run, results.csv, report.html.
 
     Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
     """
-    from placer.report_pages import sweep_report
-    from placer.settings import PlaceSettings
-    from placer.sweep import sweep as run_all
+    with loading():
+        from placer.report_pages import sweep_report
+        from placer.settings import PlaceSettings
+        from placer.sweep import sweep as run_all
 
     settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights, device=device)
     check_out(out)
-    with shown_sweep() as show:
-        done = run_all(
-            [source(name) for name in netlists], out, methods=methods.split(","), seeds=seeds, settings=settings,
-            address=ray, resume=resume, command=command_line(), progress=show,
-        )  # fmt: skip
+    with nothing_found_at_ctrl_c():
+        with shown_sweep() as show:
+            done = run_all(
+                [source(name, unfix=unfix) for name in netlists], out, methods=methods.split(","), seeds=seeds,
+                settings=settings, address=ray, resume=resume, command=command_line(), progress=show,
+            )  # fmt: skip
+        if done.interrupted and not done.outcomes:
+            raise KeyboardInterrupt
     sweep_report(out, done)
     print(f"{len(done.outcomes)} runs, {done.resumed} of them finished before, {done.failed} failed")
     print(f"report: {out / 'report.html'}")
@@ -197,6 +252,7 @@ def convert(
     target: Annotated[Path, typer.Argument(metavar="OUT", help=".aux or .pb.txt[.gz]")],
     plc: PlcFile = None,
     grid: Grid = None,
+    unfix: Unfix = None,
 ) -> None:
     """Write a netlist in another format.
 
@@ -204,7 +260,7 @@ def convert(
     """
     from netlists import save
 
-    save(loaded(source(source_file, plc, grid)), target)
+    save(loaded(source(source_file, plc, grid, unfix)), target)
 
 
 @app.command()
@@ -215,6 +271,7 @@ def cluster(
     seed: Seed = 0,
     plc: PlcFile = None,
     grid: Grid = None,
+    unfix: Unfix = None,
 ) -> None:
     """Group the standard cells of a netlist into soft macros.
 
@@ -223,7 +280,7 @@ def cluster(
     from netlists import save
     from netlists.cluster import cluster as group
 
-    save(group(loaded(source(source_file, plc, grid)), clusters, seed=seed).netlist, target)
+    save(group(loaded(source(source_file, plc, grid, unfix)), clusters, seed=seed).netlist, target)
 
 
 @app.command()
@@ -244,6 +301,16 @@ def report(
     print(f"report: {out}")
 
 
+@contextmanager
+def nothing_found_at_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the command in one line, as there is nothing to be saved yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(NOTHING, end="", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
 def write_png(path: Path, figure: Figure | bytes) -> None:
     """Write a figure, whole or not at all."""
     from plots import style
@@ -255,6 +322,7 @@ def main() -> None:
     """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
     learner: type[Any] | None = None
     if sys.argv[1:2] == ["train"]:  # torch takes seconds to load: not for the other commands
-        from placer.ppo import PPOSettings as learner
+        with loading():
+            from placer.ppo import PPOSettings as learner
     app.command("train")(with_settings(train, learner))
     run_command(app)

@@ -5,7 +5,8 @@ episode behind Gymnasium's contract.
 
 Macros come in order of area, larger first, equal ones by the weight of their nets (most first).  The mask allows the
 cells where the macro fits (`spots.py`).  Where none does, every cell inside the canvas is allowed, the step is counted
-in `stuck`, and the hard macros are legalized at the end of the episode.  An episode for which no legal placement is
+in `stuck`, and the hard macros are legalized at the end of the episode.  When the time is up, an episode ends early:
+macros not placed yet stay at their estimated places, and all are legalized.  An episode for which no legal placement is
 found has failed: it costs FAILED more than the overlapping placement with which it ends.  Soft macros are placed when
 the last hard macro is (`soft.py`); on the way they stand at estimated places.
 
@@ -31,6 +32,7 @@ from netlists.errors import LegalizationError, SettingsError
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from netlists.placement import Placement
 from placer import episode
+from placer.clock import ENDLESS, Clock, over
 from placer.cost import Cost
 from placer.features import MAP_NAMES, SCALAR_NAMES, Singles, observe
 from placer.legalize import check_room, legalize
@@ -104,6 +106,7 @@ class EpisodeBatch:
         self._gain, self._first_estimate = np.zeros(batch), np.zeros(batch)
         self._cost, self._errors = np.zeros((batch, 4)), np.full(batch, None)
         self._whole, self._spans = True, spans(batch, self.threads)
+        self.clock: Clock = ENDLESS  # of the search that the episodes are for
         self.t = 0
 
     def part(self, first: int, last: int, threads: int = 1) -> EpisodeBatch:
@@ -141,10 +144,11 @@ class EpisodeBatch:
         """Place the current macro in cell `action` [B] (row * C + column); each must be allowed by the mask.
 
         Returns the next observation, in the arrays of `out` if given, None after the last macro, and the rewards [B].
+        After the deadline of the `clock` the step is the last one.
         """
         move = (episode.step, self.t, action, self._gain)
         self.t += 1
-        if self.t < self.steps:
+        if self.t < self.steps and not over(self.clock.deadline):
             out = out or self._unseen()
             self._split(move, self._look(out))
             return out, self.settings.shaping * self._gain
@@ -188,20 +192,35 @@ class EpisodeBatch:
 
     def _finish(self) -> None:
         self._errors[:] = None
-        self.failed[:] = [bool(stuck) and not self._legalized(b) for b, stuck in enumerate(self.state.stuck)]
+        self.failed[:] = True
+        for b, stuck in enumerate(self.state.stuck):
+            # One placement is enough when the time is up.
+            late = over(self.clock.deadline) and not self.failed[:b].all()
+            self.failed[b] = (self.cut or bool(stuck)) and (late or not self._legalized(b))
         if self._whole:
             self.tally()
-        self._split((episode.finish, self._cost))
+        self._split((self._score,))
         self._cost[:, 0] += FAILED * self.failed
+
+    def _score(self, arrays: episode.EpisodeArrays, state: episode.State, first: int, last: int) -> None:
+        """Place the soft macros of episodes first..last-1, where there is time, and fill their costs."""
+        hurried = arrays._replace(soft_rounds=0, soft_sweeps=0)
+        for b in range(first, last):
+            episode.finish(hurried if over(self.clock.last) else arrays, state, b, b + 1, self._cost)
 
     def _legalized(self, b: int) -> bool:
         """Legalize the hard macros of episode b; whether that was possible."""
         try:
-            self.state.position[b] = legalize(self.placement(b)).position_um
+            self.state.position[b] = legalize(self.placement(b), deadline=self.clock.last).position_um
         except LegalizationError as error:
             self._errors[b] = error
             return False
         return True
+
+    @property
+    def cut(self) -> bool:
+        """Whether the episodes ended before all macros were placed."""
+        return self.t < self.steps
 
     @property
     def stuck(self) -> Ints:

@@ -11,6 +11,9 @@ import numpy as np
 from numba import njit
 
 from netlists.netlist import Floats, Ints
+from placer.clock import demand_time, over
+
+CHUNK = 16  # macros between two looks at the clock
 
 
 @njit(cache=True, nogil=True)
@@ -199,8 +202,8 @@ def place_in_order(
 def reinsert(
     order: Ints, center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float
 ) -> None:
-    """Take out each macro in turn and put it back, in place, at the free center nearest its target."""
-    fixed, movable = len(obstacle), len(order)
+    """Take out each macro of `order` in turn and put it back, in place, at the free center nearest its target."""
+    fixed, movable = len(obstacle), len(center)
     count = fixed + movable
     corner = np.empty((4, count))
     corner[:, :fixed] = obstacle.T
@@ -225,3 +228,32 @@ def reinsert(
             center[m] = x, y
             corner[0, fixed + m], corner[1, fixed + m] = x - w / 2, y - h / 2
             corner[2, fixed + m], corner[3, fixed + m] = x + w / 2, y + h / 2
+
+
+def place_in_time(
+    order: Ints, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], distance_weight: float,
+    deadline: float,
+) -> tuple[int, Floats]:  # fmt: skip
+    """`place_in_order`, looking at the clock now and then; raises `OutOfTimeError` at the deadline."""
+    center = target.copy()
+    for first in range(0, len(order), CHUNK):
+        demand_time(deadline)
+        chunk = order[first : first + CHUNK]
+        failed, found = place_in_order(chunk, target, size, obstacle, *canvas_um, distance_weight)
+        center[chunk] = found[chunk]
+        if failed >= 0:
+            return failed, center
+        half = size[chunk] / 2
+        obstacle = np.vstack([obstacle, np.hstack([center[chunk] - half, center[chunk] + half])])
+    return -1, center
+
+
+def reinsert_in_time(
+    order: Ints, center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float],
+    deadline: float,
+) -> None:  # fmt: skip
+    """`reinsert`, of as many macros as there is time for."""
+    for first in range(0, len(order), CHUNK):
+        if over(deadline):
+            break
+        reinsert(order[first : first + CHUNK], center, target, size, obstacle, *canvas_um)

@@ -137,7 +137,8 @@ def gradient(
     if settings is None:
         seconds = np.inf if iterations else search.left_s
         settings = replace(GradientSettings(), starts=fitting_starts(proxy, FINISH_SHARE * seconds / finish.seconds))
-    Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # compiles and loads what is needed
+    if device.type == "cuda":
+        Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # loads what is needed
     rounds, took = 0, 0.0
     while rounds < iterations if iterations else rounds < 1 or search.left_s > took:
         began = time.perf_counter()
@@ -197,10 +198,11 @@ class Finish:
         """The proxy and the centers [V, 2] of a start whose centers were `found`, or why it cannot be legalized."""
         n = self.netlist
         found[n.fixed] = n.position_um[n.fixed]
+        deadline = max(self.search.last, self.search.half)
         try:
-            legal = legalize(Placement(n, found, n.orientation.copy()))
+            legal = legalize(Placement(n, found, n.orientation.copy()), deadline=deadline)
         except LegalizationError as error:
             return error
-        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS)
+        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, deadline)
         both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
         return min(both, key=lambda scored: scored[0])

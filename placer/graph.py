@@ -7,6 +7,7 @@ features are computed on it; costs that are reported never are.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,9 @@ class NodeNets(NamedTuple):
     node_net: Ints  # [E]
 
 
+@lru_cache(maxsize=4)
 def node_nets(netlist: Netlist) -> NodeNets:
-    """Merge the nets of a netlist; nets within one node are dropped."""
+    """Merge the nets of a netlist; nets within one node are dropped.  Those of the netlists of late are remembered."""
     net, node = netlist.connection_net, netlist.connection_node
     key, where = np.unique(net * netlist.num_nodes + node, return_inverse=True)
     pins = np.bincount(where)

@@ -23,6 +23,7 @@ def greedy(episodes: EpisodeBatch, search: Search) -> None:
 
     The score is a weighted sum of the policy's maps (`features.py`) with `GREEDY_WEIGHTS`.
     """
+    episodes.clock = search
     weights = np.array([GREEDY_WEIGHTS.get(name, 0.0) for name in MAP_NAMES])
 
     def lowest(observation: Observation) -> Ints:
@@ -37,6 +38,7 @@ def greedy(episodes: EpisodeBatch, search: Search) -> None:
 
 def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | None = None) -> None:
     """Batches of episodes with uniformly random allowed cells until the budget is used, or `iterations` batches."""
+    episodes.clock = search
     generator = np.random.default_rng(seed)
 
     def any_allowed(observation: Observation) -> Ints:
@@ -46,7 +48,7 @@ def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | 
 
     done, took = 0, 0.0
     # The first batch does not tell how long the next will take: kernels may have been compiled.
-    while done < iterations if iterations else done < 2 or search.left_s > took:
+    while done < iterations if iterations else not done or search.left_s > (took if done > 1 else 0.0):
         start = time.perf_counter()
         speed = run(episodes, any_allowed)
         search.offer(episodes)
@@ -56,9 +58,9 @@ def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | 
 
 
 def run(episodes: EpisodeBatch, choose: Callable[[Observation], Ints]) -> float:
-    """Play all episodes to the end with the cells [B] that `choose` picks; returns steps per second."""
+    """Play all episodes to their end with the cells [B] that `choose` picks; returns steps per second."""
     start = time.perf_counter()
     observation: Observation | None = episodes.reset()
     while observation is not None:
         observation, _ = episodes.step(choose(observation))
-    return episodes.batch * episodes.steps / (time.perf_counter() - start)
+    return episodes.batch * episodes.t / (time.perf_counter() - start)

@@ -9,6 +9,7 @@ as that brings them nearer.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from netlists.netlist import Floats, Ints, Netlist
 from netlists.placement import Placement
 from netlists.row_cover import blocked
 from netlists.tolerance import HAIR, TOUCH
-from placer.free_space import place_in_order
+from placer.clock import OutOfTimeError, demand_time
+from placer.free_space import place_in_order, place_in_time
 from placer.pack import fixed_rectangles, grown, packing
 from placer.relax import ROUNDING, disjoint, displacement, improve, push_apart, settle
 
@@ -25,20 +27,23 @@ PROMOTIONS = 8  # tries with the macro that found no room placed first
 DISTANCE_WEIGHTS = (4.0, 0.5)  # against snugness, where macros are packed near their targets
 
 
-def legalize(placement: Placement, *, spacing_um: float | None = None) -> Placement:
+def legalize(placement: Placement, *, spacing_um: float | None = None, deadline: float = np.inf) -> Placement:
     """A placement without overlaps of hard macros, all inside the canvas, near the given one.
 
     Fixed hard macros and what no row covers are obstacles; soft macros, ports, cells and all orientations stay.  An
     input whose movable hard macros are inside the canvas and disjoint (in strict float64 arithmetic, at least
     `spacing_um` apart) comes back unchanged; where only rounding makes it overlap, macros move by no more than that.
     Otherwise macros end at least `spacing_um` apart; by default a millionth of the canvas, or less where only an exact
-    tiling fits.  Deterministic.
-    Raises `LegalizationError` when macros cannot fit (see `check_room`), or when no place was found for one.
+    tiling fits.  Deterministic, unless a `deadline` (of `time.perf_counter`) comes: then the first placement found is
+    the result.
+    Raises `LegalizationError` when macros cannot fit (see `check_room`), or when no place was found for one, and
+    `OutOfTimeError` when the deadline comes before there is a placement.
     """
     n, canvas, side = placement.netlist, placement.netlist.canvas_um, max(placement.netlist.canvas_um)
     target, size, obstacle = placement.position_um[n.movable_hard], n.size_um[n.movable_hard], fixed_rectangles(n)
     if disjoint(target, size, obstacle, *canvas, spacing_um or 0.0):
         return placement
+    demand_time(deadline)
     check_room(n)
     if spacing_um is None:
         settled = settle(target, size, obstacle, canvas, TOUCH * side)
@@ -46,16 +51,18 @@ def legalize(placement: Placement, *, spacing_um: float | None = None) -> Placem
             return _moved(placement, settled)
     # Macros smaller by rounding find an exact tiling, which is then settled.
     usual = (HAIR * side, ROUNDING * side, -TOUCH / 4 * side)
-    for found, spacing in _solutions(n, target, usual if spacing_um is None else (spacing_um + ROUNDING * side,)):
+    spacings = usual if spacing_um is None else (spacing_um + ROUNDING * side,)
+    for found, spacing in _solutions(n, target, spacings, deadline):
         if spacing < 0:
             tiled = _moved(placement, settle(found, size, obstacle, canvas, TOUCH / 2 * side))
             if not tiled.violations():
                 return tiled
         elif disjoint(found, size, obstacle, *canvas, spacing_um or 0.0):
             return _moved(placement, found)
-    raise LegalizationError(_no_room(n, target))
+    raise LegalizationError(_no_room(n, target, deadline))
 
 
+@lru_cache(maxsize=8)
 def check_room(netlist: Netlist) -> None:
     """Raise `LegalizationError` where no legal placement can exist.
 
@@ -110,34 +117,46 @@ def covered_area(rectangle: Floats, width: float, height: float) -> float:
     return float(np.diff(xs) @ covered @ np.diff(ys)) if covered.size else 0.0
 
 
-def _solutions(netlist: Netlist, target: Floats, spacings: tuple[float, ...]) -> Iterator[tuple[Floats, float]]:
-    """Centers [M, 2] and the spacing they keep from each other, the nearest to the targets first."""
+def _solutions(
+    netlist: Netlist, target: Floats, spacings: tuple[float, ...], deadline: float
+) -> Iterator[tuple[Floats, float]]:
+    """Centers [M, 2] and the spacing they keep from each other, the nearest to the targets first.
+
+    Raises `OutOfTimeError` when the deadline comes before there are any.
+    """
     canvas_um = netlist.canvas_um
     for spacing in spacings:
         size, obstacle = grown(netlist, spacing)
-        starts = [push_apart(target, size, obstacle, canvas_um, first) for first in (0, 1)]
-        starts.append(_place_nearest(target, size, obstacle, canvas_um))
-        improved = [improve(start, target, size, obstacle, canvas_um) for start in starts if start is not None]
+        demand_time(deadline)
+        pushed = [push_apart(target, size, obstacle, canvas_um, first) for first in (0, 1)]
+        starts = [*pushed, _place_nearest(target, size, obstacle, canvas_um, deadline)]
+        found = [start for start in starts if start is not None]
+        improved = [improve(start, target, size, obstacle, canvas_um, deadline) for start in found]
         if improved:
             yield min(improved, key=lambda center: displacement(center, target)), spacing
-    packed = packing(netlist, spacings)
+    packed = packing(netlist, spacings, deadline)
     if packed is None:
         return
     size, obstacle = grown(netlist, spacings[0])
-    near = _pack_near(target, size, obstacle, canvas_um)
+    near = _pack_near(target, size, obstacle, canvas_um, deadline)
     if near is not None:
-        yield improve(near, target, size, obstacle, canvas_um), spacings[0]
+        yield improve(near, target, size, obstacle, canvas_um, deadline), spacings[0]
     anywhere, spacing = packed
-    yield improve(anywhere.copy(), target, *grown(netlist, spacing), canvas_um), spacing
+    yield improve(anywhere.copy(), target, *grown(netlist, spacing), canvas_um, deadline), spacing
 
 
-def _place_nearest(target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float]) -> Floats | None:
+def _place_nearest(
+    target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], deadline: float
+) -> Floats | None:
     """Every macro at the free place nearest its target, in the better of two orders; or None."""
     best: Floats | None = None
     for key in (size.prod(axis=1), size.max(axis=1)):
         order = np.argsort(-key, kind="stable")
         for _ in range(PROMOTIONS if best is None else 1):
-            failed, center = place_in_order(order, target, size, obstacle, *canvas_um, np.inf)
+            try:
+                failed, center = place_in_time(order, target, size, obstacle, canvas_um, np.inf, deadline)
+            except OutOfTimeError:
+                return best
             if failed < 0:
                 if best is None or displacement(center, target) < displacement(best, target):
                     best = center
@@ -146,11 +165,16 @@ def _place_nearest(target: Floats, size: Floats, obstacle: Floats, canvas_um: tu
     return best
 
 
-def _pack_near(target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float]) -> Floats | None:
+def _pack_near(
+    target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], deadline: float
+) -> Floats | None:
     """Macros packed into corners, larger ones first, as near their targets as a weight tried allows; or None."""
     order = np.argsort(-size.prod(axis=1), kind="stable")
     for distance_weight in DISTANCE_WEIGHTS:
-        failed, center = place_in_order(order, target, size, obstacle, *canvas_um, distance_weight)
+        try:
+            failed, center = place_in_time(order, target, size, obstacle, canvas_um, distance_weight, deadline)
+        except OutOfTimeError:
+            break
         if failed < 0:
             return center
     return None
@@ -167,10 +191,10 @@ def _names(netlist: Netlist, nodes: Ints) -> str:
     return shown + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
 
 
-def _no_room(netlist: Netlist, target: Floats) -> str:
+def _no_room(netlist: Netlist, target: Floats, deadline: float) -> str:
     size, obstacle = grown(netlist, 0.0)
     order = np.argsort(-size.prod(axis=1), kind="stable")
-    failed, _ = place_in_order(order, target, size, obstacle, *netlist.canvas_um, 0.0)
+    failed, _ = place_in_time(order, target, size, obstacle, netlist.canvas_um, 0.0, deadline)
     used = size.prod(axis=1).sum() + covered_area(obstacle, *netlist.canvas_um)
     part = used / (netlist.canvas_um[0] * netlist.canvas_um[1])
     return (

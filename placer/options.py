@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
 PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
 Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
+Unfix = Annotated[
+    list[str] | None,
+    typer.Option("--unfix", metavar="GLOB", help="Free the fixed macros with such names, as 'ram*'; may be repeated"),
+]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder for the results")]
 Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
 Weights = Annotated[
@@ -29,14 +34,14 @@ Device = Annotated[str, typer.Option("--device", help="Where torch computes: aut
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
 
 
-def source(netlist: str, plc: str | None = None, grid: str | None = None) -> Source:
+def source(netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None) -> Source:
     """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
     from placer.reporting import Source
 
     shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
     if grid and not (shape and int(shape[1]) and int(shape[2])):
         raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
-    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None)
+    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()))
 
 
 def loaded(where: Source) -> Netlist:

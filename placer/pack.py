@@ -13,7 +13,8 @@ import numpy as np
 
 from netlists.netlist import Floats, Ints, Netlist, frozen
 from netlists.row_cover import blocked
-from placer.free_space import place_in_order
+from placer.clock import OutOfTimeError
+from placer.free_space import place_in_time
 
 TRIES = 3000
 WORK = 500_000_000
@@ -40,13 +41,31 @@ def grown(netlist: Netlist, spacing_um: float) -> tuple[Floats, Floats]:
     return size, fixed_rectangles(netlist) + np.array([-0.5, -0.5, 0.5, 0.5]) * spacing_um
 
 
-@lru_cache(maxsize=8)
-def packing(netlist: Netlist, spacings_um: tuple[float, ...]) -> tuple[Floats, float] | None:
+Packed = tuple[Floats, float] | None
+"""Legal centers [M, 2] and the spacing that they keep."""
+
+
+def packing(netlist: Netlist, spacings_um: tuple[float, ...], deadline: float = np.inf) -> Packed:
     """Legal centers [M, 2] of the movable hard macros and the spacing they keep, or None where none were found.
 
     Of the spacings, falling, the last is searched for, and the first kept that the order found admits.  The result
-    depends on sizes, fixed macros and canvas alone; those of the netlists of late are remembered.
+    depends on sizes, fixed macros and canvas alone; those of the netlists of late are remembered.  Raises
+    `OutOfTimeError` when the deadline comes first.
     """
+    known = _known(netlist, spacings_um)
+    if not known:
+        known.append(_packed(netlist, spacings_um, deadline))
+    return known[0]
+
+
+@lru_cache(maxsize=8)
+def _known(netlist: Netlist, spacings_um: tuple[float, ...]) -> list[Packed]:
+    """The packing once it is known."""
+    return []
+
+
+def _packed(netlist: Netlist, spacings_um: tuple[float, ...], deadline: float) -> Packed:
+    """What `packing` finds."""
     size, obstacle = grown(netlist, spacings_um[-1])
     canvas, random = np.array(netlist.canvas_um), np.random.default_rng(0)
     keys = np.array([size.prod(axis=1), size.max(axis=1) ** 2, size[:, 0] ** 2, size[:, 1] ** 2])
@@ -58,9 +77,9 @@ def packing(netlist: Netlist, spacings_um: tuple[float, ...]) -> tuple[Floats, f
             key = key * urgency * noise
             weight, target = float(random.choice(WEIGHTS)), random.uniform(0, 1, size.shape) * canvas
         order = np.argsort(-key, kind="stable")
-        failed, center = place_in_order(order, target, size, obstacle, *netlist.canvas_um, weight)
+        failed, center = place_in_time(order, target, size, obstacle, netlist.canvas_um, weight, deadline)
         if failed < 0:
-            return _loosened(netlist, spacings_um, order, target, weight) or (frozen(center), spacings_um[-1])
+            return _loosened(netlist, spacings_um, order, target, weight, deadline) or (frozen(center), spacings_um[-1])
         work += int(len(obstacle) + np.flatnonzero(order == failed)[0]) ** 3
         if work > WORK:
             break
@@ -71,11 +90,14 @@ def packing(netlist: Netlist, spacings_um: tuple[float, ...]) -> tuple[Floats, f
 
 
 def _loosened(
-    netlist: Netlist, spacings_um: tuple[float, ...], order: Ints, target: Floats, weight: float
-) -> tuple[Floats, float] | None:
-    """The same packing at the first spacing but the last that has room."""
+    netlist: Netlist, spacings_um: tuple[float, ...], order: Ints, target: Floats, weight: float, deadline: float
+) -> Packed:
+    """The same packing at the first spacing but the last that has room, if there is time to find that out."""
     for spacing in spacings_um[:-1]:
-        failed, center = place_in_order(order, target, *grown(netlist, spacing), *netlist.canvas_um, weight)
+        try:
+            failed, center = place_in_time(order, target, *grown(netlist, spacing), netlist.canvas_um, weight, deadline)
+        except OutOfTimeError:
+            break
         if failed < 0:
             return frozen(center), spacing
     return None

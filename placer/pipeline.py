@@ -81,7 +81,10 @@ def place(
             clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
         work = clustering.netlist
         later = REFINE_SHARE[settings.method] if settings.refine else 0.0
-        search = Search(settings.method, (1 - later) * settings.budget_s, stages.started, progress)
+        search_s, job_s = (1 - later) * settings.budget_s, settings.budget_s
+        if settings.iterations is not None:
+            search_s = job_s = np.inf
+        search = Search(settings.method, search_s, stages.started, progress, job_s)
         fleet = Fleet(work) if asked.ray else None
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
@@ -133,12 +136,11 @@ def place_macros(
             stages.proxy = evaluate(placement).proxy
     if not keeps(settings) and not netlist.movable_hard.size and not interrupted:
         with stages.stage("soft"):
-            deadline = search.started + settings.budget_s if settings.iterations is None else np.inf
-            placement, interrupted = settle_soft(placement, deadline)
+            placement, interrupted = settle_soft(placement, search.end)
             stages.proxy = evaluate(placement).proxy
     with stages.stage("legalize"):
         if placement.violations():
-            placement = legalize(placement)
+            placement = legalize(placement, deadline=search.end)
         stages.proxy = evaluate(placement).proxy
         search.note(stages.proxy, "legalize", search.left_s)
     if later and not interrupted:
@@ -154,7 +156,10 @@ def load_kernels(method: str, refine: bool, device: str) -> None:
     tiny = GeneratorSettings(
         "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
     )
-    if place(generate(tiny, 0), method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
+    chip = generate(tiny, 0)
+    piled = np.where(chip.fixed[:, None], chip.position_um, 50.0)
+    legalize(Placement(chip, piled, chip.orientation))
+    if place(chip, method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
         raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
 
 
@@ -209,7 +214,7 @@ def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[l
         search.budget_s += SCREEN_SHARE * settings.budget_s
         seconds = search.left_s
     try:
-        best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers)
+        best = screen(starts, seconds=seconds, seed=settings.seed, workers=settings.workers, deadline=search.end)
     except KeyboardInterrupt:
         return starts[:1], True
     search.note(evaluate(best[0]).proxy, "screen", search.left_s)
@@ -218,14 +223,14 @@ def chosen(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[l
 
 def annealed(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
     """The placement that simulated annealing finds for the whole budget; and whether Ctrl-C ended it."""
-    start = legalize(given(netlist)) if settings.start == "given" else None
+    start = legalize(given(netlist), deadline=search.end) if settings.start == "given" else None
     left_s = search.left_s
     if settings.iterations is not None:
         budget = Budget(trials=TRIALS * settings.iterations)
     else:
         budget = Budget(seconds=max(left_s, LEAST_S))
     found = anneal(
-        netlist, budget, seed=settings.seed, workers=settings.workers, start=start,
+        netlist, budget, seed=settings.seed, workers=settings.workers, start=start, deadline=search.end,
         progress=lambda seconds, proxy: search.note(proxy, "anneal", left_s - seconds),
     )  # fmt: skip
     search.best = found.proxy

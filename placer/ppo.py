@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from math import inf
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from netlists.errors import SettingsError
 from netlists.netlist import Netlist
+from placer.clock import demand_time
 from placer.elites import Elites
 from placer.env import EnvSettings, EpisodeBatch
 from placer.evolve import StyleSearch
@@ -27,31 +28,36 @@ from placer.rollouts import Plan, Player, Rollout, play
 VARIANT_TEMPERATURE = 3.0  # a policy that imitates the best episodes would hardly vary them at 1
 
 
+def _option(default: Any, text: str) -> Any:
+    """A field with a help text, for the options of `placer train`."""
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class PPOSettings:
     """All settings of the learner; also the options of `placer train`."""
 
-    style_generations: int = 30  # iterations of the search over styles that training begins with
-    style_spread: float = 10.0  # deviation of its first styles: enough to make some nearly deterministic
-    num_envs: int = 32  # episodes played together in an iteration; the default stands for more on a GPU
-    epochs: int = 2  # passes over them
-    minibatch: int = 256  # steps
-    learning_rate: float = 1e-3
-    clip: float = 0.2  # epsilon in Schulman et al., eq. 7
-    discount: float = 1.0
-    gae_lambda: float = 0.97
-    entropy_weight: float = 0.003
-    value_weight: float = 0.5
-    elites: int = 8  # best episodes so far that are kept, varied and imitated
-    imitation_steps: int = 32  # gradient steps toward them in an iteration
-    imitation_batch: int = 128  # steps of episodes in each
-    variant_share: float = 0.5  # part of the episodes that vary one of the best; PPO learns from the others
-    deviations: float = 2.0  # steps in which they do so, on average
-    max_grad_norm: float = 0.5
-    target_kl: float = 0.05  # stop an iteration's epochs beyond this divergence
-    shaping: float = 1.0  # see `env.py`
-    soft_rounds: int = 40  # see `env.py`
-    soft_sweeps: int = 3
+    style_generations: int = _option(30, "Iterations of the search over styles that training begins with")
+    style_spread: float = _option(10.0, "Deviation of its first styles: enough to make some nearly deterministic")
+    num_envs: int = _option(32, "Episodes of an iteration; by default more on a GPU, fewer in a short budget")
+    epochs: int = _option(2, "Passes over the episodes of an iteration")
+    minibatch: int = _option(256, "Steps of the episodes in a gradient step")
+    learning_rate: float = _option(1e-3, "Of Adam")
+    clip: float = _option(0.2, "PPO's epsilon: how far the probability of an action may change in an iteration")
+    discount: float = _option(1.0, "Of later rewards, for each step, 0 to 1")
+    gae_lambda: float = _option(0.97, "Of generalized advantage estimation, 0 to 1: 0 trusts the value function")
+    entropy_weight: float = _option(0.003, "Of the policy's entropy in the loss: more explores longer")
+    value_weight: float = _option(0.5, "Of the value function's error in the loss")
+    elites: int = _option(8, "Best episodes so far that are kept, varied and imitated")
+    imitation_steps: int = _option(32, "Gradient steps toward the best episodes in an iteration")
+    imitation_batch: int = _option(128, "Steps of the best episodes in each of those")
+    variant_share: float = _option(0.5, "Fraction of episodes that vary one of the best; PPO learns from the others")
+    deviations: float = _option(2.0, "Steps in which a variant differs from the best episode, on average")
+    max_grad_norm: float = _option(0.5, "Gradients longer than this are shortened to it")
+    target_kl: float = _option(0.05, "Divergence from the old policy beyond which an iteration's epochs end")
+    shaping: float = _option(1.0, "Weight of rewards on the way, for falling estimated wirelength; 0 switches them off")
+    soft_rounds: int = _option(40, "Rounds of the soft-macro placement that ends an episode")
+    soft_sweeps: int = _option(3, "Sweeps that finish the soft-macro placement")
 
     def __post_init__(self) -> None:
         for name, value in self.as_dict().items():
@@ -251,6 +257,7 @@ class Learner:
             self._descend(-log_probs.gather(1, action[:, None]).mean())
 
     def _descend(self, loss: Tensor) -> None:
+        demand_time(self.episodes.clock.deadline)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)

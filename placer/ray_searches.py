@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from netlists import load
@@ -25,6 +26,7 @@ from placer.walkers import Budget, Found, Progress
 from placer.winners import Leg, SearchLostError, compete
 
 PATIENCE = 0.1  # part of the budget in which nodes are waited for that are not ready
+LEAST_S = 1e-3  # what is left of a budget at least
 CALLS = 4  # at a time to one process: a search goes on while it is told to stop
 
 
@@ -112,26 +114,26 @@ class Fleet:
         """Improve the best of legal starts, given first, by a search in every process that is ready.
 
         The result is legal and never worse.  With a budget of trials, each member's, all processes are waited for.
-        Where none is ready in time, this process refines with `workers` threads.
+        Where none is ready in time, this process refines with `workers` threads for the time that is left.
         """
         begun, proxies = budget.clock(), [evaluate(start).proxy for start in starts]
-        self.searches = self._begin(starts, proxies, budget, seed)
+        self.searches = self._begin(starts, proxies, budget, begun, seed)
         if not self.searches:
-            return refine(starts[0], budget, seed=seed, workers=workers, progress=progress, others=starts[1:])
+            return refine(starts[0], left_of(budget, begun), seed=seed, workers=workers, progress=progress,
+                          others=starts[1:])  # fmt: skip
         return compete(self.searches, starts[0], proxies[0], budget, begun, progress)
 
     def _begin(
-        self, starts: Sequence[Placement], proxies: Sequence[float], budget: Budget, seed: int
+        self, starts: Sequence[Placement], proxies: Sequence[float], budget: Budget, begun: float, seed: int
     ) -> list[RemoteSearch]:
         """A search in every process that is ready, from the starts in turn; the budget begins to run there."""
         import ray
 
-        began = time.perf_counter()
         patience = None if budget.seconds is None else PATIENCE * budget.seconds
         ready, _ = ray.wait(list(self.loading), num_returns=len(self.loading), timeout=patience)
         left: dict[str, Any] = {"trials": budget.trials}
         if budget.seconds is not None:
-            left = {"seconds": max(budget.seconds - (time.perf_counter() - began), 1e-3)}
+            left = {"seconds": left_of(budget, begun).seconds}
         asked = []
         for k, answer in enumerate(ready):
             actor, members = self.loading[answer]
@@ -153,6 +155,13 @@ class Fleet:
             "processors": sum(search.members for search in self.searches),
             "cpu_seconds": sum(search.cpu_seconds for search in self.searches),
         }
+
+
+def left_of(budget: Budget, begun: float) -> Budget:
+    """What is left of a budget that began at `begun` on its clock; all of it where trials are counted."""
+    if budget.seconds is None:
+        return budget
+    return replace(budget, seconds=max(budget.seconds - (budget.clock() - begun), LEAST_S))
 
 
 def _answer(reference: Any) -> Any:

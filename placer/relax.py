@@ -11,7 +11,8 @@ from numba import njit
 from scipy.optimize import linear_sum_assignment
 
 from netlists.netlist import Bools, Floats, Ints
-from placer.free_space import reinsert
+from placer.clock import over
+from placer.free_space import reinsert_in_time
 from placer.slide import relations, slide, spread
 
 ROUNDING = 1e-14
@@ -51,19 +52,27 @@ def displacement(center: Floats, target: Floats) -> float:
     return float(np.hypot(*(center - target).T).sum())
 
 
-def improve(center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float]) -> Floats:
-    """Swap equal macros, slide them together and reinsert them, while the summed displacement falls."""
+def improve(
+    center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float],
+    deadline: float = np.inf,
+) -> Floats:  # fmt: skip
+    """Swap equal macros, slide them together and reinsert them, while the summed displacement falls and time is left.
+
+    `center` [M, 2] is legal and stays so; it may be changed.
+    """
     groups = _equal_sizes(size)
     best = displacement(center, target)
     for _ in range(IMPROVEMENTS):
+        if over(deadline):
+            break
         for group in groups:
             distance = np.hypot(*(center[group][:, None] - target[group]).transpose(2, 0, 1))
             place, macro = linear_sum_assignment(distance)
             center[group[macro]] = center[group[place]]
         for axis in (0, 1):
-            center = _slide_all(center, target, size, obstacle, canvas_um, axis)
+            center = _slide_all(center, target, size, obstacle, canvas_um, axis, deadline)
         far = np.hypot(*(center - target).T)
-        reinsert(np.argsort(-far, kind="stable"), center, target, size, obstacle, *canvas_um)
+        reinsert_in_time(np.argsort(-far, kind="stable"), center, target, size, obstacle, canvas_um, deadline)
         now = displacement(center, target)
         if now > 0.99 * best:
             break
@@ -128,8 +137,9 @@ class _Row:
 
 
 def _slide_all(
-    center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], axis: int
-) -> Floats:
+    center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], axis: int,
+    deadline: float,
+) -> Floats:  # fmt: skip
     """Slide macros along one axis; what comes back is legal and not farther from the targets.
 
     Weights 1 / distance turn the squares that `slide` minimizes into distances (reweighted least squares).
@@ -141,6 +151,8 @@ def _slide_all(
     goal[:count] = target[:, axis]
     best, best_sum = center, displacement(center, target)
     for _ in range(REWEIGHTINGS):
+        if over(deadline):
+            break
         weight[:count] = 1 / (np.hypot(*(best - target).T) + 1e-3 * side)
         new = center.copy()
         new[:, axis] = slide(row.along, goal, row.width, weight, row.moves, pairs, canvas_um[axis])[:count]

@@ -24,6 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from placer.clock import OutOfTimeError
 from placer.env import EpisodeBatch, Observation, spans
 from placer.features import MAP_NAMES, SCALAR_NAMES
 from placer.policy import PlacementPolicy
@@ -103,7 +104,8 @@ class Player(Protocol):
 def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
     """Play all episodes to the end as planned, with rows of `policy.encode` [T, 3E] and the threads of `episodes`.
 
-    The policy is on the device of `embedding`.  Raises `LegalizationError` as `EpisodeBatch` does.
+    The policy is on the device of `embedding`.  Raises `LegalizationError` as `EpisodeBatch` does, and `OutOfTimeError`
+    when the clock of the episodes cut some of them; those that ended legal count.
     """
     if embedding.device.type != "cpu":
         return play_in_turns(policy, embedding, plan, episodes)
@@ -141,12 +143,13 @@ def _play(
             for group in groups
         ]  # fmt: skip
         try:
-            for job in as_completed(jobs):
-                job.result()
+            ended = [job.result() for job in as_completed(jobs)]
         except BaseException:
             stop.set()
             raise
     episodes.tally()
+    if not all(ended):
+        raise OutOfTimeError("the budget was used up before all episodes had ended")
     return replace(record, **{name: getattr(record, name).cpu() for name in ("action", "log_prob", "value")})
 
 
@@ -186,8 +189,8 @@ def new_record(episodes: EpisodeBatch, device: torch.device) -> Rollout:
 def _play_group(
     policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, record: Rollout, stop: Event,
     staged: bool,
-) -> None:  # fmt: skip
-    """Play episodes in lockstep, unless told to stop, and fill their record.
+) -> bool:  # fmt: skip
+    """Play episodes in lockstep, unless told to stop, and fill their record; whether all came to their end.
 
     The environment writes what it sees into the record itself or, `staged`, into memory from which it is copied there.
     """
@@ -201,19 +204,22 @@ def _play_group(
     episodes.reset(outs[0])
     for t, (maps, scalars, mask) in enumerate(seen):
         if stop.is_set():
-            return
+            return False
         if stage:
             for x, source in zip(seen[t], stage, strict=True):
                 x.copy_(source, non_blocking=True)
         log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
         action = decide(log_probs, mask, plan, t)
         steps.append((action, log_probs.gather(1, action[:, None]).squeeze(1), value))
-        _, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
+        following, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
         rewards[t] = reward
+        if following is None and episodes.cut:
+            return False
     for x, column in zip((record.action, record.log_prob, record.value), zip(*steps, strict=True), strict=True):
         x.copy_(torch.stack(column))
     record.proxy.copy_(torch.tensor([cost.proxy for cost in episodes.costs], dtype=torch.float64))
     record.stuck.copy_(torch.from_numpy(episodes.stuck))
+    return True
 
 
 def written_to(memory: Sequence[Tensor], t: int) -> Observation:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 from netlists.errors import LegalizationError
 from netlists.placement import Placement
@@ -28,11 +29,14 @@ Scored = tuple[float, Placement]
 """A legal start, and the proxy that its short refinement ended with."""
 
 
-def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: int) -> list[Placement]:
+def screen(
+    starts: Sequence[Placement], *, seconds: float, seed: int, workers: int, deadline: float = inf
+) -> list[Placement]:
     """The most promising starts, best first, with hard macros legal and soft ones placed anew.
 
     They are given in order of promise.  As many are tried as fit the time (wall clock), in any case one for each worker
-    and so many that one can be legalized; in infinite time all are, and the result depends on starts and seed alone.
+    and so many that one can be legalized, but nothing goes on after the deadline; in infinite time all are, and the
+    result depends on starts and seed alone.
     Raises `LegalizationError` where none of them can be.
     """
     began, arrays = time.perf_counter(), soft_arrays(starts[0].netlist)
@@ -40,7 +44,7 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
 
     def first(start: Placement) -> Scored | None:
         try:
-            return score(settled(start, arrays), QUICK, seed)
+            return score(settled(start, arrays, deadline), QUICK, seed, deadline)
         except LegalizationError as error:
             failures.append(error)
             return None
@@ -51,22 +55,22 @@ def screen(starts: Sequence[Placement], *, seconds: float, seed: int, workers: i
     finalists = [start for _, start in field[: max(1, round(FINALISTS * len(field)))]]
     left = seconds - (time.perf_counter() - began)
     if len(finalists) > 1 and left > 0:
-        field = in_time(lambda start: score(start, LONGER, seed), finalists, left, workers)
+        field = in_time(lambda start: score(start, LONGER, seed, deadline), finalists, left, workers)
         return [start for _, start in field]
     return finalists
 
 
-def settled(start: Placement, arrays: SoftArrays) -> Placement:
+def settled(start: Placement, arrays: SoftArrays, deadline: float = inf) -> Placement:
     """A start with its soft macros placed anew, legalized; raises `LegalizationError`."""
-    position = with_soft_placed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS)
+    position = with_soft_placed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS, deadline)
     placement = Placement(start.netlist, position, start.orientation.copy())
-    return legalize(placement) if placement.violations() else placement
+    return legalize(placement, deadline=deadline) if placement.violations() else placement
 
 
-def score(start: Placement, trials: int, seed: int) -> Scored:
-    """A legal start with the proxy that so many trials for each movable node bring it to."""
+def score(start: Placement, trials: int, seed: int, deadline: float = inf) -> Scored:
+    """A legal start with the proxy that so many trials for each movable node bring it to, or fewer until a deadline."""
     count = int((~start.netlist.fixed).sum())
-    return refine(start, Budget(trials=trials * count), seed=seed).proxy, start
+    return refine(start, Budget(trials=trials * count, deadline=deadline), seed=seed).proxy, start
 
 
 def in_time(

@@ -29,18 +29,25 @@ class Progress:
 
 
 POOL = 24  # placements that are kept
+FIRST_SHARE = 0.5  # of the job's time
+GRACE_S = 1.0  # after the end of the job, rather than no placement at all
 
 Listener = Callable[[Progress], None]
 
 
 @dataclass
 class Search:
-    """Keeps the best finished episodes and the clock.  `budget_s` counts from `started` (`time.perf_counter`)."""
+    """Keeps the best finished episodes and the clock: `budget_s` and `job_s` count from `started` (`perf_counter`).
+
+    The first placement may take longer than the search is meant to: FIRST_SHARE of the job's time, and all of it for
+    legalization, and GRACE_S.
+    """
 
     stage: str
     budget_s: float
     started: float
     listener: Listener | None = None
+    job_s: float = float("inf")  # until the end of the job
     best: float = float("inf")
     pool: list[tuple[float, Floats]] = field(default_factory=list)  # up to POOL best: proxy and centers [V, 2]
     history: list[tuple[float, float]] = field(default_factory=list)  # (seconds, best proxy), falling
@@ -54,6 +61,27 @@ class Search:
     @property
     def left_s(self) -> float:
         return self.budget_s - self.seconds
+
+    @property
+    def deadline(self) -> float:
+        """See `clock.Clock`."""
+        own = self.started + self.budget_s
+        return own if self.pool else max(own, self.half)
+
+    @property
+    def last(self) -> float:
+        """See `clock.Clock`."""
+        return self.deadline if self.pool else self.end + GRACE_S
+
+    @property
+    def half(self) -> float:
+        """Until when the first placement may be sought."""
+        return self.started + FIRST_SHARE * self.job_s
+
+    @property
+    def end(self) -> float:
+        """When the job ends."""
+        return self.started + self.job_s
 
     @property
     def position_um(self) -> Floats | None:

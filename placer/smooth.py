@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from netlists.netlist import ORIENTATION_MATRIX, Netlist
+from placer.overlap import shared_areas
 from placer.routes import MergedNets, merged_nets, trace
 from placer.soft import cosines
 
@@ -144,11 +145,13 @@ class SmoothProxy:
     def overlap(self, position: Tensor) -> Tensor:
         """[B] area in which pairs of hard macros overlap, in parts of the area of all hard macros."""
         center, size = position[:, self.hard] / self.cell, self.size[self.hard]
+        if self.device.type == "cpu":
+            return shared_areas(center, size) / size.prod(-1).sum().clamp(min=1e-9)
         apart = (center[:, :, None] - center[:, None]).abs()  # [B, M, M, 2]
         reach = (size[:, None] + size[None]) / 2
         most = torch.minimum(size[:, None], size[None])
-        shared = torch.minimum(reach - apart, most).clamp(min=0).prod(-1)
-        return (shared.sum((1, 2)) - size.prod(-1).sum()) / 2 / size.prod(-1).sum().clamp(min=1e-9)
+        both = torch.minimum(reach - apart, most).clamp(min=0).prod(-1)
+        return (both.sum((1, 2)) - size.prod(-1).sum()) / 2 / size.prod(-1).sum().clamp(min=1e-9)
 
     def wall(self, position: Tensor) -> Tensor:
         """[B] mean distance of hard macros from the nearest side of the canvas, weighted by area, in half sides.

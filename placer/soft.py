@@ -186,15 +186,19 @@ def place_soft(arrays: SoftArrays, position: Floats, rounds: int) -> None:
 
     Starts from the positions given.  More rounds are better and slower; 50 is the fast setting.
     """
-    if arrays.movable.size == 0:
-        return
+    if arrays.movable.size:
+        soft_rounds(arrays, position, position.copy(), 0, rounds, rounds)
+
+
+@njit(cache=True, nogil=True)
+def soft_rounds(arrays: SoftArrays, position: Floats, before: Floats, first: int, last: int, rounds: int) -> None:
+    """Rounds first..last-1 of `place_soft`; `before` [V, 2] has where nodes were a round ago, for their momentum."""
     a = arrays.cost
     w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
     want = np.empty((position.shape[0], 4))
-    before = position.copy()
     density = np.empty((a.rows, a.cols))
     along_x, along_y = np.empty((a.rows, a.cols)), np.empty((a.rows, a.cols))
-    for i in range(rounds):
+    for i in range(first, last):
         for v in arrays.movable:
             for d in range(2):
                 drift = MOMENTUM * (position[v, d] - before[v, d])

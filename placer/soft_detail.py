@@ -14,11 +14,13 @@ from numba import njit
 
 from netlists.kernel import kernel, loose_kernel, unsigned
 from netlists.netlist import Floats
+from placer.clock import over
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of, cover, density_map
 from placer.graph import NodeNets
-from placer.soft import SoftArrays, place_soft
+from placer.soft import SoftArrays, soft_rounds
 
+ROUNDS = 10  # of the force-directed placement between two looks at the clock
 # The lines on which a macro may come to lie, in each direction; and the eleven pairs of them, column and row: where it
 # is, where its nets want it, halfway there, eight neighbors.
 HERE, WANTED, HALFWAY, BELOW, ABOVE = range(5)
@@ -28,11 +30,24 @@ PLACES = np.array(
 )
 
 
-def with_soft_placed(arrays: SoftArrays, position_um: Floats, rounds: int, sweeps: int) -> Floats:
-    """A copy of positions [V, 2] with the movable soft macros placed in some rounds, then finished in some sweeps."""
+def with_soft_placed(
+    arrays: SoftArrays, position_um: Floats, rounds: int, sweeps: int, deadline: float = np.inf
+) -> Floats:
+    """A copy of positions [V, 2] with the movable soft macros placed in some rounds, then finished in some sweeps.
+
+    Ends early at the deadline (of `time.perf_counter`).
+    """
     position: Floats = position_um.copy()
-    place_soft(arrays, position, rounds)
-    detail_soft(arrays, position, sweeps)
+    before, density = position.copy(), np.empty((arrays.cost.rows, arrays.cost.cols))
+    for first in range(0, rounds if arrays.movable.size else 0, ROUNDS):
+        if over(deadline):
+            return position
+        soft_rounds(arrays, position, before, first, min(first + ROUNDS, rounds), rounds)
+    density_map(arrays.cost, position, density)
+    for i in range(sweeps):
+        if over(deadline):
+            break
+        detail_sweeps(arrays, position, density, i, i + 1)
     return position
 
 
@@ -51,9 +66,15 @@ class Scratch(NamedTuple):
 @njit(cache=True, nogil=True)
 def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
     """Improve the movable soft macros in `position` [V, 2] (µm, changed in place) in some sweeps over all of them."""
+    density = np.empty((arrays.cost.rows, arrays.cost.cols))
+    density_map(arrays.cost, position, density)
+    detail_sweeps(arrays, position, density, 0, sweeps)
+
+
+@njit(cache=True, nogil=True)
+def detail_sweeps(arrays: SoftArrays, position: Floats, density: Floats, first: int, last: int) -> None:
+    """Sweeps first..last-1 of `detail_soft`; `density` [R, C] is kept up to date."""
     a, nets = arrays.cost, arrays.nets
-    density = np.empty((a.rows, a.cols))
-    density_map(a, position, density)
     counted = max(int(0.1 * density.size), 1)
     # The proxy's slopes: half of half the mean over the fullest tenth, and HPWL over (W + H) × the sum of weights.
     density_price = 0.25 / counted
@@ -65,7 +86,7 @@ def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
         np.empty(most), np.empty((2, most)), np.empty((2, most)), np.empty(2 * most), np.empty(2 * most),
         np.empty((2, 5)), np.empty((2, 5)),
     )  # fmt: skip
-    for i in range(sweeps):
+    for i in range(first, last):
         full = np.sort(density.ravel())[density.size - counted]
         sweep(arrays, position, 1.0 if i % 2 == 0 else 0.5, full, density_price, wire_price, density, scratch)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from itertools import product
 
 import numpy as np
 
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
+from placer.clock import over
 from placer.cost import ProxyCost
 from placer.soft import soft_arrays
 from placer.soft_detail import with_soft_placed
@@ -37,8 +37,8 @@ def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]
     interrupted = False
     try:
         for rounds, start in product(SOFT_ROUNDS if arrays.movable.size else (), starts):
-            if time.perf_counter() < deadline:
-                position = with_soft_placed(arrays, start, rounds, SOFT_SWEEPS)
+            if not over(deadline):
+                position = with_soft_placed(arrays, start, rounds, SOFT_SWEEPS, deadline)
                 proxy = cost(position, placement.orientation).proxy
                 if proxy < lowest:
                     best, lowest = position, proxy

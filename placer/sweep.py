@@ -69,7 +69,8 @@ def sweep(
     Each run writes the folder `out`/NETLIST-METHOD-SEED, and all of them `out`/results.csv.  A run that fails is a row
     with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings, of
     netlists that are still the same, are not started.  `address` is that of a Ray cluster, or LOCAL for one of this
-    machine's cores.  Ctrl-C ends the sweep with the runs that are finished.
+    machine's cores.  Ctrl-C ends the sweep with the runs that are finished; without
+    any, nothing is written.
 
     Raises `SettingsError` when a setting is out of range, two netlists have one name, `out` holds something without
     `resume`, or the cluster cannot be used; `NetlistError` as `netlists.load` does.
@@ -110,8 +111,9 @@ def sweep(
     except KeyboardInterrupt:
         interrupted = True
     done = [outcomes[job] for job in jobs if job in outcomes]
-    out.mkdir(parents=True, exist_ok=True)
-    write_table(out, done)
+    if done or not interrupted:
+        out.mkdir(parents=True, exist_ok=True)
+        write_table(out, done)
     return Sweep(chips, done, resumed, interrupted)
 
 

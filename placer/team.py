@@ -17,6 +17,7 @@ import numpy as np
 from netlists.barrier import apart, give_up, new_barrier
 from netlists.netlist import Floats
 from netlists.placement import Placement
+from placer.clock import over
 from placer.cost import evaluate
 from placer.cost.fresh import size_of_sums
 from placer.cost.state import State, new_state
@@ -89,7 +90,7 @@ class Team:
         with ThreadPoolExecutor(len(self.members)) as pool:
             jobs = [pool.submit(self._work, k, done, until) for k in range(len(self.members))]
             while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
-                if self.stopped:
+                if self.stopped or over(self.budget.deadline):
                     board.clock[0] = ENDED
                 elif self.budget.seconds is not None:
                     board.clock[0] = self.budget.used(self.begun, 0)

@@ -108,13 +108,18 @@ def progress_line(p: Progress) -> str:
 
 
 def with_settings(command: Callable[..., None], settings: type[Any] | None) -> Callable[..., None]:
-    """The command with an option for each field of a dataclass, or none, instead of its `**` parameter."""
+    """The command with an option for each field of a dataclass, or none, instead of its `**` parameter.
+
+    Each field has its help text in `metadata["help"]`.
+    """
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
     types = get_type_hints(settings) if settings else {}
     options = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
-            annotation=Annotated[types[field.name], typer.Option(rich_help_panel="Learner")],
+            annotation=Annotated[
+                types[field.name], typer.Option(rich_help_panel="Learner", help=field.metadata["help"])
+            ],
         )
         for field in (fields(settings) if settings else ())
     ]  # fmt: skip

@@ -20,12 +20,17 @@ from netlists.netlist import Netlist
 from placer import checkpoints, device
 from placer.actors import hired
 from placer.agent import filling, fitting_envs, new_policy
-from placer.policy import PlacementPolicy
+from placer.env import EpisodeBatch
+from placer.pipeline import load_kernels
+from placer.policy import PlacementPolicy, netlist_graph
 from placer.ppo import IterationStats, Learner, PPOSettings, iterate_together
 from placer.reporting import versions, write_text
+from placer.rollouts import Plan, play
 from placer.search import Listener, Progress
 
 CHECKPOINT_S = 30.0  # between two checkpoints
+FEWEST_ITERATIONS = 8  # that a budget should have room for, with as many episodes in each as leave it
+FEWEST_ENVS = 8
 SCALARS = ("proxy_mean", "proxy_best", "entropy", "kl", "explained_variance", "steps_per_second", "stuck")
 
 Row = dict[str, Any]
@@ -81,6 +86,7 @@ class Training:
         self.out, self.settings, self.ppo = out, settings, ppo
         self.history: list[Row] = []
         self.iteration = 0
+        self.ended = ""  # why a budget was not used to its end, when training is over
         policy = new_policy(settings.seed)
         meta: dict[str, Any] = {}
         if settings.resume:
@@ -95,6 +101,12 @@ class Training:
         if ppo.num_envs == PPOSettings().num_envs:
             ppo = filling(ppo, where, 1, inf)
         ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, where) for netlist in netlists))
+        if meta:
+            ppo = replace(ppo, num_envs=min(ppo.num_envs, meta.get("num_envs", ppo.num_envs)))
+        elif settings.budget_s is not None and not settings.ray and self.ppo.num_envs == PPOSettings().num_envs:
+            most = affordable_envs(netlists, self.policy, ppo, settings)
+            ppo = replace(ppo, num_envs=min(ppo.num_envs, most))
+        self.num_envs = ppo.num_envs
         self.learners = [
             Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)
         ]
@@ -105,7 +117,7 @@ class Training:
         self.snapshot = self._capture()
 
     def run(self, progress: Listener | None = None) -> bool:
-        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then).
+        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then, if any).
 
         Raises `SettingsError` when the Ray cluster cannot be used, `ChipscapeError` when it is lost (saved, too).
         """
@@ -122,7 +134,8 @@ class Training:
             try:
                 self._iterate(start, board, progress)
             except KeyboardInterrupt:
-                self.save()
+                if self.history:
+                    self.save()
                 return True
             except ChipscapeError:
                 if self.history:
@@ -147,6 +160,9 @@ class Training:
             if now - saved > CHECKPOINT_S:
                 self.save()
                 saved = now
+        if self.settings.budget_s is not None:
+            left = self.settings.budget_s - (time.perf_counter() - start)
+            self.ended = f"the next iteration would not fit: it takes {longest:.0f} s, {max(left, 0):.0f} s are left"
 
     def save(self) -> None:
         """Write a checkpoint, the weights and `history.csv` as they were after the last whole iteration."""
@@ -155,6 +171,7 @@ class Training:
             "iteration": s.iteration,
             "seed": self.settings.seed,
             "settings": self.ppo.as_dict(),
+            "num_envs": self.num_envs,
             "policy": self.policy.settings.as_dict(),
             "netlists": self.names,
             "versions": versions(),
@@ -195,6 +212,26 @@ class Training:
                 raise CheckpointError(
                     f"{checkpoint}: was trained with {what} {meta[what]}, not {ours}; resume with the same {what}"
                 )
+
+
+def affordable_envs(
+    netlists: Sequence[Netlist], policy: PlacementPolicy, ppo: PPOSettings, settings: TrainSettings
+) -> int:
+    """Episodes on each netlist with which FEWEST_ITERATIONS fit the budget, by playing a few; FEWEST_ENVS at least.
+
+    On a small budget many iterations of few episodes learn more than one of many.
+    """
+    assert settings.budget_s is not None
+    load_kernels("rl", False, settings.device)
+    seconds = 0.0
+    for netlist in netlists:
+        episodes = EpisodeBatch(netlist, min(FEWEST_ENVS, ppo.num_envs), ppo.env, settings.workers)
+        graph = netlist_graph(netlist, episodes.order).to(next(policy.parameters()).device)
+        began = time.perf_counter()
+        with torch.no_grad():
+            play(policy, policy.encode(graph), Plan.greedy(episodes.batch, episodes.steps), episodes)
+        seconds += (time.perf_counter() - began) / episodes.batch
+    return max(FEWEST_ENVS, int(settings.budget_s / FEWEST_ITERATIONS / seconds))
 
 
 def train(

@@ -28,7 +28,8 @@ from placer.relax import disjoint
 # Columns of the statistics, one row a kind of proposal
 PROPOSED, LEGAL, ROUTED, ACCEPTED, GAIN = range(5)
 
-CHUNK = 8192  # trials between two looks at the clock, about 0.05 s
+CHUNK = 8192  # trials between two looks at the clock, usually about 0.05 s
+FIRST_CHUNK, CHUNK_S = 256, 0.25  # in a budget of seconds: the first chunk, and how long others may be
 UNLIMITED_EVERY = 32  # one trial in so many is routed whatever its wirelength, to learn what congestion may gain
 FORGET = 0.9999  # a trial; what congestion gained lately fades
 
@@ -40,12 +41,14 @@ Clock = Callable[[], float]
 class Budget:
     """How long to search: `seconds` of a clock, or `trials` of each walker, with which results repeat exactly.
 
-    Raises `SettingsError` unless exactly one of them is given.
+    A team (`placer.team`) ends at the `deadline` (of `time.perf_counter`) in any case.  Raises `SettingsError` unless
+    exactly one of seconds and trials is given.
     """
 
     seconds: float | None = None
     trials: int | None = None
     clock: Clock = time.perf_counter
+    deadline: float = np.inf
 
     def __post_init__(self) -> None:
         if (self.seconds is None) == (self.trials is None):
@@ -81,7 +84,7 @@ class Walker:
         self.hope = np.array([self.proxy])
         self.statistics = np.zeros((len(KINDS), 5))
         self.never = np.zeros(1, dtype=np.int64)
-        self.trials = 0
+        self.trials, self.chunk = 0, FIRST_CHUNK
         self.best = np.inf
         self._keep_best()
 
@@ -93,7 +96,7 @@ class Walker:
     def walk(self, budget: Budget, begun: float, until: float, stop: Event) -> None:
         """Go on until a part `until` of the budget is used."""
         while not stop.is_set():
-            done, trials = budget.used(begun, self.trials), CHUNK
+            done, trials = budget.used(begun, self.trials), self.chunk
             if budget.trials is not None:
                 trials = min(CHUNK, round(until * budget.trials) - self.trials)
             if done >= until or trials <= 0:
@@ -105,7 +108,9 @@ class Walker:
 
     def search(self, movers: Movers, trials: int, soft: float, hard: float) -> None:
         """Make trials at one temperature for soft macros and one for hard ones."""
+        start = time.perf_counter()
         search(self.state, movers, self.rng, trials, soft, hard, self.hope, self.statistics, self.never, 0, trials)
+        self.chunk = min(CHUNK, 1 + int(trials * CHUNK_S / max(time.perf_counter() - start, 1e-9)))
 
     def follow(self, other: Walker) -> None:
         """Go on from where another walker is."""

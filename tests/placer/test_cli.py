@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from netlists.netlist import Kind
 from placer import evaluate
 from placer.cli import app, main
 from placer.reporting import NEEDED
+from placer.start import NOTHING
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {
@@ -279,3 +281,95 @@ def test_light_commands_load_neither_torch_nor_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("set()")
+
+
+def test_version(placer) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = placer("--version")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"placer( \d+\.\d+\.\d+|, from a checkout that is not installed)\n", out)
+
+
+def test_iterations_repeat_a_run(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    found = []
+    for out in ("a", "b"):
+        options = ("--method", "random", "--iterations", 1, "--workers", 1, "--seed", 3)
+        assert placer("place", "jetty", "--out", tmp_path / out, *options)[0] == 0
+        found.append((tmp_path / out / "placement.plc").read_bytes())
+    assert found[0] == found[1]
+    assert json.loads((tmp_path / "a" / "metrics.json").read_text())["settings"]["iterations"] == 1
+
+
+SHORT = ("--method", "greedy", "--iterations", "1", "--workers", "1")
+
+
+def change_metrics(run: Path, **values: object) -> bytes:
+    """Write values into the metrics of a finished run; what the file holds then."""
+    file = run / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+    return file.read_bytes()
+
+
+def test_a_better_run_stays(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run = tmp_path / "run"
+    assert placer("place", "jetty", "--out", run, *SHORT)[0] == 0
+    before, placement = change_metrics(run, proxy=0.125), (run / "placement.plc").read_bytes()
+    code, out, _ = placer("place", "jetty", "--out", run, *SHORT, "--seed", 1)
+    (line,) = (line for line in out.splitlines() if line.startswith("kept"))
+    assert code == 0
+    assert re.fullmatch(rf"kept the finished run in {run}: its proxy of 0\.125 is lower than \d\.\d+ of .*", line)
+    assert ((run / "metrics.json").read_bytes(), (run / "placement.plc").read_bytes()) == (before, placement)
+    assert placer("place", "jetty", "--out", run, *SHORT, "--seed", 1, "--force")[0] == 0
+    assert (run / "metrics.json").read_bytes() != before
+
+
+def test_a_worse_run_is_replaced(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run = tmp_path / "run"
+    assert placer("place", "jetty", "--out", run, *SHORT)[0] == 0
+    for proxy in (9.5, json.loads((run / "metrics.json").read_text())["proxy"]):  # an equal one, too
+        before = change_metrics(run, proxy=proxy, seed=77)
+        assert placer("place", "jetty", "--out", run, *SHORT)[0] == 0
+        assert (run / "metrics.json").read_bytes() != before
+    (run / "metrics.json").write_text("{}")  # not a finished run
+    assert placer("place", "jetty", "--out", run, *SHORT)[0] == 0
+
+
+def test_a_run_of_another_netlist_is_refused_before_any_work(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run = tmp_path / "run"
+    assert placer("place", "jetty", "--out", run, *SHORT)[0] == 0
+    before = change_metrics(run, digest="of another", netlist="pier")
+    code, out, err = placer("place", "jetty", "--out", run, "--budget", "1000")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"error: [^\n]*another netlist \(pier\)[^\n]*--force\n", err)
+    assert (run / "metrics.json").read_bytes() == before
+    assert placer("place", "jetty", "--out", run, *SHORT, "--force")[0] == 0
+
+
+def test_every_learner_option_has_a_help_text(placer) -> None:  # type: ignore[no-untyped-def]
+    from dataclasses import fields
+
+    from placer.ppo import PPOSettings
+
+    shown = re.sub(r"[\s│]+", " ", placer("train", "--help")[1])
+    for field in fields(PPOSettings):
+        assert f"--{field.name.replace('_', '-')}" in shown
+        assert field.metadata["help"].split(":")[0] in shown, field.name
+
+
+def test_training_that_ends_early_says_why(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = placer("train", "jetty", "--out", tmp_path / "w", "--budget", 1, "--workers", 1)
+    assert code == 0
+    assert re.search(r"^the next iteration would not fit: it takes \d+ s, \d+ s are left$", out, re.M)
+
+
+@pytest.mark.parametrize("command", ["place", "train", "sweep"])
+def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("placer.pipeline.place_macros", stop)
+    monkeypatch.setattr("placer.train.iterate_together", stop)
+    monkeypatch.setattr("placer.sweep.finished", stop)
+    monkeypatch.setattr("placer.sweep.connected", lambda *_: nullcontext())
+    code, out, err = placer(command, "jetty", "--out", tmp_path / "out", "--budget", 5)
+    assert (code, out, err.splitlines()[-1]) == (130, "", NOTHING.strip())
+    assert not list(tmp_path.rglob("*.plc")) + list(tmp_path.rglob("*.csv")) + list(tmp_path.rglob("*.safetensors"))

@@ -154,7 +154,7 @@ def test_a_step_outside_an_episode_raises() -> None:
         env.step(np.int64(0))
 
 
-def no_room(placement: Placement) -> Placement:
+def no_room(placement: Placement, **_: object) -> Placement:
     raise LegalizationError("no room")
 
 

@@ -175,7 +175,7 @@ def test_ctrl_c_keeps_what_there_is() -> None:
 def test_starts_that_cannot_be_legalized_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def now_and_then(placement: Placement) -> Placement:
+    def now_and_then(placement: Placement, **_: object) -> Placement:
         calls.append(placement)
         if len(calls) % 2:
             raise LegalizationError("no room")
@@ -186,7 +186,7 @@ def test_starts_that_cannot_be_legalized_are_left_out(monkeypatch: pytest.Monkey
 
 
 def test_an_error_says_that_no_start_could_be_legalized(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_: Placement) -> Placement:
+    def never(*_: object, **__: object) -> Placement:
         raise LegalizationError("no room")
 
     monkeypatch.setattr(module, "legalize", never)

@@ -65,7 +65,7 @@ def test_starts_that_cannot_be_legalized_are_passed_over(monkeypatch: pytest.Mon
     piled[netlist.movable_hard] = np.array(netlist.canvas_um) / 2
     bad = Placement(netlist, piled, good.orientation)
 
-    def refuse(placement: Placement) -> Placement:
+    def refuse(placement: Placement, **_: object) -> Placement:
         raise LegalizationError("no room")
 
     assert not legalize(bad).violations()

@@ -73,9 +73,8 @@ def test_a_legal_placement_is_shown_as_such() -> None:
     found = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
     assert found["legal"] is True
     assert [key for key in shown_rows(found) if key in COUNTS] == ["overlaps", "out_of_canvas"]
-    assert '<span class="good">yes</span>' in render(
-        [Run("chip", cost=found, violations=violations(found))], title="", figures={}
-    )
+    page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
+    assert '<span class="good">yes</span>' in page
 
 
 def outcome(seed: int, proxy: float, **counts: int) -> Outcome:

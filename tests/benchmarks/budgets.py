@@ -1,0 +1,118 @@
+"""Do runs keep their budget?  `python -m tests.benchmarks.budgets`
+
+Places generated netlists of 1 to 2,000 hard macros (`case`: all have a legal placement, which is not shown), each with
+one of the methods in turn or, with `--all`, with every one.  Prints by how much the runs exceeded their budget, and how
+they ended.  A run may take 10% more than its budget, and 2 s in any case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netlists.errors import LegalizationError
+from netlists.generate import GeneratorSettings, generate
+from netlists.netlist import Netlist
+from placer import place
+from placer.pipeline import load_kernels
+from placer.settings import METHODS
+from tests.benchmarks.robustness import flaw, unplaced
+
+SLACK, LEAST_SLACK_S = 0.1, 2.0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How long a run took, and how it ended."""
+
+    netlist: str
+    method: str
+    hard_macros: int
+    budget_s: float
+    seconds: float
+    end: str  # legal, the error, or what is wrong with the placement
+
+    @property
+    def over_s(self) -> float:
+        """By how much the budget was exceeded."""
+        return self.seconds - self.budget_s
+
+    @property
+    def late(self) -> bool:
+        """Whether that is more than allowed."""
+        return self.over_s > max(SLACK * self.budget_s, LEAST_SLACK_S)
+
+
+def case(seed: int) -> GeneratorSettings:
+    """Settings of a netlist of 1 to 2,000 hard macros; of every five one has 2,000."""
+    random = np.random.default_rng([seed, 7])
+    hard = 2000 if seed % 5 == 0 else round(float(np.exp(random.uniform(0, np.log(2000)))))
+    width = float(np.exp(random.uniform(np.log(500), np.log(5000))))
+    grid = int(random.integers(8, 65))
+    return GeneratorSettings(
+        name=f"budget_{seed}",
+        canvas_um=(round(width, 3), round(width * float(random.uniform(0.6, 1.6)), 3)),
+        grid=(grid, int(random.integers(max(grid // 2, 8), 2 * grid + 1))),
+        hard_macros=hard,
+        macro_sizes=int(random.integers(1, min(hard, 40 if seed % 3 else hard) + 1)),
+        hard_coverage=float(random.uniform(0.05, 0.75)),
+        fixed_macros=int(random.integers(2)) * int(random.integers(0, hard // 3 + 1)),
+        soft_macros=int(np.exp(random.uniform(0, np.log(5000)))),
+        soft_coverage=0.2,
+        ports=int(random.integers(1, 500)),
+        nets=int(np.exp(random.uniform(np.log(100), np.log(40_000)))),
+    )
+
+
+def timed(netlist: Netlist, method: str, budget_s: float, seed: int, workers: int) -> Timed:
+    """Place a netlist; compiling kernels is not counted, as it happens once."""
+    load_kernels(method, True, "auto")
+    began = time.perf_counter()
+    found, end = None, ""
+    try:
+        found = place(netlist, method=method, budget_s=budget_s, seed=seed, workers=workers).placement
+    except LegalizationError as error:
+        end = str(error)
+    seconds = time.perf_counter() - began
+    return Timed(netlist.name, method, len(netlist.hard), budget_s, seconds, flaw(found) or "legal" if found else end)
+
+
+def summary(runs: Sequence[Timed]) -> list[str]:
+    """A line for each method, and the worst run."""
+    lines = [f"{'method':>9} {'runs':>5} {'legal':>6} {'late':>5} {'worst overrun s':>16}"]
+    for method in dict.fromkeys(run.method for run in runs):
+        mine = [run for run in runs if run.method == method]
+        legal, late = sum(run.end == "legal" for run in mine), sum(run.late for run in mine)
+        lines.append(f"{method:>9} {len(mine):>5} {legal:>6} {late:>5} {max(run.over_s for run in mine):>16.2f}")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100, help="netlists")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first netlist")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--all", action="store_true", help="every netlist with every method, not with one in turn")
+    parser.add_argument("--seconds", type=float, default=20.0, help="budget of each run")
+    parser.add_argument("--workers", type=int, default=2, help="threads of each run")
+    given = parser.parse_args()
+    runs: list[Timed] = []
+    try:
+        for seed in range(given.first, given.first + given.count):
+            netlist = unplaced(generate(case(seed), seed))
+            for method in given.methods if given.all else [given.methods[seed % len(given.methods)]]:
+                runs.append(timed(netlist, method, given.seconds, seed, given.workers))
+                run = runs[-1]
+                print(f"{run.netlist:>11} {method:>9} {run.hard_macros:>5} hard {len(netlist.soft):>5} soft "
+                      f"{netlist.num_nets:>6} nets {run.over_s:>7.2f} s over  {run.end}", flush=True)  # fmt: skip
+    except KeyboardInterrupt:
+        print(f"stopped at seed {seed}")
+    print("\n".join(summary(runs)))
+
+
+if __name__ == "__main__":
+    main()
