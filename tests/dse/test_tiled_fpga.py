@@ -13,7 +13,6 @@ from dse.cost import build, evaluate
 from dse.design import design_row
 from dse.devices import device
 from dse.networks import network
-from dse.technology import technology
 from dse.templates import fabric
 from dse.templates.base import Count
 from dse.templates.tiled_fpga import TEMPLATE
@@ -177,7 +176,7 @@ def test_resources() -> None:
 
 def test_part_too_small() -> None:
     part = device("XC7Z020")
-    machine = build(TEMPLATE, np.array([row(ZHANG), row(ZHANG | {"tm": 4})]), technology(part.technology), part)
+    machine = build(TEMPLATE, np.array([row(ZHANG), row(ZHANG | {"tm": 4})]), part.fabric, part)
     cost = evaluate(machine, network("alexnet").only([Kind.CONV]))
     assert machine.reasons[machine.reason[0]] == "the part has fewer DSP"
     assert machine.reason[1] == 0
