@@ -176,7 +176,9 @@ def show_comparison(found: Comparison) -> None:
     show(Table(f"{found.name}: {found.publication.title}", columns, rows, 6))
     said = found.publication
     notes = said.notes if isinstance(said.notes, list) else [said.notes]
-    lines = {"source": [said.source], "status": [said.status], "calibrated": said.calibrated, "notes": notes}
+    lines = {"source": [said.source], "status": [said.status], "calibrated": said.calibrated}
+    lines |= {row.row: [f"{row.stated} Source: {row.source}"] for row in found.rows if row.stated or row.source}
+    lines["notes"] = notes
     for name, texts in lines.items():
         for text in filter(None, texts):
             print(f"  {name}: {' '.join(text.split())}")
