@@ -250,8 +250,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
         style.write(out / f"{name}.png", image)
     summary = reporting.summary(found)
     style.write(out / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
-    table = tables.layer_table(found)
-    nests = reporting.loop_nests(found)
+    shown = [tables.layer_table(found), *([tables.memory_table(found)] if found.feasible else [])]
     section = page.Section(
         title,
         facts=tables.totals(found),
@@ -261,10 +260,13 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
                 figures["roofline"],
             "Where time and energy go, in the order in which layers run": figures["energy"],
         },
-        tables=[page.Table("Layers", table.columns, [[tables.number(value) for value in row] for row in table.rows])],
+        tables=[
+            page.Table(name, table.columns, [[tables.number(value) for value in row] for row in table.rows])
+            for name, table in zip(("Layers", "Accesses, energy and bandwidth of memory"), shown, strict=False)
+        ],
         texts={
             "Design": reporting.design_file(found.design),
-            "Mappings": "\n\n".join("\n".join([f"{name}:", *lines]) for name, lines in nests.items()),
+            "Mappings": reporting.mappings(found),
         },
     )  # fmt: skip
     page.write(out / "report.html", [section], title=title, footer=FOOTER)
