@@ -155,7 +155,7 @@ def count_layer(
     # A cycle reads its pixels once for all output channels, and updates each partial sum once; a weight is taken into
     # a register once a tile, and used from there.
     images, inputs, outputs = shape[tp.IMAGES], layer[w.C], layer[w.M]
-    kernels = outputs * (inputs // layer[w.GROUPS]) * shape[tp.AREA] * shape[tp.WEIGHT_BITS]
+    kernels = tp.mixed(shape, shape[tp.M]) * inputs * shape[tp.AREA] * shape[tp.WEIGHT_BITS]
     fetched = t[tp.DOWN] * t[tp.ACROSS] * images * kernels
     read, summed = images * step * inputs * t[tp.FOLDS_M], images * step * outputs * t[tp.FOLDS_N]
     out[base.BUFFER_INPUT] = cost[tp.MOVED_INPUT] + read * shape[tp.INPUT_BITS]

@@ -15,7 +15,7 @@ from math import ceil
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
-from netlists.kernel import kernel
+from netlists.kernel import inlined_kernel, kernel
 
 FLOAT, FIXED, PACKED = range(3)
 FORMATS = ("fp32", "fixed", "packed8")
@@ -58,9 +58,11 @@ def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     shape[N], shape[M] = layer[w.C] // groups, layer[w.M] // groups
     shape[PACK] = 1
     shape[IMAGES] = layer[w.BATCH]
-    pack = max(1, min(groups, int(design[TM]) // shape[M], int(design[TN]) // shape[N]))
-    resize(shape, pack, groups // pack * layer[w.BATCH])
-    shape[REST] = groups % pack
+    shape[PACKS], shape[REST] = groups * layer[w.BATCH], 0
+    if groups > 1 and 2 * shape[M] <= design[TM] and 2 * shape[N] <= design[TN]:
+        pack = min(groups, int(design[TM]) // shape[M], int(design[TN]) // shape[N])
+        shape[REST] = groups % pack
+        resize(shape, pack, groups // pack * layer[w.BATCH])
     shape[P], shape[Q], shape[AREA] = layer[w.P], layer[w.Q], layer[w.R] * layer[w.S]
     shape[HIGH] = (layer[w.R] - 1) * layer[w.DILATION_H] + 1
     shape[WIDE] = (layer[w.S] - 1) * layer[w.DILATION_W] + 1
@@ -74,6 +76,12 @@ def resize(shape: Ints, pack: int, packs: int) -> None:
     """Put so many groups into a pack."""
     shape[N], shape[M] = shape[N] // shape[PACK] * pack, shape[M] // shape[PACK] * pack
     shape[PACK], shape[PACKS] = pack, packs
+
+
+@inlined_kernel
+def mixed(shape: Ints, outputs: int) -> int:
+    """Output channels of so many that one input channel contributes to: those of its group."""
+    return outputs if shape[PACK] == 1 else int(outputs // shape[PACK])
 
 
 @kernel
@@ -149,7 +157,7 @@ def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
     for i in range(2):
         count, size = (1, t[LAST_M]) if i else (t[FOLDS_M] - 1, t[SIZE_M])
         if count:
-            channel = t[SEEN] + size // shape[PACK] * shape[AREA] * shape[WEIGHT_BITS]
+            channel = t[SEEN] + mixed(shape, size) * shape[AREA] * shape[WEIGHT_BITS]
             sums, results = size * pixels * shape[PSUM_BITS], size * pixels * shape[OUTPUT_BITS]
             total += count * folds_waiting(design, t, busy, channel, sums, results)
     return total
@@ -189,32 +197,39 @@ def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
 @kernel
 def plan(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, t: Ints, out: Ints) -> None:
     """Fill the COSTS of a mapping, and the TILING of a whole pack."""
-    out[:] = 0
-    pack, packs, last = shape[PACK], shape[PACKS], 0
-    if shape[REST]:
-        resize(shape, shape[REST], shape[IMAGES])
-        last = add_packs(design, shape, rows, columns, stationary, t, out)
-        resize(shape, pack, packs)
-    whole = add_packs(design, shape, rows, columns, stationary, t, out)
-    kernels = t[SIZE_M] // pack * shape[AREA] * shape[WEIGHT_BITS]
-    first = t[SIZE_N] * (t[HIGH_IN] * t[WIDE_IN] * shape[INPUT_BITS] + kernels)
-    out[FILL_CYCLES] += transfer_cycles(design, first, 0) + transfer_cycles(design, 0, last if last else whole)
-
-
-@kernel
-def add_packs(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, t: Ints, out: Ints) -> int:
-    """Add the COSTS of all packs of one size, without the first load and last store; returns the bits of the latter."""
     tile(design, shape, rows, columns, t)
     tiles = t[DOWN] * t[ACROSS]
     order = order_of(stationary, tiles, t[FOLDS_M], t[FOLDS_N])
     packs, pixels = shape[PACKS], shape[P] * shape[Q]
     stall = weights_stay(design, shape, t) if order == WEIGHT else tiles_waiting(design, shape, t, order)
-    kernels = shape[M] // shape[PACK] * shape[N] * shape[AREA] * shape[WEIGHT_BITS]
-    out[STALL_CYCLES] += packs * stall
-    out[MOVED_INPUT] += packs * shape[N] * t[SEEN] * (1 if order == INPUT else t[FOLDS_M])
-    out[MOVED_WEIGHT] += packs * kernels * (1 if order == WEIGHT else tiles)
-    out[MOVED_OUTPUT] += packs * shape[M] * pixels * shape[OUTPUT_BITS]
+    kernel = shape[AREA] * shape[WEIGHT_BITS]
+    out[STALL_CYCLES] = packs * stall
+    out[MOVED_INPUT] = packs * shape[N] * t[SEEN] * (1 if order == INPUT else t[FOLDS_M])
+    out[MOVED_WEIGHT] = packs * mixed(shape, shape[M]) * shape[N] * kernel * (1 if order == WEIGHT else tiles)
+    out[MOVED_OUTPUT] = packs * shape[M] * pixels * shape[OUTPUT_BITS]
     if order != OUTPUT:
         out[MOVED_OUTPUT] += packs * 2 * (t[FOLDS_N] - 1) * shape[M] * pixels * shape[PSUM_BITS]
-    out[FILL_CYCLES] += packs * t[FOLDS_M] * t[FOLDS_N] * tiles * int(design[DEPTH])
-    return int(t[LAST_M] * t[LAST_ROWS] * t[LAST_COLUMNS] * shape[OUTPUT_BITS])
+    first = t[SIZE_N] * (t[HIGH_IN] * t[WIDE_IN] * shape[INPUT_BITS] + mixed(shape, t[SIZE_M]) * kernel)
+    last = t[LAST_M] * t[LAST_ROWS] * t[LAST_COLUMNS] * shape[OUTPUT_BITS]
+    out[FILL_CYCLES] = packs * t[FOLDS_M] * t[FOLDS_N] * tiles * int(design[DEPTH])
+    if shape[REST]:
+        last = add_rest(design, shape, t, out)
+    out[FILL_CYCLES] += transfer_cycles(design, first, 0) + transfer_cycles(design, 0, last)
+
+
+@kernel
+def add_rest(design: Floats, shape: Ints, t: Ints, out: Ints) -> int:
+    """Add the COSTS of the smaller last packs, which are one fold as the others; returns the bits of the last store."""
+    pack, packs, tiles = shape[PACK], shape[PACKS], t[DOWN] * t[ACROSS]
+    resize(shape, shape[REST], shape[IMAGES])
+    tile(design, shape, t[ROWS], t[COLUMNS], t)
+    images, outputs = shape[IMAGES], shape[M] * shape[OUTPUT_BITS]
+    kernels = mixed(shape, shape[M]) * shape[N] * shape[AREA] * shape[WEIGHT_BITS]
+    out[STALL_CYCLES] += images * weights_stay(design, shape, t)
+    out[MOVED_INPUT] += images * shape[N] * t[SEEN]
+    out[MOVED_WEIGHT] += images * kernels
+    out[MOVED_OUTPUT] += images * outputs * shape[P] * shape[Q]
+    out[FILL_CYCLES] += images * tiles * int(design[DEPTH])
+    resize(shape, pack, packs)
+    tile(design, shape, t[ROWS], t[COLUMNS], t)
+    return int(outputs * t[LAST_ROWS] * t[LAST_COLUMNS])
