@@ -105,9 +105,9 @@ def checked(parameter: Parameter, value: Any) -> float:
 
 def load_design(file: str | Path) -> Design:
     """Read a design file; raises `DesignError` that names the file and the field."""
-    content = inlined(read_yaml(file), Path(file).parent)
+    content = read_yaml(file)
     try:
-        design = Design.model_validate(content)
+        design = Design.model_validate(inlined(content, Path(file).parent))
         design.row()
     except ValidationError as error:
         known = [*Design.model_fields, *LayerFields.model_fields, *Overhead.model_fields]

@@ -73,7 +73,6 @@ def device(name: str) -> Device:
     """The part of a name, or of its board's; raises `DesignError` with the nearest one."""
     name = ALIASES.get(name, name)
     if name not in DEVICES:
-        raise DesignError(
-            f"device {name!r} is unknown{did_you_mean(name, DEVICES)}; expected one of {', '.join(DEVICES)}"
-        )
+        known = f"{', '.join(DEVICES)}, or a .yaml file"
+        raise DesignError(f"device {name!r} is unknown{did_you_mean(name, DEVICES)}; expected one of {known}")
     return DEVICES[name]

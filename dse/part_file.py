@@ -114,7 +114,10 @@ def find_technology(given: Given) -> Technology:
 
 
 def inlined(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A design's or space's fields with those of the files that its `device` and `technology` name in their place."""
+    """A design's or space's fields with those of the files that its `device` and `technology` name in their place.
+
+    Raises `DesignError` for a part or node of one's own that makes no sense; names are not looked up.
+    """
     found = dict(content)
     for field, find in (("device", find_device), ("technology", find_technology)):
         given = content.get(field)
@@ -122,6 +125,10 @@ def inlined(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             file = folder / given
             find(str(file))
             found[field] = {"name": file.stem} | read_yaml(file)
+        elif isinstance(given, dict):
+            find(given)
+        elif not isinstance(given, str | None):
+            raise DesignError(f"{field} is {given!r}; expected a name, a .yaml file, or the fields of one")
     return found
 
 

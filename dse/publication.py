@@ -99,9 +99,9 @@ def load_publication(name: str) -> Publication:
     if not file.is_file():
         raise DesignError(_unknown(name))
     content = read_yaml(file)
-    if isinstance(content.get("design"), dict):
-        content["design"] = inlined(content["design"], file.parent)
     try:
+        if isinstance(content.get("design"), dict):
+            content["design"] = inlined(content["design"], file.parent)
         publication = Publication.model_validate(content)
         publication.design.row()
     except ValidationError as error:

@@ -118,12 +118,13 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
             f"space {str(path)!r} is unknown{did_you_mean(str(path), catalog())}; expected a .yaml file or one of"
             f" {', '.join(catalog())}"
         )
-    content = inlined(read_yaml(file), file.parent)
-    if isinstance(content.get("spaces"), list):
-        content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
-                             for each in content["spaces"]]  # fmt: skip
+    content = read_yaml(file)
     try:
         file.stem.encode()
+        content = inlined(content, file.parent)
+        if isinstance(content.get("spaces"), list):
+            content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
+                                 for each in content["spaces"]]  # fmt: skip
         return make_space(content, file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None

@@ -273,7 +273,7 @@ def technology(name: str) -> Technology:
     if name not in TECHNOLOGIES:
         raise DesignError(
             f"technology {name!r} is unknown{did_you_mean(name, TECHNOLOGIES)};"
-            f" expected one of {', '.join(TECHNOLOGIES)}"
+            f" expected one of {', '.join(TECHNOLOGIES)}, or a .yaml file"
         )
     return TECHNOLOGIES[name]
 

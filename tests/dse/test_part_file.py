@@ -160,6 +160,31 @@ def test_a_design_names_a_file_that_is_not_there(tmp_path: Path) -> None:
         evaluate(str(file))
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ({"device": 5}, "device is 5; expected a name, a .yaml file, or the fields of one"),
+        ({"device": ["ZU9EG"]}, "device is ['ZU9EG']; expected a name"),
+        ({"device": {"dsp": 4}}, "device: field bram is missing; expected a whole number"),
+        ({"device": "part.yaml"}, "part.yaml: dsp is -4; expected a whole number"),
+        ({"technology": {"node_nm": "small"}}, "technology: node_nm is 'small'; expected a number"),
+    ],
+)
+def test_complaints_name_the_file_that_names_the_part(tmp_path: Path, place: dict[str, Any], said: str) -> None:
+    written(tmp_path, "part.yaml", PART | {"dsp": -4})
+    template = "tiled_fpga" if "device" in place else "systolic"
+    design = written(tmp_path, "design.yaml", {"template": template, "network": "alexnet"} | place)
+    part = {"template": template, "parameters": {"clock_mhz": [100]}} | place
+    whole = {"networks": {"alexnet": 1}, "objectives": [{"latency_ms": "min"}]}
+    spaces = [written(tmp_path, "one.yaml", whole | part), written(tmp_path, "more.yaml", whole | {"spaces": [part]})]
+    for file, load in ((design, load_design), (spaces[0], load_space), (spaces[1], load_space)):
+        with pytest.raises(DesignError) as raised:
+            load(file)
+        assert str(raised.value).startswith(f"{file}: ")
+        assert said in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
 def test_a_space_names_files_beside_it(tmp_path: Path) -> None:
     written(tmp_path, "node.yaml", {"node_nm": 12, "energies": {"sram_pj_per_bit": {8: 0.1, 1024: 0.5}}})
     part = {"technology": "node.yaml", "template": "systolic", "parameters": {"rows": [8, 16], "columns": [8, 16]}}
