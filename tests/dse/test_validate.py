@@ -141,8 +141,9 @@ def test_ready_made_publications_have_sources_and_keep_their_bars(name: str) -> 
 # Whole systems, measured or simulated by others, beside the model: publication, row, and whether less is better.
 SYSTEMS = [
     ("gemmini_dac21", "total", False), ("gemmini_dac21", "batch 4", False), ("nvdla_64", "nv_small on a board", True),
-    ("dpu_b4096", "one core alone", True), ("dpu_b4096", "one of three cores", False), ("eyeriss_jssc17", "VGG16", False), ("tpu_isca17", "MLP0", False),
-    ("tpu_isca17", "MLP1", False), ("tpu_isca17", "LSTM0", False), ("tpu_isca17", "LSTM1", False),
+    ("dpu_b4096", "one core alone", True), ("dpu_b4096", "one of three cores", False),
+    ("eyeriss_jssc17", "VGG16", False), ("tpu_isca17", "MLP0", False), ("tpu_isca17", "MLP1", False),
+    ("tpu_isca17", "LSTM0", False), ("tpu_isca17", "LSTM1", False),
 ]  # fmt: skip
 
 
