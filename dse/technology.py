@@ -144,17 +144,20 @@ class Technology:
     @property
     def multiply_pj(self) -> float:
         """Energy of one bit × bit of a multiplication, pJ."""
-        return self.operation * MULTIPLY_PJ if self.known.multiply_pj is None else self.known.multiply_pj
+        gap = FPGA_OPERATION if self.fpga else 1.0
+        return gap * self.operation * MULTIPLY_PJ if self.known.multiply_pj is None else self.known.multiply_pj
 
     @property
     def add_pj(self) -> float:
         """Energy of one bit of an addition, pJ."""
-        return self.operation * ADD_PJ if self.known.add_pj is None else self.known.add_pj
+        gap = FPGA_OPERATION if self.fpga else 1.0
+        return gap * self.operation * ADD_PJ if self.known.add_pj is None else self.known.add_pj
 
     @property
     def flipflop_pj(self) -> float:
         """Energy of one flip-flop in one cycle, pJ."""
-        return self.operation * FLIPFLOP_PJ if self.known.flipflop_pj is None else self.known.flipflop_pj
+        gap = FPGA_LOGIC if self.fpga else 1.0
+        return gap * self.operation * FLIPFLOP_PJ if self.known.flipflop_pj is None else self.known.flipflop_pj
 
     def sram_pj(self, size_bytes: Floats) -> Floats:
         """Energy of one bit read from or written to SRAM of that size, pJ; 0 where there is none."""
@@ -280,9 +283,7 @@ def technology(name: str) -> Technology:
 
 def coefficients(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Energy [S, COUNTS] of one count of S designs [S, D], pJ; cycles cost what clock and leakage take in one."""
-    gap = FPGA_OPERATION if technology.fpga else 1.0
-    multiply = np.full(len(designs), gap * technology.multiply_pj)
-    add = np.full(len(designs), gap * technology.add_pj)
+    multiply, add = np.full(len(designs), technology.multiply_pj), np.full(len(designs), technology.add_pj)
     if hardware.floating_point is not None:
         multiply *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
         # Alignment and normalization of an adder are logic on an FPGA, not hard blocks.
@@ -392,9 +393,8 @@ def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats, element
 
 def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats, element: Floats) -> Floats:
     """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
-    gap = FPGA_LOGIC if technology.fpga else 1.0
     known = hardware.resources.get("ff")
     clocked = hardware.elements * flipflops(hardware, designs) if known is None else known
-    clock = gap * technology.flipflop_pj * clocked
+    clock = technology.flipflop_pj * clocked
     leakage_mw = technology.leakage_mw_mm2 * _chip_mm2(technology, hardware, element) + technology.static_mw
     return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])
