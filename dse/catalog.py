@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from dse.devices import DEVICES, Device
+from dse.devices import ALIASES, DEVICES, Device
+from dse.part_file import SUFFIXES, find_device, find_technology
 from dse.technology import TECHNOLOGIES, Technology
 from dse.templates.base import Template
 from dse.workload import Network
+from dse.yaml_file import read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 
@@ -35,11 +37,16 @@ def template(family: Template) -> dict[str, Any]:
 
 
 def parts(name: str | None = None) -> tuple[list[Device], list[Technology]]:
-    """FPGA parts and ASIC technologies, all or the one of a name; raises `DesignError` with the nearest name."""
+    """FPGA parts and ASIC technologies, all or that of a name or file; raises `DesignError`."""
     nodes = {key: found for key, found in TECHNOLOGIES.items() if not found.fpga}
     if name is None:
         return list(DEVICES.values()), list(nodes.values())
-    if name not in DEVICES and name not in nodes:
+    if name.endswith(SUFFIXES):
+        is_part = "dsp" in read_yaml(name)
+        return ([find_device(name)], []) if is_part else ([], [find_technology(name)])
+    if name in nodes:
+        return [], [nodes[name]]
+    if name not in DEVICES and name not in ALIASES:
         near = did_you_mean(name, [*DEVICES, *nodes])
         raise DesignError(f"{name!r} is no FPGA part and no technology{near}; `dse devices` lists them")
-    return [DEVICES[name]] if name in DEVICES else [], [nodes[name]] if name in nodes else []
+    return [find_device(name)], []

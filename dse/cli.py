@@ -58,6 +58,8 @@ def evaluate(
     search: Annotated[
         bool | None, typer.Option(help="Best mapping of each layer, or what the design gives or its parameters fix")
     ] = None,
+    device: Annotated[str | None, typer.Option(help="FPGA part in the design's place: a name or .yaml file")] = None,
+    technology: Annotated[str | None, typer.Option(help="Node in the design's place: a name or .yaml file")] = None,
     loop_nest: Annotated[bool, typer.Option("--loop-nest", help="Print the mapping of each layer")] = False,
     size: Sizes = None,
     skip: Skip = None,
@@ -79,6 +81,7 @@ def evaluate(
     from dse.chosen import chosen_design, weights_of
     from dse.evaluation import evaluate as run
     from dse.evaluation import mean_metrics
+    from dse.part_file import inlined
     from dse.publication import find_design
     from dse.results import load_results
 
@@ -88,6 +91,8 @@ def evaluate(
         check_out(out)
     if batch is not None:
         chosen = chosen.model_copy(update={"batch": batch})
+    place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
+    chosen = chosen.model_copy(update=place)
     weights = weights_of(explored) if explored and network is None else {}
     runs = [run(chosen, name, search=search, sizes=sizes_of(size), skip=skip or ()) for name in weights or [network]]
     for field in ("layers", "mappings"):
@@ -180,7 +185,8 @@ def templates(
 
 @app.command()
 def devices(
-    name: Annotated[str | None, typer.Argument(help="One part or technology")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(help="A part or technology, or a .yaml file of one")] = None,
+    as_json: Json = False,
 ) -> None:
     """List FPGA parts and ASIC technologies, or one of them.
 
@@ -244,8 +250,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
         style.write(out / f"{name}.png", image)
     summary = reporting.summary(found)
     style.write(out / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
-    table = tables.layer_table(found)
-    nests = reporting.loop_nests(found)
+    shown = [tables.layer_table(found), *([tables.memory_table(found)] if found.feasible else [])]
     section = page.Section(
         title,
         facts=tables.totals(found),
@@ -255,10 +260,13 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
                 figures["roofline"],
             "Where time and energy go, in the order in which layers run": figures["energy"],
         },
-        tables=[page.Table("Layers", table.columns, [[tables.number(value) for value in row] for row in table.rows])],
+        tables=[
+            page.Table(name, table.columns, [[tables.number(value) for value in row] for row in table.rows])
+            for name, table in zip(("Layers", "Accesses, energy and bandwidth of memory"), shown, strict=False)
+        ],
         texts={
             "Design": reporting.design_file(found.design),
-            "Mappings": "\n\n".join("\n".join([f"{name}:", *lines]) for name, lines in nests.items()),
+            "Mappings": reporting.mappings(found),
         },
     )  # fmt: skip
     page.write(out / "report.html", [section], title=title, footer=FOOTER)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from numba import njit
 
 from dse.devices import RESOURCES, Device
+from dse.overhead import NONE, Overhead
 from dse.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
-from dse.templates.base import CLOCK_MHZ, COUNTS, Count, Floats, Hardware, Ints, Template
+from dse.templates.base import CLOCK_MHZ, COUNTS, DRAM_GB_S, Count, Floats, Hardware, Ints, Template
 from dse.workload import REPEAT, Network
 from netlists.errors import DesignError
 
@@ -50,6 +51,16 @@ class Machine:
     wire_pj: Floats  # [S, 3] of one bit between buffer and array, by operand
     area_mm2: Floats  # [S]; of an FPGA template nan
     reason: npt.NDArray[np.int16]  # [S]
+    overhead: Overhead = NONE
+
+    @cached_property
+    def timed(self) -> Floats:
+        """The designs [S, D] with the bandwidth that their DRAM reaches: what templates count with."""
+        if self.overhead.dram_efficiency == 1:
+            return self.designs
+        reached = self.designs.copy()
+        reached[:, DRAM_GB_S] *= self.overhead.dram_efficiency
+        return reached
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -68,6 +79,7 @@ def build(
     technology: Technology,
     device: Device | None = None,
     wires_mm: Floats | None = None,
+    overhead: Overhead = NONE,
 ) -> Machine:
     """Price S designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
 
@@ -89,6 +101,7 @@ def build(
         wire_pj_per_bit(technology, area, wires_mm),
         area,
         too_large(template, hardware, device),
+        overhead,
     )
 
 
@@ -174,11 +187,12 @@ def evaluate(machine: Machine, network: Network, *, search: bool = True, mapping
     With `search` each layer gets the template's best mapping; otherwise `mappings` [S, L, G], or what the design's own
     parameters fix.
     """
-    rows, template, designs = network.rows(), machine.template, machine.designs
+    rows, template, designs = network.rows(), machine.template, machine.timed
     chosen = template.default_mapping(designs, rows) if mappings is None else np.array(mappings, np.int64)
     counts = np.zeros((len(designs), len(rows), COUNTS), np.int64)
     reason = np.zeros((len(designs), len(rows)), np.int16)
     template.run(designs, rows, chosen, search and mappings is None, counts, reason)
+    counts[..., Count.STALL] += machine.overhead.layer_cycles
     reason = np.where(machine.reason[:, None] > 0, machine.reason[:, None], reason)
     counts[reason > 0] = 0
     return Cost(machine, network, counts, chosen, reason)
@@ -211,7 +225,7 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
     def sum_up(mine: Sequence[Ints]) -> None:
         scratch = np.empty((CHUNK, len(rows), COUNTS), np.int64)
         for which in mine:
-            designs, each = machine.designs[which], scratch[: len(which)]
+            designs, each = machine.timed[which], scratch[: len(which)]
             each.fill(0)
             fits = np.zeros((len(which), len(rows)), np.int16)
             machine.template.run(designs, rows, machine.template.default_mapping(designs, rows), search, each, fits)
@@ -222,6 +236,8 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(sum_up, [chunks[first::threads] for first in range(threads)]))
+    if machine.overhead.layer_cycles:
+        counts[reason == 0, Count.STALL] += machine.overhead.layer_cycles * int(repeats.sum())
     return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), reason)
 
 

@@ -1,16 +1,18 @@
 """One accelerator design as a user writes it, and as the row of numbers that templates take.
 
     template: systolic
-    technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template
+    technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template; or a file of your
+                                  # own part or node (`dse.part_file`), relative to this one, or its fields
     network: resnet50             # default of `dse evaluate`
     batch: 1
     only: [conv, fc]              # optional: the kinds of layers kept
     search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
     layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: fields of single layers, as measured
     mappings: {conv1: {m: 96, e: 7}}                         # optional: the mapping of single layers, as published
+    overhead: {layer_cycles: 5000, dram_efficiency: 0.7}     # optional, none by default; see `dse.overhead`
     parameters: {rows: 256, columns: 256, clock_mhz: 700}
 
-Parameters that are left out take the template's defaults.
+Parameters that are left out take the template's defaults, `dram_gb_s` on a part that of its board.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dse.devices import Device
+from dse.overhead import NONE, Overhead
+from dse.part_file import inlined
 from dse.templates import template
 from dse.templates.base import Parameter, Template
 from dse.yaml_file import read_yaml
@@ -45,12 +50,13 @@ class Design(BaseModel):
 
     template: str
     parameters: dict[str, Any] = Field(default_factory=dict)
-    technology: str | None = None
-    device: str | None = None
+    technology: str | dict[str, Any] | None = None
+    device: str | dict[str, Any] | None = None
     network: str | None = None
     batch: int = Field(default=1, ge=1)
     only: tuple[str, ...] = ()
     search_mapping: bool = True
+    overhead: Overhead = NONE
     layers: dict[str, LayerFields] = Field(default_factory=dict)
     mappings: dict[str, dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]] = Field(default_factory=dict)
 
@@ -60,9 +66,10 @@ class Design(BaseModel):
             return self
         return self.model_copy(update={"network": network, "layers": {}, "mappings": {}})
 
-    def row(self) -> list[float]:
-        """The parameters as numbers, in the order of the template's; raises `DesignError`."""
-        return design_row(template(self.template), self.parameters)
+    def row(self, part: Device | None = None) -> list[float]:
+        """The parameters as numbers, in the order of the template's, on a part if given; raises `DesignError`."""
+        board = {"dram_gb_s": part.dram_gb_s} if part else {}
+        return design_row(template(self.template), {**board, **self.parameters})
 
 
 def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:
@@ -100,10 +107,10 @@ def load_design(file: str | Path) -> Design:
     """Read a design file; raises `DesignError` that names the file and the field."""
     content = read_yaml(file)
     try:
-        design = Design.model_validate(content)
+        design = Design.model_validate(inlined(content, Path(file).parent))
         design.row()
     except ValidationError as error:
-        known = [*Design.model_fields, *LayerFields.model_fields]
+        known = [*Design.model_fields, *LayerFields.model_fields, *Overhead.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None

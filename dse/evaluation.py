@@ -14,10 +14,10 @@ import numpy as np
 from dse.cost import Cost, Totals, build, energy
 from dse.cost import evaluate as evaluate_designs
 from dse.design import Design, LayerFields, load_design
-from dse.devices import Device, device
+from dse.devices import Device
 from dse.metrics import Work, mean_work, metrics, work
 from dse.networks import network as built_in
-from dse.technology import technology
+from dse.part_file import find_device, find_technology
 from dse.templates import template
 from dse.templates.base import COUNTS, Ints
 from dse.workload import Layer, Network, kinds
@@ -92,9 +92,9 @@ def evaluate(
     if (design.device is None) == family.fpga or (design.technology is None) != family.fpga:
         wanted = "`device` and no `technology`" if family.fpga else "`technology` and no `device`"
         raise DesignError(f"template {family.name} takes a {wanted}")
-    part = device(design.device) if design.device is not None else None
-    made_in = technology(part.technology if part else str(design.technology))
-    machine = build(family, np.array([design.row()]), made_in, part)
+    part = find_device(design.device) if design.device is not None else None
+    made_in = part.fabric if part else find_technology(design.technology or "")
+    machine = build(family, np.array([design.row(part)]), made_in, part, overhead=design.overhead)
     layers = workload(design, network if network is not None else design.network, sizes, skip)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)

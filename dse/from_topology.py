@@ -51,6 +51,12 @@ def scalesim_layer(name: str, sizes: Sequence[int]) -> Layer:
     )  # fmt: skip
 
 
+def product_layer(name: str, sizes: Sequence[int]) -> Layer:
+    """The matrix product of M, N, K as in a CSV line, `PRODUCT`; raises `DesignError`."""
+    rows, columns, inner = sizes
+    return make_layer(name=name, kind=Kind.FC, in_channels=inner, out_channels=columns, in_h=rows)
+
+
 def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
     name, numbers = row[0], row[1 : 1 + len(fields)]
     if len(numbers) < len(fields):
@@ -63,7 +69,6 @@ def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
     try:
         if fields == CONVOLUTION:
             return scalesim_layer(name, sizes)
-        rows, columns, inner = sizes
-        return make_layer(name=name, kind=Kind.FC, in_channels=inner, out_channels=columns, in_h=rows)
+        return product_layer(name, sizes)
     except DesignError as error:
         raise DesignError(f"{where}: {error}") from None

@@ -13,6 +13,9 @@
       - {name: conv1 at 32 x 32, network: nin, layers: [conv1], parameters: {tin: 32, tout: 32}, against: {scheme: 1},
          speedup: [4.0, 8.3]}                                      # a range; against: the rival's parameters
       - {name: Conv1, topology: [224, 224, 11, 11, 3, 96, 4], array_cycles: 112284}      # a line of SCALE-Sim's CSV
+      - {name: MLP0, product: [200, 2000, 2000], gops: 12300}      # M, N, K of a matrix product
+      - {name: on a board, network: resnet50, batch: 1, latency_ms: 1100, source: where it is written,
+         reason: what makes the difference}      # a row may have its own source, and says why a model is off
     notes: what the model contains and what it does not
 
 The ready-made ones are in `dse/published`.
@@ -26,6 +29,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.design import Design, LayerFields, first_complaint, load_design
+from dse.overhead import Overhead
+from dse.part_file import inlined
 from dse.yaml_file import read_yaml
 from netlists.errors import DesignError, did_you_mean
 
@@ -41,6 +46,11 @@ class Row(BaseModel):
     layers: list[str] | Literal["all"] = "all"
     network: str | None = None
     topology: tuple[int, int, int, int, int, int, int] | None = None
+    product: tuple[int, int, int] | None = None
+    batch: int | None = Field(default=None, ge=1)
+    overhead: Overhead | None = None
+    source: str = ""
+    reason: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)  # that differ from the design's
     against: dict[str, Any] | None = None  # parameters of a rival that differ from this row's
 
@@ -90,6 +100,8 @@ def load_publication(name: str) -> Publication:
         raise DesignError(_unknown(name))
     content = read_yaml(file)
     try:
+        if isinstance(content.get("design"), dict):
+            content["design"] = inlined(content["design"], file.parent)
         publication = Publication.model_validate(content)
         publication.design.row()
     except ValidationError as error:

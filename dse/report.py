@@ -56,7 +56,7 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
     row = result.chosen(which)
     design = design_of(space, row)
     evaluation = evaluate(design)
-    rivals, layers = rivals_of(space), tables.layer_table(evaluation)
+    rivals = rivals_of(space)
     names = listed(space, [row])
     changed = space.evaluate(np.array([row["id"]])).metrics
     if any(metric(row, name) != float(changed[name][0]) for name in names):
@@ -74,7 +74,9 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
         "network": evaluation.network.name,
         "roofline": reporting.roofline(evaluation),
         "bars": reporting.bars(evaluation),
-        "layers": {"columns": layers.columns, "rows": [[cell(value) for value in each] for each in layers.rows]},
+        "layers": table_of(tables.layer_table(evaluation)),
+        "memory": table_of(tables.memory_table(evaluation)) if evaluation.feasible else None,
+        "mappings": reporting.mappings(evaluation),
         "front": front(result, space),
         "front_size": len(result.front),
     }
@@ -123,6 +125,11 @@ def cells(row: Row, names: Sequence[str]) -> list[str]:
 def cell(value: float | str | None) -> str:
     """A value in a table."""
     return tables.number(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def table_of(table: tables.Table) -> dict[str, Any]:
+    """Columns and rows of a table on the page."""
+    return {"columns": table.columns, "rows": [[cell(value) for value in row] for row in table.rows]}
 
 
 def story(result: Result) -> list[str]:

@@ -13,18 +13,21 @@ from dse.space import DesignSpace
 def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
     """Metrics of `dse.metrics` by name of the publication, on the networks, layers and batch of a space.
 
-    A publication of a chip counts that has a template of the space and its part or technology; one that does not run is
-    left out.
+    A publication of a chip counts that has a template of the space and its part or technology, in a system with the
+    same overhead; one that does not run is left out.
     """
     found = {}
     for name in names():
         publication = load_publication(name)
         design = publication.whole_design
-        if publication.is_chip and any(
-            part.template.name == design.template
-            and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
+        alike = [
+            part
             for part in space.parts
-        ):
+            if part.template.name == design.template
+            and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
+        ]
+        if publication.is_chip and alike:
+            design = design.model_copy(update={"overhead": alike[0].overhead})
             evaluations = [_on(space, design, network) for network in space.content["networks"]]
             if all(evaluation.feasible for evaluation in evaluations):
                 found[name] = mean_metrics(evaluations, [weight for _, weight in space.networks])

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from dse.cost import Machine, all_reasons, build, too_large, totals
 from dse.metrics import METRICS, Work, mean_work, metrics
 from dse.metrics import work as work_of
+from dse.overhead import NONE
 from dse.subspace import Subspace
 from dse.templates.base import Floats, Ints
 from dse.workload import Network
@@ -156,11 +157,11 @@ class DesignSpace:
         number = int(self.part_of(np.array([index]))[0])
         part = self.parts[number]
         row = part.designs(np.array([index]) - self.starts[number])[0]
-        where = {"device": part.device.name} if part.device else {"technology": part.technology.name}
         network = max(self.content["networks"], key=self.content["networks"].get)  # a file's path, not its name
         return {
             "template": part.template.name,
-            **where,
+            **part.place,
+            **({"overhead": part.overhead.model_dump()} if part.overhead != NONE else {}),
             "network": network,
             "batch": self.batch,
             "only": list(self.only),
@@ -203,7 +204,7 @@ class DesignSpace:
             rows, designs = _kept(result, rows, designs, lacking, own)
         if not len(rows):
             return
-        machine = build(part.template, designs, part.technology)
+        machine = build(part.template, designs, part.technology, overhead=part.overhead)
         sums = [totals(machine, net, search=self.search_mapping, threads=threads) for net, _ in self.networks]
         work = mean_work([work_of(each) for each in sums], [share for _, share in self.networks])
         found = self._metrics(part, machine, work, self._judged)
@@ -227,7 +228,8 @@ class DesignSpace:
         found = {name: np.full(len(index), np.nan) for name in self.metrics}
         for number, part in enumerate(self.parts):
             rows = np.flatnonzero((owner == number) & ~np.isnan(done[0]))
-            machine = build(part.template, part.designs(index[rows] - self.starts[number]), part.technology)
+            designs = part.designs(index[rows] - self.starts[number])
+            machine = build(part.template, designs, part.technology, overhead=part.overhead)
             for name, values in self._metrics(part, machine, Work(*done[:, rows]), self.metrics).items():
                 found[name][rows] = values
         return found

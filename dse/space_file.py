@@ -2,7 +2,7 @@
 
     title: what this space is
     template: tiled_fpga
-    device: VX485T                    # or  technology: 28nm  for an ASIC template
+    device: VX485T                    # or  technology: 28nm  for an ASIC template; or a file (`dse.part_file`)
     networks: {alexnet: 1.0}          # with weights; metrics are weighted means
     only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
     batch: 1                          # optional
@@ -14,6 +14,7 @@
       clock_mhz: 100
     conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.conditions`
     objectives: [{cycles: min}, {dsp: min}]
+    overhead: {layer_cycles: 5000}    # optional, none by default; see `dse.overhead`
     constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
     accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
 
@@ -33,12 +34,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.conditions import condition
 from dse.design import checked, first_complaint
-from dse.devices import device
 from dse.evaluation import load_network
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.overhead import NONE, Overhead
+from dse.part_file import find_device, find_technology, inlined
 from dse.space import DesignSpace, Limit
 from dse.subspace import Subspace
-from dse.technology import technology
 from dse.templates import template
 from dse.templates.base import Floats, Parameter, Template
 from dse.workload import Network, kinds
@@ -61,8 +62,9 @@ class _Part(_Strict):
     """The fields that each template of a space has."""
 
     template: str
-    technology: str | None = None
-    device: str | None = None
+    technology: str | dict[str, Any] | None = None
+    device: str | dict[str, Any] | None = None
+    overhead: Overhead = NONE
     parameters: dict[str, Any] = Field(min_length=1)
     conditions: list[str] = []
 
@@ -119,6 +121,10 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
     content = read_yaml(file)
     try:
         file.stem.encode()
+        content = inlined(content, file.parent)
+        if isinstance(content.get("spaces"), list):
+            content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
+                                 for each in content["spaces"]]  # fmt: skip
         return make_space(content, file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
@@ -176,13 +182,15 @@ def _subspace(part: _Part, where: str) -> Subspace:
         for name in part.parameters:
             if name not in known:
                 raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
-        fabric = device(part.device) if part.device is not None else None
+        board = find_device(part.device) if part.device is not None else None
         return Subspace(
             family,
-            technology(fabric.technology if fabric else str(part.technology)),
-            fabric,
+            board.fabric if board else find_technology(part.technology or ""),
+            board,
             {name: _choices(known[name], given) for name, given in part.parameters.items()},
             tuple(condition(text, {name: each.choices for name, each in known.items()}) for text in part.conditions),
+            {"device": part.device} if board else {"technology": part.technology},
+            part.overhead,
         )
     except DesignError as error:
         raise DesignError(f"{where}{error}") from None

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from numba import njit
 
 from dse.conditions import Condition
 from dse.devices import Device
+from dse.overhead import NONE, Overhead
 from dse.technology import Technology
-from dse.templates.base import Floats, Ints, Template
+from dse.templates.base import DRAM_GB_S, Floats, Ints, Template
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Subspace:
     device: Device | None
     choices: Mapping[str, Floats]  # by parameter name, in the order of the file
     conditions: tuple[Condition, ...]
+    place: Mapping[str, Any]  # `device` or `technology` as a design file has it
+    overhead: Overhead = NONE
 
     @cached_property
     def size(self) -> int:
@@ -52,7 +56,10 @@ class Subspace:
 
     @cached_property
     def _defaults(self) -> Floats:
-        return np.array([parameter.default for parameter in self.template.parameters])
+        defaults = np.array([parameter.default for parameter in self.template.parameters])
+        if self.device is not None:
+            defaults[DRAM_GB_S] = self.device.dram_gb_s
+        return defaults
 
     def designs(self, index: Ints) -> Floats:
         """Full rows [n, D] of the designs of some indices [n], from 0 to `size` - 1."""

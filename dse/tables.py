@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from dse.cost import LEVELS, OPERANDS
 from dse.devices import RESOURCES, Device
 from dse.evaluation import Evaluation
-from dse.reporting import layers, used
+from dse.reporting import accesses, energies, layers, used
 from dse.technology import Technology
 from dse.templates.base import Template
 from dse.validate import Comparison
@@ -85,6 +86,21 @@ def layer_table(found: Evaluation) -> Table:
     columns = ["layer", *(["×"] if repeats else []), "MMAC", "cycles", "compute %", "fill %", "stall %", "used %",
                "DRAM MB", "buffer MB", "mJ", *(["does not fit"] if misfits else [])]  # fmt: skip
     return Table(f"{found.network.name} on {found.design.template}", columns, rows, len(columns) - misfits)
+
+
+def memory_table(found: Evaluation) -> Table:
+    """What the levels of memory move and cost, by operand, over the whole network."""
+    counts = found.totals().counts[0]
+    bits, mj = accesses(counts), energies(found, counts)
+    seconds = found.metrics()["latency_ms"] * 1e-3
+    whole = sum(sum(part.values()) for part in mj.values())
+    rows = [
+        [f"{level}, {operand}", bits[level][operand] / 8e6, bits[level][operand] / 8e9 / seconds, mj[level][operand],
+         percent(mj[level][operand] / whole) if whole else None]
+        for level in LEVELS for operand in OPERANDS
+    ]  # fmt: skip
+    columns = ["level, operand", "MB", "mean GB/s", "mJ", "of all energy %"]
+    return Table("Memory (network: MB times hops)", columns, rows)
 
 
 def totals(found: Evaluation, got: Mapping[str, float] | None = None) -> dict[str, str]:
@@ -176,7 +192,9 @@ def show_comparison(found: Comparison) -> None:
     show(Table(f"{found.name}: {found.publication.title}", columns, rows, 6))
     said = found.publication
     notes = said.notes if isinstance(said.notes, list) else [said.notes]
-    lines = {"source": [said.source], "status": [said.status], "calibrated": said.calibrated, "notes": notes}
+    lines = {"source": [said.source], "status": [said.status], "calibrated": said.calibrated}
+    lines |= {row.row: [f"{row.stated} Source: {row.source}"] for row in found.rows if row.stated or row.source}
+    lines["notes"] = notes
     for name, texts in lines.items():
         for text in filter(None, texts):
             print(f"  {name}: {' '.join(text.split())}")

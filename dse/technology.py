@@ -17,6 +17,10 @@ between them:
 - DRAM: 20 pJ a bit (Horowitz: 1300 pJ for 64 bits, DDR3, low end; Jouppi: the same at 7 nm).
 - Wires: 240 fJ for a transition of one bit over 1 mm at 40 nm and 0.9 V, half the bits change (Keckler et al., IEEE
   Micro 31(5), 2011), so 0.12 pJ; with the square of the supply.
+- Below 7 nm: the foundry's 30% less power at the same speed from 7 to 5 nm (TSMC N5, WikiChip's summary of IEDM 2019
+  and ISSCC 2020: 1.84 times the logic density, SRAM cell of 0.021 µm²) for arithmetic, registers and flip-flops; SRAM
+  follows its cell, 0.78 of 7 nm.  A foundry's claim, not measured circuits: good to 20%.
+- HBM2: 3.9 pJ a bit (O'Connor et al., MICRO 2017, "Fine-grained DRAM"; from memory).
 - Area: multiplier 282 µm² (8 bit) and 3495 µm² (32 bit) at 45 nm, adder 36 and 137 µm² (Dally, NIPS 2015 tutorial);
   other nodes by the areas of Stillmaker and Baas, table 1; bit cells as the foundries published them.
 
@@ -26,7 +30,7 @@ hop 2, global buffer 6, DRAM 200) come out within 30%, which the tests check.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit
@@ -59,7 +63,9 @@ SRAM_PJ = (10 / 64, 7.5 / 64)  # a bit of an 8 KB memory at 45 and 7 nm
 SRAM_EXPONENT = (0.475, 0.129)  # growth with capacity
 SRAM_KB = 8.0  # where SRAM_PJ holds
 OPERATION_7NM = 0.35  # of the energy at 45 nm
+BELOW_7NM = (0.70, 0.78)  # 5 over 7 nm: energy of operations, and of SRAM
 DRAM_PJ = 20.0  # a bit
+HBM_PJ = 3.9  # a bit
 WIRE_PJ = 0.12  # a bit and mm at WIRE_VOLT
 WIRE_VOLT = 0.9
 
@@ -93,6 +99,29 @@ FPGA_MEMORY = 2.0
 
 
 @dataclass(frozen=True)
+class Law:
+    """Energy of one bit of a memory, growing with its size by a power."""
+
+    pj: float  # at SRAM_KB
+    exponent: float
+
+    def at(self, size_bytes: Floats) -> Floats:
+        return np.asarray(self.pj * (size_bytes / 1024 / SRAM_KB) ** self.exponent)
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Energies that are known of a node, each in the place of the scaled one; None: scaled."""
+
+    multiply_pj: float | None = None  # a bit × bit
+    add_pj: float | None = None  # a bit
+    flipflop_pj: float | None = None  # a cycle
+    wire_pj_mm: float | None = None  # a bit and mm
+    sram: Law | None = None
+    register: Law | None = None
+
+
+@dataclass(frozen=True)
 class Technology:
     """One ASIC node, or the fabric of one FPGA."""
 
@@ -104,33 +133,71 @@ class Technology:
     leakage_mw_mm2: float
     static_mw: float = 0.0  # of an FPGA, whatever is used of it
     fpga: bool = False
+    dram_pj: float = DRAM_PJ  # of one bit of off-chip memory
+    known: Energies = field(default_factory=Energies)
 
     @property
     def operation(self) -> float:
         """Energy of arithmetic and registers over that at 45 nm."""
-        return _STILLMAKER_65NM if self.node_nm > 45 else float(OPERATION_7NM ** _share(self.node_nm))
+        return _over_45nm(self.node_nm, OPERATION_7NM, BELOW_7NM[0])
+
+    @property
+    def multiply_pj(self) -> float:
+        """Energy of one bit × bit of a multiplication, pJ."""
+        gap = FPGA_OPERATION if self.fpga else 1.0
+        return gap * self.operation * MULTIPLY_PJ if self.known.multiply_pj is None else self.known.multiply_pj
+
+    @property
+    def add_pj(self) -> float:
+        """Energy of one bit of an addition, pJ."""
+        gap = FPGA_OPERATION if self.fpga else 1.0
+        return gap * self.operation * ADD_PJ if self.known.add_pj is None else self.known.add_pj
+
+    @property
+    def flipflop_pj(self) -> float:
+        """Energy of one flip-flop in one cycle, pJ."""
+        gap = FPGA_LOGIC if self.fpga else 1.0
+        return gap * self.operation * FLIPFLOP_PJ if self.known.flipflop_pj is None else self.known.flipflop_pj
 
     def sram_pj(self, size_bytes: Floats) -> Floats:
         """Energy of one bit read from or written to SRAM of that size, pJ; 0 where there is none."""
-        share = 0.0 if self.node_nm > 45 else _share(self.node_nm)
-        base = SRAM_PJ[0] * (SRAM_PJ[1] / SRAM_PJ[0]) ** share
-        exponent = SRAM_EXPONENT[0] + (SRAM_EXPONENT[1] - SRAM_EXPONENT[0]) * share
-        older = _STILLMAKER_65NM if self.node_nm > 45 else 1.0
         gap = FPGA_MEMORY if self.fpga else 1.0
-        return np.asarray(gap * older * base * (size_bytes / 1024 / SRAM_KB) ** exponent)
+        return np.asarray(gap * (self.known.sram or scaled_sram(self.node_nm)).at(size_bytes))
 
     def register_pj(self, size_bytes: Floats) -> Floats:
         """Energy of one bit of a register file of that size, pJ: the law of SRAM at 45 nm, scaled as logic."""
         gap = FPGA_MEMORY if self.fpga else 1.0
-        return np.asarray(gap * self.operation * SRAM_PJ[0] * (size_bytes / 1024 / SRAM_KB) ** SRAM_EXPONENT[0])
+        return np.asarray(gap * (self.known.register or scaled_register(self.node_nm)).at(size_bytes))
 
     @property
     def wire_pj_mm(self) -> float:
         """Energy of one bit over 1 mm, pJ."""
-        return WIRE_PJ * (self.volt / WIRE_VOLT) ** 2
+        scaled = WIRE_PJ * (self.volt / WIRE_VOLT) ** 2
+        return scaled if self.known.wire_pj_mm is None else self.known.wire_pj_mm
 
 
 _STILLMAKER_65NM = 1.58  # 3.755 - 4.398 + 1.975 at 1.0 V over 1.103·0.81 - 0.362·0.9 + 0.2767
+
+
+def scaled_sram(node_nm: float) -> Law:
+    """The law of SRAM of a node, from those at 45 and 7 nm."""
+    share = min(max(_share(node_nm), 0.0), 1.0)
+    pj = SRAM_PJ[0] * _over_45nm(node_nm, SRAM_PJ[1] / SRAM_PJ[0], BELOW_7NM[1])
+    return Law(pj, SRAM_EXPONENT[0] + (SRAM_EXPONENT[1] - SRAM_EXPONENT[0]) * share)
+
+
+def scaled_register(node_nm: float) -> Law:
+    """The law of register files of a node."""
+    return Law(_over_45nm(node_nm, OPERATION_7NM, BELOW_7NM[0]) * SRAM_PJ[0], SRAM_EXPONENT[0])
+
+
+def _over_45nm(node_nm: float, at_7nm: float, from_7_to_5nm: float) -> float:
+    """An energy over that at 45 nm: powers of the node through 5, 7, 45 and 65 nm and beyond."""
+    if node_nm > 45:
+        return float(_STILLMAKER_65NM ** (np.log(node_nm / 45) / np.log(65 / 45)))
+    if node_nm < 7:
+        return float(at_7nm * from_7_to_5nm ** (np.log(7 / node_nm) / np.log(7 / 5)))
+    return float(at_7nm ** _share(node_nm))
 
 
 def _share(node_nm: float) -> float:
@@ -139,31 +206,66 @@ def _share(node_nm: float) -> float:
 
 
 # Supplies: Eyeriss (65 nm), Horowitz (45 nm), the foundries' nominal ones.  Areas: Stillmaker and Baas, table 1, 28 nm
-# between its 32 and 20 nm.  Leakage is an assumption good to a factor of 3: low-power libraries at room temperature;
-# TPU v1 idles at 28 W on at most 331 mm² of 28 nm (ISCA 2017), 85 mW/mm² with its clocks, an upper bound.
+# between its 32 and 20 nm, 22 nm between 28 and 16 nm; 5 nm is 7 nm over N5's 1.84.  SRAM cells: 22 nm Intel's of high
+# density (0.092 µm², IDF 2009), 5 nm TSMC's (0.021 µm², IEDM 2019).  Leakage is an assumption good to a factor of 3:
+# low-power libraries at room temperature; TPU v1 idles at 28 W on at most 331 mm² of 28 nm (ISCA 2017), 85 mW/mm² with
+# its clocks, an upper bound.
 _ASIC = {
     technology.name: technology
     for technology in (
         Technology("65nm", 65, 1.0, 1.5, 0.525, 2.0),
         Technology("45nm", 45, 0.9, 1.0, 0.299, 5.0),
         Technology("28nm", 28, 0.9, 0.37, 0.127, 10.0),
+        Technology("22nm", 22, 0.8, 0.28, 0.092, 10.0),
         Technology("16nm", 16, 0.8, 0.19, 0.070, 10.0),
         Technology("7nm", 7, 0.7, 0.059, 0.027, 15.0),
+        Technology("5nm", 5, 0.7, 0.032, 0.021, 15.0),
     )
 }
+NODES_NM = (3.0, 180.0)  # that `scaled_node` reaches: beyond its anchors by extrapolation
+
+
+def scaled_node(name: str, node_nm: float) -> Technology:
+    """A node between or beyond those above: supply, areas and leakage by powers of the node between neighbors."""
+    known = sorted(_ASIC.values(), key=lambda one: one.node_nm)
+    above = min(max(int(np.searchsorted([one.node_nm for one in known], node_nm)), 1), len(known) - 1)
+    low, high = known[above - 1], known[above]
+    share = float(np.log(node_nm / low.node_nm) / np.log(high.node_nm / low.node_nm))
+
+    def between(quantity: str) -> float:
+        first, second = getattr(low, quantity), getattr(high, quantity)
+        return float(first * (second / first) ** share)
+
+    areas = between("area_over_45nm"), between("cell_um2")
+    return Technology(name, node_nm, between("volt"), *areas, between("leakage_mw_mm2"))
+
+
+def fabric(name: str, node_nm: float, volt: float, static_mw: float, dram_pj: float = DRAM_PJ) -> Technology:
+    """The fabric of an FPGA part."""
+    return Technology(name, node_nm, volt, 0.0, 0.0, 0.0, static_mw, True, dram_pj)
+
+
 # Fabrics carry the name of their part.  Static power: typical values of the vendors' power estimators, good to a
 # factor of 2.
 _FPGA = {
-    name: Technology(name, node, volt, 0.0, 0.0, 0.0, static, True)
-    for name, node, volt, static in (
-        ("VX485T", 28, 1.0, 350.0),
-        ("XC7Z020", 28, 1.0, 120.0),
-        ("XC7Z045", 28, 1.0, 250.0),
-        ("KU060", 20, 0.95, 600.0),
-        ("VX690T", 28, 1.0, 450.0),
-        ("ZU9EG", 16, 0.85, 700.0),
-        ("VU9P", 16, 0.85, 3000.0),
-        ("GX1150", 20, 0.9, 2000.0),
+    one.name: one
+    for one in (
+        fabric("VX485T", 28, 1.0, 350.0),
+        fabric("XC7Z020", 28, 1.0, 120.0),
+        fabric("XC7Z045", 28, 1.0, 250.0),
+        fabric("KU060", 20, 0.95, 600.0),
+        fabric("VX690T", 28, 1.0, 450.0),
+        fabric("ZU3EG", 16, 0.85, 300.0),
+        fabric("ZU7EV", 16, 0.85, 600.0),
+        fabric("ZU9EG", 16, 0.85, 700.0),
+        fabric("K26", 16, 0.85, 350.0),
+        fabric("VU9P", 16, 0.85, 3000.0),
+        fabric("U50", 16, 0.85, 3000.0, HBM_PJ),
+        fabric("U200", 16, 0.85, 3000.0),
+        fabric("U250", 16, 0.85, 4500.0),
+        fabric("U280", 16, 0.85, 4000.0, HBM_PJ),
+        fabric("VCK190", 7, 0.80, 4000.0),
+        fabric("GX1150", 20, 0.9, 2000.0),
     )
 }
 TECHNOLOGIES = _ASIC | _FPGA
@@ -174,16 +276,14 @@ def technology(name: str) -> Technology:
     if name not in TECHNOLOGIES:
         raise DesignError(
             f"technology {name!r} is unknown{did_you_mean(name, TECHNOLOGIES)};"
-            f" expected one of {', '.join(TECHNOLOGIES)}"
+            f" expected one of {', '.join(TECHNOLOGIES)}, or a .yaml file"
         )
     return TECHNOLOGIES[name]
 
 
 def coefficients(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
     """Energy [S, COUNTS] of one count of S designs [S, D], pJ; cycles cost what clock and leakage take in one."""
-    gap = FPGA_OPERATION if technology.fpga else 1.0
-    multiply = np.full(len(designs), gap * technology.operation * MULTIPLY_PJ)
-    add = np.full(len(designs), gap * technology.operation * ADD_PJ)
+    multiply, add = np.full(len(designs), technology.multiply_pj), np.full(len(designs), technology.add_pj)
     if hardware.floating_point is not None:
         multiply *= np.where(hardware.floating_point, FLOAT_MULTIPLY, 1.0)
         # Alignment and normalization of an adder are logic on an FPGA, not hard blocks.
@@ -193,18 +293,21 @@ def coefficients(technology: Technology, hardware: Hardware, designs: Floats) ->
     element = element_um2(technology, hardware, designs)
     hop = _hop_pj(technology, hardware, designs, element)
     cycle = _cycle_pj(technology, hardware, designs, element)
-    return _rows(cycle, multiply, add, buffer, hop, technology.register_pj(hardware.register_bytes))
+    register = technology.register_pj(hardware.register_bytes)
+    return _rows(cycle, multiply, add, buffer, hop, register, technology.dram_pj)
 
 
 @njit(cache=True, nogil=True)
-def _rows(cycle: Floats, multiply: Floats, add: Floats, buffer: Floats, hop: Floats, register: Floats) -> Floats:
+def _rows(
+    cycle: Floats, multiply: Floats, add: Floats, buffer: Floats, hop: Floats, register: Floats, dram: float
+) -> Floats:
     """Prices as rows [S, COUNTS], from those that are alike for all operands [S] and those of each [S, 3]."""
     price = np.zeros((len(cycle), COUNTS))
     for s in range(len(cycle)):
         price[s, COMPUTE] = price[s, FILL] = price[s, STALL] = cycle[s]
         price[s, MULTIPLY], price[s, ADD] = multiply[s], add[s]
         for x in range(3):
-            price[s, DRAM_INPUT + x] = DRAM_PJ
+            price[s, DRAM_INPUT + x] = dram
             price[s, BUFFER_INPUT + x] = buffer[s, x]
             price[s, NETWORK_INPUT + x] = hop[s]
             price[s, REGISTER_INPUT + x] = register[s, x]
@@ -231,9 +334,8 @@ def area_mm2(technology: Technology, hardware: Hardware, designs: Floats) -> Flo
 
 def _chip_mm2(technology: Technology, hardware: Hardware, element: Floats) -> Floats:
     """`area_mm2` from that of an element [S], µm²."""
-    elements = hardware.elements * element
     buffers = hardware.buffer_bytes[:, 0] if hardware.shared_buffer else _sum(hardware.buffer_bytes)
-    return np.asarray((elements + buffers * 8 * technology.cell_um2 * SRAM_OVER_CELLS) / 1e6)
+    return np.asarray((hardware.elements * element + buffers * 8 * technology.cell_um2 * SRAM_OVER_CELLS) / 1e6)
 
 
 def element_um2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:
@@ -291,9 +393,8 @@ def _hop_pj(technology: Technology, hardware: Hardware, designs: Floats, element
 
 def _cycle_pj(technology: Technology, hardware: Hardware, designs: Floats, element: Floats) -> Floats:
     """Energy [S] of one clock cycle, pJ: flip-flops and clock tree, leakage, an FPGA's static power."""
-    gap = FPGA_LOGIC if technology.fpga else 1.0
     known = hardware.resources.get("ff")
     clocked = hardware.elements * flipflops(hardware, designs) if known is None else known
-    clock = gap * technology.operation * FLIPFLOP_PJ * clocked
+    clock = technology.flipflop_pj * clocked
     leakage_mw = technology.leakage_mw_mm2 * _chip_mm2(technology, hardware, element) + technology.static_mw
     return np.asarray(clock + leakage_mw * 1e3 / designs[:, CLOCK_MHZ])

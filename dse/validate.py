@@ -9,7 +9,7 @@ from typing import Any
 
 from dse.cost import PARTS, Totals
 from dse.evaluation import Evaluation, evaluate
-from dse.from_topology import scalesim_layer
+from dse.from_topology import product_layer, scalesim_layer
 from dse.publication import Publication, Row, load_publication
 from dse.templates.base import Count
 from dse.workload import Network
@@ -81,7 +81,9 @@ class Compared:
     theirs: float | tuple[float, float]  # a number or a range
     error_pct: float | None  # from the nearest number of a range
     bar_pct: float | None  # None: shown without a bar
-    reason: str = ""
+    reason: str = ""  # why the design does not run
+    stated: str = ""  # why the model is off, as the publication's file says
+    source: str = ""  # of this row, where it is not the publication's
 
     @property
     def ok(self) -> bool | None:
@@ -158,10 +160,14 @@ def _evaluated(publication: Publication, row: Row, changes: dict[str, Any]) -> E
     """The design of a row on its network."""
     design = publication.whole_design
     parameters = {**design.parameters, **row.parameters, **changes}
-    design = design.model_copy(update={"parameters": parameters, "network": row.network or design.network})
-    if row.topology is None:
-        return evaluate(design)
-    return evaluate(design, Network(row.name, (scalesim_layer(row.name, row.topology),)))
+    design = design.moved_to(row.network) if row.network else design
+    own = {"batch": row.batch or design.batch, "overhead": row.overhead or design.overhead}
+    design = design.model_copy(update={"parameters": parameters, **own})
+    if row.topology is not None:
+        return evaluate(design, Network(row.name, (scalesim_layer(row.name, row.topology),)))
+    if row.product is not None:
+        return evaluate(design, Network(row.name, (product_layer(row.name, row.product),)))
+    return evaluate(design)
 
 
 def _chosen(found: Evaluation, row: Row) -> list[int]:
@@ -184,7 +190,9 @@ def _set_beside(publication: Publication, row: Row, quantity: str, ours: float, 
     bar = None if bars is None else bars[row.layers == "all"]
     error = _error_pct(ours, min(max(ours, low), high))
     theirs = low if low == high else (low, high)
-    return Compared(row.name, quantity, None if isnan(ours) else ours, theirs, error, bar, reason)
+    return Compared(
+        row.name, quantity, None if isnan(ours) else ours, theirs, error, bar, reason, row.reason, row.source
+    )
 
 
 def _error_pct(ours: float, theirs: float) -> float | None:

@@ -28,6 +28,8 @@ class Exploration:
     roofline: Mapping[str, Any] | None = None  # arguments of `roofline.draw`
     bars: Mapping[str, Any] | None = None  # arguments of `energy.draw`
     layers: Mapping[str, Any] | None = None  # columns and rows
+    memory: Mapping[str, Any] | None = None  # the same, of each level and operand
+    mappings: str = ""  # the loop nest of each layer
     front: Mapping[str, Any] | None = None  # columns, rows, and texts: the design file of each
     front_size: int = 0  # designs, also those that are not in the table
 
@@ -95,8 +97,10 @@ def _layers(found: Exploration) -> page.Section | None:
             roofline.draw(**found.roofline),
         "Where time and energy go, in the order in which layers run": energy.draw(**found.bars),
     }  # fmt: skip
-    tables = [page.Table("Layers", **found.layers)] if found.layers else []
-    return page.Section(f"The design on {found.network}", figures=_drawn(figures), tables=tables)
+    shown = {"Layers": found.layers, "Accesses, energy and bandwidth of memory": found.memory}
+    tables = [page.Table(name, **table) for name, table in shown.items() if table]
+    texts = {"Mappings": found.mappings} if found.mappings else {}
+    return page.Section(f"The design on {found.network}", figures=_drawn(figures), tables=tables, texts=texts)
 
 
 def _front(found: Exploration) -> page.Section | None:

@@ -5,6 +5,7 @@ pixels takes tr·tc·R·S cycles for each fold of Tm output and Tn input channel
 
     groups · ceil(M / Tm) · ceil(C / Tn) · P · Q · R · S          COMPUTE, the paper's equation 3 without its P
 
+for M and C channels of a group,
 and each tile of each fold drains the pipeline once (depth cycles of FILL).  A mapping has a tile and which operand
 stays while the others change: output (the paper's), input or weight.  A tile that the next step needs again is not
 moved again; partial sums that leave come back.  Maps lie in memory with their zero border, so a tile at the edge reads
@@ -12,6 +13,12 @@ as many pixels as one inside (the paper's traffic, equations 8 to 10).  Steps th
 block: double buffers hide its transfers behind its computation, what takes longer counts, the excess as STALL.
 Reads and writes have their own channels of the DMA ports, and both share the memory behind.  FILL holds the first
 load and the last store too, which nothing hides.  Images and groups come one after the other.
+
+Of a convolution with many small groups (depthwise: one channel in, one out) as many groups as the lanes hold run side
+by side: each of Tn inputs reaches all Tm adder trees, and the weights that would mix groups are zero, set on chip and
+never moved.  min(Tm / M, Tn / C) groups take the cycles of one.  That is all the structure allows: a bank delivers one
+pixel a cycle, so at most Tn of the Tm · Tn multipliers do useful work in a depthwise layer.  An engine with lanes for
+pixels, as a DPU has for depthwise layers, is a different structure.
 """
 
 from __future__ import annotations
@@ -139,27 +146,21 @@ def count_layer(
         return reason
     tp.plan(design, shape, rows, columns, mapping[2], t, cost)
     base.switched(design, layer, out, False)
-    used = (
-        shape[tp.GROUPS] * shape[tp.P] * shape[tp.Q] * shape[tp.AREA]
-    )  # cycles of a fold that all channels take part in
-    out[base.COMPUTE] = used * t[tp.FOLDS_M] * t[tp.FOLDS_N]
+    passes = shape[tp.PACKS] + (shape[tp.IMAGES] if shape[tp.REST] else 0)
+    step = shape[tp.P] * shape[tp.Q] * shape[tp.AREA]  # cycles of a fold that all channels take part in
+    out[base.COMPUTE] = passes * step * t[tp.FOLDS_M] * t[tp.FOLDS_N]
     out[base.FILL], out[base.STALL] = cost[tp.FILL_CYCLES], cost[tp.STALL_CYCLES]
     for x in range(3):
         out[base.DRAM_INPUT + x] = cost[tp.MOVED_INPUT + x]
     # A cycle reads its pixels once for all output channels, and updates each partial sum once; a weight is taken into
     # a register once a tile, and used from there.
-    fetched = (
-        t[tp.DOWN]
-        * t[tp.ACROSS]
-        * shape[tp.GROUPS]
-        * shape[tp.M]
-        * shape[tp.N]
-        * shape[tp.AREA]
-        * shape[tp.WEIGHT_BITS]
-    )
-    out[base.BUFFER_INPUT] = cost[tp.MOVED_INPUT] + used * shape[tp.N] * t[tp.FOLDS_M] * shape[tp.INPUT_BITS]
+    images, inputs, outputs = shape[tp.IMAGES], layer[w.C], layer[w.M]
+    kernels = tp.mixed(shape, shape[tp.M]) * inputs * shape[tp.AREA] * shape[tp.WEIGHT_BITS]
+    fetched = t[tp.DOWN] * t[tp.ACROSS] * images * kernels
+    read, summed = images * step * inputs * t[tp.FOLDS_M], images * step * outputs * t[tp.FOLDS_N]
+    out[base.BUFFER_INPUT] = cost[tp.MOVED_INPUT] + read * shape[tp.INPUT_BITS]
     out[base.BUFFER_WEIGHT] = cost[tp.MOVED_WEIGHT] + fetched
-    out[base.BUFFER_OUTPUT] = cost[tp.MOVED_OUTPUT] + 2 * used * shape[tp.M] * t[tp.FOLDS_N] * shape[tp.PSUM_BITS]
+    out[base.BUFFER_OUTPUT] = cost[tp.MOVED_OUTPUT] + 2 * summed * shape[tp.PSUM_BITS]
     out[base.REGISTER_WEIGHT] = fetched + out[base.MACS] * shape[tp.WEIGHT_BITS]
     return 0
 
@@ -243,9 +244,13 @@ def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> 
     inputs = f"for input channel in {layer.in_channels // layer.groups} by {tn}:"
     orders = ([*tiles, outputs, inputs], [*tiles, inputs, outputs], [outputs, inputs, *tiles])
     lines = [f"for image in {layer.batch}:"] if layer.batch > 1 else []
+    pack = min(layer.groups, tm // (layer.out_channels // layer.groups), tn // (layer.in_channels // layer.groups))
+    pixels = f"for kernel row in {layer.kernel_h}, kernel column in {layer.kernel_w}, pixel of the tile:"
+    if pack > 1:
+        side_by_side = f"{tm} x {tn} multipliers in parallel, {pack} groups side by side, weight stays"
+        return [*lines, f"for group in {layer.groups} by {pack}:", *tiles, pixels, side_by_side]
     lines += [f"for group in {layer.groups}:"] if layer.groups > 1 else []
-    lines += orders[mapping[2]]
-    lines.append(f"for kernel row in {layer.kernel_h}, kernel column in {layer.kernel_w}, pixel of the tile:")
+    lines += [*orders[mapping[2]], pixels]
     lines.append(f"{tm} x {tn} multipliers in parallel, {tp.OPERANDS[mapping[2]]} stays")
     return lines
 

@@ -3,6 +3,9 @@
 Steps that share the stationary tile are a block: double buffers hide its transfers behind its computation, and what
 takes longer is waited for.  Tiles come in few sizes (whole, cut off at the right, below, both; folds of channels are
 first, middle or last), so blocks are counted by size instead of one by one.
+
+Groups whose channels fit the lanes together are a pack and run side by side; packs come one after the other, the last
+one of an image may be smaller.  Other groups are packs of one.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from math import ceil
 from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
-from netlists.kernel import kernel
+from netlists.kernel import inlined_kernel, kernel
 
 FLOAT, FIXED, PACKED = range(3)
 FORMATS = ("fp32", "fixed", "packed8")
@@ -34,9 +37,11 @@ OWN = (
     Parameter("port_share", 0.82, "", "share of the ports' cycles that carry data", 0.01, 1.0, whole=False),
 )
 TM, TN, TR, TC, KERNEL, STRIDE, FORMAT, STATIONARY, DEPTH, PORT_BITS, PORT_SHARE = range(base.OWN, base.OWN + len(OWN))
-# A layer: channels in and out of a group, output map, kernel area and extent, strides, groups of all images, bits.
-(N, M, P, Q, AREA, HIGH, WIDE, STRIDE_H, STRIDE_W, GROUPS, WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, PSUM_BITS) = range(14)
-SHAPE = 14
+# A layer: channels in and out of a pack, output map, kernel area and extent, strides, groups in a pack, packs of all
+# images, groups in the last pack of an image if it is smaller, images, bits.
+(N, M, P, Q, AREA, HIGH, WIDE, STRIDE_H, STRIDE_W, PACK, PACKS, REST, IMAGES, WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS,
+ PSUM_BITS) = range(17)  # fmt: skip
+SHAPE = 17
 # A tiling of a layer: folds of channels and their sizes, tiles, sizes of the first and the last tile, input under them.
 (FOLDS_M, FOLDS_N, SIZE_M, SIZE_N, LAST_M, LAST_N, DOWN, ACROSS, ROWS, LAST_ROWS, COLUMNS, LAST_COLUMNS, HIGH_IN,
  LAST_HIGH, WIDE_IN, LAST_WIDE, SEEN) = range(17)  # fmt: skip
@@ -51,13 +56,32 @@ def shape_of(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the SHAPE numbers of a layer on a design."""
     groups = layer[w.GROUPS]
     shape[N], shape[M] = layer[w.C] // groups, layer[w.M] // groups
+    shape[PACK] = 1
+    shape[IMAGES] = layer[w.BATCH]
+    shape[PACKS], shape[REST] = groups * layer[w.BATCH], 0
+    if groups > 1 and 2 * shape[M] <= design[TM] and 2 * shape[N] <= design[TN]:
+        pack = min(groups, int(design[TM]) // shape[M], int(design[TN]) // shape[N])
+        shape[REST] = groups % pack
+        resize(shape, pack, groups // pack * layer[w.BATCH])
     shape[P], shape[Q], shape[AREA] = layer[w.P], layer[w.Q], layer[w.R] * layer[w.S]
     shape[HIGH] = (layer[w.R] - 1) * layer[w.DILATION_H] + 1
     shape[WIDE] = (layer[w.S] - 1) * layer[w.DILATION_W] + 1
     shape[STRIDE_H], shape[STRIDE_W] = layer[w.STRIDE_H], layer[w.STRIDE_W]
-    shape[GROUPS] = groups * layer[w.BATCH]
     shape[WEIGHT_BITS], shape[INPUT_BITS], shape[OUTPUT_BITS] = base.layer_bits(design, layer)
     shape[PSUM_BITS] = int(design[base.PSUM_BITS])
+
+
+@kernel
+def resize(shape: Ints, pack: int, packs: int) -> None:
+    """Put so many groups into a pack."""
+    shape[N], shape[M] = shape[N] // shape[PACK] * pack, shape[M] // shape[PACK] * pack
+    shape[PACK], shape[PACKS] = pack, packs
+
+
+@inlined_kernel
+def mixed(shape: Ints, outputs: int) -> int:
+    """Output channels of so many that one input channel contributes to: those of its group."""
+    return outputs if shape[PACK] == 1 else int(outputs // shape[PACK])
 
 
 @kernel
@@ -126,14 +150,14 @@ def folds_waiting(design: Floats, t: Ints, busy: int, channel: int, sums: int, r
 
 @kernel
 def weights_stay(design: Floats, shape: Ints, t: Ints) -> int:
-    """STALL of a group where a block is one fold of channels over all tiles."""
+    """STALL of a pack where a block is one fold of channels over all tiles."""
     pixels = shape[P] * shape[Q]
     busy = pixels * shape[AREA] + t[DOWN] * t[ACROSS] * int(design[DEPTH])
     total = 0
     for i in range(2):
         count, size = (1, t[LAST_M]) if i else (t[FOLDS_M] - 1, t[SIZE_M])
         if count:
-            channel = t[SEEN] + size * shape[AREA] * shape[WEIGHT_BITS]
+            channel = t[SEEN] + mixed(shape, size) * shape[AREA] * shape[WEIGHT_BITS]
             sums, results = size * pixels * shape[PSUM_BITS], size * pixels * shape[OUTPUT_BITS]
             total += count * folds_waiting(design, t, busy, channel, sums, results)
     return total
@@ -157,7 +181,7 @@ def tile_waiting(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, 
 
 @kernel
 def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
-    """STALL of a group where outputs or inputs stay: whole tiles, and those cut off at the right, below, and both."""
+    """STALL of a pack where outputs or inputs stay: whole tiles, and those cut off at the right, below, and both."""
     total = 0
     for i in range(2):
         down, rows, high = (1, t[LAST_ROWS], t[LAST_HIGH]) if i else (t[DOWN] - 1, t[ROWS], t[HIGH_IN])
@@ -172,21 +196,40 @@ def tiles_waiting(design: Floats, shape: Ints, t: Ints, order: int) -> int:
 
 @kernel
 def plan(design: Floats, shape: Ints, rows: int, columns: int, stationary: int, t: Ints, out: Ints) -> None:
-    """Fill the COSTS of a mapping."""
+    """Fill the COSTS of a mapping, and the TILING of a whole pack."""
     tile(design, shape, rows, columns, t)
     tiles = t[DOWN] * t[ACROSS]
     order = order_of(stationary, tiles, t[FOLDS_M], t[FOLDS_N])
-    groups, pixels = shape[GROUPS], shape[P] * shape[Q]
+    packs, pixels = shape[PACKS], shape[P] * shape[Q]
     stall = weights_stay(design, shape, t) if order == WEIGHT else tiles_waiting(design, shape, t, order)
-    kernels = shape[M] * shape[N] * shape[AREA] * shape[WEIGHT_BITS]
-    out[STALL_CYCLES] = groups * stall
-    out[MOVED_INPUT] = groups * shape[N] * t[SEEN] * (1 if order == INPUT else t[FOLDS_M])
-    out[MOVED_WEIGHT] = groups * kernels * (1 if order == WEIGHT else tiles)
-    out[MOVED_OUTPUT] = groups * shape[M] * pixels * shape[OUTPUT_BITS]
+    kernel = shape[AREA] * shape[WEIGHT_BITS]
+    out[STALL_CYCLES] = packs * stall
+    out[MOVED_INPUT] = packs * shape[N] * t[SEEN] * (1 if order == INPUT else t[FOLDS_M])
+    out[MOVED_WEIGHT] = packs * mixed(shape, shape[M]) * shape[N] * kernel * (1 if order == WEIGHT else tiles)
+    out[MOVED_OUTPUT] = packs * shape[M] * pixels * shape[OUTPUT_BITS]
     if order != OUTPUT:
-        out[MOVED_OUTPUT] += groups * 2 * (t[FOLDS_N] - 1) * shape[M] * pixels * shape[PSUM_BITS]
-    given = t[HIGH_IN] * t[WIDE_IN] * shape[INPUT_BITS]
-    first = t[SIZE_N] * (given + t[SIZE_M] * shape[AREA] * shape[WEIGHT_BITS])
+        out[MOVED_OUTPUT] += packs * 2 * (t[FOLDS_N] - 1) * shape[M] * pixels * shape[PSUM_BITS]
+    first = t[SIZE_N] * (t[HIGH_IN] * t[WIDE_IN] * shape[INPUT_BITS] + mixed(shape, t[SIZE_M]) * kernel)
     last = t[LAST_M] * t[LAST_ROWS] * t[LAST_COLUMNS] * shape[OUTPUT_BITS]
-    out[FILL_CYCLES] = groups * t[FOLDS_M] * t[FOLDS_N] * tiles * int(design[DEPTH])
+    out[FILL_CYCLES] = packs * t[FOLDS_M] * t[FOLDS_N] * tiles * int(design[DEPTH])
+    if shape[REST]:
+        last = add_rest(design, shape, t, out)
     out[FILL_CYCLES] += transfer_cycles(design, first, 0) + transfer_cycles(design, 0, last)
+
+
+@kernel
+def add_rest(design: Floats, shape: Ints, t: Ints, out: Ints) -> int:
+    """Add the COSTS of the smaller last packs, which are one fold as the others; returns the bits of the last store."""
+    pack, packs, tiles = shape[PACK], shape[PACKS], t[DOWN] * t[ACROSS]
+    resize(shape, shape[REST], shape[IMAGES])
+    tile(design, shape, t[ROWS], t[COLUMNS], t)
+    images, outputs = shape[IMAGES], shape[M] * shape[OUTPUT_BITS]
+    kernels = mixed(shape, shape[M]) * shape[N] * shape[AREA] * shape[WEIGHT_BITS]
+    out[STALL_CYCLES] += images * weights_stay(design, shape, t)
+    out[MOVED_INPUT] += images * shape[N] * t[SEEN]
+    out[MOVED_WEIGHT] += images * kernels
+    out[MOVED_OUTPUT] += images * outputs * shape[P] * shape[Q]
+    out[FILL_CYCLES] += images * tiles * int(design[DEPTH])
+    resize(shape, pack, packs)
+    tile(design, shape, t[ROWS], t[COLUMNS], t)
+    return int(outputs * t[LAST_ROWS] * t[LAST_COLUMNS])

@@ -245,7 +245,7 @@ def test_a_part_that_is_too_small_is_a_reason(name: str) -> None:
     family = template(name)
     designs = random_designs(family, 50, np.random.default_rng(4))
     small = DEVICES["XC7Z020"]
-    machine = build(family, designs, technology(small.technology), small)
+    machine = build(family, designs, small.fabric, small)
     needed = machine.hardware.resources
     over = np.any([needed[key] > getattr(small, key) for key in ("dsp", "bram", "lut", "ff")], axis=0)
     assert over.any()

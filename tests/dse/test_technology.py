@@ -171,7 +171,7 @@ def test_every_technology_prices_everything(found: Technology) -> None:
 
 def test_parts_have_a_fabric() -> None:
     for part in DEVICES.values():
-        assert technology(part.technology).fpga
+        assert part.fabric.fpga
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:

@@ -13,7 +13,6 @@ from dse.cost import build, evaluate
 from dse.design import design_row
 from dse.devices import device
 from dse.networks import network
-from dse.technology import technology
 from dse.templates import fabric
 from dse.templates.base import Count
 from dse.templates.tiled_fpga import TEMPLATE
@@ -137,6 +136,55 @@ def test_hand_counted() -> None:
     assert weights[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1] == [2 * 2 * 3 * 8, 9 * 8, 2 * 3 * (8 + 2 * 32)]
 
 
+@pytest.mark.parametrize(
+    ("groups", "inner", "outer", "batch", "passes"),
+    [
+        (96, 1, 1, 1, 6),  # depthwise: 16 side by side
+        (40, 1, 1, 2, 2 * 3),  # 16, 16, 8 in each image
+        (32, 1, 2, 1, 2),  # a multiplier of 2
+        (8, 4, 4, 1, 2),
+        (7, 5, 3, 3, 3 * 3),  # 3, 3, 1
+        (4, 9, 4, 1, 4),  # two do not fit
+        (3, 16, 33, 1, 3 * 2),  # nor one in one fold
+    ],
+)
+def test_groups_side_by_side(groups: int, inner: int, outer: int, batch: int, passes: int) -> None:
+    design = ZHANG | {"tm": 32, "tn": 16, "depth": 10, "dram_gb_s": 1e5, "port_bits": 65_536}
+    layer = conv("x", (groups * inner, groups * outer), 14, 3, pad=1, groups=groups, batch=batch)
+    counts, reason, _ = run(TEMPLATE, row(design), layer, [7, 7, 0])
+    assert not reason
+    assert counts[Count.COMPUTE] == passes * 14 * 14 * 9
+    assert passes * 4 * 10 <= counts[Count.FILL] <= passes * 4 * 10 + 10
+    assert counts[Count.MACS] == layer.macs
+    halo = (4 * 9 * 9) * layer.in_channels * batch * 32
+    assert counts[Count.DRAM_INPUT] == halo
+    assert counts[Count.DRAM_WEIGHT] == layer.weights * batch * 32 * (1 if outer <= 32 else 4)  # no zeros are moved
+
+
+def test_mobilenet_gains_what_its_lanes_allow() -> None:
+    """Each depthwise layer takes ceil(channels / Tn) passes over its map; layers without groups are as before."""
+    design = ZHANG | {"tm": 128, "tn": 16, "kernel": 7, "stride": 2, "tr": 14, "tc": 14, "stationary": 3}
+    depthwise = 0
+    for layer in network("mobilenet_v2").layers:
+        if layer.kind == Kind.CONV:
+            counts, _, _ = run(TEMPLATE, row(design), layer, None, True)
+            area = layer.kernel_h * layer.kernel_w * layer.out_h * layer.out_w
+            if layer.groups > 1:
+                depthwise += 1
+                assert counts[Count.COMPUTE] == -(-layer.groups // 16) * area
+            else:
+                assert counts[Count.COMPUTE] == -(-layer.in_channels // 16) * -(-layer.out_channels // 128) * area
+    assert depthwise == 17
+
+
+def test_loop_nest_says_which_groups_run_together() -> None:
+    layer = conv("x", (40, 40), 14, 3, pad=1, groups=40)
+    lines = TEMPLATE.loop_nest(row(ZHANG), layer, [7, 7, 0])
+    assert "for group in 40 by 7:" in lines
+    assert lines[-1] == "64 x 7 multipliers in parallel, 7 groups side by side, weight stays"
+    assert "for group in 2:" in TEMPLATE.loop_nest(row(ZHANG), conv("y", (96, 256), 27, 5, groups=2), [7, 7, 0])
+
+
 def test_reasons() -> None:
     wide = conv("x", (4, 4), 32, 11)
     assert run(TEMPLATE, row(ZHANG | {"kernel": 5}), wide)[1] == "the weight buffer is made for smaller kernels"
@@ -177,7 +225,7 @@ def test_resources() -> None:
 
 def test_part_too_small() -> None:
     part = device("XC7Z020")
-    machine = build(TEMPLATE, np.array([row(ZHANG), row(ZHANG | {"tm": 4})]), technology(part.technology), part)
+    machine = build(TEMPLATE, np.array([row(ZHANG), row(ZHANG | {"tm": 4})]), part.fabric, part)
     cost = evaluate(machine, network("alexnet").only([Kind.CONV]))
     assert machine.reasons[machine.reason[0]] == "the part has fewer DSP"
     assert machine.reason[1] == 0

@@ -136,3 +136,69 @@ def test_ready_made_publications_have_sources_and_keep_their_bars(name: str) -> 
     missed = [row for row in found.rows if row.ok is False]
     assert not missed or publication.notes, "a number that misses its bar needs a note"
     assert all(row.ours is not None for row in found.rows), [row for row in found.rows if row.ours is None]
+
+
+# Whole systems, measured or simulated by others, beside the model: publication, row, and whether less is better.
+SYSTEMS = [
+    ("gemmini_dac21", "total", False), ("gemmini_dac21", "batch 4", False), ("nvdla_64", "nv_small on a board", True),
+    ("dpu_b4096", "one core alone", True), ("dpu_b4096", "one of three cores", False),
+    ("eyeriss_jssc17", "VGG16", False), ("tpu_isca17", "MLP0", False), ("tpu_isca17", "MLP1", False),
+    ("tpu_isca17", "LSTM0", False), ("tpu_isca17", "LSTM1", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "label", "less"), SYSTEMS)
+def test_systems_have_sources_reasons_and_the_optimism_that_the_readme_states(
+    name: str, label: str, less: bool
+) -> None:
+    (row,) = [row for row in compare(name).rows if row.row == label]
+    assert row.source
+    assert row.stated
+    assert row.bar_pct is None
+    assert row.ours is not None
+    assert isinstance(row.theirs, int | float)
+    factor = row.theirs / row.ours if less else row.ours / row.theirs
+    assert 0.9 <= factor <= 2.6
+    assert compare(name).as_dict()["rows"][-1]["source"]
+
+
+def test_depthwise_layers_are_the_only_ones_where_the_model_is_slower_than_a_dpu() -> None:
+    rows = {row.row: row for row in compare("dpu_b4096").rows}
+    mobile = rows["MobileNetV2, one core alone"]
+    assert mobile.ours is not None
+    assert isinstance(mobile.theirs, float)
+    assert 1 < mobile.ours / mobile.theirs < 2  # 18 one group at a time
+    assert mobile.stated
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_a_row_may_have_a_batch_and_an_overhead(tmp_path: Path, batch: int) -> None:
+    plain, slow = compare(
+        written(
+            tmp_path,
+            compare=[
+                {"name": "plain", "batch": batch, "cycles": 1},
+                {"name": "slow", "batch": batch, "overhead": {"layer_cycles": 700}, "cycles": 1},
+            ],
+        )
+    ).rows
+    design = load_publication(written(tmp_path)).whole_design.model_copy(update={"batch": batch})
+    assert plain.ours == evaluate(design).metrics()["cycles"]
+    assert slow.ours == plain.ours + 5 * 700
+
+
+@pytest.mark.parametrize("product", [(200, 2000, 2000), (1, 7, 9), (64, 512, 100)])
+def test_a_row_may_be_a_matrix_product(tmp_path: Path, product: tuple[int, int, int]) -> None:
+    m, n, k = product
+    row = {"name": "x", "product": [m, n, k], "cycles": 1, "gops": 1, "reason": "why", "source": "where"}
+    cycles, gops = compare(written(tmp_path, only=[], layers={}, compare=[row])).rows
+    assert cycles.ours is not None
+    assert gops.ours == pytest.approx(2 * m * n * k / (cycles.ours / 200e6) / 1e9)
+    assert (gops.stated, gops.source) == ("why", "where")
+
+
+def test_a_row_on_another_network_leaves_the_layers_of_the_own_behind(tmp_path: Path) -> None:
+    row = {"name": "x", "network": "vgg16", "cycles": 1}
+    (cycles,) = compare(written(tmp_path, layers={"conv2": {"input_bits": 8}}, compare=[row])).rows
+    design = load_publication(written(tmp_path)).design.model_copy(update={"only": ("conv",)})
+    assert cycles.ours == evaluate(design, "vgg16").metrics()["cycles"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby, pairwise
 
 from dse.templates.base import Count
@@ -36,13 +37,29 @@ def side(layer: Layer, axis: str, outputs: int) -> int:
     return int((outputs - 1) * getattr(layer, f"stride_{axis}") + reach)
 
 
-def steps(design: Values, layer: Layer, mapping: list[int]) -> Iterator[Step]:
-    """One image and group."""
+def packs(design: Values, layer: Layer) -> list[int]:
+    """How many groups run side by side, one after the other in one image: all whose channels the lanes hold."""
+    sizes, left = [], layer.groups
+    while left:
+        size = 1
+        while (
+            size < left
+            and (size + 1) * (layer.out_channels // layer.groups) <= design["tm"]
+            and (size + 1) * (layer.in_channels // layer.groups) <= design["tn"]
+        ):
+            size += 1
+        sizes.append(size)
+        left -= size
+    return sizes
+
+
+def steps(design: Values, layer: Layer, mapping: list[int], pack: int) -> Iterator[Step]:
+    """One image and pack of groups."""
     ranges = {
         "r": parts(layer.out_h, mapping[0]),
         "c": parts(layer.out_w, mapping[1]),
-        "m": parts(layer.out_channels // layer.groups, int(design["tm"])),
-        "n": parts(layer.in_channels // layer.groups, int(design["tn"])),
+        "m": parts(layer.out_channels // layer.groups * pack, int(design["tm"])),
+        "n": parts(layer.in_channels // layer.groups * pack, int(design["tn"])),
     }
     order = LOOPS[mapping[2]]
     for a in ranges[order[0]]:
@@ -75,51 +92,56 @@ def tiled_fpga(design: Values, layer: Layer, mapping: list[int]) -> tuple[dict[C
         port = math.ceil(max(read, written) / (design["port_bits"] * design["port_share"]))
         return max(port, dram_cycles(design, read + written))
 
-    def bits(step: Step, operand: str) -> int:
-        """Of the tile that a step needs."""
+    def bits(step: Step, operand: str, pack: int) -> int:
+        """Of the tile that a step needs; between the groups of a pack there are no weights."""
         rows, columns, outputs, inputs = (size for _, size in step)
         if operand == "input":
             return inputs * side(layer, "h", rows) * side(layer, "w", columns) * input_bits
-        return inputs * outputs * area * weight_bits if operand == "weight" else outputs * rows * columns
+        return inputs * outputs // pack * area * weight_bits if operand == "weight" else outputs * rows * columns
 
-    one = list(steps(design, layer, mapping))
-    loads = {operand: len(list(groupby(tile_of(step, operand) for step in one))) for operand in TOUCHED}
-    stays = min(loads, key=lambda operand: loads[operand])
-    last_inputs = one[-1][3]
-    following = dict(pairwise(one))  # no two steps are equal
-    held: dict[str, tuple[Part, ...]] = {}
-    for _, block in groupby(one, lambda step: tile_of(step, stays)):
-        busy = read = written = 0
-        for step in block:
-            rows, columns, outputs, inputs = (size for _, size in step)
-            work = rows * columns * area
-            busy += work + depth
-            out[Count.COMPUTE] += work
-            out[Count.FILL] += depth
-            for operand, count in (("input", Count.DRAM_INPUT), ("weight", Count.DRAM_WEIGHT)):
-                if held.get(operand) != tile_of(step, operand):
-                    held[operand] = tile_of(step, operand)
-                    out[count] += bits(step, operand)
-                    read += bits(step, operand)
-            if held.get("output") != tile_of(step, "output"):
-                held["output"] = tile_of(step, "output")
-                if step[3][0] > 0:
-                    read += bits(step, "output") * psum_bits
-                    out[Count.DRAM_OUTPUT] += bits(step, "output") * psum_bits
-            after = following.get(step)
-            if after is None or tile_of(after, "output") != tile_of(step, "output"):
-                stored = bits(step, "output") * (output_bits if step[3] == last_inputs else psum_bits)
-                written += stored
-                out[Count.DRAM_OUTPUT] += stored
-            out[Count.BUFFER_INPUT] += work * inputs * input_bits
-            out[Count.BUFFER_WEIGHT] += inputs * outputs * area * weight_bits
-            out[Count.BUFFER_OUTPUT] += 2 * work * outputs * psum_bits
-        out[Count.STALL] += max(0, cycles(read, written) - busy)
-    for count in Count:  # groups and images are alike, and nothing stays between them
+    first = last = None
+    for pack in packs(design, layer):  # nothing stays between them
+        one = list(steps(design, layer, mapping, pack))
+        first, last = first or (one[0], pack), (one[-1], pack)
+        loads = {operand: len(list(groupby(tile_of(step, operand) for step in one))) for operand in TOUCHED}
+        stays = min(loads, key=lambda operand: loads[operand])
+        last_inputs = one[-1][3]
+        following = dict(pairwise(one))  # no two steps are equal
+        held: dict[str, tuple[Part, ...]] = {}
+        for _, block in groupby(one, partial(tile_of, operand=stays)):
+            busy = read = written = 0
+            for step in block:
+                rows, columns, outputs, inputs = (size for _, size in step)
+                work = rows * columns * area
+                busy += work + depth
+                out[Count.COMPUTE] += work
+                out[Count.FILL] += depth
+                for operand, count in (("input", Count.DRAM_INPUT), ("weight", Count.DRAM_WEIGHT)):
+                    if held.get(operand) != tile_of(step, operand):
+                        held[operand] = tile_of(step, operand)
+                        out[count] += bits(step, operand, pack)
+                        read += bits(step, operand, pack)
+                if held.get("output") != tile_of(step, "output"):
+                    held["output"] = tile_of(step, "output")
+                    if step[3][0] > 0:
+                        read += bits(step, "output", pack) * psum_bits
+                        out[Count.DRAM_OUTPUT] += bits(step, "output", pack) * psum_bits
+                after = following.get(step)
+                if after is None or tile_of(after, "output") != tile_of(step, "output"):
+                    stored = bits(step, "output", pack) * (output_bits if step[3] == last_inputs else psum_bits)
+                    written += stored
+                    out[Count.DRAM_OUTPUT] += stored
+                out[Count.BUFFER_INPUT] += work * inputs * input_bits
+                out[Count.BUFFER_WEIGHT] += bits(step, "weight", pack)
+                out[Count.BUFFER_OUTPUT] += 2 * work * outputs * psum_bits
+            out[Count.STALL] += max(0, cycles(read, written) - busy)
+    for count in Count:  # images are alike
         if count not in (Count.MACS, Count.MULTIPLY, Count.ADD):
-            out[count] *= layer.groups * layer.batch
-    out[Count.FILL] += cycles(bits(one[0], "input") + bits(one[0], "weight"), 0)
-    out[Count.FILL] += cycles(0, bits(one[-1], "output") * output_bits)
+            out[count] *= layer.batch
+    assert first is not None
+    assert last is not None
+    out[Count.FILL] += cycles(bits(first[0], "input", first[1]) + bits(first[0], "weight", first[1]), 0)
+    out[Count.FILL] += cycles(0, bits(last[0], "output", last[1]) * output_bits)
     out[Count.REGISTER_WEIGHT] = out[Count.BUFFER_WEIGHT] + layer.macs * weight_bits
     for x in range(3):
         out[Count(Count.BUFFER_INPUT + x)] += out[Count(Count.DRAM_INPUT + x)]
