@@ -27,7 +27,7 @@ from dse.results import Result, load_results, write_front
 from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
 from dse.store import Store, open_store
-from dse.summary import SAMPLE, Summary, empty
+from dse.summary import SAMPLE, Summary, empty, summarize
 from dse.tasks import make_task, received
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
@@ -39,6 +39,7 @@ BLIND = ("exhaustive", "random")  # searches that do not learn from what they ar
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
 ANY = "any"  # the node of tasks that Ray places
+IN_PROCESS = 20_000  # designs that are sooner evaluated here than Ray has started
 HANDOVER_S = 0.002  # until Ray has sent a task that waited
 
 
@@ -105,9 +106,12 @@ def explore(
     with open_store(Path(out), space, run, resume, share) as store:
         exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total, share)
         with suppress(KeyboardInterrupt):
-            if exploration.remains():
+            listener = on_progress or (lambda progress: None)
+            if exploration.remains() and runs_here(ray, workers, total):
+                exploration.run_here(listener)
+            elif exploration.remains():
                 with connected(ray, workers):
-                    exploration.run(workers, on_progress or (lambda progress: None))
+                    exploration.run(workers, listener)
             exploration.complete = True
         exploration.finish()
     result = load_results(out)
@@ -118,6 +122,11 @@ def explore(
 def default_chunk(space: DesignSpace) -> int:
     """Designs a task; by the space alone, as neither the cluster nor a larger budget may change chunks."""
     return min(CHUNK_MOST, max(CHUNK_LEAST, ceil(space.size / CHUNKS)))
+
+
+def runs_here(ray: str, workers: int | None, total: int) -> bool:
+    """Whether a search of so many designs at most is evaluated in this process; workers or a cluster ask for Ray."""
+    return ray == LOCAL and workers is None and total <= IN_PROCESS
 
 
 class _Exploration:
@@ -164,6 +173,14 @@ class _Exploration:
 
     def _tell(self, index: Ints | range, objectives: Floats) -> None:
         self.searcher.tell(np.asarray(index), objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
+
+    def run_here(self, listener: Listener) -> None:
+        """Evaluate what remains in this process, on one processor."""
+        while self.remains():
+            for chunk, rows, index in self._parts(1):
+                self._take(chunk, rows, *summarize(self.space, index, self.share, self.learns))
+                self._close(chunk)
+                listener(self.progress())
 
     def run(self, workers: int | None, listener: Listener) -> None:
         """Evaluate what remains on the connected cluster."""
