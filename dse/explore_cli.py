@@ -66,8 +66,9 @@ def explore(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
     )
-    if result.rejected:
-        print(result.rejected)
+    for sentence in (result.rejected, result.budgets if result.front else ""):
+        if sentence:
+            print(sentence)
     print(f"report: {write_report(result, out / 'report.html')}")
     if not result.complete:
         again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
