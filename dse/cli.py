@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse import explore_cli, quantize_cli, report_cli
+from dse.network_options import Sizes, Skip, sizes_of
 from netlists.command import run as run_command
-from netlists.errors import SettingsError
 from netlists.output import check_out
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ FOOTER = (
 )
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
-
-Sizes = Annotated[list[str] | None, typer.Option(metavar="NAME=N", help="A symbolic size of an .onnx file; repeatable")]
-Skip = Annotated[list[str] | None, typer.Option(metavar="OPERATOR", help="Leave out of an .onnx file; repeatable")]
 
 app = typer.Typer(
     add_completion=False,
@@ -76,7 +73,7 @@ def evaluate(
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
-    from dse.chosen import chosen_design, weights_of
+    from dse.chosen import chosen_design, options_of, weights_of
     from dse.evaluation import evaluate as run
     from dse.evaluation import mean_metrics
     from dse.publication import find_design
@@ -89,7 +86,9 @@ def evaluate(
     if batch is not None:
         chosen = chosen.model_copy(update={"batch": batch})
     weights = weights_of(explored) if explored and network is None else {}
-    runs = [run(chosen, name, search=search, sizes=sizes_of(size), skip=skip or ()) for name in weights or [network]]
+    files = options_of(explored) if explored and network is None else {}
+    given = {"sizes": sizes_of(size), "skip": skip or ()}
+    runs = [run(chosen, name, search=search, **(files.get(name or "") or given)) for name in weights or [network]]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
@@ -196,17 +195,6 @@ def devices(
         tables.show(tables.device_table(parts))
     if nodes:
         tables.show(tables.technology_table(nodes))
-
-
-def sizes_of(texts: list[str] | None) -> dict[str, int]:
-    """`NAME=N` as a mapping; raises `SettingsError`."""
-    sizes = {}
-    for text in texts or []:
-        name, _, size = text.rpartition("=")
-        if not name or not size.isdecimal():
-            raise SettingsError(f"--size is {text!r}; expected NAME=N, as in sequence=128")
-        sizes[name] = int(size)
-    return sizes
 
 
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:

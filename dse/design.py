@@ -2,7 +2,9 @@
 
     template: systolic
     technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template
-    network: resnet50             # default of `dse evaluate`
+    network: resnet50             # default of `dse evaluate`; a file's path is relative to this one
+    sizes: {sequence: 128}        # optional: symbolic sizes of an .onnx file
+    skip: [NonMaxSuppression]     # optional: unsupported operators to leave out of it
     batch: 1
     only: [conv, fc]              # optional: the kinds of layers kept
     search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
@@ -23,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.templates import template
 from dse.templates.base import Parameter, Template
-from dse.yaml_file import read_yaml
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 
@@ -48,6 +50,8 @@ class Design(BaseModel):
     technology: str | None = None
     device: str | None = None
     network: str | None = None
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    skip: tuple[str, ...] = ()
     batch: int = Field(default=1, ge=1)
     only: tuple[str, ...] = ()
     search_mapping: bool = True
@@ -58,7 +62,7 @@ class Design(BaseModel):
         """The design for a network by name; what it says of single layers holds for its own network only."""
         if self.network in (None, network):
             return self
-        return self.model_copy(update={"network": network, "layers": {}, "mappings": {}})
+        return self.model_copy(update={"network": network, "sizes": {}, "skip": (), "layers": {}, "mappings": {}})
 
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""
@@ -102,6 +106,8 @@ def load_design(file: str | Path) -> Design:
     try:
         design = Design.model_validate(content)
         design.row()
+        if design.network:
+            design = design.model_copy(update={"network": beside(design.network, Path(file).parent)})
     except ValidationError as error:
         known = [*Design.model_fields, *LayerFields.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None

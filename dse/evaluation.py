@@ -133,7 +133,7 @@ def workload(
     if isinstance(network, Network):
         found = network.with_batch(design.batch)
     else:
-        found = load_network(network, design.batch, sizes, skip)
+        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip))
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from dse.network_options import Sizes, Skip, sizes_of
 from netlists.ray_connection import LOCAL
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def explore(
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
     ] = LOCAL,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the space's by default")] = None,
+    size: Sizes = None,
+    skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs a task; 20,000 to 200,000 by the space's size")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder, with a larger --budget too")] = False,
 ) -> None:
@@ -54,7 +58,7 @@ def explore(
     from dse.exploration import explore as run
     from dse.space_file import load_space
 
-    spanned = load_space(space)
+    spanned = load_space(space, batch, sizes_of(size), skip or ())
     with shown() as show:
         result = run(
             spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
@@ -72,8 +76,10 @@ def explore(
     print(f"report: {write_report(result, out / 'report.html')}")
     if not result.complete:
         again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-        for name, given in (("--budget", budget), ("--chunk", chunk)):
+        for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
             again += [name, str(given)] if given is not None else []
+        for name, texts in (("--size", size), ("--skip", skip)):
+            again += [word for text in texts or [] for word in (name, text)]
         print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 

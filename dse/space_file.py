@@ -3,7 +3,9 @@
     title: what this space is
     template: tiled_fpga
     device: VX485T                    # or  technology: 28nm  for an ASIC template
-    networks: {alexnet: 1.0}          # with weights; metrics are weighted means
+    networks: {alexnet: 1.0}          # with weights; metrics are weighted means; a file's path is relative to this one
+    sizes: {sequence: 128}            # optional: symbolic sizes of .onnx files
+    skip: [NonMaxSuppression]         # optional: unsupported operators to leave out of them
     only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
     batch: 1                          # optional
     search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
@@ -24,9 +26,9 @@ conditions each, in the place of these fields.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,15 +36,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dse.conditions import condition
 from dse.design import checked, first_complaint
 from dse.devices import device
-from dse.evaluation import load_network
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.network_files import load_networks
 from dse.space import DesignSpace, Limit
 from dse.subspace import Subspace
 from dse.technology import technology
 from dse.templates import template
 from dse.templates.base import Floats, Parameter, Template
 from dse.workload import Network, kinds
-from dse.yaml_file import read_yaml
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 SPACES = Path(__file__).parent / "spaces"
@@ -92,6 +94,8 @@ class _Whole(_Strict):
 
     title: str = ""
     networks: dict[str, float] = Field(min_length=1)
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    skip: list[str] = []
     only: list[str] = []
     batch: int = Field(default=1, ge=1)
     search_mapping: bool = False
@@ -106,8 +110,16 @@ def catalog() -> list[str]:
     return sorted(path.stem for path in SPACES.glob("*.yaml"))
 
 
-def load_space(path: str | os.PathLike[str]) -> DesignSpace:
-    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field."""
+def load_space(
+    path: str | os.PathLike[str],
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
+) -> DesignSpace:
+    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
+
+    `batch` stands in the place of the file's, `sizes` and `skip` are added to it.
+    """
     file = Path(path)
     if str(path) in catalog():
         file = SPACES / f"{path}.yaml"
@@ -119,11 +131,29 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
     content = read_yaml(file)
     try:
         file.stem.encode()
-        return make_space(content, file.stem)
+        return make_space(_completed(content, file.parent, batch, sizes or {}, skip), file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
+
+
+def _completed(
+    content: dict[str, Any], folder: Path, batch: int | None, sizes: Mapping[str, int], skip: Collection[str]
+) -> dict[str, Any]:
+    """A file's content with its networks' paths as seen from here, and what the command gives beside it."""
+    whole = dict(content)
+    if isinstance(networks := content.get("networks"), dict):
+        whole["networks"] = {
+            beside(name, folder) if isinstance(name, str) else name: share for name, share in networks.items()
+        }
+    if batch is not None:
+        whole["batch"] = batch
+    if sizes:
+        whole["sizes"] = {**(content.get("sizes") or {}), **sizes}
+    if skip:
+        whole["skip"] = list(dict.fromkeys([*(content.get("skip") or []), *skip]))
+    return whole
 
 
 def make_space(
@@ -146,7 +176,7 @@ def make_space(
         name,
         {**content, "networks": whole.networks},  # as numbers: YAML reads 1e3 as text
         parts,
-        networks or [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
+        networks or _networks(whole),
         [_objective(entry) for entry in whole.objectives],
         [_limit(metric, bounds) for metric, bounds in whole.constraints.items()],
         whole.batch,
@@ -219,9 +249,11 @@ def _listed(given: Any, where: str) -> Sequence[Any]:
     return [round(value, 9) for value in (span.start + span.step * np.arange(int(count))).tolist()]
 
 
-def _network(name: str, whole: _Whole) -> Network:
-    found = load_network(name, whole.batch)
-    return found.only(kinds(whole.only)) if whole.only else found
+def _networks(whole: _Whole) -> list[tuple[Network, float]]:
+    """The networks with their weights."""
+    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip)
+    kept = [network.only(kinds(whole.only)) if whole.only else network for network in found]
+    return [(network, _weight(*entry)) for network, entry in zip(kept, whole.networks.items(), strict=True)]
 
 
 def _weight(name: str, share: float) -> float:
