@@ -23,8 +23,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dse.sanity import demand_sense
 from dse.templates import template
-from dse.templates.base import Parameter, Template
+from dse.templates.base import INPUT_BITS, WEIGHT_BITS, Parameter, Template
 from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
@@ -66,7 +67,21 @@ class Design(BaseModel):
 
     def row(self) -> list[float]:
         """The parameters as numbers, in the order of the template's; raises `DesignError`."""
-        return design_row(template(self.template), self.parameters)
+        family = template(self.template)
+        row = design_row(family, self.parameters)
+        self._demand_sense(family, row)
+        return row
+
+    def _demand_sense(self, family: Template, row: list[float]) -> None:
+        """Raise `DesignError` for values that make no hardware together, those of single layers too."""
+        demand_sense(family, row)
+        for name, fields in self.layers.items():
+            own = list(row)
+            own[WEIGHT_BITS], own[INPUT_BITS] = fields.weight_bits or row[WEIGHT_BITS], fields.input_bits or row[INPUT_BITS]
+            try:
+                demand_sense(family, own)
+            except DesignError as error:
+                raise DesignError(f"layers.{name}: {error}") from None
 
 
 def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:

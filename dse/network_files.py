@@ -15,6 +15,7 @@ from dse.evaluation import load_network
 from dse.workload import Network
 from netlists.errors import DesignError
 
+
 def load_networks(
     names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str]
 ) -> list[Network]:

@@ -38,6 +38,7 @@ from dse.design import checked, first_complaint
 from dse.devices import device
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
 from dse.network_files import load_networks
+from dse.sanity import space_conditions
 from dse.space import DesignSpace, Limit
 from dse.subspace import Subspace
 from dse.technology import technology
@@ -207,12 +208,14 @@ def _subspace(part: _Part, where: str) -> Subspace:
             if name not in known:
                 raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
         fabric = device(part.device) if part.device is not None else None
+        choices = {name: _choices(known[name], given) for name, given in part.parameters.items()}
+        texts = {name: each.choices for name, each in known.items()}
         return Subspace(
             family,
             technology(fabric.technology if fabric else str(part.technology)),
             fabric,
-            {name: _choices(known[name], given) for name, given in part.parameters.items()},
-            tuple(condition(text, {name: each.choices for name, each in known.items()}) for text in part.conditions),
+            choices,
+            (*(condition(text, texts) for text in part.conditions), *space_conditions(family, choices)),
         )
     except DesignError as error:
         raise DesignError(f"{where}{error}") from None
@@ -278,6 +281,8 @@ def _limit(metric: str, bounds: _Bounds) -> Limit:
     )
     if not limit.low <= limit.high:
         raise DesignError(f"constraints.{metric}: no number is from {limit.low:g} to {limit.high:g}")
+    if limit.high < 0:
+        raise DesignError(f"constraints.{metric}: max is {limit.high:g}; expected at least 0, as no metric is below")
     return limit
 
 
@@ -304,6 +309,9 @@ def _check(space: DesignSpace) -> None:
 
 
 def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[float, float]) -> None:
+    for value, accuracy in table.items():
+        if not 0 <= accuracy <= 100:
+            raise DesignError(f"accuracy: {name} {value:g} has {accuracy:g}; expected a percentage from 0 to 100")
     names = [parameter.name for parameter in family.parameters]
     if name not in names:
         raise DesignError(f"accuracy: template {family.name} has no parameter {name!r}{did_you_mean(name, names)}")
