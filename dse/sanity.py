@@ -39,19 +39,19 @@ def rules(family: Template) -> tuple[Rule, ...]:
     """The rules of a template."""
     known = {parameter.name: parameter.choices for parameter in family.parameters}
     words = f"min({MOST_BITS}, weight_bits + input_bits)"
-    needed = "a whole product, weight_bits + input_bits"
+    needed, bits = "a whole product, weight_bits + input_bits", ("psum_bits", "weight_bits", "input_bits")
     if family.name in ROUNDING:
         words, needed = "max(weight_bits, input_bits)", "the longer of weight_bits and input_bits"
     sums = f"psum_bits >= {words}"
     found = []
     if "format" in known:
         sums += f" or ({FLOATING} and psum_bits >= 32)"
-        bits = ("format", "weight_bits", "input_bits", "psum_bits")
+        bits = (*bits, "format")
         real = "format != 'fp32' or min(weight_bits, input_bits) == 32 and max(weight_bits, input_bits) == 32"
         packed = "format != 'packed8' or max(weight_bits, input_bits) <= 8"
-        found.append((real, bits[:3], "32 bits of weights and inputs for fp32; auto takes the format of the words"))
-        found.append((packed, bits[:3], "at most 8 bits of weights and inputs for packed8"))
-    found.append((sums, ("psum_bits", "weight_bits", "input_bits"), f"at least {needed}"))
+        found.append((real, bits[:0:-1], "32 bits of weights and inputs for fp32; auto takes the format of the words"))
+        found.append((packed, bits[:0:-1], "at most 8 bits of weights and inputs for packed8"))
+    found.append((sums, bits, f"at least {needed}"))
     if family.fpga:
         found.append((f"clock_mhz <= {MOST_FPGA_MHZ}", ("clock_mhz",), f"at most {MOST_FPGA_MHZ} MHz on an FPGA"))
     return tuple(Rule(condition(text, known), names, expected) for text, names, expected in found)

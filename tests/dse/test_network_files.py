@@ -44,7 +44,7 @@ def space(file: Path, networks: list[str], **fields: Any) -> Path:
         "template": "systolic", "technology": "28nm", "networks": dict.fromkeys(networks, 1.0),
         "parameters": {"rows": [8, 16], "columns": 8}, "objectives": [{"latency_ms": "min"}], **fields,
     }  # fmt: skip
-    file.write_text(yaml.safe_dump(content))
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
     return file
 
 
