@@ -21,7 +21,7 @@ def chosen_design(result: Result, which: str = KNEE) -> Design:
 def options_of(result: Result) -> dict[str, Mapping[str, Any]]:
     """Sizes and operators to skip of each network of an exploration, as `evaluate` takes them; raises `DesignError`."""
     space = space_of(result)
-    return {name: space.options(name) for name in space.content["networks"]}
+    return {name: space.given_for(name) for name in space.content["networks"]}
 
 
 def weights_of(result: Result) -> Mapping[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,8 @@ FOOTER = (
 )
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
+
+MISFIT = 1  # the exit code where a design does not run
 
 app = typer.Typer(
     add_completion=False,
@@ -68,7 +71,8 @@ def evaluate(
 ) -> None:
     """Print what a design costs on a network, layer by layer: cycles, traffic, energy, area or FPGA resources.
 
-    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.
+    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.  A design that
+    does not fit or run ends with exit code 1.
 
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
@@ -96,8 +100,10 @@ def evaluate(
     folders = [out / f"{k}_{found.network.name}" if several else out for k, found in enumerate(runs, 1)] if out else []
     for folder, found in zip(folders, runs, strict=bool(out)):
         write_evaluation(folder, found)
+    misfits = list(dict.fromkeys(f"{found.network.name}: {why}" for found in runs for why in found.reasons if why))
     if as_json:
         print(json.dumps(reporting.mean_summary(runs, shares) if several else reporting.summary(runs[0])))
+        demand_feasible(misfits)
         return
     for found in runs:
         show_evaluation(found, loop_nest)
@@ -105,6 +111,7 @@ def evaluate(
         print(f"\nmean of {explored.shares}:", tables.in_a_line(tables.totals(runs[0], mean_metrics(runs, shares))))
     for folder in folders:
         print(f"report: {folder / 'report.html'}")
+    demand_feasible(misfits)
 
 
 @app.command()
@@ -195,6 +202,13 @@ def devices(
         tables.show(tables.device_table(parts))
     if nodes:
         tables.show(tables.technology_table(nodes))
+
+
+def demand_feasible(misfits: Sequence[str]) -> None:
+    """End with exit code 1 where a design does not run, and say why."""
+    if misfits:
+        print(f"does not run: {'; '.join(misfits)}", file=sys.stderr)
+        raise typer.Exit(MISFIT)
 
 
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:

@@ -105,14 +105,13 @@ def explore(
     share = min(1.0, SAMPLE / total)
     with open_store(Path(out), space, run, resume, share) as store:
         exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total, share)
+        listener = on_progress or (lambda progress: None)
         with suppress(KeyboardInterrupt):
-            listener = on_progress or (lambda progress: None)
             if exploration.remains() and runs_here(ray, workers, total):
                 exploration.run_here(listener)
             elif exploration.remains():
                 with connected(ray, workers):
                     exploration.run(workers, listener)
-            exploration.complete = True
         exploration.finish()
     result = load_results(out)
     write_front(result)
@@ -125,8 +124,10 @@ def default_chunk(space: DesignSpace) -> int:
 
 
 def runs_here(ray: str, workers: int | None, total: int) -> bool:
-    """Whether a search of so many designs at most is evaluated in this process; workers or a cluster ask for Ray."""
-    return ray == LOCAL and workers is None and total <= IN_PROCESS
+    """Whether a search of so many designs at most needs no Ray: no cluster is there or asked for, nor workers."""
+    connection = sys.modules.get("ray")  # which takes seconds to load
+    there = connection is not None and connection.is_initialized()
+    return ray == LOCAL and workers is None and total <= IN_PROCESS and not there
 
 
 class _Exploration:
@@ -139,7 +140,6 @@ class _Exploration:
         self.total, self.share = total, share
         self.stored, self.found = store.finished(), store.summary(empty(space))
         self.asked = 0  # chunks
-        self.complete = False  # the search came to its end
         self.next: _Chunk | None = None
         self.open = 0  # chunks of which parts are missing
         self.since = time.monotonic() - store.seconds()
@@ -257,10 +257,17 @@ class _Exploration:
         speed = (self.found.evaluated - evaluated) / max(time.monotonic() - start, 1e-9)
         return Progress(self.found.evaluated, self.total, speed, len(self.found.front.index), best)
 
+    def complete(self) -> bool:
+        """Whether all that the search asks for is stored; Ctrl-C may come when it is, while Ray shuts down say."""
+        if self.next is not None or not set(range(self.asked)) <= self.store.finished().keys():
+            return False
+        return not self.open and not self.remains()
+
     def finish(self) -> None:
         """Note the end in the store; that of an earlier run stays when Ctrl-C came before anything was added."""
-        if self.complete or not self.stored or self.found.evaluated > self.before[0]:
-            self.store.finish(self.found, self.store.seconds(), self.complete)
+        complete = self.complete()
+        if complete or not self.stored or self.found.evaluated > self.before[0]:
+            self.store.finish(self.found, self.store.seconds(), complete)
 
 
 def usable(workers: int | None) -> dict[str, int]:

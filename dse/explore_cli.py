@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 ROWS = 20  # of the printed front
-STARTING = "starting Ray; the first time kernels are compiled, for about a minute"
+STARTING = "starting; the first time kernels are compiled, for about a minute"
 
 
 def explore(
@@ -73,7 +73,12 @@ def explore(
     for sentence in (result.rejected, result.budgets if result.front else ""):
         if sentence:
             print(sentence)
-    print(f"report: {write_report(result, out / 'report.html')}")
+    try:
+        print(f"report: {write_report(result, out / 'report.html')}")
+    except KeyboardInterrupt:
+        state = "complete" if result.complete else "stopped"
+        print(f"{state}; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     if not result.complete:
         again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
         for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):

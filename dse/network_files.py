@@ -38,16 +38,23 @@ def options(
     if [Path(each).suffix for each in names].count(".onnx") == 1:
         return dict(sizes), list(skip)
     symbols, operators = _names_in(name)
-    return {key: size for key, size in sizes.items() if key in symbols}, [key for key in skip if key in operators]
+    kept = [key for key in skip if key in operators or key.removesuffix("3D") in operators]
+    return {key: size for key, size in sizes.items() if key in symbols}, kept
 
 
 @lru_cache
 def _names_in(file: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The open sizes and the operators of an ONNX file."""
-    from dse.onnx_graph import inlined, operator, read_model
+    """The open sizes and the operators of an ONNX file, those of its functions and subgraphs too."""
+    from dse.onnx_graph import read_model
 
-    model = inlined(read_model(file))
-    return frozenset(_symbols(model.graph.input)), frozenset(operator(node) for node in model.graph.node)
+    model = read_model(file)
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    operators = set[str]()
+    while nodes:
+        node = nodes.pop()
+        operators.add(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}")
+        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
+    return frozenset(_symbols(model.graph.input)), frozenset(operators)
 
 
 def _symbols(inputs: Any) -> Iterator[str]:

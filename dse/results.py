@@ -113,7 +113,7 @@ class Result:
     @property
     def _names(self) -> list[str]:
         """Metrics of the objectives, whose columns may have another name (`dse.columns`)."""
-        return [next(iter(entry)) for entry in self.space["objectives"]]
+        return [name.removesuffix("_found") for name, _ in self.objectives]
 
     @property
     def deciding(self) -> list[str]:

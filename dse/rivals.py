@@ -36,4 +36,4 @@ def _on(space: DesignSpace, design: Design, network: str) -> Evaluation:
     same = network == design.network and space.batch == design.batch and tuple(space.only) == design.only
     changes: dict[str, dict[str, Any]] = {} if same else {"layers": {}, "mappings": {}}
     rules = {"batch": space.batch, "only": tuple(space.only), "search_mapping": space.search_mapping}
-    return evaluate(design.model_copy(update=rules | changes), network, **space.options(network))
+    return evaluate(design.model_copy(update=rules | changes), network, **space.given_for(network))

@@ -152,7 +152,7 @@ class DesignSpace:
     def _columns(self, part: Subspace) -> list[int]:
         return [self.parameters.index(name) for name in part.choices]
 
-    def options(self, network: str) -> dict[str, Any]:
+    def given_for(self, network: str) -> dict[str, Any]:
         """What the space says of one of its networks: `sizes` and `skip`, as `dse.evaluation.evaluate` takes them."""
         given = self.content.get("sizes") or {}, self.content.get("skip") or []
         sizes, skip = options(network, list(self.content["networks"]), *given)
@@ -169,7 +169,7 @@ class DesignSpace:
             "template": part.template.name,
             **where,
             "network": network,
-            **self.options(network),
+            **self.given_for(network),
             "batch": self.batch,
             "only": list(self.only),
             "search_mapping": self.search_mapping,
