@@ -71,8 +71,9 @@ def evaluate(
 ) -> None:
     """Print what a design costs on a network, layer by layer: cycles, traffic, energy, area or FPGA resources.
 
-    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.  A design that
-    does not fit or run ends with exit code 1.
+    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.
+
+    A design that does not fit or run ends with exit code 1.
 
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """

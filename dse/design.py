@@ -77,7 +77,8 @@ class Design(BaseModel):
         demand_sense(family, row)
         for name, fields in self.layers.items():
             own = list(row)
-            own[WEIGHT_BITS], own[INPUT_BITS] = fields.weight_bits or row[WEIGHT_BITS], fields.input_bits or row[INPUT_BITS]
+            own[WEIGHT_BITS] = fields.weight_bits or row[WEIGHT_BITS]
+            own[INPUT_BITS] = fields.input_bits or row[INPUT_BITS]
             try:
                 demand_sense(family, own)
             except DesignError as error:

@@ -15,6 +15,7 @@ from dse.cost import Cost, Totals, build, energy
 from dse.cost import evaluate as evaluate_designs
 from dse.design import Design, LayerFields, load_design
 from dse.devices import Device, device
+from dse.exact import corner, demand_exact
 from dse.metrics import Work, mean_work, metrics, work
 from dse.networks import network as built_in
 from dse.technology import technology
@@ -96,6 +97,7 @@ def evaluate(
     made_in = technology(part.technology if part else str(design.technology))
     machine = build(family, np.array([design.row()]), made_in, part)
     layers = workload(design, network if network is not None else design.network, sizes, skip)
+    demand_exact(family, corner(family, machine.designs[0].tolist()), layers)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)
     if design.mappings and not search:

@@ -16,9 +16,7 @@ from dse.workload import Network
 from netlists.errors import DesignError
 
 
-def load_networks(
-    names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str]
-) -> list[Network]:
+def load_networks(names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str]) -> list[Network]:
     """Networks by name or file; raises `DesignError` for a size or operator that none of the files has."""
     own = [options(name, names, sizes, skip) for name in names]
     for field, given, used in (("sizes", sizes, [each for each, _ in own]), ("skip", skip, [each for _, each in own])):

@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dse.conditions import condition
 from dse.design import checked, first_complaint
 from dse.devices import device
+from dse.exact import demand_exact
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
 from dse.network_files import load_networks
 from dse.sanity import space_conditions
@@ -290,6 +291,9 @@ def _check(space: DesignSpace) -> None:
     """What only the whole space shows: its size, metrics that all templates have, accuracies of all word lengths."""
     if space.size > MAX_SIZE:
         raise DesignError(f"parameters: they span {space.size:.3g} designs; expected at most {MAX_SIZE:.0e}")
+    for part in space.parts:
+        for network, _ in space.networks:
+            demand_exact(part.template, part.ranges, network)
     for field, used in (("objectives", [name for name, _ in space.objectives]),
                         ("constraints", [limit.metric for limit in space.limits])):  # fmt: skip
         for metric in used:

@@ -54,6 +54,13 @@ class Subspace:
     def _defaults(self) -> Floats:
         return np.array([parameter.default for parameter in self.template.parameters])
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest value of each parameter."""
+        chosen = {parameter.name: self.choices.get(parameter.name, parameter.default)
+                  for parameter in self.template.parameters}  # fmt: skip
+        return {name: (float(np.min(values)), float(np.max(values))) for name, values in chosen.items()}
+
     def designs(self, index: Ints) -> Floats:
         """Full rows [n, D] of the designs of some indices [n], from 0 to `size` - 1."""
         rows = np.empty((len(index), len(self._defaults)))

@@ -28,7 +28,10 @@ def design(template: str, parameters: dict[str, Any], **fields: Any) -> dict[str
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (design("systolic", {"psum_bits": 1}), "psum_bits is 1, weight_bits is 16, input_bits is 16; expected at least"),
+        (
+            design("systolic", {"psum_bits": 1}),
+            "psum_bits is 1, weight_bits is 16, input_bits is 16; expected at least",
+        ),
         (design("spatial", BITS8 | {"psum_bits": 15}), "psum_bits is 15"),
         (design("convolver_fpga", {"psum_bits": 31}), "psum_bits is 31"),
         (design("row_stationary", {"psum_bits": 15}), "expected at least the longer of weight_bits and input_bits"),
