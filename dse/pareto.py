@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from pymoo.indicators.hv import HV
-
 from dse.templates.base import Floats, Ints
 from netlists.kernel import kernel
 
@@ -159,5 +157,7 @@ class Archive:
 
 def hypervolume(front: Floats, reference: Floats) -> float:
     """Volume [K] between the rows [n, K] and a reference that is larger than what counts (pymoo)."""
+    from pymoo.indicators.hv import HV  # here, as it takes a while to load
+
     inside = front[(front < reference).all(axis=1)]
     return float(HV(ref_point=np.asarray(reference, np.float64))(inside)) if len(inside) else 0.0

@@ -39,11 +39,12 @@ def rules(family: Template) -> tuple[Rule, ...]:
     """The rules of a template."""
     known = {parameter.name: parameter.choices for parameter in family.parameters}
     words = f"min({MOST_BITS}, weight_bits + input_bits)"
-    needed, bits = "a whole product, weight_bits + input_bits", ("psum_bits", "weight_bits", "input_bits")
+    needed = "a whole product, weight_bits + input_bits"
+    bits: tuple[str, ...] = ("psum_bits", "weight_bits", "input_bits")
     if family.name in ROUNDING:
         words, needed = "max(weight_bits, input_bits)", "the longer of weight_bits and input_bits"
     sums = f"psum_bits >= {words}"
-    found = []
+    found = list[tuple[str, tuple[str, ...], str]]()
     if "format" in known:
         sums += f" or ({FLOATING} and psum_bits >= 32)"
         bits = (*bits, "format")

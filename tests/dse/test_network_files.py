@@ -68,16 +68,17 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     model(tmp_path / "b.onnx", "tokens", "Even")
-    given = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
+    given: dict[str, Any] = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
     file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "alexnet"], **given)
     whole = load_space(file)
     assert [network.macs for network, _ in whole.networks][:2] == [10 * 16 * 8, 3 * 16 * 8]
     result = explore(whole, tmp_path / "out")
-    assert [given["sizes"] for given in options_of(result).values()] == [{"rows": 10}, {"tokens": 3}, {}]
+    assert [own["sizes"] for own in options_of(result).values()] == [{"rows": 10}, {"tokens": 3}, {}]
     assert gather(result)["front_size"] == len(result.front)
-    for field, given, wrong in (("sizes", {"sizes": {"row": 1}}, "row"), ("skip", {"skip": ["Odd"]}, "Odd")):
-        with pytest.raises(DesignError, match=rf"s\.yaml: {field}: none of the networks has '{wrong}'"):
-            load_space(space(tmp_path / "s.yaml", ["a.onnx", "b.onnx"], **given))
+    for field, value, name in (("sizes", {"row": 1}, "row"), ("skip", ["Odd"], "Odd")):
+        wrong: dict[str, Any] = {field: value}
+        with pytest.raises(DesignError, match=rf"s\.yaml: {field}: none of the networks has '{name}'"):
+            load_space(space(tmp_path / "s.yaml", ["a.onnx", "b.onnx"], **wrong))
 
 
 def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> None:  # noqa: F811
