@@ -208,6 +208,8 @@ def traffic_only(design: Floats, layer: Ints, out: Ints) -> None:
 @njit(cache=True, inline="always")
 def part_of(count: int, ppm: int) -> int:
     """count × ppm / 1e6, rounded down, without the product, which 64 bits need not hold."""
+    if ppm == 0:  # of most layers
+        return 0
     return count // w.PPM * ppm + count % w.PPM * ppm // w.PPM
 
 
