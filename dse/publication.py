@@ -26,7 +26,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.design import Design, LayerFields, first_complaint, load_design
-from dse.yaml_file import read_yaml
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 FOLDER = Path(__file__).parent / "published"
@@ -72,6 +72,14 @@ class Publication(BaseModel):
             update={"layers": self.design.layers | self.layers, "only": self.only or self.design.only}
         )
 
+    def beside(self, folder: Path) -> Publication:
+        """The same with the paths of networks, which are relative to a folder, as seen from here."""
+        network = self.design.network
+        design = self.design.model_copy(update={"network": beside(network, folder)} if network else {})
+        rows = [row.model_copy(update={"network": beside(row.network, folder)} if row.network else {})
+                for row in self.compare]  # fmt: skip
+        return self.model_copy(update={"design": design, "compare": rows})
+
     @property
     def is_chip(self) -> bool:
         """Whether a design was published, rather than a model's cycles of single layers."""
@@ -92,6 +100,7 @@ def load_publication(name: str) -> Publication:
     try:
         publication = Publication.model_validate(content)
         publication.design.row()
+        publication = publication.beside(file.parent)
     except ValidationError as error:
         known = [*Publication.model_fields, *Design.model_fields, *LayerFields.model_fields, *Row.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None

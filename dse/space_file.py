@@ -15,7 +15,7 @@
       input_buffer_kb: {powers_of_two: [16, 1024]}
       clock_mhz: 100
     conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.conditions`
-    objectives: [{cycles: min}, {dsp: min}]
+    objectives: [{latency_ms: min}, {energy_mj: min}]
     constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
     accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
 
