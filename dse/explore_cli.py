@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +56,7 @@ def explore(
     from dse import tables
     from dse.cli import write_report
     from dse.exploration import explore as run
+    from dse.rivals import rivals_of
     from dse.space_file import load_space
 
     spanned = load_space(space, batch, sizes_of(size), skip or ())
@@ -65,7 +66,7 @@ def explore(
             resume=resume, on_progress=show,
         )  # fmt: skip
     if result.front:
-        tables.show(front_table(result))
+        tables.show(front_table(result, rivals_of(spanned)))
     print(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
@@ -89,8 +90,8 @@ def explore(
         raise typer.Exit(INTERRUPTED)
 
 
-def front_table(result: Result) -> Table:
-    """The front by its first objective, at most ROWS of it, the knee among them."""
+def front_table(result: Result, rivals: Mapping[str, Mapping[str, float]]) -> Table:
+    """The front by its first objective, at most ROWS of it, the knee among them; below it published designs."""
     from dse.results import KNEE
     from dse.tables import Table
 
@@ -103,6 +104,8 @@ def front_table(result: Result) -> Table:
         [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", written(result, row)]
         for row in shown
     ]
+    names = [name.removesuffix("_found") for name in objectives]
+    cells += [[rival, *(found.get(name) for name in names), "published", ""] for rival, found in rivals.items()]
     return Table(title, ["id", *objectives, "", "design"], cells, text_from=len(objectives) + 1)
 
 

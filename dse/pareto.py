@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
 from dse.templates.base import Floats, Ints
 from netlists.kernel import kernel
 

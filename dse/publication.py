@@ -20,6 +20,7 @@ The ready-made ones are in `dse/published`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,9 +94,17 @@ def names() -> list[str]:
 
 def load_publication(name: str) -> Publication:
     """A ready-made publication or a file; raises `DesignError` that names the file and the field."""
-    file = FOLDER / f"{name}.yaml" if name in names() else Path(name)
+    return _ready_made(FOLDER, name) if name in names() else _read(Path(name))
+
+
+@lru_cache
+def _ready_made(folder: Path, name: str) -> Publication:
+    return _read(folder / f"{name}.yaml")
+
+
+def _read(file: Path) -> Publication:
     if not file.is_file():
-        raise DesignError(_unknown(name))
+        raise DesignError(_unknown(str(file)))
     content = read_yaml(file)
     try:
         publication = Publication.model_validate(content)

@@ -8,6 +8,7 @@ from dse.design import Design
 from dse.evaluation import Evaluation, evaluate, mean_metrics
 from dse.publication import load_publication, names
 from dse.space import DesignSpace
+from netlists.errors import DesignError
 
 
 def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
@@ -25,7 +26,10 @@ def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
             and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
             for part in space.parts
         ):
-            evaluations = [_on(space, design, network) for network in space.content["networks"]]
+            try:
+                evaluations = [_on(space, design, network) for network in space.content["networks"]]
+            except DesignError:  # a network whose counts would not be exact on this array, say
+                continue
             if all(evaluation.feasible for evaluation in evaluations):
                 found[name] = mean_metrics(evaluations, [weight for _, weight in space.networks])
     return found

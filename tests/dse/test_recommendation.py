@@ -14,6 +14,7 @@ from dse.exploration import explore
 from dse.recommendation import deciding, recommended
 from dse.rivals import rivals_of
 from dse.space_file import load_space, make_space
+from tests.dse.test_dse_cli import dse  # noqa: F401  (a fixture)
 
 AREA = {"area_mm2": {"max": 20}}
 
@@ -71,6 +72,14 @@ def test_recommended_designs_are_as_good_as_published_ones(tmp_path: Path, name:
     for metric, better in space.objectives:
         ours, theirs = result.knee[metric], rival[metric]
         assert ours <= theirs if better == "min" else ours >= theirs
+
+
+def test_published_designs_stand_below_the_front(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    code, out, _ = dse("explore", "zhang_vx485t", "--out", tmp_path, "--search", "random", "--budget", 200)
+    assert code == 0
+    rival = rivals_of(load_space("zhang_vx485t"))["zhang_fpga15"]
+    (line,) = [line for line in out.splitlines() if "zhang_fpga15" in line]
+    assert line.split() == ["zhang_fpga15", f"{rival['latency_ms']:.2f}", f"{rival['energy_mj']:.2f}", "published"]
 
 
 def test_resources_of_a_fixed_part_are_no_objective_of_the_recommendation(tmp_path: Path) -> None:

@@ -157,7 +157,10 @@ def test_tables_on_terminals_are_never_cut(
 
     monkeypatch.setattr(tables, "Console", Terminal)
     words = ["a_rather_long_name_of_a_layer_without_blanks", "×µ²", "some text that can be wrapped at blanks"]
-    rows = [[words[0], 1_234_567_890, 0.000123, words[2]], [words[1], None, 12.5, "pes 16, convolvers 16, tile 28"]]
+    rows: list[list[Any]] = [
+        [words[0], 1_234_567_890, 0.000123, words[2]],
+        [words[1], None, 12.5, "pes 16, convolvers 16, tile 28"],
+    ]
     tables.show(tables.Table("a title", ["layer", "cycles", "energy mJ", "design"], rows, 3))
     out = capsys.readouterr().out
     assert "…" not in out
