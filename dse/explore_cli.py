@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +16,13 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from dse.network_options import Sizes, Skip, sizes_of
+from netlists.errors import SettingsError
 from netlists.ray_connection import LOCAL
 
 if TYPE_CHECKING:
     from dse.exploration import Progress
     from dse.results import Result, Row
+    from dse.space import DesignSpace
     from dse.tables import Table
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
@@ -53,20 +55,40 @@ def explore(
 
     Such a job runs in a copy of the working directory: --out has to be an absolute path, on the head node.
     """
-    from dse import tables
-    from dse.cli import write_report
     from dse.exploration import explore as run
-    from dse.rivals import rivals_of
     from dse.space_file import load_space
 
+    again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
+    for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
+        again += [name, str(given)] if given is not None else []
+    for name, texts in (("--size", size), ("--skip", skip)):
+        again += [word for text in texts or [] for word in (name, text)]
     spanned = load_space(space, batch, sizes_of(size), skip or ())
-    with shown() as show:
-        result = run(
-            spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
-            resume=resume, on_progress=show,
-        )  # fmt: skip
+    try:
+        with shown() as show:
+            result = run(
+                spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
+                resume=resume, on_progress=show,
+            )  # fmt: skip
+        tell(result, spanned, out)
+        complete = result.complete
+    except KeyboardInterrupt:  # the search itself ends with what it has; this came before or after it
+        if complete := is_complete(out):
+            print(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+    if not complete:
+        print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+
+
+def tell(result: Result, space: DesignSpace, out: Path) -> None:
+    """Print what an exploration has found, and write its report."""
+    from dse import tables
+    from dse.cli import write_report
+    from dse.rivals import rivals_of
+
     if result.front:
-        tables.show(front_table(result, rivals_of(spanned)))
+        tables.show(front_table(result, rivals_of(space)))
     print(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
@@ -74,20 +96,16 @@ def explore(
     for sentence in (result.rejected, result.budgets if result.front else ""):
         if sentence:
             print(sentence)
-    try:
-        print(f"report: {write_report(result, out / 'report.html')}")
-    except KeyboardInterrupt:
-        state = "complete" if result.complete else "stopped"
-        print(f"{state}; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    if not result.complete:
-        again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-        for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
-            again += [name, str(given)] if given is not None else []
-        for name, texts in (("--size", size), ("--skip", skip)):
-            again += [word for text in texts or [] for word in (name, text)]
-        print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
+    print(f"report: {write_report(result, out / 'report.html')}")
+
+
+def is_complete(out: Path) -> bool:
+    """Whether a folder holds an exploration that came to its end."""
+    from dse.results import load_results
+
+    with suppress(SettingsError):
+        return load_results(out).complete
+    return False
 
 
 def front_table(result: Result, rivals: Mapping[str, Mapping[str, float]]) -> Table:
