@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dse.design import Design
 from dse.results import KNEE, Result, Row
@@ -15,6 +16,12 @@ from netlists.errors import DesignError
 def chosen_design(result: Result, which: str = KNEE) -> Design:
     """The knee of a front, or a stored design by its id; raises `DesignError`."""
     return design_of(space_of(result), result.chosen(which))
+
+
+def options_of(result: Result) -> dict[str, Mapping[str, Any]]:
+    """Sizes and operators to skip of each network of an exploration, as `evaluate` takes them; raises `DesignError`."""
+    space = space_of(result)
+    return {name: space.given_for(name) for name in space.content["networks"]}
 
 
 def weights_of(result: Result) -> Mapping[str, float]:

@@ -5,8 +5,10 @@ Libraries that take seconds to load (torch, matplotlib) are imported by the comm
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse import explore_cli, quantize_cli, report_cli
+from dse.network_options import Sizes, Skip, sizes_of
 from netlists.command import run as run_command
-from netlists.errors import SettingsError
 from netlists.output import check_out
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ FOOTER = (
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
 
-Sizes = Annotated[list[str] | None, typer.Option(metavar="NAME=N", help="A symbolic size of an .onnx file; repeatable")]
-Skip = Annotated[list[str] | None, typer.Option(metavar="OPERATOR", help="Leave out of an .onnx file; repeatable")]
+GARBAGE = 50_000  # objects between two collections: a tenth of a command's time goes to them otherwise, for nothing
+MISFIT = 1  # the exit code where a design does not run
 
 app = typer.Typer(
     add_completion=False,
@@ -75,10 +77,12 @@ def evaluate(
 
     What explore found on several networks is evaluated on each; the weighted mean is what explore stored.
 
+    A design that does not fit or run ends with exit code 1.
+
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
-    from dse.chosen import chosen_design, weights_of
+    from dse.chosen import chosen_design, options_of, weights_of
     from dse.evaluation import evaluate as run
     from dse.evaluation import mean_metrics
     from dse.part_file import inlined
@@ -94,7 +98,9 @@ def evaluate(
     place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
     chosen = chosen.model_copy(update=place)
     weights = weights_of(explored) if explored and network is None else {}
-    runs = [run(chosen, name, search=search, sizes=sizes_of(size), skip=skip or ()) for name in weights or [network]]
+    files = options_of(explored) if explored and network is None else {}
+    given = {"sizes": sizes_of(size), "skip": skip or ()}
+    runs = [run(chosen, name, search=search, **(files.get(name or "") or given)) for name in weights or [network]]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
@@ -102,8 +108,10 @@ def evaluate(
     folders = [out / f"{k}_{found.network.name}" if several else out for k, found in enumerate(runs, 1)] if out else []
     for folder, found in zip(folders, runs, strict=bool(out)):
         write_evaluation(folder, found)
+    misfits = list(dict.fromkeys(f"{found.network.name}: {why}" for found in runs for why in found.reasons if why))
     if as_json:
         print(json.dumps(reporting.mean_summary(runs, shares) if several else reporting.summary(runs[0])))
+        demand_feasible(misfits)
         return
     for found in runs:
         show_evaluation(found, loop_nest)
@@ -111,6 +119,7 @@ def evaluate(
         print(f"\nmean of {explored.shares}:", tables.in_a_line(tables.totals(runs[0], mean_metrics(runs, shares))))
     for folder in folders:
         print(f"report: {folder / 'report.html'}")
+    demand_feasible(misfits)
 
 
 @app.command()
@@ -204,15 +213,11 @@ def devices(
         tables.show(tables.technology_table(nodes))
 
 
-def sizes_of(texts: list[str] | None) -> dict[str, int]:
-    """`NAME=N` as a mapping; raises `SettingsError`."""
-    sizes = {}
-    for text in texts or []:
-        name, _, size = text.rpartition("=")
-        if not name or not size.isdecimal():
-            raise SettingsError(f"--size is {text!r}; expected NAME=N, as in sequence=128")
-        sizes[name] = int(size)
-    return sizes
+def demand_feasible(misfits: Sequence[str]) -> None:
+    """End with exit code 1 where a design does not run, and say why."""
+    if misfits:
+        print(f"does not run: {'; '.join(misfits)}", file=sys.stderr)
+        raise typer.Exit(MISFIT)
 
 
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:
@@ -279,4 +284,5 @@ app.command()(report_cli.report)
 
 def main() -> None:
     """Run the command in `sys.argv`; errors of the user's making are one line and exit code 2."""
+    gc.set_threshold(GARBAGE)
     run_command(app)

@@ -3,7 +3,9 @@
     template: systolic
     technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template; or a file of your
                                   # own part or node (`dse.part_file`), relative to this one, or its fields
-    network: resnet50             # default of `dse evaluate`
+    network: resnet50             # default of `dse evaluate`; a file's path is relative to this one
+    sizes: {sequence: 128}        # optional: symbolic sizes of an .onnx file
+    skip: [NonMaxSuppression]     # optional: unsupported operators to leave out of it
     batch: 1
     only: [conv, fc]              # optional: the kinds of layers kept
     search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
@@ -26,9 +28,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dse.devices import Device
 from dse.overhead import NONE, Overhead
 from dse.part_file import inlined
+from dse.sanity import demand_sense
 from dse.templates import template
-from dse.templates.base import Parameter, Template
-from dse.yaml_file import read_yaml
+from dse.templates.base import INPUT_BITS, WEIGHT_BITS, Parameter, Template
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 
@@ -53,6 +56,8 @@ class Design(BaseModel):
     technology: str | dict[str, Any] | None = None
     device: str | dict[str, Any] | None = None
     network: str | None = None
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    skip: tuple[str, ...] = ()
     batch: int = Field(default=1, ge=1)
     only: tuple[str, ...] = ()
     search_mapping: bool = True
@@ -64,12 +69,26 @@ class Design(BaseModel):
         """The design for a network by name; what it says of single layers holds for its own network only."""
         if self.network in (None, network):
             return self
-        return self.model_copy(update={"network": network, "layers": {}, "mappings": {}})
+        return self.model_copy(update={"network": network, "sizes": {}, "skip": (), "layers": {}, "mappings": {}})
 
     def row(self, part: Device | None = None) -> list[float]:
         """The parameters as numbers, in the order of the template's, on a part if given; raises `DesignError`."""
-        board = {"dram_gb_s": part.dram_gb_s} if part else {}
-        return design_row(template(self.template), {**board, **self.parameters})
+        family, board = template(self.template), {"dram_gb_s": part.dram_gb_s} if part else {}
+        row = design_row(family, {**board, **self.parameters})
+        self._demand_sense(family, row)
+        return row
+
+    def _demand_sense(self, family: Template, row: list[float]) -> None:
+        """Raise `DesignError` for values that make no hardware together, those of single layers too."""
+        demand_sense(family, row)
+        for name, fields in self.layers.items():
+            own = list(row)
+            own[WEIGHT_BITS] = fields.weight_bits or row[WEIGHT_BITS]
+            own[INPUT_BITS] = fields.input_bits or row[INPUT_BITS]
+            try:
+                demand_sense(family, own)
+            except DesignError as error:
+                raise DesignError(f"layers.{name}: {error}") from None
 
 
 def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:
@@ -109,6 +128,8 @@ def load_design(file: str | Path) -> Design:
     try:
         design = Design.model_validate(inlined(content, Path(file).parent))
         design.row()
+        if design.network:
+            design = design.model_copy(update={"network": beside(design.network, Path(file).parent)})
     except ValidationError as error:
         known = [*Design.model_fields, *LayerFields.model_fields, *Overhead.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None

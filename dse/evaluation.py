@@ -15,6 +15,7 @@ from dse.cost import Cost, Totals, build, energy
 from dse.cost import evaluate as evaluate_designs
 from dse.design import Design, LayerFields, load_design
 from dse.devices import Device
+from dse.exact import corner, demand_exact
 from dse.metrics import Work, mean_work, metrics, work
 from dse.networks import network as built_in
 from dse.part_file import find_device, find_technology
@@ -96,6 +97,7 @@ def evaluate(
     made_in = part.fabric if part else find_technology(design.technology or "")
     machine = build(family, np.array([design.row(part)]), made_in, part, overhead=design.overhead)
     layers = workload(design, network if network is not None else design.network, sizes, skip)
+    demand_exact(family, corner(family, machine.timed[0].tolist()), layers)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)
     if design.mappings and not search:
@@ -133,7 +135,7 @@ def workload(
     if isinstance(network, Network):
         found = network.with_batch(design.batch)
     else:
-        found = load_network(network, design.batch, sizes, skip)
+        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip))
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:

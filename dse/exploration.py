@@ -27,7 +27,7 @@ from dse.results import Result, load_results, write_front
 from dse.search import Searcher, make_searcher, most_designs
 from dse.space import DesignSpace
 from dse.store import Store, open_store
-from dse.summary import SAMPLE, Summary, empty
+from dse.summary import SAMPLE, Summary, empty, summarize
 from dse.tasks import make_task, received
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
@@ -39,6 +39,7 @@ BLIND = ("exhaustive", "random")  # searches that do not learn from what they ar
 LOOK_S = 5.0  # between two looks at a cluster that may have grown
 AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
 ANY = "any"  # the node of tasks that Ray places
+IN_PROCESS = 20_000  # designs that are sooner evaluated here than Ray has started
 HANDOVER_S = 0.002  # until Ray has sent a task that waited
 
 
@@ -104,11 +105,13 @@ def explore(
     share = min(1.0, SAMPLE / total)
     with open_store(Path(out), space, run, resume, share) as store:
         exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total, share)
+        listener = on_progress or (lambda progress: None)
         with suppress(KeyboardInterrupt):
-            if exploration.remains():
+            if exploration.remains() and runs_here(ray, workers, total):
+                exploration.run_here(listener)
+            elif exploration.remains():
                 with connected(ray, workers):
-                    exploration.run(workers, on_progress or (lambda progress: None))
-            exploration.complete = True
+                    exploration.run(workers, listener)
         exploration.finish()
     result = load_results(out)
     write_front(result)
@@ -118,6 +121,13 @@ def explore(
 def default_chunk(space: DesignSpace) -> int:
     """Designs a task; by the space alone, as neither the cluster nor a larger budget may change chunks."""
     return min(CHUNK_MOST, max(CHUNK_LEAST, ceil(space.size / CHUNKS)))
+
+
+def runs_here(ray: str, workers: int | None, total: int) -> bool:
+    """Whether a search of so many designs at most needs no Ray: no cluster is there or asked for, nor workers."""
+    connection = sys.modules.get("ray")  # which takes seconds to load
+    there = connection is not None and connection.is_initialized()
+    return ray == LOCAL and workers is None and total <= IN_PROCESS and not there
 
 
 class _Exploration:
@@ -130,7 +140,6 @@ class _Exploration:
         self.total, self.share = total, share
         self.stored, self.found = store.finished(), store.summary(empty(space))
         self.asked = 0  # chunks
-        self.complete = False  # the search came to its end
         self.next: _Chunk | None = None
         self.open = 0  # chunks of which parts are missing
         self.since = time.monotonic() - store.seconds()
@@ -164,6 +173,14 @@ class _Exploration:
 
     def _tell(self, index: Ints | range, objectives: Floats) -> None:
         self.searcher.tell(np.asarray(index), objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
+
+    def run_here(self, listener: Listener) -> None:
+        """Evaluate what remains in this process, on one processor."""
+        while self.remains():
+            for chunk, rows, index in self._parts(1):
+                self._take(chunk, rows, *summarize(self.space, index, self.share, self.learns))
+                self._close(chunk)
+                listener(self.progress())
 
     def run(self, workers: int | None, listener: Listener) -> None:
         """Evaluate what remains on the connected cluster."""
@@ -240,10 +257,17 @@ class _Exploration:
         speed = (self.found.evaluated - evaluated) / max(time.monotonic() - start, 1e-9)
         return Progress(self.found.evaluated, self.total, speed, len(self.found.front.index), best)
 
+    def complete(self) -> bool:
+        """Whether all that the search asks for is stored; Ctrl-C may come when it is, while Ray shuts down say."""
+        if self.next is not None or not set(range(self.asked)) <= self.store.finished().keys():
+            return False
+        return not self.open and not self.remains()
+
     def finish(self) -> None:
         """Note the end in the store; that of an earlier run stays when Ctrl-C came before anything was added."""
-        if self.complete or not self.stored or self.found.evaluated > self.before[0]:
-            self.store.finish(self.found, self.store.seconds(), self.complete)
+        complete = self.complete()
+        if complete or not self.stored or self.found.evaluated > self.before[0]:
+            self.store.finish(self.found, self.store.seconds(), complete)
 
 
 def usable(workers: int | None) -> dict[str, int]:

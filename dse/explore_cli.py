@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,17 +15,20 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from dse.network_options import Sizes, Skip, sizes_of
+from netlists.errors import SettingsError
 from netlists.ray_connection import LOCAL
 
 if TYPE_CHECKING:
     from dse.exploration import Progress
     from dse.results import Result, Row
+    from dse.space import DesignSpace
     from dse.tables import Table
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 ROWS = 20  # of the printed front
-STARTING = "starting Ray; the first time kernels are compiled, for about a minute"
+STARTING = "starting; the first time kernels are compiled, for about a minute"
 
 
 def explore(
@@ -38,6 +41,9 @@ def explore(
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
     ] = LOCAL,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the space's by default")] = None,
+    size: Sizes = None,
+    skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs a task; 20,000 to 200,000 by the space's size")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder, with a larger --budget too")] = False,
 ) -> None:
@@ -49,36 +55,61 @@ def explore(
 
     Such a job runs in a copy of the working directory: --out has to be an absolute path, on the head node.
     """
-    from dse import tables
-    from dse.cli import write_report
     from dse.exploration import explore as run
     from dse.space_file import load_space
 
-    spanned = load_space(space)
-    with shown() as show:
-        result = run(
-            spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
-            resume=resume, on_progress=show,
-        )  # fmt: skip
-    if result.front:
-        tables.show(front_table(result))
-    print(
-        f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
-        f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
-    )
-    if result.rejected:
-        print(result.rejected)
-    print(f"report: {write_report(result, out / 'report.html')}")
-    if not result.complete:
-        again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-        for name, given in (("--budget", budget), ("--chunk", chunk)):
-            again += [name, str(given)] if given is not None else []
+    again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
+    for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
+        again += [name, str(given)] if given is not None else []
+    for name, texts in (("--size", size), ("--skip", skip)):
+        again += [word for text in texts or [] for word in (name, text)]
+    spanned = load_space(space, batch, sizes_of(size), skip or ())
+    try:
+        with shown() as show:
+            result = run(
+                spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
+                resume=resume, on_progress=show,
+            )  # fmt: skip
+        tell(result, spanned, out)
+        complete = result.complete
+    except KeyboardInterrupt:  # the search itself ends with what it has; this came before or after it
+        if complete := is_complete(out):
+            print(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+    if not complete:
         print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
-def front_table(result: Result) -> Table:
-    """The front by its first objective, at most ROWS of it, the knee among them."""
+def tell(result: Result, space: DesignSpace, out: Path) -> None:
+    """Print what an exploration has found, and write its report."""
+    from dse import tables
+    from dse.cli import write_report
+    from dse.rivals import rivals_of
+
+    if result.front:
+        tables.show(front_table(result, rivals_of(space)))
+    print(
+        f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
+        f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
+    )
+    for sentence in (result.rejected, result.budgets if result.front else ""):
+        if sentence:
+            print(sentence)
+    print(f"report: {write_report(result, out / 'report.html')}")
+
+
+def is_complete(out: Path) -> bool:
+    """Whether a folder holds an exploration that came to its end."""
+    from dse.results import load_results
+
+    with suppress(SettingsError):
+        return load_results(out).complete
+    return False
+
+
+def front_table(result: Result, rivals: Mapping[str, Mapping[str, float]]) -> Table:
+    """The front by its first objective, at most ROWS of it, the knee among them; below it published designs."""
     from dse.results import KNEE
     from dse.tables import Table
 
@@ -91,6 +122,8 @@ def front_table(result: Result) -> Table:
         [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", written(result, row)]
         for row in shown
     ]
+    names = [name.removesuffix("_found") for name in objectives]
+    cells += [[rival, *(found.get(name) for name in names), "published", ""] for rival, found in rivals.items()]
     return Table(title, ["id", *objectives, "", "design"], cells, text_from=len(objectives) + 1)
 
 

@@ -6,13 +6,11 @@ stands for all.  Rows with an infinity or nan are no designs: nobody is dominate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from pymoo.indicators.hv import HV
 
 from dse.templates.base import Floats, Ints
 from netlists.kernel import kernel
@@ -160,22 +158,7 @@ class Archive:
 
 def hypervolume(front: Floats, reference: Floats) -> float:
     """Volume [K] between the rows [n, K] and a reference that is larger than what counts (pymoo)."""
+    from pymoo.indicators.hv import HV  # here, as it takes a while to load
+
     inside = front[(front < reference).all(axis=1)]
     return float(HV(ref_point=np.asarray(reference, np.float64))(inside)) if len(inside) else 0.0
-
-
-def knee(front: Floats, linear: Sequence[bool] | None = None) -> int:
-    """The row of a front [n, K] that is nearest to the best of all objectives, each scaled to 0 to 1 over the front.
-
-    Objectives of one sign on the whole front are scaled by their logarithm: half the latency is worth as much at 400 ms
-    as at 4 ms, while a linear scale hardly sees the faster half of a front that spans decades.  Those that are `linear`
-    [K] are not: on an FPGA, 5 or 50 DSP slices of 900 are both next to nothing.
-    """
-    sign = np.sign(front)
-    steady = (sign == sign[0]).all(axis=0) & (sign[0] != 0)
-    if linear is not None:
-        steady &= ~np.asarray(linear)
-    values = np.where(steady, sign * np.log(np.where(steady, np.abs(front), 1.0)), front)
-    low, high = values.min(axis=0), values.max(axis=0)
-    scaled = (values - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin((scaled**2).sum(axis=1)))

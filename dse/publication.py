@@ -23,6 +23,7 @@ The ready-made ones are in `dse/published`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dse.design import Design, LayerFields, first_complaint, load_design
 from dse.overhead import Overhead
 from dse.part_file import inlined
-from dse.yaml_file import read_yaml
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 FOLDER = Path(__file__).parent / "published"
@@ -82,6 +83,14 @@ class Publication(BaseModel):
             update={"layers": self.design.layers | self.layers, "only": self.only or self.design.only}
         )
 
+    def beside(self, folder: Path) -> Publication:
+        """The same with the paths of networks, which are relative to a folder, as seen from here."""
+        network = self.design.network
+        design = self.design.model_copy(update={"network": beside(network, folder)} if network else {})
+        rows = [row.model_copy(update={"network": beside(row.network, folder)} if row.network else {})
+                for row in self.compare]  # fmt: skip
+        return self.model_copy(update={"design": design, "compare": rows})
+
     @property
     def is_chip(self) -> bool:
         """Whether a design was published, rather than a model's cycles of single layers."""
@@ -95,15 +104,24 @@ def names() -> list[str]:
 
 def load_publication(name: str) -> Publication:
     """A ready-made publication or a file; raises `DesignError` that names the file and the field."""
-    file = FOLDER / f"{name}.yaml" if name in names() else Path(name)
+    return _ready_made(FOLDER, name) if name in names() else _read(Path(name))
+
+
+@lru_cache
+def _ready_made(folder: Path, name: str) -> Publication:
+    return _read(folder / f"{name}.yaml")
+
+
+def _read(file: Path) -> Publication:
     if not file.is_file():
-        raise DesignError(_unknown(name))
+        raise DesignError(_unknown(str(file)))
     content = read_yaml(file)
     try:
         if isinstance(content.get("design"), dict):
             content["design"] = inlined(content["design"], file.parent)
         publication = Publication.model_validate(content)
         publication.design.row()
+        publication = publication.beside(file.parent)
     except ValidationError as error:
         known = [*Publication.model_fields, *Design.model_fields, *LayerFields.model_fields, *Row.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None

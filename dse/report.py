@@ -144,12 +144,16 @@ def story(result: Result) -> list[str]:
         said.append(result.rejected)
     if not result.complete:
         said.append("The search was stopped, or goes on: what is shown is what it had found by then.")
-    if result.front:
+    if result.front and len(names := [NAMES.get(name, name) for name in result.deciding]) == 1:
+        said.append(f"The knee is the best of the front by {names[0]}.")
+    elif result.front:
         said.append(
-            "The knee is the design of the front that is nearest to the best of all objectives at once: FPGA resources"
-            " on a linear scale from the least to the most on the front, others on a logarithmic one. It is a"
-            " compromise; where an objective has to meet a target, choose from the front below."
+            f"The knee has the least product of {', '.join(names)} on the front: a percent more of one costs about a"
+            " percent of the others. It is a compromise; where an objective has to meet a target, choose from the front"
+            " below."
         )
+    if result.front and result.budgets:
+        said.append(result.budgets)
     if result.shares:
         said.append(
             f"Numbers are means of networks by weight: {result.shares}; `dse evaluate` gives those of each too."

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from dse.devices import RESOURCES
-from dse.pareto import knee
+from dse.recommendation import deciding, recommended
 from dse.store import FILE, WAIT_S
 from dse.templates.base import Floats
 from netlists.errors import DesignError, SettingsError
@@ -100,16 +99,36 @@ class Result:
 
     @cached_property
     def knee(self) -> Row | None:
-        """The design of the front that is nearest to the best of all objectives; None where the front is empty."""
-        return self._nearest(self.front) if self.front else None
+        """The recommended design of the front (`dse.recommendation`); None where the front is empty."""
+        return self._recommended(self.front) if self.front else None
 
     def best(self, objective: int) -> Row:
-        """The design of the front with the best of one objective, among several the nearest to the best of all."""
+        """The design of the front with the best of one objective, among several the recommended one."""
         values = self.signed(self.front)[:, objective]
-        return self._nearest([self.front[row] for row in np.flatnonzero(values == values.min())])
+        return self._recommended([self.front[row] for row in np.flatnonzero(values == values.min())])
 
-    def _nearest(self, rows: Sequence[Row]) -> Row:
-        return rows[knee(self.signed(rows), [name in RESOURCES for name, _ in self.objectives])]
+    def _recommended(self, rows: Sequence[Row]) -> Row:
+        return rows[recommended(self.signed(rows), self._names, self.space.get("constraints") or {})]
+
+    @property
+    def _names(self) -> list[str]:
+        """Metrics of the objectives, whose columns may have another name (`dse.columns`)."""
+        return [name.removesuffix("_found") for name, _ in self.objectives]
+
+    @property
+    def deciding(self) -> list[str]:
+        """The objectives that the recommendation follows: `dse.recommendation`."""
+        follows = deciding(self._names, self.space.get("constraints") or {})
+        return [name for name, decides in zip(self._names, follows, strict=True) if decides]
+
+    @property
+    def budgets(self) -> str:
+        """A sentence on objectives that have a budget, which the recommendation does not follow; empty without one."""
+        left = [name for name in self._names if name not in self.deciding]
+        if not left:
+            return ""
+        return (f"Within what the part or a constraint allows, {', '.join(left)} did not decide: the knee follows"
+                f" {', '.join(self.deciding)}.")  # fmt: skip
 
     def spread(self, most: int) -> list[Row]:
         """The front by its first objective; of a longer one that many designs of it, evenly, the knee among them."""

@@ -8,6 +8,7 @@ from dse.design import Design
 from dse.evaluation import Evaluation, evaluate, mean_metrics
 from dse.publication import load_publication, names
 from dse.space import DesignSpace
+from netlists.errors import DesignError
 
 
 def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
@@ -28,7 +29,10 @@ def rivals_of(space: DesignSpace) -> dict[str, dict[str, float]]:
         ]
         if publication.is_chip and alike:
             design = design.model_copy(update={"overhead": alike[0].overhead})
-            evaluations = [_on(space, design, network) for network in space.content["networks"]]
+            try:
+                evaluations = [_on(space, design, network) for network in space.content["networks"]]
+            except DesignError:  # a network whose counts would not be exact on this array, say
+                continue
             if all(evaluation.feasible for evaluation in evaluations):
                 found[name] = mean_metrics(evaluations, [weight for _, weight in space.networks])
     return found
@@ -39,4 +43,4 @@ def _on(space: DesignSpace, design: Design, network: str) -> Evaluation:
     same = network == design.network and space.batch == design.batch and tuple(space.only) == design.only
     changes: dict[str, dict[str, Any]] = {} if same else {"layers": {}, "mappings": {}}
     rules = {"batch": space.batch, "only": tuple(space.only), "search_mapping": space.search_mapping}
-    return evaluate(design.model_copy(update=rules | changes), network)
+    return evaluate(design.model_copy(update=rules | changes), network, **space.given_for(network))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from dse.cost import Machine, all_reasons, build, too_large, totals
 from dse.metrics import METRICS, Work, mean_work, metrics
 from dse.metrics import work as work_of
+from dse.network_files import options
 from dse.overhead import NONE
 from dse.subspace import Subspace
 from dse.templates.base import Floats, Ints
@@ -152,6 +153,12 @@ class DesignSpace:
     def _columns(self, part: Subspace) -> list[int]:
         return [self.parameters.index(name) for name in part.choices]
 
+    def given_for(self, network: str) -> dict[str, Any]:
+        """What the space says of one of its networks: `sizes` and `skip`, as `dse.evaluation.evaluate` takes them."""
+        given = self.content.get("sizes") or {}, self.content.get("skip") or []
+        sizes, skip = options(network, list(self.content["networks"]), *given)
+        return {"sizes": sizes, "skip": skip}
+
     def describe(self, index: int) -> dict[str, Any]:
         """One design as the content of a design file."""
         number = int(self.part_of(np.array([index]))[0])
@@ -163,6 +170,7 @@ class DesignSpace:
             **part.place,
             **({"overhead": part.overhead.model_dump()} if part.overhead != NONE else {}),
             "network": network,
+            **self.given_for(network),
             "batch": self.batch,
             "only": list(self.only),
             "search_mapping": self.search_mapping,

@@ -3,7 +3,9 @@
     title: what this space is
     template: tiled_fpga
     device: VX485T                    # or  technology: 28nm  for an ASIC template; or a file (`dse.part_file`)
-    networks: {alexnet: 1.0}          # with weights; metrics are weighted means
+    networks: {alexnet: 1.0}          # with weights; metrics are weighted means; a file's path is relative to this one
+    sizes: {sequence: 128}            # optional: symbolic sizes of .onnx files
+    skip: [NonMaxSuppression]         # optional: unsupported operators to leave out of them
     only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
     batch: 1                          # optional
     search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
@@ -13,7 +15,7 @@
       input_buffer_kb: {powers_of_two: [16, 1024]}
       clock_mhz: 100
     conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.conditions`
-    objectives: [{cycles: min}, {dsp: min}]
+    objectives: [{latency_ms: min}, {energy_mj: min}]
     overhead: {layer_cycles: 5000}    # optional, none by default; see `dse.overhead`
     constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
     accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
@@ -25,25 +27,27 @@ conditions each, in the place of these fields.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dse.conditions import condition
 from dse.design import checked, first_complaint
-from dse.evaluation import load_network
+from dse.exact import demand_exact
 from dse.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.network_files import load_networks
 from dse.overhead import NONE, Overhead
 from dse.part_file import find_device, find_technology, inlined
+from dse.sanity import space_conditions
 from dse.space import DesignSpace, Limit
 from dse.subspace import Subspace
 from dse.templates import template
 from dse.templates.base import Floats, Parameter, Template
 from dse.workload import Network, kinds
-from dse.yaml_file import read_yaml
+from dse.yaml_file import beside, read_yaml
 from netlists.errors import DesignError, did_you_mean
 
 SPACES = Path(__file__).parent / "spaces"
@@ -94,6 +98,8 @@ class _Whole(_Strict):
 
     title: str = ""
     networks: dict[str, float] = Field(min_length=1)
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    skip: list[str] = []
     only: list[str] = []
     batch: int = Field(default=1, ge=1)
     search_mapping: bool = False
@@ -108,8 +114,16 @@ def catalog() -> list[str]:
     return sorted(path.stem for path in SPACES.glob("*.yaml"))
 
 
-def load_space(path: str | os.PathLike[str]) -> DesignSpace:
-    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field."""
+def load_space(
+    path: str | os.PathLike[str],
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
+) -> DesignSpace:
+    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
+
+    `batch` stands in the place of the file's, `sizes` and `skip` are added to it.
+    """
     file = Path(path)
     if str(path) in catalog():
         file = SPACES / f"{path}.yaml"
@@ -125,11 +139,29 @@ def load_space(path: str | os.PathLike[str]) -> DesignSpace:
         if isinstance(content.get("spaces"), list):
             content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
                                  for each in content["spaces"]]  # fmt: skip
-        return make_space(content, file.stem)
+        return make_space(_completed(content, file.parent, batch, sizes or {}, skip), file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
+
+
+def _completed(
+    content: dict[str, Any], folder: Path, batch: int | None, sizes: Mapping[str, int], skip: Collection[str]
+) -> dict[str, Any]:
+    """A file's content with its networks' paths as seen from here, and what the command gives beside it."""
+    whole = dict(content)
+    if isinstance(networks := content.get("networks"), dict):
+        whole["networks"] = {
+            beside(name, folder) if isinstance(name, str) else name: share for name, share in networks.items()
+        }
+    if batch is not None:
+        whole["batch"] = batch
+    if sizes:
+        whole["sizes"] = {**(content.get("sizes") or {}), **sizes}
+    if skip:
+        whole["skip"] = list(dict.fromkeys([*(content.get("skip") or []), *skip]))
+    return whole
 
 
 def make_space(
@@ -152,7 +184,7 @@ def make_space(
         name,
         {**content, "networks": whole.networks},  # as numbers: YAML reads 1e3 as text
         parts,
-        networks or [(_network(key, whole), _weight(key, share)) for key, share in whole.networks.items()],
+        networks or _networks(whole),
         [_objective(entry) for entry in whole.objectives],
         [_limit(metric, bounds) for metric, bounds in whole.constraints.items()],
         whole.batch,
@@ -183,12 +215,14 @@ def _subspace(part: _Part, where: str) -> Subspace:
             if name not in known:
                 raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
         board = find_device(part.device) if part.device is not None else None
+        choices = {name: _choices(known[name], given) for name, given in part.parameters.items()}
+        texts = {name: each.choices for name, each in known.items()}
         return Subspace(
             family,
             board.fabric if board else find_technology(part.technology or ""),
             board,
-            {name: _choices(known[name], given) for name, given in part.parameters.items()},
-            tuple(condition(text, {name: each.choices for name, each in known.items()}) for text in part.conditions),
+            choices,
+            (*(condition(text, texts) for text in part.conditions), *space_conditions(family, choices)),
             {"device": part.device} if board else {"technology": part.technology},
             part.overhead,
         )
@@ -227,9 +261,11 @@ def _listed(given: Any, where: str) -> Sequence[Any]:
     return [round(value, 9) for value in (span.start + span.step * np.arange(int(count))).tolist()]
 
 
-def _network(name: str, whole: _Whole) -> Network:
-    found = load_network(name, whole.batch)
-    return found.only(kinds(whole.only)) if whole.only else found
+def _networks(whole: _Whole) -> list[tuple[Network, float]]:
+    """The networks with their weights."""
+    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip)
+    kept = [network.only(kinds(whole.only)) if whole.only else network for network in found]
+    return [(network, _weight(*entry)) for network, entry in zip(kept, whole.networks.items(), strict=True)]
 
 
 def _weight(name: str, share: float) -> float:
@@ -254,6 +290,8 @@ def _limit(metric: str, bounds: _Bounds) -> Limit:
     )
     if not limit.low <= limit.high:
         raise DesignError(f"constraints.{metric}: no number is from {limit.low:g} to {limit.high:g}")
+    if limit.high < 0:
+        raise DesignError(f"constraints.{metric}: max is {limit.high:g}; expected at least 0, as no metric is below")
     return limit
 
 
@@ -261,6 +299,9 @@ def _check(space: DesignSpace) -> None:
     """What only the whole space shows: its size, metrics that all templates have, accuracies of all word lengths."""
     if space.size > MAX_SIZE:
         raise DesignError(f"parameters: they span {space.size:.3g} designs; expected at most {MAX_SIZE:.0e}")
+    for part in space.parts:
+        for network, _ in space.networks:
+            demand_exact(part.template, part.ranges, network)
     for field, used in (("objectives", [name for name, _ in space.objectives]),
                         ("constraints", [limit.metric for limit in space.limits])):  # fmt: skip
         for metric in used:
@@ -280,6 +321,9 @@ def _check(space: DesignSpace) -> None:
 
 
 def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[float, float]) -> None:
+    for value, accuracy in table.items():
+        if not 0 <= accuracy <= 100:
+            raise DesignError(f"accuracy: {name} {value:g} has {accuracy:g}; expected a percentage from 0 to 100")
     names = [parameter.name for parameter in family.parameters]
     if name not in names:
         raise DesignError(f"accuracy: template {family.name} has no parameter {name!r}{did_you_mean(name, names)}")

@@ -61,6 +61,15 @@ class Subspace:
             defaults[DRAM_GB_S] = self.device.dram_gb_s
         return defaults
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest value of each parameter; of the bandwidth, what of it is reached."""
+        chosen = {parameter.name: self.choices.get(parameter.name, parameter.default)
+                  for parameter in self.template.parameters}  # fmt: skip
+        found = {name: (float(np.min(values)), float(np.max(values))) for name, values in chosen.items()}
+        lowest, highest = found["dram_gb_s"]
+        return found | {"dram_gb_s": (self.overhead.dram_efficiency * lowest, highest)}
+
     def designs(self, index: Ints) -> Floats:
         """Full rows [n, D] of the designs of some indices [n], from 0 to `size` - 1."""
         rows = np.empty((len(index), len(self._defaults)))

@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -21,8 +22,8 @@ from dse.templates.base import Template
 from dse.validate import Comparison
 from dse.workload import Network
 
-WIDTH = 120  # of a table that goes to a file
-NARROWEST = 100  # a narrower terminal breaks lines; numbers are never cut
+LONGEST = 24  # characters of a word that a narrow terminal does not break
+WIDEST = 100_000  # of a table that goes to a file or another command: a line a row, whatever it takes
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,22 @@ def show(table: Table) -> None:
     text_from = len(table.columns) if table.text_from is None else table.text_from
     for k, name in enumerate(table.columns):
         wraps = k >= text_from
-        made.add_column(name, justify="left" if k == 0 or wraps else "right", no_wrap=not wraps)
+        texts = [name, *(number(row[k]) for row in table.rows)]
+        words = [word[:LONGEST] for text in texts for word in text.split()] if wraps else texts
+        made.add_column(
+            name,
+            justify="left" if k == 0 or wraps else "right",
+            no_wrap=not wraps,
+            overflow="fold",
+            min_width=max(map(cell_len, words), default=0),
+        )
     for row in table.rows:
         made.add_row(*(Text(number(value)) for value in row))  # names may look like markup
     console = Console()
-    console.width = max(console.width, NARROWEST) if console.is_terminal else WIDTH
-    console.print(Text(table.title, style="bold"), made, sep="\n")
+    needed = console.measure(made, options=console.options.update(width=WIDEST))
+    # On a terminal texts wrap; where that is not enough the terminal breaks lines.  Nothing is ever cut.
+    console.width = max(console.width, needed.minimum if console.is_terminal else needed.maximum)
+    console.print(Text(table.title, style="bold", overflow="fold"), made, sep="\n")
 
 
 def number(value: Any) -> str:

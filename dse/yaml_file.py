@@ -11,7 +11,14 @@ from netlists.errors import DesignError, at
 
 MAX_BYTES = 1_000_000  # of a file; more is no design
 MAX_WHOLE = 2**63 - 1  # larger numbers are no sizes, and fit no array
+NETWORK_FILES = (".onnx", ".csv")
 SHOWN = 40  # characters of a value in a message
+
+
+def beside(network: str, folder: Path) -> str:
+    """A network's name as it is; the path of its file, which is relative to a folder, as seen from here."""
+    path = Path(network)
+    return str(folder / path) if path.suffix in NETWORK_FILES and not path.is_absolute() else network
 
 
 def read_yaml(file: str | Path) -> dict[str, Any]:

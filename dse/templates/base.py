@@ -205,6 +205,14 @@ def traffic_only(design: Floats, layer: Ints, out: Ints) -> None:
     out[STALL] = dram_cycles(design, out[DRAM_INPUT] + out[DRAM_OUTPUT])
 
 
+@njit(cache=True, inline="always")
+def part_of(count: int, ppm: int) -> int:
+    """count × ppm / 1e6, rounded down, without the product, which 64 bits need not hold."""
+    if ppm == 0:  # of most layers
+        return 0
+    return count // w.PPM * ppm + count % w.PPM * ppm // w.PPM
+
+
 @kernel
 def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> int:
     """Fill MACS, MULTIPLY and ADD; with `skips_zeros` a multiplication by a zero activation switches nothing.
@@ -215,7 +223,7 @@ def switched(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) -> int:
     weight, given, _ = layer_bits(design, layer)
     active = macs
     if skips_zeros:
-        active = macs - macs * layer[w.ZEROS_PPM] // w.PPM
+        active = macs - part_of(macs, layer[w.ZEROS_PPM])
     out[MACS] = macs
     out[MULTIPLY] = active * weight * given
     out[ADD] = active * int(design[PSUM_BITS])

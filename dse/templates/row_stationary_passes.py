@@ -18,6 +18,7 @@ from dse.templates.base import (
     layer_bits,
     line_steps,
     lines_under,
+    part_of,
     switched,
 )
 from netlists.kernel import kernel
@@ -234,7 +235,7 @@ def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     words = again * images * layer[w.C] * fetched * layer[READ]
     out[b.DRAM_INPUT] = words * given
     if design[COMPRESS] > 0:
-        pairs = words - words * layer[w.ZEROS_PPM] // w.PPM
+        pairs = words - part_of(words, layer[w.ZEROS_PPM])
         out[b.DRAM_INPUT] = min(words * given, ceil_div(pairs, 3) * (3 * (RUN_BITS + given) + 1))
     out[b.BUFFER_INPUT] = (passes * images * layer[w.C] * streamed * layer[TOUCHED] + words) * given
 

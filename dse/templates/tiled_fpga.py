@@ -212,7 +212,7 @@ def hardware(designs: Floats) -> Hardware:
     widths = np.stack([given, weight, psum], axis=1)
     banks = 2 * np.stack([tn, lanes, tm], axis=1)
     halves, luts = fabric.memories(depths, widths)
-    floating = kind == tp.FLOAT
+    floating = (kind == tp.FLOAT) | ((kind == tp.AUTO) & (weight == 32) & (given == 32))
     packed = (kind == tp.PACKED) & (weight <= 8) & (given <= 8)
     blocks = np.where(packed, np.ceil(lanes / 2), lanes * fabric.dsp_blocks(weight, given))
     # Fixed point: the multiplier is its DSP block, the tree adds in LUTs; operands and sum have a register each.

@@ -17,8 +17,8 @@ from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
 from netlists.kernel import inlined_kernel, kernel
 
-FLOAT, FIXED, PACKED = range(3)
-FORMATS = ("fp32", "fixed", "packed8")
+FLOAT, FIXED, PACKED, AUTO = range(4)
+FORMATS = ("fp32", "fixed", "packed8", "auto")  # auto: fp32 for words of 32 bits, else fixed
 OUTPUT, INPUT, WEIGHT, ANY = range(4)  # the operand that stays in its buffer
 OPERANDS = ("output", "input", "weight", "any")
 OWN = (
@@ -28,7 +28,8 @@ OWN = (
     Parameter("tc", 13, "columns", "output columns that the buffers hold", 1, 4096),
     Parameter("kernel", 11, "", "largest kernel side that the buffers are made for", 1, 64),
     Parameter("stride", 4, "", "largest stride that the input buffer is made for at full tile", 1, 64),
-    Parameter("format", FLOAT, "", "arithmetic; packed8 puts two 8-bit products in a DSP block", choices=FORMATS),
+    # packed8 puts two 8-bit products in a DSP block.
+    Parameter("format", AUTO, "", "arithmetic; auto: fp32 for words of 32 bits, else fixed", choices=FORMATS),
     Parameter("stationary", ANY, "", "the operand that may stay in its buffer", choices=OPERANDS),
     # fp32 adder trees: 3 cycles a multiplication, 4 an addition, 3 levels over 7 products and the accumulation, 1 to
     # read: 20, which is also what the cycle counts of the paper's table 4 hold for each fold.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.pareto import Archive, hypervolume, knee, non_dominated
+from dse.pareto import Archive, hypervolume, non_dominated
 from dse.templates.base import Floats
 
 
@@ -83,17 +83,3 @@ def test_hypervolume_counts_cells(objectives: int) -> None:
     reference = [7, 6, 5][:objectives]  # some rows lie beyond it
     assert hypervolume(front, np.array(reference, float)) == pytest.approx(slow_volume(front, reference))
     assert hypervolume(front + 10, np.array(reference, float)) == 0.0
-
-
-def test_knee_is_good_all_round() -> None:
-    front = np.array([[1.0, 900.0, 3.0], [2.0, 200.0, 3.0], [30.0, 100.0, 3.0]])
-    assert knee(front) == 1
-    assert knee(front[:1]) == 0
-
-
-def test_knee_of_a_front_over_decades_is_in_its_middle() -> None:
-    cost = 10.0 ** np.arange(7)
-    assert knee(np.stack([cost, cost[::-1]], axis=1)) == 3
-    assert knee(np.stack([-cost, 1 / cost[::-1]], axis=1)) == 3  # to be maximized, like throughput
-    assert knee(np.stack([cost, cost[::-1]], axis=1), [False, True]) == 1  # the second costs little but at its end
-    assert knee(np.stack([cost - 1, 1e6 - cost], axis=1)) == 5  # linear: a zero has no logarithm

@@ -224,9 +224,9 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = CliRunner().invoke
     assert "1,728" in run(app, ["devices", "part.yaml"]).output
     assert "node" in run(app, ["devices", "node.yaml"]).output
-    moved = json.loads(run(app, ["evaluate", "nvdla_64", "--technology", "node.yaml", "--json"]).output)
+    moved = json.loads(run(app, ["evaluate", "nvdla_64", "--technology", "node.yaml", "--json"]).stdout)
     assert moved["design"]["technology"] == {"name": "node", "node_nm": 12}
-    moved = json.loads(run(app, ["evaluate", "qiu_fpga16", "--device", "part.yaml", "--json"]).output)
+    moved = json.loads(run(app, ["evaluate", "qiu_fpga16", "--device", "part.yaml", "--json"]).stdout)
     assert moved["part_used_pct"]["dsp"] == pytest.approx(100 * moved["dsp"] / 1728)
     failed = run(app, ["evaluate", "qiu_fpga16", "--device", "nowhere.yaml"])
     assert isinstance(failed.exception, ChipscapeError)

@@ -291,7 +291,13 @@ def test_spaces_have_an_end() -> None:
     last = large.values(np.array([large.size - 1]))
     assert last.tolist() == [[1024, 1024, 1024]]
     bits = {"from": 1, "to": 64}
-    parameters |= {"clock_mhz": many, "dram_gb_s": many, "weight_bits": bits, "input_bits": bits}
+    parameters |= {
+        "clock_mhz": many,
+        "dram_gb_s": many,
+        "weight_bits": bits,
+        "input_bits": bits,
+        "psum_bits": {"from": 64, "to": 64},
+    }
     entry = {"template": "toy", "technology": "28nm", "parameters": parameters}  # 2^62: three are beyond 64 bits
     with pytest.raises(DesignError, match=r"they span 1\.38e\+19 designs"):
         space(**{**TWO, "spaces": [entry] * 3})

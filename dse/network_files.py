@@ -1,0 +1,63 @@
+"""The networks that a space or design names: files beside it, their symbolic sizes and operators to leave out.
+
+`sizes` and `skip` of a space hold for those of its ONNX files that have
+such a size or operator; one that none of them has is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dse.evaluation import load_network
+from dse.workload import Network
+from netlists.errors import DesignError
+
+
+def load_networks(names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str]) -> list[Network]:
+    """Networks by name or file; raises `DesignError` for a size or operator that none of the files has."""
+    own = [options(name, names, sizes, skip) for name in names]
+    for field, given, used in (("sizes", sizes, [each for each, _ in own]), ("skip", skip, [each for _, each in own])):
+        for wanted in given:
+            if not any(wanted in each for each in used):
+                raise DesignError(f"{field}: none of the networks has {wanted!r}; expected a name that one of the .onnx"
+                                  " files has")  # fmt: skip
+    return [load_network(name, batch, *each) for name, each in zip(names, own, strict=True)]
+
+
+def options(
+    name: str, names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str]
+) -> tuple[dict[str, int], list[str]]:
+    """The sizes and skipped operators for one of a space's networks; a single file gets all, and says what is wrong."""
+    if Path(name).suffix != ".onnx" or not (sizes or skip):
+        return {}, []
+    if [Path(each).suffix for each in names].count(".onnx") == 1:
+        return dict(sizes), list(skip)
+    symbols, operators = _names_in(name)
+    kept = [key for key in skip if key in operators or key.removesuffix("3D") in operators]
+    return {key: size for key, size in sizes.items() if key in symbols}, kept
+
+
+@lru_cache
+def _names_in(file: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The open sizes and the operators of an ONNX file, those of its functions and subgraphs too."""
+    from dse.onnx_graph import read_model
+
+    model = read_model(file)
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    operators = set[str]()
+    while nodes:
+        node = nodes.pop()
+        operators.add(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}")
+        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
+    return frozenset(_symbols(model.graph.input)), frozenset(operators)
+
+
+def _symbols(inputs: Any) -> Iterator[str]:
+    """Names of open sizes: as the file has them, or INPUT.AXIS."""
+    for info in inputs:
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if dim.dim_value <= 0:
+                yield dim.dim_param or f"{info.name}.{axis}"

@@ -1,0 +1,126 @@
+"""Networks of spaces and designs: paths beside the file, sizes and skipped operators, what an error asks for."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper
+
+from dse.chosen import chosen_design, options_of
+from dse.evaluation import evaluate
+from dse.exploration import explore
+from dse.report import gather
+from dse.results import load_results
+from dse.space_file import load_space
+from netlists.errors import DesignError
+from tests.dse.test_dse_cli import dse  # noqa: F401  (a fixture)
+
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "dse" / "spaces"
+
+
+def model(file: Path, symbol: str, operator: str) -> Path:
+    """A matrix product of a symbolic number of rows, then an operator that nobody knows."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
+        helper.make_node(operator, ["y"], ["z"], domain="mine"),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, symbol, 16])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+        [helper.make_tensor("w", TensorProto.FLOAT, [16, 8], [0.0] * 128)],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets), file)
+    return file
+
+
+def space(file: Path, networks: list[str], **fields: Any) -> Path:
+    content = {
+        "template": "systolic", "technology": "28nm", "networks": dict.fromkeys(networks, 1.0),
+        "parameters": {"rows": [8, 16], "columns": 8}, "objectives": [{"latency_ms": "min"}], **fields,
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return file
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "spaces").mkdir()
+    model(tmp_path / "nets" / "a.onnx", "rows", "Odd")
+    file = space(tmp_path / "spaces" / "s.yaml", ["../nets/a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
+    for here, path in ((tmp_path, Path("spaces/s.yaml")), (tmp_path / "nets", file), (file.parent, Path("s.yaml"))):
+        monkeypatch.chdir(here)
+        ((network, _),) = load_space(path).networks
+        assert network.macs == 10 * 16 * 8
+    design = tmp_path / "spaces" / "d.yaml"
+    fields = {"network": "../nets/a.onnx", "sizes": {"rows": 4}, "skip": ["mine.Odd"]}
+    design.write_text(yaml.safe_dump({"template": "systolic", "technology": "28nm", **fields}))
+    monkeypatch.chdir(tmp_path / "nets")
+    assert evaluate(design).network.macs == 4 * 16 * 8
+    assert evaluate(design, "a.onnx", sizes={"rows": 5}, skip=["mine.Odd"]).network.macs == 5 * 16 * 8
+
+
+def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Path) -> None:
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    model(tmp_path / "b.onnx", "tokens", "Even")
+    given: dict[str, Any] = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
+    file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "alexnet"], **given)
+    whole = load_space(file)
+    assert [network.macs for network, _ in whole.networks][:2] == [10 * 16 * 8, 3 * 16 * 8]
+    result = explore(whole, tmp_path / "out")
+    assert [own["sizes"] for own in options_of(result).values()] == [{"rows": 10}, {"tokens": 3}, {}]
+    assert gather(result)["front_size"] == len(result.front)
+    for field, value, name in (("sizes", {"row": 1}, "row"), ("skip", ["Odd"], "Odd")):
+        wrong: dict[str, Any] = {field: value}
+        with pytest.raises(DesignError, match=rf"s\.yaml: {field}: none of the networks has '{name}'"):
+            load_space(space(tmp_path / "s.yaml", ["a.onnx", "b.onnx"], **wrong))
+
+
+def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
+    code, _, err = dse("explore", file, "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "leave each out with --skip NAME" in err
+    code, _, err = dse("explore", file, "--out", out, "--skip", "mine.Odd")
+    assert code == 2
+    assert "give each with --size NAME=N" in err
+    assert dse("explore", file, "--out", out, "--skip", "mine.Odd", "--size", "rows=0")[0] == 2
+    given = ("--skip", "mine.Odd", "--size", "rows=7", "--batch", "2")
+    code, printed, _ = dse("explore", file, "--out", out, *given)
+    assert code == 0
+    assert "2 designs evaluated" in printed
+    result = load_results(out)
+    assert (result.space["sizes"], result.space["skip"], result.space["batch"]) == ({"rows": 7}, ["mine.Odd"], 2)
+    again = evaluate(chosen_design(result))
+    assert again.network.macs == 2 * 7 * 16 * 8
+    assert result.knee
+    assert again.metrics()["latency_ms"] == result.knee["latency_ms"]
+    code, printed, _ = dse("evaluate", out)
+    assert code == 0
+    assert "product" in printed
+    assert dse("report", out)[0] == 0
+    code, _, err = dse("explore", file, "--out", out, "--resume", "--skip", "mine.Odd", "--size", "rows=8")
+    assert "cannot resume, as space was another" in err
+    assert dse("explore", file, "--out", out, *given, "--resume")[0] == 0
+
+
+def test_sizes_without_an_onnx_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DesignError, match="sizes: none of the networks has 'rows'"):
+        load_space(space(tmp_path / "s.yaml", ["alexnet"]), sizes={"rows": 1})
+    with pytest.raises(DesignError, match=r"sizes\.rows"):
+        load_space(space(tmp_path / "s.yaml", ["alexnet"], sizes={"rows": 0}))
+
+
+def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    file = CASES / "onnxskip.yaml"
+    if not file.is_file():
+        pytest.skip(f"needs {file.name} of ../shared/cases/dse")
+    words = shlex.split("--skip NonMaxSuppression --size H=64 --size W=64")
+    assert dse("explore", file, "--out", tmp_path / "out", *words)[0] == 0
+    assert load_results(tmp_path / "out").feasible == 2
