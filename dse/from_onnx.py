@@ -11,9 +11,9 @@ equivalent convolution over its zero-stuffed input: MACs include those with stuf
 `input_zeros`.  Quantized operators count as the plain ones.  Not counted: activation functions and arithmetic with
 constants (done on the way out of the layer before), and what only renames or reorders elements (done by addressing).
 
-Parameters are kernels, biases, the scale and shift of a normalization, and, beside the layers, tables and stored tensors
-that are added to activations, multiplied or joined with them.  Each stored number counts once however many layers use
-it.  A file does not tell trained tensors from others that are stored (a table of sines, say).
+Parameters are kernels, biases, the scale and shift of a normalization, and, beside the layers, tables and tensors that
+are added to activations, multiplied or joined with them.  Each stored number counts once however many layers use it.  A
+file does not tell trained tensors from others that are stored (a table of sines, say).
 
 Shapes are inferred afresh from the inputs, whatever the file stores of them: see `dse.onnx_tensors`.  Subgraphs are
 followed: see `dse.onnx_walk`.  What counts as one input: see `dse.onnx_sizes`.
@@ -82,8 +82,9 @@ def _network(model: ModelProto, file: str, name: str, batch: int | None, sizes: 
     if not found.layers:
         raise DesignError(f"{file}: no layer{' is left' if skip else ''}; expected a network that computes something")
     _demand_batch(model, file, settled, found.layers)
-    notes = [f"left out by --skip: {left_out}", *([f"left out with it, as their shapes depend on it: {_told(found.lost)}"]
-             if found.lost else [])] if skip else []  # fmt: skip
+    notes = [f"left out by --skip: {left_out}"] if skip else []
+    if found.lost:
+        notes.append(f"left out with that, as their shapes depend on it: {_told(found.lost)}")
     layers = tuple(_repeated(layer, settled.times) for layer in found.layers)
     return Network(name, layers, settled.an_input(), (*notes, *walk.notes), found.beside)
 

@@ -12,7 +12,17 @@ from onnx import NodeProto
 
 from dse.onnx_graph import Graph
 from dse.onnx_operators import (
-    ARITHMETIC, COPIES, FUSED, KNOWN, NORMALIZATIONS, POOLS, PRODUCTS, RECURRENT, REDUCTIONS, ROWS, operator,
+    ARITHMETIC,
+    COPIES,
+    FUSED,
+    KNOWN,
+    NORMALIZATIONS,
+    POOLS,
+    PRODUCTS,
+    RECURRENT,
+    REDUCTIONS,
+    ROWS,
+    operator,
 )  # fmt: skip
 from dse.onnx_products import MAKERS
 from dse.onnx_windows import attributes, flat_window, pooled_volume, windows
@@ -108,12 +118,16 @@ class Importer:
             self.layers.append(replace(layer, shared=layer.parameters))
             return
         kernel = 0 if layer.kind == Kind.MATMUL else layer.weights
-        shared = kernel - self.claim(weight, kernel)
-        shared += sum(layer.out_channels - self.claim(tensor, layer.out_channels) for tensor in held)
-        self.layers.append(replace(layer, shared=shared))
+        own = self.claim(weight, kernel)
+        biases_too = layer.bias * layer.out_channels if kernel and not own else 0
+        self.layers.append(replace(layer, shared=kernel - own + biases_too))
 
     def claim(self, tensor: str, count: int) -> int:
-        """Take so many numbers of the stored tensors that a constant is made from; how many no layer had yet."""
+        """Take so many numbers of the stored tensors that a constant is made from; how many no layer had yet.
+
+        Only of kernels and tables: exporters store equal vectors once, as the scales of an untrained network are, so
+        that those are shared only with their kernel.
+        """
         taken = 0
         for source in self.graph.stored.get(tensor, ()):
             part = min(count - taken, self.left[source])
@@ -130,8 +144,13 @@ class Importer:
 
     def alone(self, tensor: str) -> None:
         """Trained numbers that belong to no layer; single numbers are none."""
-        if self.graph.stored.get(tensor) and self.graph.trained(tensor) and prod(self.graph.shape(tensor)) > 1:
-            self.beside += self.claim(tensor, prod(self.graph.shape(tensor)))
+        if not self.graph.trained(tensor):
+            return
+        shape = self.graph.shape(tensor)
+        if max(shape, default=1) == prod(shape) > 1:
+            self.beside += prod(shape)
+        elif prod(shape) > 1:
+            self.beside += self.claim(tensor, prod(shape))
 
     def _pool(self, node: NodeProto) -> None:
         given, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
@@ -184,7 +203,7 @@ class Importer:
         index = self.made_by.get(given[0])
         others = [tensor for tensor in node.input if tensor in self.graph.stored]
         if node.op_type == "Add" and index is not None and self._is_bias(index, others):
-            self._more_bias(index, others[0])
+            self._more_bias(index)
             self.made_by[node.output[0]] = index
             return
         for tensor in others:
@@ -193,11 +212,11 @@ class Importer:
     def _is_bias(self, index: int, tensors: Sequence[str]) -> bool:
         return [prod(self.graph.shape(tensor)) for tensor in tensors] == [self.layers[index].out_channels]
 
-    def _more_bias(self, index: int, tensor: str) -> None:
-        """One more trained number a channel of a layer."""
+    def _more_bias(self, index: int) -> None:
+        """One more trained number a channel of a layer, unless another layer has all of its numbers."""
         layer = self.layers[index]
-        shared = layer.shared + layer.out_channels - self.claim(tensor, layer.out_channels)
-        self.layers[index] = replace(layer, bias=layer.bias + 1, shared=shared)
+        shared = layer.out_channels if layer.shared and not layer.parameters else 0
+        self.layers[index] = replace(layer, bias=layer.bias + 1, shared=layer.shared + shared)
 
     def _traffic(self, node: NodeProto, operands: int = 1) -> None:
         """Reads and writes as many elements as the result has."""
@@ -220,7 +239,7 @@ class Importer:
             if tensor not in self.graph.stored or not self.graph.trained(tensor):
                 continue
             if index is not None and self._is_bias(index, [tensor]):
-                self._more_bias(index, tensor)
+                self._more_bias(index)
             else:
                 self.alone(tensor)
 

@@ -40,7 +40,9 @@ SUBGRAPHS = {"If", "Loop", "Scan"}  # followed by `dse.onnx_walk`
 # Their results are activations although no input of the model reaches them.
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 KNOWN = PRODUCTS | RECURRENT.keys() | POOLS | REDUCTIONS | ARITHMETIC | ROWS | COPIES | FUSED | VIEWS
-SAME_SHAPE = FUSED | ROWS | {"CumSum", "RotaryEmbedding", "ReverseSequence"}  # the result is as large as the first input
+SAME_SHAPE = (
+    FUSED | ROWS | {"CumSum", "RotaryEmbedding", "ReverseSequence"}
+)  # the result is as large as the first input
 
 
 def operator(node: NodeProto) -> str:

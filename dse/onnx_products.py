@@ -2,9 +2,9 @@
 
 A convolution over a volume is one over maps for each plane of the result, whose channels are those of all planes under
 the kernel.  Attention is two products of activations with a softmax between them; query heads that share a key and
-value head are more rows of one product, and products that a mask discards are counted, as they are by an array that does
-not skip them.  A recurrent layer is a product over all steps with the input, and one each step with its own state, whose
-gates act on the way out.
+value head are more rows of one product, and products that a mask discards are counted, as an array that does not skip
+them computes them.  A recurrent layer is a product over all steps with the input, and one each step with its own state,
+whose gates act on the way out.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto
 
 from dse.onnx_operators import RECURRENT
-from dse.onnx_windows import (
-    Product, Shape, Window, attributes, einsum, flat_window, product, stuffed_windows, windows,
-)  # fmt: skip
+from dse.onnx_windows import ONE, Product, Shape, attributes, einsum, flat_window, product, stuffed_windows, windows
 from dse.workload import Kind
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def _conv(importer: Importer, node: NodeProto) -> None:
     if given[1] != kernel[1] * groups:
         raise importer.refuse(node, f"{given[1]} input channels; expected {kernel[1]} in each of {groups} groups")
     found = windows(values, given[2:], kernel[2:], importer.graph.shape(node.output[0])[2:])
-    deep = found[0] if len(found) == 3 else Window(1, 1, 1, 1, 0, 0, 1)
+    deep = found[0] if len(found) == 3 else ONE
     importer.append(
         node, node.input[1], node.input[2:3], kind=Kind.CONV, in_channels=given[1] * deep.kernel,
         out_channels=kernel[0], groups=groups, batch=given[0] * deep.out, **flat_window(found),

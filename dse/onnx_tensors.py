@@ -18,7 +18,7 @@ from onnx import GraphProto, NodeProto, TensorProto, TypeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from dse.onnx_graph import SMALL
-from dse.onnx_operators import RANDOM, SAME_SHAPE
+from dse.onnx_operators import KNOWN, RANDOM, SAME_SHAPE, operator
 from dse.onnx_plain import plain
 from netlists.errors import DesignError
 
@@ -109,7 +109,8 @@ class Tensors:
         first = node.output[0] if node.output else ""
         if self.shape(first) is None and plain(node).op_type in SAME_SHAPE and node.input[0] in self.types:
             given = self.types[node.input[0]]
-            made = TypeProto.FromString(self.types.get(first, given).SerializeToString())
+            made = TypeProto()
+            made.CopyFrom(self.types.get(first, given))
             made.tensor_type.shape.CopyFrom(given.tensor_type.shape)
             self.types[first] = made
         for tensor in node.output:
@@ -138,6 +139,8 @@ class Tensors:
                 schema, node, types, data, opset_imports=opsets, ir_version=self.ir_version
             )
         except Exception as error:  # of inference and of the checker, which share no parent
+            if operator(node) not in KNOWN and not self.is_constant(node):
+                return {}  # not supported, which the message about operators says
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise self.refuse(node, f"shapes do not fit together ({reason[0]})") from None
         return found
@@ -214,7 +217,8 @@ def agrees(known: TypeProto, dims: tuple[int, ...]) -> bool:
 
 def _as_float(found: TypeProto) -> TypeProto:
     """The same tensor of floating-point numbers, as the plain operator takes it."""
-    made = TypeProto.FromString(found.SerializeToString())
+    made = TypeProto()
+    made.CopyFrom(found)
     if made.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8):
         made.tensor_type.elem_type = TensorProto.FLOAT
     return made

@@ -143,7 +143,7 @@ class Walk:
         more = max(sizes, key=sizes.__getitem__)
         told = ", ".join(f"{side} {macs / 1e6:g} MMAC" for side, (macs, _) in sizes.items())
         self.notes.append(
-            f"If {_title(node)!r}: its condition depends on the input; the branch with more work counts ({more}: {told})"
+            f"If {_title(node)!r}: its condition depends on the input; the one with more work counts: {more} ({told})"
         )
         return more
 
@@ -162,7 +162,9 @@ class Walk:
             condition, *carried = self._iteration(node, body, outer, [counter, condition, *carried], place, stacked)
             value = self.tensors.value(condition)
             if value is None:
-                raise self.tensors.refuse(node, "its end depends on the input; expected a constant number of iterations")
+                raise self.tensors.refuse(
+                    node, "its end depends on the input; expected a constant number of iterations"
+                )
             goes_on = bool(value.reshape(-1)[0])
             index += 1
         self._close(node, scope, prefix, carried, stacked, [0] * len(stacked))

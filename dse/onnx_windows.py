@@ -77,13 +77,13 @@ def _steps(values: Mapping[str, Any], axes: int) -> tuple[Sequence[int], Sequenc
     return strides, dilations, values.get("pads", [0] * 2 * axes)
 
 
-def flat_window(found: Sequence[Window]) -> dict[str, int]:
+def flat_window(found: Sequence[Window]) -> dict[str, Any]:
     """The fields of a layer for the last two of the windows, or for one of them along the height."""
     high, wide = (*found, ONE)[:2] if len(found) < 3 else found[-2:]
     return high.fields("h") | wide.fields("w")
 
 
-def pooled_volume(given: Sequence[int], out: Sequence[int]) -> dict[str, int]:
+def pooled_volume(given: Sequence[int], out: Sequence[int]) -> dict[str, Any]:
     """A pool over a volume as one along the height that reads and writes as many elements; depth joins the height."""
     high = ends(given[0] * given[1], out[0] * out[1])
     return high.fields("h") | ends(given[2], out[2]).fields("w")

@@ -72,7 +72,9 @@ class Layer:
     input_zeros: float = 0.0  # share of zeros among the input activations, measured; used where a design skips them
     bias: int = 0  # parameters an output channel beside the kernel: 1 a bias, 2 scale and shift of a normalization
     repeat: int = 1  # how often this very layer occurs
-    shared: int = 0  # numbers of kernel and bias that an earlier layer has too, or that are computed: no parameters here
+    shared: int = (
+        0  # numbers of kernel and bias that an earlier layer has too, or that are computed: no parameters here
+    )
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "in_h", "in_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
