@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dse.devices import DEVICES, Device
+from dse.reporting import said
 from dse.technology import TECHNOLOGIES, Technology
 from dse.templates.base import Template
 from dse.workload import Network
@@ -20,7 +21,7 @@ def network(net: Network) -> dict[str, Any]:
         | {"macs": layer.macs, "parameters": layer.parameters}
         for layer in net.layers
     ]
-    return {"name": net.name, "macs": net.macs, "parameters": net.parameters, "layers": layers}
+    return {"name": net.name, **said(net), "macs": net.macs, "parameters": net.parameters, "layers": layers}
 
 
 def template(family: Template) -> dict[str, Any]:

@@ -52,8 +52,12 @@ class Tensors:
         if tensor.dims and tensor.data_type not in (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING):
             self.stored[name] = (name,)
             self.elements[name] = prod(tensor.dims)
-            if initializer and tensor.data_type in FRACTIONS:
+            if initializer and tensor.data_type in FRACTIONS and not self._is_filler(name):
                 self.initializers.add(name)
+
+    def _is_filler(self, name: str) -> bool:
+        """Whether a tensor is one number throughout that no module's name marks as trained, as exporters make them."""
+        return "." not in name and name in self.values and len(np.unique(self.value(name))) == 1
 
     def set_value(self, name: str, value: Any) -> None:
         """Enter a constant, an array or a number."""

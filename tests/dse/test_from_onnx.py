@@ -159,7 +159,9 @@ def test_unsupported_operators_are_listed(tmp_path: Path) -> None:
     ]
     file = tmp_path / "model.onnx"
     model(nodes, [1, 8], {"k": (1,)}, file, domains=["com.example"])
-    expected = r"model.onnx: unsupported operators: ConvTranspose3D \(1\), NonZero \(1\), TopK \(2\), com.example.FusedConv"
+    expected = (
+        r"model.onnx: unsupported operators: ConvTranspose3D \(1\), NonZero \(1\), TopK \(2\), com.example.FusedConv"
+    )
     with pytest.raises(DesignError, match=expected):
         load_onnx(file)
     with pytest.raises(DesignError, match=r"no unsupported operator 'Topk' to leave out; did you mean 'TopK'\?"):

@@ -80,7 +80,9 @@ def test_matrix_products(
     tmp_path: Path, left: tuple[int, ...], right: tuple[int, ...], kind: Kind, groups: int, rows: int, channels: int,
     out: int
 ) -> None:  # fmt: skip
-    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], left, {"w": right}, counts="x.0").layers
+    (layer,) = imported(
+        tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], left, {"w": right}, counts="x.0"
+    ).layers
     expected = torch.zeros(left) @ torch.zeros(right)
     assert layer.macs == expected.numel() * left[-1]
     assert layer.outputs == expected.numel()
@@ -90,7 +92,9 @@ def test_matrix_products(
 
 
 def test_weights_on_the_left(tmp_path: Path) -> None:
-    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["w", "x"], ["y"])], [2, 7, 5], {"w": (3, 7)}, counts="x.0").layers
+    (layer,) = imported(
+        tmp_path, [helper.make_node("MatMul", ["w", "x"], ["y"])], [2, 7, 5], {"w": (3, 7)}, counts="x.0"
+    ).layers
     assert (layer.kind, layer.batch, layer.in_h, layer.in_channels, layer.out_channels) == (Kind.FC, 2, 5, 7, 3)
 
 
