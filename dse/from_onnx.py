@@ -34,7 +34,7 @@ from onnx import ModelProto
 
 from dse.onnx_graph import SMALL, Graph, inputs, read_model
 from dse.onnx_layers import find
-from dse.onnx_operators import KNOWN
+from dse.onnx_operators import KNOWN, told
 from dse.onnx_sizes import Sizes, fix, settle
 from dse.onnx_walk import Walk
 from dse.workload import Kind, Layer, Network
@@ -84,7 +84,7 @@ def _network(model: ModelProto, file: str, name: str, batch: int | None, sizes: 
     _demand_batch(model, file, settled, found.layers)
     notes = [f"left out by --skip: {left_out}"] if skip else []
     if found.lost:
-        notes.append(f"left out with that, as their shapes depend on it: {_told(found.lost)}")
+        notes.append(f"left out with that, as their shapes depend on it: {told(found.lost)}")
     layers = tuple(_repeated(layer, settled.times) for layer in found.layers)
     return Network(name, layers, settled.an_input(), (*notes, *walk.notes), found.beside)
 
@@ -139,12 +139,8 @@ def _demand_supported(operators: Counter[str], file: str, skip: Collection[str])
             )
     left = Counter({name: count for name, count in unsupported.items() if name not in skip})
     if left:
-        raise DesignError(f"{file}: unsupported operators: {_told(left)}; leave each out with --skip NAME")
-    return _told(unsupported)
-
-
-def _told(operators: Counter[str]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in sorted(operators.items()))
+        raise DesignError(f"{file}: unsupported operators: {told(left)}; leave each out with --skip NAME")
+    return told(unsupported)
 
 
 def _export(module: Any, example: Any, name: str) -> ModelProto:

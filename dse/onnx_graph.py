@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -18,6 +19,7 @@ from onnx.external_data_helper import load_external_data_for_tensor
 
 from netlists.errors import DesignError
 
+CONTENT = "content"  # the property of a tensor that equal ones share
 SMALL = 1024  # elements up to which a tensor may be a shape or axes, whose values shape inference reads
 
 
@@ -60,6 +62,7 @@ def read_model(file: str | Path) -> ModelProto:
     if not model.graph.node or not model.opset_import:
         raise DesignError(f"{path}: holds no graph; expected an ONNX model")
     for tensor in _tensors(model.graph):
+        _mark(tensor)
         if prod(tensor.dims) > SMALL:
             forget_values(tensor)
         elif tensor.data_location == TensorProto.EXTERNAL:
@@ -76,6 +79,16 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
                 yield attribute.t
             if attribute.HasField("g"):
                 yield from _tensors(attribute.g)
+
+
+def _mark(tensor: TensorProto) -> None:
+    """Note what a matrix holds in any order, so that a copy, transposed or not, is known for the same weights."""
+    if len(tensor.dims) < 2 or len(tensor.raw_data) % 4 or not tensor.raw_data:
+        return
+    words = np.frombuffer(tensor.raw_data, np.uint32).astype(np.uint64)
+    if words.min() != words.max():
+        mark = f"{len(words)} {words.sum()} {(words * words).sum()} {(words * words * words).sum()}"
+        tensor.metadata_props.add(key=CONTENT, value=mark)
 
 
 def forget_values(tensor: TensorProto) -> None:

@@ -143,14 +143,15 @@ class Importer:
         self.made_by[node.output[0]] = len(self.layers) - 1
 
     def alone(self, tensor: str) -> None:
-        """Trained numbers that belong to no layer; single numbers are none."""
+        """Trained numbers that belong to no layer, of a table all of its rows; single numbers are none."""
         if not self.graph.trained(tensor):
             return
-        shape = self.graph.shape(tensor)
-        if max(shape, default=1) == prod(shape) > 1:
-            self.beside += prod(shape)
-        elif prod(shape) > 1:
-            self.beside += self.claim(tensor, prod(shape))
+        shape, sources = self.graph.shape(tensor), self.graph.stored[tensor]
+        if prod(shape) < 2:
+            return
+        whole = self.graph.elements[sources[0]] if len(sources) == 1 else prod(shape)
+        vector = max(shape) == prod(shape) == whole
+        self.beside += whole if vector else self.claim(tensor, whole)
 
     def _pool(self, node: NodeProto) -> None:
         given, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
@@ -210,7 +211,9 @@ class Importer:
             self.alone(tensor)
 
     def _is_bias(self, index: int, tensors: Sequence[str]) -> bool:
-        return [prod(self.graph.shape(tensor)) for tensor in tensors] == [self.layers[index].out_channels]
+        """Whether the only tensor is one of the file with a number for each channel of a layer."""
+        counts = [prod(self.graph.shape(tensor)) for tensor in tensors if len(self.graph.stored[tensor]) == 1]
+        return len(tensors) == 1 and counts == [self.layers[index].out_channels]
 
     def _more_bias(self, index: int) -> None:
         """One more trained number a channel of a layer, unless another layer has all of its numbers."""

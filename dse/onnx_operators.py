@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from onnx import NodeProto
 
 PRODUCTS = {"Conv", "Conv3D", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention"}
@@ -50,3 +52,8 @@ def operator(node: NodeProto) -> str:
     name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
     axes = next((len(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"), 0)
     return f"{name}{axes}D" if axes > 2 else name
+
+
+def told(operators: Counter[str]) -> str:
+    """Operators with how many there are of each."""
+    return ", ".join(f"{name} ({count})" for name, count in sorted(operators.items()))

@@ -17,7 +17,7 @@ import onnx.shape_inference
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from dse.onnx_graph import SMALL
+from dse.onnx_graph import CONTENT, SMALL
 from dse.onnx_operators import KNOWN, RANDOM, SAME_SHAPE, operator
 from dse.onnx_plain import plain
 from netlists.errors import DesignError
@@ -39,6 +39,7 @@ class Tensors:
         self.values: dict[str, TensorProto] = {}
         self.constants: set[str] = {""}  # an input left out has an empty name
         self.stored: dict[str, tuple[str, ...]] = {}  # of a constant: the tensors of the file that it is made from
+        self.contents: dict[str, str] = {}  # the first of those with the same numbers, by what they hold
         self.elements: dict[str, int] = {}  # of those
         self.initializers: set[str] = set()  # of those, the ones with fractions that no node holds
         self.believed: set[str] = set()  # tensors whose shape only the file tells
@@ -50,10 +51,12 @@ class Tensors:
         if prod(tensor.dims) <= SMALL and tensor.data_location != TensorProto.EXTERNAL:
             self.values[name] = tensor
         if tensor.dims and tensor.data_type not in (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING):
-            self.stored[name] = (name,)
-            self.elements[name] = prod(tensor.dims)
+            content = next((entry.value for entry in tensor.metadata_props if entry.key == CONTENT), name)
+            first = self.contents.setdefault(content, name)
+            self.stored[name] = (first,)
+            self.elements[first] = prod(tensor.dims)
             if initializer and tensor.data_type in FRACTIONS and not self._is_filler(name):
-                self.initializers.add(name)
+                self.initializers.add(first)
 
     def _is_filler(self, name: str) -> bool:
         """Whether a tensor is one number throughout that no module's name marks as trained, as exporters make them."""

@@ -18,7 +18,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TypeProto
 
 from dse.onnx_graph import Graph, inputs
-from dse.onnx_operators import operator
+from dse.onnx_operators import PRODUCTS, RECURRENT, operator, told
 from dse.onnx_plain import plain
 from dse.onnx_tensors import Tensors, agrees, whole_shape
 from dse.workload import Layer
@@ -44,6 +44,7 @@ class Walk:
         self.tensors = Tensors(name, opsets, model.ir_version, stored)
         self.nodes: list[NodeProto] = []
         self.operators: Counter[str] = Counter()  # of all activation nodes, those of branches not taken included
+        self.ahead: Counter[str] = Counter()  # products of constants
         self.notes: list[str] = []
         self.steps = 0
         self.scope: Scope = {}
@@ -52,6 +53,8 @@ class Walk:
         self._enter(model.graph, self.scope, "")
         self._run(model.graph.node, self.scope, "")
         self._check_outputs(model, resized)
+        if self.ahead:
+            self.notes.append(f"computed ahead, as no input of the model reaches them: {told(self.ahead)}")
         if self.tensors.believed:
             few = ", ".join(map(repr, sorted(self.tensors.believed)[:3]))
             self.notes.append(
@@ -92,12 +95,13 @@ class Walk:
             self._add(_renamed(node, scope, prefix))
 
     def _add(self, node: NodeProto) -> None:
-        constant = self.tensors.is_constant(node)
+        constant, computed = self.tensors.is_constant(node), plain(node)
         self.tensors.add(node)
         if not constant:
-            computed = plain(node)
             self.nodes.append(computed)
             self.operators[operator(computed)] += 1
+        elif operator(computed) in PRODUCTS | RECURRENT.keys():
+            self.ahead[operator(computed)] += 1
 
     def _step(self, node: NodeProto) -> None:
         self.steps += 1
@@ -141,9 +145,9 @@ class Walk:
             return first
         sizes = {side: _size(layers) for side, layers in work.items()}
         more = max(sizes, key=sizes.__getitem__)
-        told = ", ".join(f"{side} {macs / 1e6:g} MMAC" for side, (macs, _) in sizes.items())
+        both = ", ".join(f"{side} {macs / 1e6:g} MMAC" for side, (macs, _) in sizes.items())
         self.notes.append(
-            f"If {_title(node)!r}: its condition depends on the input; the one with more work counts: {more} ({told})"
+            f"If {_title(node)!r}: its condition depends on the input; the one with more work counts: {more} ({both})"
         )
         return more
 
