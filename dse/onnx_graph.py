@@ -1,7 +1,7 @@
 """An ONNX file as nodes, shapes and constants, weights left on disk.
 
-Only the dimensions of large tensors are used, never their values, so that a model takes no more memory than its graph
-and external data files may be absent.
+Only the dimensions of large tensors are kept, and a mark that tells equal ones, never their values, so that a model
+takes no more memory than its graph and external data files may be absent.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -20,6 +21,7 @@ from onnx.external_data_helper import load_external_data_for_tensor
 from netlists.errors import DesignError
 
 CONTENT = "content"  # the property of a tensor that equal ones share
+MAX_DATA = 1 << 30  # bytes of a file of external data up to which it is read
 SMALL = 1024  # elements up to which a tensor may be a shape or axes, whose values shape inference reads
 
 
@@ -62,7 +64,7 @@ def read_model(file: str | Path) -> ModelProto:
     if not model.graph.node or not model.opset_import:
         raise DesignError(f"{path}: holds no graph; expected an ONNX model")
     for tensor in _tensors(model.graph):
-        _mark(tensor)
+        _mark(path, tensor)
         if prod(tensor.dims) > SMALL:
             forget_values(tensor)
         elif tensor.data_location == TensorProto.EXTERNAL:
@@ -81,14 +83,25 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
                 yield from _tensors(attribute.g)
 
 
-def _mark(tensor: TensorProto) -> None:
+def _mark(path: Path, tensor: TensorProto) -> None:
     """Note what a matrix holds in any order, so that a copy, transposed or not, is known for the same weights."""
-    if len(tensor.dims) < 2 or len(tensor.raw_data) % 4 or not tensor.raw_data:
-        return
-    words = np.frombuffer(tensor.raw_data, np.uint32).astype(np.uint64)
-    if words.min() != words.max():
-        mark = f"{len(words)} {words.sum()} {(words * words).sum()} {(words * words * words).sum()}"
+    words = _words(path, tensor)
+    if len(tensor.dims) > 1 and len(words) and words.min() != words.max():
+        mark = f"{len(words)} {words.sum(dtype=np.uint64)} {(words * words).sum(dtype=np.uint64)}"
         tensor.metadata_props.add(key=CONTENT, value=mark)
+
+
+def _words(path: Path, tensor: TensorProto) -> npt.NDArray[np.uint32]:
+    """The numbers of a matrix as words, from a file of external data too if that is there and not huge."""
+    none = np.zeros(0, np.uint32)
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return none if len(tensor.raw_data) % 4 else np.frombuffer(tensor.raw_data, np.uint32)
+    stored = {entry.key: entry.value for entry in tensor.external_data}
+    file, length, offset = path.parent / stored.get("location", ""), stored.get("length", ""), stored.get("offset", "0")
+    if file.parent != path.parent or not file.is_file() or not (length.isdecimal() and offset.isdecimal()):
+        return none
+    fits = 4 <= int(length) <= file.stat().st_size - int(offset) and file.stat().st_size <= MAX_DATA
+    return np.memmap(file, np.uint32, "r", int(offset), int(length) // 4) if fits else none
 
 
 def forget_values(tensor: TensorProto) -> None:

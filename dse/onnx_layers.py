@@ -150,7 +150,7 @@ class Importer:
         if prod(shape) < 2:
             return
         whole = self.graph.elements[sources[0]] if len(sources) == 1 else prod(shape)
-        vector = max(shape) == prod(shape) == whole
+        vector = len(sources) == 1 and max(shape) == prod(shape) == whole
         self.beside += whole if vector else self.claim(tensor, whole)
 
     def _pool(self, node: NodeProto) -> None:
