@@ -68,9 +68,9 @@ def body(name: str, nodes: Sequence[onnx.NodeProto], inputs: Sequence[str], outp
                              [onnx.ValueInfoProto(name=each) for each in outputs])  # fmt: skip
 
 
-def weights(*dims: int) -> npt.NDArray[np.float32]:
-    """Different numbers, so that no two tensors of weights are the same."""
-    return np.random.default_rng(sum(dims)).standard_normal(dims, np.float32)
+def weights(*dims: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Random numbers; tensors of the same seed and size are the same weights."""
+    return np.random.default_rng(seed).standard_normal(dims, np.float32)
 
 
 CONV = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[2, 1], dilations=[1, 2], pads=[0, 1, 2, 3], group=2)
