@@ -134,7 +134,7 @@ class Tensors:
             schema = onnx.defs.get_schema(node.op_type, self.opsets.get("", 1))
         except onnx.defs.SchemaError:
             return {}
-        if any(tensor and tensor not in self.types for tensor in node.input):
+        if schema.deprecated or any(tensor and tensor not in self.types for tensor in node.input):
             return {}
         types = {tensor: self.types[tensor] for tensor in node.input if tensor}
         if foreign:
@@ -226,6 +226,6 @@ def _as_float(found: TypeProto) -> TypeProto:
     """The same tensor of floating-point numbers, as the plain operator takes it."""
     made = TypeProto()
     made.CopyFrom(found)
-    if made.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8):
+    if made.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32):
         made.tensor_type.elem_type = TensorProto.FLOAT
     return made

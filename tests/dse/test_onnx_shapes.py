@@ -32,7 +32,9 @@ MACS = 16 * 16 * 8 * (27 + 72)
     {"a": ["N", 8, "h", "w"], "r": ["M", 8, 16, 16]},
 ])  # fmt: skip
 @pytest.mark.parametrize("out", [None, [1, 8, 16, 16], ["N", 8, 16, 16], ["N", "C", "h", "w"]])
-def test_stored_shapes_are_not_believed(tmp_path: Path, infos: dict[str, list[int | str]], out: list[int | str] | None) -> None:
+def test_stored_shapes_are_not_believed(
+    tmp_path: Path, infos: dict[str, list[int | str]], out: list[int | str] | None
+) -> None:
     file = build(tmp_path / "m.onnx", CONVOLUTIONS, {"x": ["N", 3, 16, 16]}, KERNELS, outputs={"y": out}, infos=infos)
     assert load_onnx(file).macs == MACS
     found = load_onnx(file, batch=8)
@@ -152,5 +154,6 @@ def test_result_is_as_large_as_the_input(name: str) -> None:
     if name == "DequantizeLinear":
         tensors.types["x"].tensor_type.elem_type = TensorProto.INT8
     given = ["x", *["v"] * (schema.min_input - 1)]
-    tensors.add(helper.make_node(name, given, ["y"], **ATTRIBUTES.get(name, {})))
+    made = ["y", *(f"y{k}" for k in range(1, schema.min_output))]
+    tensors.add(helper.make_node(name, given, made, **ATTRIBUTES.get(name, {})))
     assert tensors.shape("y") == (2, 8, 8, 8)
