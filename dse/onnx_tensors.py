@@ -6,6 +6,7 @@ Shape, Gather, Concat and Reshape resolves in one pass however long it is.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from math import prod
@@ -24,6 +25,7 @@ from netlists.errors import DesignError
 
 BOUNDED = {"NonZero", "Compress", "Unique"}  # results no larger than the inputs, whose size only the values tell
 
+MADE = re.compile(r"val_\d+")  # how torch's exporter names constants that are no parameters
 FRACTIONS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
 
 
@@ -59,8 +61,8 @@ class Tensors:
                 self.initializers.add(first)
 
     def _is_filler(self, name: str) -> bool:
-        """Whether a tensor is one number throughout that no module's name marks as trained, as exporters make them."""
-        return "." not in name and name in self.values and len(np.unique(self.value(name))) == 1
+        """Whether a tensor is one number throughout that torch's exporter made, as for a norm without a scale."""
+        return bool(MADE.fullmatch(name)) and name in self.values and len(np.unique(self.value(name))) == 1
 
     def set_value(self, name: str, value: Any) -> None:
         """Enter a constant, an array or a number."""

@@ -46,7 +46,7 @@ def build(file: Path, nodes: Sequence[onnx.NodeProto], inputs: Mapping[str, Sequ
           stored: Mapping[str, Any] | None = None, *, outputs: Mapping[str, Any] | None = None,
           infos: Mapping[str, Any] | None = None, opset: int = 23, kinds: Mapping[str, int] | None = None,
           domains: Sequence[str] = ()) -> Path:  # fmt: skip
-    """Write a model of any inputs; `stored` has arrays, `outputs` and `infos` stored shapes, `kinds` types of inputs."""
+    """Write a model of any inputs; `stored` has arrays, `outputs` and `infos` shapes, `kinds` types of inputs."""
 
     def info(name: str, dims: Any) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, (kinds or {}).get(name, TensorProto.FLOAT), dims)

@@ -58,7 +58,8 @@ def test_batch_replaces_one_size(
 
 
 @pytest.mark.parametrize(("given", "open_sizes"), [
-    (["tokens", "N", 8], "'tokens' .*, 'N' "), ([1, "tokens", 8], "'tokens' "), (["N", None, None, 8], "'N' .*'x.1' .*'x.2'"),
+    (["tokens", "N", 8], "'tokens' .*, 'N' "), ([1, "tokens", 8], "'tokens' "),
+    (["N", None, None, 8], "'N' .*'x.1' .*'x.2'"),
 ])  # fmt: skip
 def test_open_sizes_are_not_guessed(tmp_path: Path, given: list[int | str | None], open_sizes: str) -> None:
     with pytest.raises(DesignError, match=rf"without a value: {open_sizes}.*--size NAME=N, or .* --batch NAME=N"):
