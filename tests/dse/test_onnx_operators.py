@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def multiplying(layers: tuple[Layer, ...]) -> list[Layer]:
     ],
 )  # fmt: skip
 def test_attention(
-    tmp_path: Path, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...], given: dict[str, int],
+    tmp_path: Path, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...], given: dict[str, Any],
     groups: int, rows: int,
 ) -> None:  # fmt: skip
     node = helper.make_node("Attention", ["q", "k", "v"], ["y"], **given)
@@ -51,7 +52,8 @@ def test_attention(
 @pytest.mark.parametrize("past", [0, 1, 15])
 def test_attention_with_a_cache(tmp_path: Path, past: int) -> None:
     node = helper.make_node("Attention", ["q", "k", "v", "", "pk", "pv"], ["y", "nk", "nv"])
-    inputs = {**dict.fromkeys("qkv", ["batch", 4, 1, 16]), **dict.fromkeys(("pk", "pv"), ["batch", 4, "past", 16])}
+    new, old = ("batch", 4, 1, 16), ("batch", 4, "past", 16)
+    inputs: dict[str, tuple[int | str, ...]] = {"q": new, "k": new, "v": new, "pk": old, "pv": old}
     file = build(tmp_path / "m.onnx", [node], inputs)
     assert load_onnx(file, batch=2, sizes={"past": past}).macs == 2 * 2 * 4 * (past + 1) * 16
 
@@ -162,14 +164,15 @@ def test_quantized_operators_are_the_plain_ones(
 def test_operators_of_onnx_runtime(tmp_path: Path) -> None:
     """A residual block as its quantizer writes it."""
 
-    def made(name: str, given: list[str], out: str, **values: int) -> NodeProto:
+    def made(name: str, given: list[str], out: str, **values: Any) -> NodeProto:
         return helper.make_node(name, given, [out], domain="com.microsoft", **values)
 
     nodes = [helper.make_node("QLinearConv", ["x", *Q, "w", *Q, *Q], ["c"], pads=[1, 1, 1, 1]),
              made("QLinearLeakyRelu", ["c", *Q, *Q], "r"), made("QLinearAdd", ["r", *Q, "x", *Q, *Q], "a"),
              made("QLinearConcat", [*Q, "a", *Q, "x", *Q], "j", axis=1),
              made("QLinearGlobalAveragePool", ["j", *Q, *Q], "p", channels_last=0),
-             helper.make_node("Flatten", ["p"], ["f"]), made("QGemm", ["f", *Q, "v", *Q, "b", *Q], "y", transB=1)]  # fmt: skip
+             helper.make_node("Flatten", ["p"], ["f"]),
+             made("QGemm", ["f", *Q, "v", *Q, "b", *Q], "y", transB=1)]  # fmt: skip
     stored = {"w": quantized(4, 4, 3, 3), "v": quantized(7, 8), "b": np.arange(7, dtype=np.int32), **SCALES}
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [1, 4, 6, 6]}, stored, kinds=BYTES,
                             domains=["com.microsoft"]))  # fmt: skip
@@ -226,7 +229,7 @@ def test_recurrent_layer_whose_weights_do_not_fit(tmp_path: Path) -> None:
     ((3, 3, 3), 1, 1, 1, 1), ((1, 3, 3), (1, 2, 2), (0, 1, 1), 1, 2), ((3, 1, 2), 2, (1, 0, 0), (2, 1, 1), 4),
 ])  # fmt: skip
 def test_convolution_of_a_volume_is_one_of_maps(
-    kernel: tuple[int, ...], stride: int, pad: int, dilation: int, groups: int
+    kernel: tuple[int, int, int], stride: int, pad: int, dilation: int, groups: int
 ) -> None:
     module = nn.Conv3d(4, 8, kernel, stride, pad, dilation, groups)
     x = torch.randn(2, 4, 6, 7, 9)
@@ -236,7 +239,7 @@ def test_convolution_of_a_volume_is_one_of_maps(
     assert layer.macs == out.numel() * 4 // groups * prod(kernel)
     assert layer.parameters == sum(parameter.numel() for parameter in module.parameters())
     # The planes under the kernel as channels, which a convolution of maps turns into the same result.
-    wide = module.padding[0]
+    wide = int(module.padding[0])
     deep = nn.functional.pad(x, (0, 0, 0, 0, wide, wide))
     planes = [torch.stack([deep[:, :, d * module.stride[0] + k * module.dilation[0]] for k in range(kernel[0])], 2)
               for d in range(out.shape[2])]  # fmt: skip
@@ -244,7 +247,7 @@ def test_convolution_of_a_volume_is_one_of_maps(
     assert maps.shape == (layer.batch, layer.in_channels, layer.in_h, layer.in_w)
     same = nn.functional.conv2d(maps, module.weight.flatten(1, 2), module.bias, module.stride[1:], module.padding[1:],
                                 module.dilation[1:], groups)  # fmt: skip
-    assert torch.allclose(same.unflatten(0, (2, -1)).transpose(1, 2), out, atol=1e-5)
+    assert torch.allclose(same.reshape(2, -1, *same.shape[1:]).transpose(1, 2), out, atol=1e-5)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [((2, 2, 2), None), ((3, 3, 3), (2, 2, 2)), ((1, 2, 2), (1, 2, 2))])
@@ -268,7 +271,7 @@ def test_transposed_convolution_of_a_volume_is_refused_by_name() -> None:
     ("RMSNormalization", ["g"], {"axis": 1}, 23),
 ])  # fmt: skip
 def test_normalizations_need_no_stored_shapes(
-    tmp_path: Path, name: str, stored: list[str], given: dict[str, object], opset: int
+    tmp_path: Path, name: str, stored: list[str], given: dict[str, Any], opset: int
 ) -> None:
     count = 2 if (name, opset) == ("GroupNormalization", 18) else 8
     numbers = {each: weights(*((8, 4, 4) if name[0] == "R" else (count,)), seed=k) for k, each in enumerate(stored)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -133,13 +134,18 @@ def test_shapes_that_depend_on_shapes_resolve_in_one_pass(tmp_path: Path, depth:
 @pytest.mark.parametrize(("given", "stored"), [("ConstantOfShape", [10**6, 10**6]), ("Expand", [10**9, 10**6])])
 def test_large_constants_are_not_computed(tmp_path: Path, given: str, stored: list[int]) -> None:
     made = [helper.make_node(given, ["s"] if given == "ConstantOfShape" else ["one", "s"], ["big"]),
-            helper.make_node("ReduceMax", ["big"], ["most"], keepdims=0), helper.make_node("Add", ["h", "most"], ["y"])]  # fmt: skip
+            helper.make_node("ReduceMax", ["big"], ["most"], keepdims=0),
+            helper.make_node("Add", ["h", "most"], ["y"])]  # fmt: skip
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), *made]
     numbers = {"w": weights(8, 2), "s": np.array(stored), "one": np.ones((1, 1), np.float32)}
     assert load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, numbers)).macs == 64
 
 
-ATTRIBUTES = {"Cast": {"to": TensorProto.FLOAT16}, "LRN": {"size": 3}, "GroupNormalization": {"num_groups": 2}}
+ATTRIBUTES: dict[str, Any] = {
+    "Cast": {"to": TensorProto.FLOAT16},
+    "LRN": {"size": 3},
+    "GroupNormalization": {"num_groups": 2},
+}
 KINDS = {"Not": TensorProto.BOOL}
 
 

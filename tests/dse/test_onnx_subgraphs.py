@@ -162,8 +162,9 @@ def test_scan_of_unknown_length_is_refused(tmp_path: Path) -> None:
 def test_bodies_within_bodies(tmp_path: Path) -> None:
     """A loop of two iterations, of which the first takes the branch with a product."""
     first = helper.make_node("Equal", ["i", "none"], ["c"])
-    chosen = helper.make_node("If", ["c"], ["h_out"], then_branch=body("then", [product("h_in", "w", "t")], [], ["t"]),
-                              else_branch=body("else", [helper.make_node("Neg", ["h_in"], ["e"])], [], ["e"]))  # fmt: skip
+    then = body("then", [product("h_in", "w", "t")], [], ["t"])
+    otherwise = body("else", [helper.make_node("Neg", ["h_in"], ["e"])], [], ["e"])
+    chosen = helper.make_node("If", ["c"], ["h_out"], then_branch=then, else_branch=otherwise)
     nodes = [loop([GO, first, chosen], "n", ""), product("h", "after", "y")]
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {**STORED, "n": INT(2)}))
     assert found.macs == 4 * 8 * 8 + 4 * 8 * 2
@@ -189,7 +190,8 @@ def test_nothing_left_after_skip_is_an_error(tmp_path: Path, rest: list[NodeProt
 
 
 def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
-    nodes = [product("x", "w", "h"), helper.make_node("NonZero", ["h"], ["d"]), helper.make_node("NonZero", ["x"], ["f"]),
+    nodes = [product("x", "w", "h"), helper.make_node("NonZero", ["h"], ["d"]),
+             helper.make_node("NonZero", ["x"], ["f"]),
              helper.make_node("Cast", ["d"], ["n"], to=TensorProto.FLOAT),
              helper.make_node("Softmax", ["n"], ["y"])]  # fmt: skip
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED), skip=["NonZero"])
