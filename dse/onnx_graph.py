@@ -63,6 +63,9 @@ def read_model(file: str | Path) -> ModelProto:
         raise DesignError(f"{path}: damaged or of another format; expected an ONNX model") from None
     if not model.graph.node or not model.opset_import:
         raise DesignError(f"{path}: holds no graph; expected an ONNX model")
+    names = (*_names(model.graph), *(opset.domain for opset in model.opset_import))
+    if not all(isinstance(name, str) for name in names):
+        raise DesignError(f"{path}: damaged, with names that are no text; expected an ONNX model")
     for tensor in _tensors(model.graph):
         _mark(path, tensor)
         if prod(tensor.dims) > SMALL:
@@ -70,6 +73,20 @@ def read_model(file: str | Path) -> ModelProto:
         elif tensor.data_location == TensorProto.EXTERNAL:
             _load(path, tensor)
     return onnx.inliner.inline_local_functions(model) if model.functions else model
+
+
+def _names(graph: GraphProto) -> Iterator[object]:
+    """All names in a graph and its subgraphs; the parser hands on bytes where they are no text."""
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    for tensor in graph.initializer:
+        yield from (tensor.name, *(text for entry in tensor.external_data for text in (entry.key, entry.value)))
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            yield from _names(attribute.g)
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:

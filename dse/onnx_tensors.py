@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -51,6 +51,10 @@ class Tensors:
         self.types[name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
         self.constants.add(name)
         if prod(tensor.dims) <= SMALL and tensor.data_location != TensorProto.EXTERNAL:
+            try:
+                numpy_helper.to_array(tensor)
+            except (TypeError, ValueError, LookupError):
+                raise DesignError(f"{self.name}: tensor {name!r}: its values are not those of its dimensions") from None
             self.values[name] = tensor
         if tensor.dims and tensor.data_type not in (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING):
             content = next((entry.value for entry in tensor.metadata_props if entry.key == CONTENT), name)
@@ -80,6 +84,30 @@ class Tensors:
         """A tensor's shape, or None unless every size is known."""
         return whole_shape(self.types[name]) if name in self.types else None
 
+    def cut(self, name: str, source: str, axis: int, size: int | None) -> None:
+        """Enter a part of so many elements along an axis of a tensor of known shape; None: one, without the axis."""
+        shape = list(self.shape(source) or ())
+        axis %= len(shape)
+        shape[axis : axis + 1] = [] if size is None else [size]
+        self.types[name] = onnx.helper.make_tensor_type_proto(self.types[source].tensor_type.elem_type, shape)
+        if source in self.constants:
+            self.constants.add(name)
+            self.stored[name] = self.stored.get(source, ())
+
+    def stack(self, name: str, parts: Sequence[str], axis: int) -> None:
+        """Enter a tensor of others along a new axis."""
+        shape = self.shape(parts[0]) if parts else None
+        if shape is None:
+            return
+        axis %= len(shape) + 1
+        whole = [*shape[:axis], len(parts), *shape[axis:]]
+        self.types[name] = onnx.helper.make_tensor_type_proto(self.types[parts[0]].tensor_type.elem_type, whole)
+        if self.constants.issuperset(parts):
+            self.constants.add(name)
+            values = [self.value(part) for part in parts]
+            if all(value is not None for value in values) and prod(whole) <= SMALL:
+                self.set_value(name, np.stack(values, axis))
+
     def is_constant(self, node: NodeProto) -> bool:
         """Whether no input of the model changes what a node computes."""
         needed: Iterable[str] = node.input
@@ -94,7 +122,7 @@ class Tensors:
     def add(self, node: NodeProto) -> None:
         """Enter what follows of a node's outputs; raises `DesignError` where sizes do not fit together."""
         constant = self.is_constant(node)
-        if node.op_type == "Constant" and self._constant(node):
+        if not node.output or (node.op_type == "Constant" and self._constant(node)):
             return
         self._infer(node)
         if not constant:
@@ -116,8 +144,8 @@ class Tensors:
         for tensor, found in self._inferred(node).items():
             self.types[tensor] = found
         first = node.output[0] if node.output else ""
-        if self.shape(first) is None and plain(node).op_type in SAME_SHAPE and node.input[0] in self.types:
-            given = self.types[node.input[0]]
+        given = self.types.get(node.input[0]) if node.input else None
+        if given and self.shape(first) is None and plain(node).op_type in SAME_SHAPE:
             made = TypeProto()
             made.CopyFrom(self.types.get(first, given))
             made.tensor_type.shape.CopyFrom(given.tensor_type.shape)

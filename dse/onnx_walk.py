@@ -4,6 +4,7 @@
 of different work the one with more is counted, with a note, as an accelerator has to be built for it.  `Loop` and
 `Scan` are unrolled where their number of iterations is constant.  Anything else is refused by name.  What a body takes
 from outside is an input of its operators like any other, so nothing vanishes that depends on the model's input.
+Sequences of tensors, which exporters use for lists, are followed too: see `dse.onnx_sequences`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TypeProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto
 
 from dse.onnx_graph import Graph, inputs
 from dse.onnx_operators import PRODUCTS, RECURRENT, operator, told
 from dse.onnx_plain import plain
+from dse.onnx_sequences import Sequences
 from dse.onnx_tensors import Tensors, agrees, whole_shape
 from dse.workload import Layer
 from netlists.errors import DesignError
 
-MAX_STEPS = 100_000  # operators and iterations after unrolling
+MAX_STEPS = 50_000  # operators and iterations after unrolling
 Scope = MutableMapping[str, str]  # a name in a graph or body: the tensor's name in the whole
 Work = Callable[[Graph], list[Layer]]
 
@@ -42,6 +44,7 @@ class Walk:
         self.batch = batch
         self.work = work
         self.tensors = Tensors(name, opsets, model.ir_version, stored)
+        self.sequences = Sequences(self.tensors)
         self.nodes: list[NodeProto] = []
         self.operators: Counter[str] = Counter()  # of all activation nodes, those of branches not taken included
         self.ahead: Counter[str] = Counter()  # products of constants
@@ -92,7 +95,9 @@ class Walk:
                 follow(node, scope, prefix)
                 continue
             scope.update({tensor: prefix + tensor for tensor in node.output if tensor})
-            self._add(_renamed(node, scope, prefix))
+            named = self.sequences.follow(_renamed(node, scope, prefix))
+            if named is not None:
+                self._add(named)
 
     def _add(self, node: NodeProto) -> None:
         constant, computed = self.tensors.is_constant(node), plain(node)
@@ -110,7 +115,7 @@ class Walk:
 
     def _if(self, node: NodeProto, scope: Scope, prefix: str) -> None:
         condition = scope.get(node.input[0], node.input[0])
-        bodies = {a.name.removesuffix("_branch"): a.g for a in node.attribute if a.name.endswith("_branch")}
+        bodies = {side: self._attribute(node, f"{side}_branch").g for side in ("then", "else")}
         value = self.tensors.value(condition)
         if value is not None:
             side = "then" if bool(value.reshape(-1)[0]) else "else"
@@ -152,7 +157,7 @@ class Walk:
         return more
 
     def _loop(self, node: NodeProto, scope: Scope, prefix: str) -> None:
-        body = next(attribute.g for attribute in node.attribute if attribute.name == "body")
+        body = self._attribute(node, "body").g
         carried = [scope.get(tensor, tensor) for tensor in node.input[2:]]
         times = self._number(node, scope, 0, "number of iterations")
         goes_on = self._number(node, scope, 1, "first condition") in (None, True)
@@ -172,6 +177,12 @@ class Walk:
             goes_on = bool(value.reshape(-1)[0])
             index += 1
         self._close(node, scope, prefix, carried, stacked, [0] * len(stacked))
+
+    def _attribute(self, node: NodeProto, name: str) -> AttributeProto:
+        found: AttributeProto | None = next((a for a in node.attribute if a.name == name), None)
+        if found is None:
+            raise self.tensors.refuse(node, f"has no {name}; expected one, as its definition says")
+        return found
 
     def _opened(self, node: NodeProto, body: GraphProto, scope: Scope, prefix: str) -> Scope:
         """The scope around all iterations, with what the body stores."""
@@ -195,7 +206,7 @@ class Walk:
         """The outputs of all iterations: what the last handed on, and what each put aside."""
         scope.update(zip(node.output, carried, strict=False))
         for tensor, parts, axis in zip(node.output[len(carried) :], stacked, axes, strict=True):
-            self._stack(prefix + tensor, parts, axis)
+            self.tensors.stack(prefix + tensor, parts, axis)
             scope[tensor] = prefix + tensor
 
     def _number(self, node: NodeProto, scope: Scope, index: int, what: str) -> Any:
@@ -212,7 +223,7 @@ class Walk:
         if self.tensors.opsets.get("", 1) < 9:
             raise self.tensors.refuse(node, "is of an opset before 9; export the model with a newer one")
         given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
-        body, count = given["body"], given["num_scan_inputs"]
+        body, count = self._attribute(node, "body").g, self._attribute(node, "num_scan_inputs").i
         sources = [scope.get(tensor, tensor) for tensor in node.input]
         carried, scanned = sources[:-count], sources[-count:]
         axes = given.get("scan_input_axes", [0] * count)
@@ -226,34 +237,9 @@ class Walk:
             place = f"{prefix}{_place(node)}/{index}/"
             slices = [place + info.name for info in body.input[len(carried) :]]
             for tensor, source, axis in zip(slices, scanned, axes, strict=True):
-                self._slice(tensor, source, axis)
+                self.tensors.cut(tensor, source, axis, None)
             carried = self._iteration(node, body, outer, [*carried, *slices], place, stacked)
         self._close(node, scope, prefix, carried, stacked, given.get("scan_output_axes", [0] * len(stacked)))
-
-    def _slice(self, tensor: str, source: str, axis: int) -> None:
-        """One element of a scanned tensor along an axis."""
-        shape = list(self.tensors.shape(source) or ())
-        del shape[axis]
-        kind = self.tensors.types[source].tensor_type.elem_type
-        self.tensors.types[tensor] = onnx.helper.make_tensor_type_proto(kind, shape)
-        if source in self.tensors.constants:
-            self.tensors.constants.add(tensor)
-            self.tensors.stored[tensor] = self.tensors.stored.get(source, ())
-
-    def _stack(self, tensor: str, parts: list[str], axis: int) -> None:
-        """A tensor of what every iteration gives, along a new axis."""
-        shape = self.tensors.shape(parts[0]) if parts else None
-        if shape is None:
-            return
-        axis %= len(shape) + 1
-        kind = self.tensors.types[parts[0]].tensor_type.elem_type
-        whole = [*shape[:axis], len(parts), *shape[axis:]]
-        self.tensors.types[tensor] = onnx.helper.make_tensor_type_proto(kind, whole)
-        if all(part in self.tensors.constants for part in parts):
-            self.tensors.constants.add(tensor)
-            values = [self.tensors.value(part) for part in parts]
-            if all(value is not None for value in values):
-                self.tensors.set_value(tensor, np.stack(values, axis))
 
     def _body(self, body: GraphProto, scope: Scope, prefix: str) -> list[str]:
         """Walk through a body without inputs; its outputs' names in the whole."""
@@ -274,7 +260,7 @@ class Walk:
                 continue
             stored = [dim.dim_value if dim.HasField("dim_value") else "?" for dim in info.type.tensor_type.shape.dim]
             said = f"output {info.name!r} is stored as {stored}".replace("'?'", "?")
-            if not resized:
+            if not resized or len(stored) != len(found):
                 raise DesignError(
                     f"{self.name}: {said}, but follows from the inputs as {list(found)}; expected one shape: export the"
                     " model again, or remove the stored shapes"

@@ -132,7 +132,7 @@ def test_loop_that_depends_on_the_input_is_refused(tmp_path: Path, count: str, c
 
 def test_loop_of_too_many_iterations_is_refused(tmp_path: Path) -> None:
     nodes = [loop([GO, helper.make_node("Relu", ["h_in"], ["h_out"])], "n", "")]
-    with pytest.raises(DesignError, match=r"unrolls to more than 100,000 operators"):
+    with pytest.raises(DesignError, match=r"unrolls to more than 50,000 operators"):
         load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {"n": INT(2**62)}))
 
 
@@ -208,3 +208,47 @@ def test_products_of_constants_are_noted(tmp_path: Path) -> None:
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
     assert found.macs == 4 * 8 * 8
     assert found.notes == ("computed ahead, as no input of the model reaches them: MatMul (1)",)
+
+
+def test_sequences_are_their_tensors(tmp_path: Path) -> None:
+    """A list split off, changed and joined, as scripted modules write it."""
+    nodes = [
+        helper.make_node("SplitToSequence", ["x"], ["parts"], axis=0, keepdims=0),
+        helper.make_node("SequenceAt", ["parts", "none"], ["first"]),
+        product("first", "w", "h"),
+        helper.make_node("SequenceInsert", ["parts", "h", "none"], ["more"]),
+        helper.make_node("SequenceErase", ["more"], ["less"]),
+        helper.make_node("SequenceLength", ["less"], ["n"]),
+        helper.make_node("ConcatFromSequence", ["less"], ["z"], axis=0, new_axis=1),
+        loop([GO, product("h_in", "v", "h_out")], "n", ""),
+        product("z", "after", "y"),
+    ]
+    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 3, 8]}, STORED))
+    # SplitToSequence gives 4 parts [3, 8]; after insertion and erasure there are 4 again.
+    assert found.macs == 3 * 8 * 8 + 4 * (12 * 8 * 8) + 4 * 3 * 8 * 2
+
+
+@pytest.mark.parametrize(("split", "sizes"), [(np.array(3), [3, 3, 2]), (np.array([1, 7]), [1, 7])])
+def test_sequences_of_given_sizes(tmp_path: Path, split: np.ndarray, sizes: list[int]) -> None:
+    nodes = [helper.make_node("SplitToSequence", ["x", "split"], ["parts"], axis=1),
+             helper.make_node("SequenceAt", ["parts", "last"], ["p"]), product("p", "w", "y")]  # fmt: skip
+    stored = {"split": split, "last": INT(-1), "w": weights(sizes[-1], 5)}
+    assert load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, stored)).macs == 4 * sizes[-1] * 5
+
+
+def test_list_that_a_loop_fills(tmp_path: Path) -> None:
+    within = [GO, product("x", "w", "h"), helper.make_node("SequenceInsert", ["h_in", "h"], ["h_out"])]
+    around = loop(within, "n", "")
+    around.input[2] = "empty"
+    nodes = [helper.make_node("SequenceEmpty", [], ["empty"]), around,
+             helper.make_node("ConcatFromSequence", ["h"], ["z"], axis=1), product("z", "wide", "y")]  # fmt: skip
+    stored = {**STORED, "n": INT(3), "wide": weights(24, 2)}
+    assert load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, stored)).macs == 3 * 4 * 64 + 4 * 24 * 2
+
+
+def test_sequence_read_by_the_input_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("SequenceConstruct", ["x", "x"], ["parts"]),
+             helper.make_node("ArgMax", ["x"], ["i"], axis=0, keepdims=0),
+             helper.make_node("SequenceAt", ["parts", "i"], ["y"], name="pick")]  # fmt: skip
+    with pytest.raises(DesignError, match="SequenceAt 'pick': what its sequence holds depends on the input"):
+        load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4]}, STORED))
