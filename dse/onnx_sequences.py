@@ -36,7 +36,12 @@ class Sequences:
 
         Raises `DesignError` where what a sequence holds depends on the model's input.
         """
-        return self.followed[node.op_type](node) if node.op_type in self.followed else node
+        if node.op_type not in self.followed:
+            return node
+        try:
+            return self.followed[node.op_type](node)
+        except (TypeError, LookupError, ArithmeticError, ValueError):
+            raise self.tensors.refuse(node, "inputs or attributes break the operator's definition") from None
 
     def _of(self, node: NodeProto) -> list[str]:
         found = self.held.get(node.input[0])

@@ -122,7 +122,7 @@ class Tensors:
     def add(self, node: NodeProto) -> None:
         """Enter what follows of a node's outputs; raises `DesignError` where sizes do not fit together."""
         constant = self.is_constant(node)
-        if not node.output or (node.op_type == "Constant" and self._constant(node)):
+        if node.op_type == "Constant" and self._constant(node):
             return
         self._infer(node)
         if not constant:
@@ -169,6 +169,9 @@ class Tensors:
         types = {tensor: self.types[tensor] for tensor in node.input if tensor}
         if foreign:
             types = {tensor: _as_float(found) for tensor, found in types.items()}
+        parts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
+        if parts and parts != [len(node.output)]:  # of Split, which onnx takes on trust
+            raise self.refuse(node, f"{parts[0]} parts for {len(node.output)} outputs; expected as many")
         data = {tensor: self.values[tensor] for tensor in node.input if tensor in self.values}
         opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
         try:

@@ -100,6 +100,8 @@ class Walk:
                 self._add(named)
 
     def _add(self, node: NodeProto) -> None:
+        if not node.output:
+            return
         constant, computed = self.tensors.is_constant(node), plain(node)
         self.tensors.add(node)
         if not constant:
