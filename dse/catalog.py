@@ -7,6 +7,7 @@ from typing import Any
 
 from dse.devices import ALIASES, DEVICES, Device
 from dse.part_file import SUFFIXES, find_device, find_technology
+from dse.reporting import said
 from dse.technology import TECHNOLOGIES, Technology
 from dse.templates.base import Template
 from dse.workload import Network
@@ -22,7 +23,7 @@ def network(net: Network) -> dict[str, Any]:
         | {"macs": layer.macs, "parameters": layer.parameters}
         for layer in net.layers
     ]
-    return {"name": net.name, "macs": net.macs, "parameters": net.parameters, "layers": layers}
+    return {"name": net.name, **said(net), "macs": net.macs, "parameters": net.parameters, "layers": layers}
 
 
 def template(family: Template) -> dict[str, Any]:

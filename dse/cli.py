@@ -23,6 +23,7 @@ from netlists.output import check_out
 if TYPE_CHECKING:
     from dse.evaluation import Evaluation
     from dse.results import Result
+    from dse.workload import Network
 
 FOOTER = (
     "Cycles: compute (the array works, partial tiles included), fill (pipeline fill and drain, first and last"
@@ -35,6 +36,13 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
 
 GARBAGE = 50_000  # objects between two collections: a tenth of a command's time goes to them otherwise, for nothing
 MISFIT = 1  # the exit code where a design does not run
+Batch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[NAME=]N",
+        help="Inputs at once, the design's by default; NAME: the size of an .onnx file that counts them, or input.axis",
+    ),
+]
 
 app = typer.Typer(
     add_completion=False,
@@ -56,7 +64,7 @@ def evaluate(
     network: Annotated[
         str | None, typer.Option(help="Name, .onnx or SCALE-Sim's .csv; the design's, or all of DIR, by default")
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the design's by default")] = None,
+    batch: Batch = None,
     search: Annotated[
         bool | None, typer.Option(help="Best mapping of each layer, or what the design gives or its parameters fix")
     ] = None,
@@ -93,14 +101,18 @@ def evaluate(
     chosen = chosen_design(explored, which) if explored else find_design(design)
     if out:
         check_out(out)
-    if batch is not None:
-        chosen = chosen.model_copy(update={"batch": batch})
+    counts, images = batch_of(batch)
+    if images is not None:
+        chosen = chosen.model_copy(update={"batch": images})
     place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
     chosen = chosen.model_copy(update=place)
     weights = weights_of(explored) if explored and network is None else {}
     files = options_of(explored) if explored and network is None else {}
     given = {"sizes": sizes_of(size), "skip": skip or ()}
-    runs = [run(chosen, name, search=search, **(files.get(name or "") or given)) for name in weights or [network]]
+    runs = [
+        run(chosen, name, search=search, counts=counts, **(files.get(name or "") or given))
+        for name in weights or [network]
+    ]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
@@ -150,7 +162,7 @@ def validate(
 @app.command()
 def networks(
     name: Annotated[str | None, typer.Argument(help="Name, .onnx or SCALE-Sim's .csv: list its layers")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once")] = 1,
+    batch: Batch = None,
     size: Sizes = None,
     skip: Skip = None,
     as_json: Json = False,
@@ -163,11 +175,14 @@ def networks(
     from dse.evaluation import load_network
     from dse.networks import NETWORKS
 
-    found = [load_network(each, batch, sizes_of(size), skip or ()) for each in ([name] if name else NETWORKS)]
+    counts, images = batch_of(batch)
+    names = [name] if name else NETWORKS
+    found = [load_network(each, images or 1, sizes_of(size), skip or (), counts) for each in names]
     if as_json:
         print(json.dumps(catalog.network(found[0]) if name else [catalog.network(each) for each in found]))
     else:
         tables.show(tables.network_layers(found[0]) if name else tables.network_table(found))
+        show_notes(found[0])
 
 
 @app.command()
@@ -220,6 +235,16 @@ def demand_feasible(misfits: Sequence[str]) -> None:
         raise typer.Exit(MISFIT)
 
 
+def batch_of(text: str | None) -> tuple[str | None, int | None]:
+    """`N` or `NAME=N` as a name and a number, each None where it is not given; raises `SettingsError`."""
+    if text is None:
+        return None, None
+    name, equals, number = text.rpartition("=")
+    if not number.isdecimal() or int(number) < 1 or (equals and not name):
+        raise SettingsError(f"--batch is {text!r}; expected a number from 1, or NAME=N, as in images=8")
+    return name or None, int(number)
+
+
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:
     """Write the page of an exploration, with one design in detail: the knee or an id; raises `DesignError`."""
     from dse.report import gather
@@ -235,9 +260,17 @@ def show_evaluation(found: Evaluation, loop_nest: bool) -> None:
 
     tables.show(tables.layer_table(found))
     print(tables.in_a_line(tables.totals(found)))
+    show_notes(found.network)
     if loop_nest:
         for name, lines in reporting.loop_nests(found).items():
             print(f"\n{name}", *lines, sep="\n")
+
+
+def show_notes(network: Network) -> None:
+    """Print what one input of a network is, and what its reader left out or took for granted."""
+    for name, texts in {"one input": [network.an_input], "note": network.notes}.items():
+        for text in filter(None, texts):
+            print(f"{name}: {text}")
 
 
 def write_evaluation(out: Path, found: Evaluation) -> None:
@@ -259,7 +292,7 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
     section = page.Section(
         title,
         facts=tables.totals(found),
-        notes=[] if found.feasible else sorted({f"Does not run: {reason}." for reason in found.reasons if reason}),
+        notes=[*found.network.notes, *sorted({f"Does not run: {reason}." for reason in found.reasons if reason})],
         figures={
             "Attainable performance against operational intensity; the line is what array and memory allow":
                 figures["roofline"],

@@ -78,6 +78,7 @@ def evaluate(
     search: bool | None = None,
     sizes: Mapping[str, int] | None = None,
     skip: Collection[str] = (),
+    counts: str | None = None,
 ) -> Evaluation:
     """Evaluate a design, or a design file, on a network: as `load_network` takes it, by default the design's own.
 
@@ -96,7 +97,7 @@ def evaluate(
     part = find_device(design.device) if design.device is not None else None
     made_in = part.fabric if part else find_technology(design.technology or "")
     machine = build(family, np.array([design.row(part)]), made_in, part, overhead=design.overhead)
-    layers = workload(design, network if network is not None else design.network, sizes, skip)
+    layers = workload(design, network if network is not None else design.network, sizes, skip, counts)
     demand_exact(family, corner(family, machine.timed[0].tolist()), layers)
     chosen = design.search_mapping if search is None else search
     cost = evaluate_designs(machine, layers, search=chosen)
@@ -127,7 +128,11 @@ def _given_mappings(design: Design, cost: Cost) -> Ints:
 
 
 def workload(
-    design: Design, network: Network | str | None, sizes: Mapping[str, int] | None = None, skip: Collection[str] = ()
+    design: Design,
+    network: Network | str | None,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
+    counts: str | None = None,
 ) -> Network:
     """The network as the design runs it: its batch, its kinds of layers, its layer fields; raises `DesignError`."""
     if network is None:
@@ -135,7 +140,7 @@ def workload(
     if isinstance(network, Network):
         found = network.with_batch(design.batch)
     else:
-        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip))
+        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), counts)
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:
@@ -146,18 +151,25 @@ def workload(
     )
 
 
-def load_network(name: str, batch: int, sizes: Mapping[str, int] | None = None, skip: Collection[str] = ()) -> Network:
+def load_network(
+    name: str,
+    batch: int,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
+    counts: str | None = None,
+) -> Network:
     """A built-in network, an ONNX file, or a SCALE-Sim topology (.csv); raises `DesignError`.
 
-    `sizes` and `skip` are of ONNX files: symbolic sizes by name, unsupported operators to leave out.
+    `sizes`, `skip` and `counts` are of ONNX files: symbolic sizes by name, unsupported operators to leave out, and the
+    size or axis that counts inputs.
     """
     suffix = Path(name).suffix
     if suffix == ".onnx":
         from dse.from_onnx import load_onnx
 
-        return load_onnx(name, batch, sizes, skip)
-    if sizes or skip:
-        raise DesignError(f"network {name} is no .onnx file; sizes and operators to skip belong to those")
+        return load_onnx(name, batch, sizes, skip, counts)
+    if sizes or skip or counts:
+        raise DesignError(f"network {name} is no .onnx file; sizes, batch axes and operators to skip belong to those")
     if suffix == ".csv":
         from dse.from_topology import load_topology
 

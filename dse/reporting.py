@@ -13,6 +13,7 @@ from dse.design import Design
 from dse.devices import RESOURCES
 from dse.evaluation import Evaluation, mean_metrics
 from dse.templates.base import CLOCK_MHZ, DRAM_GB_S, Count, Ints
+from dse.workload import Network
 
 Rows = list[dict[str, Any]]
 
@@ -22,6 +23,7 @@ def summary(found: Evaluation) -> dict[str, Any]:
     return {
         "design": found.design.model_dump(exclude_none=True, exclude_defaults=True),
         "network": found.network.name,
+        **said(found.network),
         "batch": found.design.batch,
         "feasible": found.feasible,
         **_defined(found.metrics()),
@@ -32,6 +34,12 @@ def summary(found: Evaluation) -> dict[str, Any]:
         "part_used_pct": used(found),
         "layers": layers(found),
     }
+
+
+def said(network: Network) -> dict[str, Any]:
+    """What one input is, and the notes of a network's reader; nothing where there is none."""
+    told = {"one_input": network.an_input, "notes": list(network.notes)}
+    return {name: text for name, text in told.items() if text}
 
 
 def mean_summary(runs: Sequence[Evaluation], weights: Sequence[float]) -> dict[str, Any]:

@@ -72,6 +72,9 @@ class Layer:
     input_zeros: float = 0.0  # share of zeros among the input activations, measured; used where a design skips them
     bias: int = 0  # parameters an output channel beside the kernel: 1 a bias, 2 scale and shift of a normalization
     repeat: int = 1  # how often this very layer occurs
+    shared: int = (
+        0  # numbers of kernel and bias that an earlier layer has too, or that are computed: no parameters here
+    )
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "in_h", "in_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
@@ -128,9 +131,12 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """Trained numbers: kernel, bias, and the scale and shift of a normalization that belongs to the layer."""
+        """Trained numbers: kernel, bias, and the scale and shift of a normalization that belongs to the layer.
+
+        Those that an earlier layer has too count there.
+        """
         kernel = 0 if self.kind == Kind.MATMUL else self.weights
-        return kernel + self.bias * self.out_channels
+        return kernel + self.bias * self.out_channels - self.shared
 
     @property
     def inputs(self) -> int:
@@ -167,6 +173,9 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
+    an_input: str = ""  # what one input is, where a file may mean several things by it
+    notes: tuple[str, ...] = ()  # what a reader left out or took for granted, a line each
+    beside: int = 0  # parameters that belong to no layer: tables, scales and shifts that stand alone
 
     def rows(self) -> npt.NDArray[np.int64]:
         """Loop bounds [L, COLUMNS]."""
@@ -188,7 +197,7 @@ class Network:
 
     @property
     def parameters(self) -> int:
-        return sum(layer.parameters * layer.repeat for layer in self.layers)
+        return sum(layer.parameters * layer.repeat for layer in self.layers) + self.beside
 
     def with_batch(self, batch: int) -> Network:
         """The network for a batch of images; raises `DesignError` below 1."""

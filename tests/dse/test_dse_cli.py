@@ -178,7 +178,7 @@ def test_networks_templates_and_devices_are_listed(dse) -> None:  # type: ignore
     ("command", "said"),
     [
         (("evaluate", "no.yaml"), "no.yaml: no such file"),
-        (("evaluate", "DESIGN", "--batch", "0"), "Invalid value for '--batch'"),
+        (("evaluate", "DESIGN", "--batch", "0"), "--batch is '0'"),
         (("evaluate", "DESIGN", "--network", "alexne"), "did you mean 'alexnet'"),
         (("evaluate", "DESIGN", "--network", "no.onnx"), "no.onnx"),
         (("evaluate", "DESIGN", "--out", "DESIGN"), "--out"),

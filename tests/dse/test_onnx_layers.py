@@ -80,7 +80,9 @@ def test_matrix_products(
     tmp_path: Path, left: tuple[int, ...], right: tuple[int, ...], kind: Kind, groups: int, rows: int, channels: int,
     out: int
 ) -> None:  # fmt: skip
-    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], left, {"w": right}).layers
+    (layer,) = imported(
+        tmp_path, [helper.make_node("MatMul", ["x", "w"], ["y"])], left, {"w": right}, counts="x.0"
+    ).layers
     expected = torch.zeros(left) @ torch.zeros(right)
     assert layer.macs == expected.numel() * left[-1]
     assert layer.outputs == expected.numel()
@@ -90,7 +92,9 @@ def test_matrix_products(
 
 
 def test_weights_on_the_left(tmp_path: Path) -> None:
-    (layer,) = imported(tmp_path, [helper.make_node("MatMul", ["w", "x"], ["y"])], [2, 7, 5], {"w": (3, 7)}).layers
+    (layer,) = imported(
+        tmp_path, [helper.make_node("MatMul", ["w", "x"], ["y"])], [2, 7, 5], {"w": (3, 7)}, counts="x.0"
+    ).layers
     assert (layer.kind, layer.batch, layer.in_h, layer.in_channels, layer.out_channels) == (Kind.FC, 2, 5, 7, 3)
 
 
@@ -99,7 +103,8 @@ def test_activation_of_a_tensor_with_itself_is_free(tmp_path: Path) -> None:
     both = [*swish[:1], helper.make_node("MaxPool", ["x"], ["m"], kernel_shape=[1, 1], strides=[2, 2]),
             helper.make_node("MaxPool", ["s"], ["n"], kernel_shape=[1, 1], strides=[2, 2]),
             helper.make_node("Mul", ["m", "n"], ["y"])]  # fmt: skip
-    assert imported(tmp_path, swish, [1, 3, 8, 8]).layers == ()
+    with pytest.raises(DesignError, match=r"model.onnx: no layer"):
+        imported(tmp_path, swish, [1, 3, 8, 8])
     last = imported(tmp_path, both, [1, 3, 8, 8]).layers[-1]
     assert (last.kind, last.operands, last.inputs, last.outputs) == (Kind.ELEMENTWISE, 2, 2 * 48, 48)
 
