@@ -199,6 +199,24 @@ def test_truncated_and_missing_files(tmp_path: Path) -> None:
         load_onnx(tmp_path / "none.onnx")
 
 
+@pytest.mark.parametrize("name", ["input", "weight", "node"])
+def test_names_that_are_no_text(tmp_path: Path, name: str) -> None:
+    made = model([helper.make_node("Conv", ["input", "weight"], ["y"], name="node")], [1, 3, 9, 9],
+                 {"weight": (6, 3, 3, 3)}).SerializeToString()  # fmt: skip
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(made.replace(name.encode(), b"\xff" * len(name)))
+    with pytest.raises(DesignError, match=r"bad.onnx: damaged, with names that are no text"):
+        load_onnx(file)
+
+
+def test_values_that_do_not_fit_their_dimensions(tmp_path: Path) -> None:
+    made = model([CONV], [2, 4, 9, 10], {"w": (6, 2, 3, 2)})
+    made.graph.initializer.add(name="b", dims=[6], data_type=TensorProto.FLOAT, raw_data=b"\0" * 20)
+    (tmp_path / "bad.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(DesignError, match=r"bad.onnx: tensor 'b': its values are not those of its dimensions"):
+        load_onnx(tmp_path / "bad.onnx")
+
+
 def test_module_that_cannot_be_exported() -> None:
     class Odd(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
