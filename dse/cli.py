@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse import explore_cli, quantize_cli, report_cli
-from dse.network_options import Sizes, Skip, sizes_of
+from dse.network_options import Batch, Sizes, Skip, batch_of, sizes_of
 from netlists.command import run as run_command
 from netlists.output import check_out
 
@@ -36,13 +36,6 @@ Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
 
 GARBAGE = 50_000  # objects between two collections: a tenth of a command's time goes to them otherwise, for nothing
 MISFIT = 1  # the exit code where a design does not run
-Batch = Annotated[
-    str | None,
-    typer.Option(
-        metavar="[NAME=]N",
-        help="Inputs at once, the design's by default; NAME: the size of an .onnx file that counts them, or input.axis",
-    ),
-]
 
 app = typer.Typer(
     add_completion=False,
@@ -108,11 +101,8 @@ def evaluate(
     chosen = chosen.model_copy(update=place)
     weights = weights_of(explored) if explored and network is None else {}
     files = options_of(explored) if explored and network is None else {}
-    given = {"sizes": sizes_of(size), "skip": skip or ()}
-    runs = [
-        run(chosen, name, search=search, counts=counts, **(files.get(name or "") or given))
-        for name in weights or [network]
-    ]
+    given = {"sizes": sizes_of(size), "skip": skip or (), "counts": counts}
+    runs = [run(chosen, name, search=search, **(files.get(name or "") or given)) for name in weights or [network]]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
@@ -233,16 +223,6 @@ def demand_feasible(misfits: Sequence[str]) -> None:
     if misfits:
         print(f"does not run: {'; '.join(misfits)}", file=sys.stderr)
         raise typer.Exit(MISFIT)
-
-
-def batch_of(text: str | None) -> tuple[str | None, int | None]:
-    """`N` or `NAME=N` as a name and a number, each None where it is not given; raises `SettingsError`."""
-    if text is None:
-        return None, None
-    name, equals, number = text.rpartition("=")
-    if not number.isdecimal() or int(number) < 1 or (equals and not name):
-        raise SettingsError(f"--batch is {text!r}; expected a number from 1, or NAME=N, as in images=8")
-    return name or None, int(number)
 
 
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:

@@ -7,6 +7,7 @@
     sizes: {sequence: 128}        # optional: symbolic sizes of an .onnx file
     skip: [NonMaxSuppression]     # optional: unsupported operators to leave out of it
     batch: 1
+    counts: images                # optional: the size of an .onnx file that counts inputs, or input.axis
     only: [conv, fc]              # optional: the kinds of layers kept
     search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
     layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: fields of single layers, as measured
@@ -59,6 +60,7 @@ class Design(BaseModel):
     sizes: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     skip: tuple[str, ...] = ()
     batch: int = Field(default=1, ge=1)
+    counts: str | None = None
     only: tuple[str, ...] = ()
     search_mapping: bool = True
     overhead: Overhead = NONE
@@ -69,7 +71,9 @@ class Design(BaseModel):
         """The design for a network by name; what it says of single layers holds for its own network only."""
         if self.network in (None, network):
             return self
-        return self.model_copy(update={"network": network, "sizes": {}, "skip": (), "layers": {}, "mappings": {}})
+        return self.model_copy(
+            update={"network": network, "sizes": {}, "skip": (), "counts": None, "layers": {}, "mappings": {}}
+        )
 
     def row(self, part: Device | None = None) -> list[float]:
         """The parameters as numbers, in the order of the template's, on a part if given; raises `DesignError`."""

@@ -140,7 +140,9 @@ def workload(
     if isinstance(network, Network):
         found = network.with_batch(design.batch)
     else:
-        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), counts)
+        found = load_network(
+            network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), counts or design.counts
+        )
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from dse.network_options import Sizes, Skip, sizes_of
+from dse.network_options import Batch, Sizes, Skip, batch_of, sizes_of
 from netlists.errors import SettingsError
 from netlists.ray_connection import LOCAL
 
@@ -41,7 +41,7 @@ def explore(
     ray: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
     ] = LOCAL,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images at once; the space's by default")] = None,
+    batch: Batch = None,
     size: Sizes = None,
     skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs a task; 20,000 to 200,000 by the space's size")] = None,
@@ -63,7 +63,8 @@ def explore(
         again += [name, str(given)] if given is not None else []
     for name, texts in (("--size", size), ("--skip", skip)):
         again += [word for text in texts or [] for word in (name, text)]
-    spanned = load_space(space, batch, sizes_of(size), skip or ())
+    counts, images = batch_of(batch)
+    spanned = load_space(space, images, sizes_of(size), skip or (), counts)
     try:
         with shown() as show:
             result = run(

@@ -1,7 +1,7 @@
-"""The networks that a space or design names: files beside it, their symbolic sizes and operators to leave out.
+"""The networks that a space names: files beside it, their symbolic sizes, operators to leave out, what counts inputs.
 
-`sizes` and `skip` of a space hold for those of its ONNX files that have
-such a size or operator; one that none of them has is refused.
+`sizes`, `skip` and `counts` of a space hold for those of its ONNX files that have such a size or operator; one that
+none of them has is refused.
 """
 
 from __future__ import annotations
@@ -9,17 +9,31 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dse.evaluation import load_network
 from dse.workload import Network
 from netlists.errors import DesignError
 
 
-def load_networks(names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str]) -> list[Network]:
+class Options(NamedTuple):
+    """What is said of one ONNX file, as `dse.evaluation.evaluate` takes it."""
+
+    sizes: dict[str, int]
+    skip: list[str]
+    counts: str | None
+
+
+def load_networks(
+    names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
+) -> list[Network]:
     """Networks by name or file; raises `DesignError` for a size or operator that none of the files has."""
-    own = [options(name, names, sizes, skip) for name in names]
-    for field, given, used in (("sizes", sizes, [each for each, _ in own]), ("skip", skip, [each for _, each in own])):
+    own = [options(name, names, sizes, skip, counts) for name in names]
+    for field, given, used in (
+        ("sizes", list(sizes), [each.sizes for each in own]),
+        ("skip", list(skip), [each.skip for each in own]),
+        ("counts", [counts] if counts else [], [[each.counts] for each in own]),
+    ):
         for wanted in given:
             if not any(wanted in each for each in used):
                 raise DesignError(f"{field}: none of the networks has {wanted!r}; expected a name that one of the .onnx"
@@ -28,16 +42,17 @@ def load_networks(names: Sequence[str], batch: int, sizes: Mapping[str, int], sk
 
 
 def options(
-    name: str, names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str]
-) -> tuple[dict[str, int], list[str]]:
-    """The sizes and skipped operators for one of a space's networks; a single file gets all, and says what is wrong."""
-    if Path(name).suffix != ".onnx" or not (sizes or skip):
-        return {}, []
+    name: str, names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
+) -> Options:
+    """What of a space holds for one of its networks; a single file gets all, and says what is wrong."""
+    if Path(name).suffix != ".onnx" or not (sizes or skip or counts):
+        return Options({}, [], None)
     if [Path(each).suffix for each in names].count(".onnx") == 1:
-        return dict(sizes), list(skip)
+        return Options(dict(sizes), list(skip), counts)
     symbols, operators = _names_in(name)
     kept = [key for key in skip if key in operators or key.removesuffix("3D") in operators]
-    return {key: size for key, size in sizes.items() if key in symbols}, kept
+    own = {key: size for key, size in sizes.items() if key in symbols}
+    return Options(own, kept, counts if counts in symbols else None)
 
 
 @lru_cache

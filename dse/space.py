@@ -154,10 +154,9 @@ class DesignSpace:
         return [self.parameters.index(name) for name in part.choices]
 
     def given_for(self, network: str) -> dict[str, Any]:
-        """What the space says of one of its networks: `sizes` and `skip`, as `dse.evaluation.evaluate` takes them."""
-        given = self.content.get("sizes") or {}, self.content.get("skip") or []
-        sizes, skip = options(network, list(self.content["networks"]), *given)
-        return {"sizes": sizes, "skip": skip}
+        """What the space says of one of its networks, as `dse.evaluation.evaluate` takes it."""
+        given = self.content.get("sizes") or {}, self.content.get("skip") or [], self.content.get("counts")
+        return options(network, list(self.content["networks"]), *given)._asdict()
 
     def describe(self, index: int) -> dict[str, Any]:
         """One design as the content of a design file."""

@@ -7,7 +7,8 @@
     sizes: {sequence: 128}            # optional: symbolic sizes of .onnx files
     skip: [NonMaxSuppression]         # optional: unsupported operators to leave out of them
     only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
-    batch: 1                          # optional
+    batch: 1                          # optional, inputs at once
+    counts: images                    # optional: the size of an .onnx file that counts inputs, or input.axis
     search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
     parameters:
       tm: {from: 1, to: 128, step: 1}
@@ -102,6 +103,7 @@ class _Whole(_Strict):
     skip: list[str] = []
     only: list[str] = []
     batch: int = Field(default=1, ge=1)
+    counts: str | None = None
     search_mapping: bool = False
     objectives: list[dict[str, Direction]] = Field(min_length=1)
     constraints: dict[str, _Bounds] = {}
@@ -119,10 +121,11 @@ def load_space(
     batch: int | None = None,
     sizes: Mapping[str, int] | None = None,
     skip: Collection[str] = (),
+    counts: str | None = None,
 ) -> DesignSpace:
     """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
 
-    `batch` stands in the place of the file's, `sizes` and `skip` are added to it.
+    `batch` and `counts` stand in the place of the file's, `sizes` and `skip` are added to it.
     """
     file = Path(path)
     if str(path) in catalog():
@@ -139,7 +142,7 @@ def load_space(
         if isinstance(content.get("spaces"), list):
             content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
                                  for each in content["spaces"]]  # fmt: skip
-        return make_space(_completed(content, file.parent, batch, sizes or {}, skip), file.stem)
+        return make_space(_completed(content, file.parent, batch, sizes or {}, skip, counts), file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
@@ -147,7 +150,12 @@ def load_space(
 
 
 def _completed(
-    content: dict[str, Any], folder: Path, batch: int | None, sizes: Mapping[str, int], skip: Collection[str]
+    content: dict[str, Any],
+    folder: Path,
+    batch: int | None,
+    sizes: Mapping[str, int],
+    skip: Collection[str],
+    counts: str | None,
 ) -> dict[str, Any]:
     """A file's content with its networks' paths as seen from here, and what the command gives beside it."""
     whole = dict(content)
@@ -157,6 +165,8 @@ def _completed(
         }
     if batch is not None:
         whole["batch"] = batch
+    if counts is not None:
+        whole["counts"] = counts
     if sizes:
         whole["sizes"] = {**(content.get("sizes") or {}), **sizes}
     if skip:
@@ -263,7 +273,7 @@ def _listed(given: Any, where: str) -> Sequence[Any]:
 
 def _networks(whole: _Whole) -> list[tuple[Network, float]]:
     """The networks with their weights."""
-    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip)
+    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip, whole.counts)
     kept = [network.only(kinds(whole.only)) if whole.only else network for network in found]
     return [(network, _weight(*entry)) for network, entry in zip(kept, whole.networks.items(), strict=True)]
 

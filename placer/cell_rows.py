@@ -28,6 +28,9 @@ from placer.tall_cells import place_tall
 SITE = 16  # units of coloquinte in a site
 STDOUT = 1  # file descriptor
 EFFORTS = (3, 6, 9)  # of coloquinte, 1 to 9, one after the other: better placements, slower steps
+MOST_PINS = 200
+"""Larger nets are left out of the detailed placement: no cell within them makes them much longer, and every move of one
+costs a look at all of their pins (a minute a pass with the clock and reset nets of a flat ariane133)."""
 SLOWER = 3.0  # times as long takes a step of the next effort, at most
 
 
@@ -208,7 +211,7 @@ def _circuit(placement: Placement, cells: Ints, sites: Ints, units: _Units) -> A
     node, (x, y) = n.connection_node.tolist(), offset.T.tolist()
     start = n.net_start.tolist()
     for first, last, weight in zip(start, start[1:], n.net_weight.tolist(), strict=False):
-        if last - first > 1 and weight > 0:
+        if 1 < last - first <= MOST_PINS and weight > 0:
             circuit.add_net(node[first:last], x[first:last], y[first:last], weight)
     circuit.rows = [
         Row(Rectangle(low, low + SITE * count, bottom, bottom + units.height), CellOrientation.N)
