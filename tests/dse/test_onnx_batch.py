@@ -155,5 +155,5 @@ def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bo
     three = load_onnx(file, batch=3)
     assert (three.batch, three.macs) == (3, 3 * one.macs)
     assert three.with_batch(6).macs == one.with_batch(6).macs == 6 * one.macs
-    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, as network m has it"):
+    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, which network m is for"):
         three.with_batch(4)
