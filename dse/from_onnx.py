@@ -49,8 +49,9 @@ def load_onnx(
 ) -> Network:
     """The network in an ONNX file, named after the file.
 
-    `batch` is the number of inputs at once and `counts` the symbol or `input.axis` that it replaces; without that, it
-    replaces the only open size, if that is a first axis or named batch, and a model of fixed sizes runs so many times.
+    `batch` is the number of inputs at once and `counts` the symbol or `input.axis` that it replaces, empty for the only
+    open size; without it, that is replaced if it is a first axis or named batch.  A model of fixed sizes runs so many
+    times.
     `sizes` gives other symbolic dimensions by name.  `skip` names unsupported operators to leave out.  Weights are not
     read.  Raises `DesignError` for a file that is no model, sizes that are missing, unknown or no batch, operators that
     are not supported, shapes that cannot be inferred, and a model without a layer.
