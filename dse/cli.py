@@ -225,7 +225,7 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
 
 
 def batch_of(text: str | None) -> tuple[str | None, int | None]:
-    """`N` or `NAME=N` as a name, empty for the only one there is, and a number; None without; raises `SettingsError`."""
+    """`N` or `NAME=N` as a name (empty: the only open size) and a number, None without; raises `SettingsError`."""
     if text is None:
         return None, None
     name, equals, number = text.rpartition("=")

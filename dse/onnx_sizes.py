@@ -1,8 +1,8 @@
 """Fixes the open sizes of an ONNX model's inputs, and which of them counts inputs: the batch.
 
 Nothing is guessed: the only open size is the batch if it is the first axis of every input that has it, if its name says
-batch, or if `--batch` is given; with more, `--batch NAME=N` names it.  A model with all sizes fixed is one input as it stands, whatever
-its axes mean, and a batch of N runs it N times at once, unless an axis is named.
+batch, or if `--batch` is given; with more, `--batch NAME=N` names it.  A model with all sizes fixed is one input as it
+stands, whatever its axes mean, and a batch of N runs it N times at once, unless an axis is named.
 """
 
 from __future__ import annotations
