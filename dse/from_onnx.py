@@ -25,7 +25,6 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from dse.onnx_layers import find
 from dse.onnx_operators import KNOWN, told
 from dse.onnx_sizes import Sizes, fix, settle
 from dse.onnx_walk import Walk
-from dse.workload import Kind, Layer, Network
+from dse.workload import Layer, Network
 from netlists.errors import DesignError, did_you_mean
 
 
@@ -50,8 +49,9 @@ def load_onnx(
 ) -> Network:
     """The network in an ONNX file, named after the file.
 
-    `batch` is the number of inputs at once and `counts` the symbol or `input.axis` that it replaces; without that, it
-    replaces the only open size, if that is a first axis or named batch, and a model of fixed sizes runs so many times.
+    `batch` is the number of inputs at once and `counts` the symbol or `input.axis` that it replaces, empty for the only
+    open size; without it, that is replaced if it is a first axis or named batch.  A model of fixed sizes runs so many
+    times.
     `sizes` gives other symbolic dimensions by name.  `skip` names unsupported operators to leave out.  Weights are not
     read.  Raises `DesignError` for a file that is no model, sizes that are missing, unknown or no batch, operators that
     are not supported, shapes that cannot be inferred, and a model without a layer.
@@ -85,8 +85,9 @@ def _network(model: ModelProto, file: str, name: str, batch: int | None, sizes: 
     notes = [f"left out by --skip: {left_out}"] if skip else []
     if found.lost:
         notes.append(f"left out with that, as their shapes depend on it: {told(found.lost)}")
-    layers = tuple(_repeated(layer, settled.times) for layer in found.layers)
-    return Network(name, layers, settled.an_input(), (*notes, *walk.notes), found.beside)
+    layers = tuple(layer.with_batch(settled.times) for layer in found.layers)
+    inputs_at_once = settled.images * settled.times
+    return Network(name, layers, inputs_at_once, settled.an_input(), (*notes, *walk.notes), found.beside)
 
 
 def _walk(model: ModelProto, file: str, sizes: Sizes, times: int = 1) -> Walk:
@@ -96,11 +97,6 @@ def _walk(model: ModelProto, file: str, sizes: Sizes, times: int = 1) -> Walk:
 
 def _layers(graph: Graph) -> list[Layer]:
     return list(find(graph).layers)
-
-
-def _repeated(layer: Layer, times: int) -> Layer:
-    """A layer for so many times as many inputs."""
-    return layer.with_batch(times) if layer.kind == Kind.MATMUL else replace(layer, batch=layer.batch * times)
 
 
 def _demand_batch(model: ModelProto, file: str, sizes: Sizes, layers: tuple[Layer, ...]) -> None:

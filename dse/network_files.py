@@ -45,14 +45,14 @@ def options(
     name: str, names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
 ) -> Options:
     """What of a space holds for one of its networks; a single file gets all, and says what is wrong."""
-    if Path(name).suffix != ".onnx" or not (sizes or skip or counts):
+    if Path(name).suffix != ".onnx" or not (sizes or skip or counts is not None):
         return Options({}, [], None)
     if [Path(each).suffix for each in names].count(".onnx") == 1:
         return Options(dict(sizes), list(skip), counts)
     symbols, operators = _names_in(name)
     kept = [key for key in skip if key in operators or key.removesuffix("3D") in operators]
     own = {key: size for key, size in sizes.items() if key in symbols}
-    return Options(own, kept, counts if counts in symbols else None)
+    return Options(own, kept, counts if not counts or counts in symbols else None)
 
 
 @lru_cache

@@ -31,10 +31,10 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
 
 
 def batch_of(text: str | None) -> tuple[str | None, int | None]:
-    """`N` or `NAME=N` as a name and a number, each None if it is not given; raises `SettingsError`."""
+    """`N` or `NAME=N` as a name (empty: the only open size) and a number, None without; raises `SettingsError`."""
     if text is None:
         return None, None
     name, equals, number = text.rpartition("=")
     if not number.isdecimal() or int(number) < 1 or (equals and not name):
         raise SettingsError(f"--batch is {text!r}; expected a number from 1, or NAME=N, as in images=8")
-    return name or None, int(number)
+    return name, int(number)

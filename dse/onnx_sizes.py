@@ -1,8 +1,8 @@
 """Fixes the open sizes of an ONNX model's inputs, and which of them counts inputs: the batch.
 
-Nothing is guessed: with one open size that is the first axis of every input that has it, or whose name says batch, that
-is the batch; with more, `--batch NAME=N` names it.  A model with all sizes fixed is one input as it stands, whatever
-its axes mean, and a batch of N runs it N times at once, unless an axis is named.
+Nothing is guessed: the only open size is the batch if it is the first axis of every input that has it, if its name says
+batch, or if `--batch` is given; with more, `--batch NAME=N` names it.  A model with all sizes fixed is one input as it
+stands, whatever its axes mean, and a batch of N runs it N times at once, unless an axis is named.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
     """Give every open size a value; raises `DesignError` that names what is missing, unknown or not possible.
 
     `batch` is the number of inputs at once, `sizes` values of symbols, `counts` the symbol or `input.axis` that the
-    batch replaces.
+    batch replaces; an empty one is the only open size, wherever it is.
     """
     axes = tuple(axis for info in inputs(model) for axis in _axes(info, name))
     opened: dict[str, Axis] = {}  # the first axis of each symbol
@@ -72,9 +72,10 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
     given = {places.get(symbol, symbol): size for symbol, size in sizes.items()}
     _check(name, given, opened)
     images, counted = 1 if batch is None else batch, counts
-    if counts is None:
+    if not counts:
         rest = [symbol for symbol in opened if symbol not in given]
-        counted = rest[0] if len(rest) == 1 and _may_count(axes, rest[0]) else None
+        asked = counts is not None
+        counted = rest[0] if len(rest) == 1 and (asked or _may_count(axes, rest[0])) else None
         if rest and counted is None:
             told = ", ".join(f"{symbol!r} (axis {opened[symbol].index} of input {opened[symbol].tensor!r})"
                              for symbol in rest)  # fmt: skip

@@ -166,7 +166,7 @@ def _completed(
     if batch is not None:
         whole["batch"] = batch
     if counts is not None:
-        whole["counts"] = counts
+        whole["counts"] = counts or content.get("counts") or ""
     if sizes:
         whole["sizes"] = {**(content.get("sizes") or {}), **sizes}
     if skip:

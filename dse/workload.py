@@ -156,9 +156,9 @@ class Layer:
         ]  # fmt: skip
 
     def with_batch(self, batch: int) -> Layer:
-        """The same layer for a batch of images; a product of activations has one group a head and image."""
+        """The layer for so many times as many images; a product of activations has one group a head and image."""
         if self.kind != Kind.MATMUL:
-            return replace(self, batch=batch)
+            return replace(self, batch=self.batch * batch)
         return replace(
             self,
             groups=self.groups * batch,
@@ -173,6 +173,7 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
+    batch: int = 1  # inputs at once, for which the layers are
     an_input: str = ""  # what one input is, where a file may mean several things by it
     notes: tuple[str, ...] = ()  # what a reader left out or took for granted, a line each
     beside: int = 0  # parameters that belong to no layer: tables, scales and shifts that stand alone
@@ -200,10 +201,14 @@ class Network:
         return sum(layer.parameters * layer.repeat for layer in self.layers) + self.beside
 
     def with_batch(self, batch: int) -> Network:
-        """The network for a batch of images; raises `DesignError` below 1."""
-        if batch < 1:
-            raise DesignError(f"batch is {batch}; expected at least 1")
-        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers))
+        """The network for a batch of inputs; raises `DesignError` unless that is a multiple of its own, from 1."""
+        times, rest = divmod(batch, self.batch)
+        if rest or times < 1:
+            expected = (
+                "at least 1" if self.batch == 1 else f"a multiple of {self.batch}, which network {self.name} is for"
+            )
+            raise DesignError(f"batch is {batch}; expected {expected}")
+        return replace(self, layers=tuple(layer.with_batch(times) for layer in self.layers), batch=batch)
 
     def only(self, kinds: Iterable[Kind]) -> Network:
         """The layers of some kinds, say without pooling; raises `DesignError` when none is left."""

@@ -39,6 +39,18 @@ def model(file: Path, symbol: str, operator: str) -> Path:
     return file
 
 
+def sequence_first(file: Path) -> Path:
+    """A matrix product of a sequence of any length, of any number of images, which come second."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["steps", "images", 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor("w", TensorProto.FLOAT, [16, 8], [0.0] * 128)],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
+    return file
+
+
 def space(file: Path, networks: list[str], **fields: Any) -> Path:
     content = {
         "template": "systolic", "technology": "28nm", "networks": dict.fromkeys(networks, 1.0),
@@ -86,10 +98,10 @@ def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> 
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
     assert (code, err.count("\n")) == (2, 1)
-    assert "leave each out with --skip NAME" in err
-    code, _, err = dse("explore", file, "--out", out, "--skip", "mine.Odd")
-    assert code == 2
     assert "give each with --size NAME=N" in err
+    code, _, err = dse("explore", file, "--out", out, "--size", "rows=7")
+    assert code == 2
+    assert "--skip" in err
     assert dse("explore", file, "--out", out, "--skip", "mine.Odd", "--size", "rows=0")[0] == 2
     given = ("--skip", "mine.Odd", "--size", "rows=7", "--batch", "2")
     code, printed, _ = dse("explore", file, "--out", out, *given)
@@ -124,3 +136,18 @@ def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
     words = shlex.split("--skip NonMaxSuppression --size H=64 --size W=64")
     assert dse("explore", file, "--out", tmp_path / "out", *words)[0] == 0
     assert load_results(tmp_path / "out").feasible == 2
+
+
+def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    sequence_first(tmp_path / "a.onnx")
+    file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
+    code, _, err = dse("explore", file, "--out", out)
+    assert code == 2
+    assert "the one that counts inputs with --batch NAME=N" in err
+    assert dse("explore", file, "--out", out, "--size", "steps=5", "--batch", "images=3")[0] == 0
+    result = load_results(out)
+    assert (result.space["batch"], result.space["counts"]) == (3, "images")
+    assert evaluate(chosen_design(result)).network.macs == 3 * 5 * 16 * 8
+    assert dse("evaluate", out)[0] == 0
+    for wrong in ("images=0", "=3", "many"):
+        assert dse("explore", file, "--out", tmp_path / "none", "--size", "steps=5", "--batch", wrong)[0] == 2

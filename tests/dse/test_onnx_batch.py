@@ -12,7 +12,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from dse.cli import app
+from dse.evaluation import evaluate
 from dse.from_onnx import from_torch, load_onnx
+from dse.publication import find_design
 from netlists.errors import DesignError
 from tests.dse.onnx_models import build, weights
 
@@ -47,6 +49,7 @@ def test_fixed_sizes_are_one_input(tmp_path: Path) -> None:
     (["N", 5, 8], None, {}), ([None, 5, 8], None, {}), (["images", 5, 8], None, {}), ([5, "batch", 8], None, {}),
     (["N", "tokens", 8], None, {"tokens": 5}), (["tokens", "N", 8], "N", {"tokens": 5}),
     (["tokens", None, 8], "x.1", {"tokens": 5}), ([5, "N", 8], "N", {}), ([5, "N", 8], "x.1", {}),
+    ([5, "N", 8], "", {}), (["N", 5, 8], "", {}), (["tokens", "N", 8], "", {"tokens": 5}),
 ])  # fmt: skip
 def test_batch_replaces_one_size(
     tmp_path: Path, given: list[int | str | None], counts: str | None, sizes: dict[str, int]
@@ -140,3 +143,28 @@ def test_batches_that_are_no_numbers(given: str) -> None:
 def test_built_in_networks_have_no_axes_to_name() -> None:
     told = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--network", "resnet18", "--batch", "n=4"])
     assert "resnet18 is no .onnx file" in str(told.exception)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bool) -> None:
+    """A model as it stands is one input, and planes of a volume are no inputs, whatever the layers' batches."""
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    file = build(tmp_path / "m.onnx", nodes, {"x": [4 if fixed else "N", 3, 6, 9, 9]}, {"w": weights(8, 3, 3, 3, 3)})
+    one = load_onnx(file)
+    assert one.macs == (4 if fixed else 1) * 4 * 49 * 8 * 81
+    assert evaluate(find_design("nvdla_64"), one).network.macs == one.macs
+    three = load_onnx(file, batch=3)
+    assert (three.batch, three.macs) == (3, 3 * one.macs)
+    assert three.with_batch(6).macs == one.with_batch(6).macs == 6 * one.macs
+    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, which network m is for"):
+        three.with_batch(4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "macs"), [(["--batch", "6"], 6), (["--batch", "n=6"], 6), (["--size", "n=6"], 6)]
+)
+def test_batch_is_the_only_open_size_if_it_is_given(tmp_path: Path, arguments: list[str], macs: int) -> None:
+    file = str(build(tmp_path / "m.onnx", PRODUCT, {"x": [5, "n", 8]}, W))
+    found = json.loads(CliRunner().invoke(app, ["networks", file, *arguments, "--json"]).output)
+    assert found["macs"] == macs * 5 * 64
+    assert "NAME=N" in str(CliRunner().invoke(app, ["networks", file]).exception)
