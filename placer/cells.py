@@ -36,10 +36,11 @@ ROUND_SHARE, POLISH_SHARE = 0.5, 0.1  # of the quickest round's time: with less,
 
 @dataclass(frozen=True, eq=False)
 class PlacedCells:
-    """The placement found, and whether Ctrl-C ended the search for it."""
+    """The placement found, whether Ctrl-C ended the search for it, and how long the wires of the best were when."""
 
     placement: Placement
     interrupted: bool
+    history: tuple[tuple[float, float], ...] = ()  # (seconds since the search began, HPWL of the best in µm)
 
 
 def has_cells(netlist: Netlist) -> bool:
@@ -62,10 +63,15 @@ def place_cells(
     """
     started = time.perf_counter()
     found: list[Placement] = []
+    history: list[tuple[float, float]] = []
     quickest, done = np.inf, 0
 
     def elapsed() -> float:
         return time.perf_counter() - started
+
+    def keep(placement: Placement) -> None:
+        found.append(placement)
+        history.append((elapsed(), evaluate(_shortest(found)).hpwl_um))
 
     def another() -> bool:
         return done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds
@@ -76,7 +82,7 @@ def place_cells(
             moving = move_macros and done != 1  # the second round tries the macros where they were
             left = np.inf if seconds is None else seconds - began
             try:
-                found.append(_round(placement, moving, seed + done, left, tick))
+                keep(_round(placement, moving, seed + done, left, tick))
                 quickest = min(quickest, elapsed() - began)
             except LegalizationError:
                 if not found and not moving:
@@ -84,10 +90,11 @@ def place_cells(
             done += 1
         if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
             with suppress(LegalizationError):  # too little time for another round
-                found.append(legalize_cells(_shortest(found), started + seconds))
+                keep(legalize_cells(_shortest(found), started + seconds))
     except KeyboardInterrupt:
-        return PlacedCells(_shortest(found) if found else legalize_cells(placement, time.perf_counter()), True)
-    return PlacedCells(_shortest(found), False)
+        best = _shortest(found) if found else legalize_cells(placement, time.perf_counter())
+        return PlacedCells(best, True, tuple(history))
+    return PlacedCells(_shortest(found), False, tuple(history))
 
 
 def _shortest(found: list[Placement]) -> Placement:

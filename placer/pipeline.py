@@ -89,8 +89,10 @@ def place(
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
         placement = on_rows(clustering.expand(placement))
+    hpwl_history = list[tuple[float, float]]()
     if has_cells(netlist):
         with stages.stage("cells"):
+            began_s = search.seconds
             left_s = 0.0 if interrupted else asked.budget_s - search.seconds
             placed = place_cells(
                 placement, move_macros=settings.refine and not keeps(settings) and not interrupted, seed=settings.seed,
@@ -98,6 +100,7 @@ def place(
                 tick=lambda: search.note(np.inf, "cells", asked.budget_s - search.seconds),
             )  # fmt: skip
             placement, interrupted = placed.placement, interrupted or placed.interrupted
+            hpwl_history = [(began_s + seconds, hpwl_um) for seconds, hpwl_um in placed.history]
     demand_legal(placement)
     found = summary(placement) | ({"clustered_proxy": stages.proxy} if work is not netlist else {})
     metrics = found | {
@@ -107,6 +110,7 @@ def place(
         "cpu_seconds": cpu_seconds() - stages.cpu_started,
         "stages": [asdict(stage) for stage in stages.done],
         "stuck": search.stuck,
+        "hpwl_history": hpwl_history,
         "lower_bounds": lower_bounds(netlist).as_dict(),
     }
     if fleet:

@@ -52,7 +52,9 @@ def violations(cost: Mapping[str, float]) -> dict[str, int]:
 
 
 def quantity(metrics: Mapping[str, Any]) -> str:
-    """What the history of a run is about: standard cells are clustered while macros are placed."""
+    """What the convergence of a run is about: cells are clustered while macros are placed, then wires decide."""
+    if metrics.get("hpwl_history"):
+        return "HPWL (µm)"
     return "proxy cost of the clustered design" if "clustered_proxy" in metrics else "proxy cost"
 
 

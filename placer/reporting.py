@@ -73,9 +73,14 @@ class FinishedRun:
 
     @property
     def convergence(self) -> tuple[list[float], list[float]]:
-        """Seconds and the best proxy then, of the search."""
-        history = self.metrics["history"]
-        return [seconds for seconds, _ in history], [proxy for _, proxy in history]
+        """Seconds and the best cost then, of the search."""
+        return convergence(self.metrics)
+
+
+def convergence(metrics: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+    """Seconds and the best cost then: HPWL in µm of a flat design, whose cells decide, otherwise the proxy."""
+    history = metrics.get("hpwl_history") or metrics.get("history", [])
+    return [seconds for seconds, _ in history], [cost for _, cost in history]
 
 
 def write_run(folder: Path, result: Result, source: Source, command: str) -> FinishedRun:

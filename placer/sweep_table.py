@@ -17,7 +17,7 @@ from netlists.errors import PlacementError
 from netlists.legality import COUNTS, is_legal
 from netlists.netlist import Netlist
 from placer.pipeline import Result
-from placer.reporting import FinishedRun, Source, digest, read_metrics, write_run, write_text
+from placer.reporting import FinishedRun, Source, convergence, digest, read_metrics, write_run, write_text
 from placer.settings import PlaceSettings
 
 RESULTS = "results.csv"
@@ -60,9 +60,8 @@ class Outcome:
 
     @property
     def convergence(self) -> tuple[list[float], list[float]]:
-        """Seconds and the best proxy then; empty where the run failed."""
-        history = self.metrics.get("history", [])
-        return [seconds for seconds, _ in history], [proxy for _, proxy in history]
+        """Seconds and the best cost then, as `reporting.convergence`; empty where the run failed."""
+        return convergence(self.metrics)
 
     def read(self, out: Path, netlist: Netlist) -> FinishedRun:
         """The finished run with its placement, from its folder."""

@@ -149,6 +149,7 @@ def test_standard_cells_are_clustered_and_come_back(tmp_path: Any) -> None:
     assert result.placement.netlist is flat
     assert result.metrics["proxy"] == evaluate(result.placement).proxy
     assert result.metrics["clustered_proxy"] == result.stages[-1].proxy
+    assert result.metrics["hpwl_history"][-1][1] == result.metrics["hpwl_um"]
     save_placement(result.placement, tmp_path / "placement.pl")
 
 

@@ -48,7 +48,12 @@ def test_violations_are_the_counts_in_a_cost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "what"), [({}, "proxy cost"), ({"clustered_proxy": 1.1}, "proxy cost of the clustered design")]
+    ("metrics", "what"),
+    [
+        ({}, "proxy cost"),
+        ({"clustered_proxy": 1.1}, "proxy cost of the clustered design"),
+        ({"clustered_proxy": 1.1, "hpwl_history": [(1.0, 5e6)]}, "HPWL (µm)"),
+    ],
 )
 def test_convergence_says_what_it_is_about(metrics: dict[str, Any], what: str) -> None:
     assert quantity(metrics) == what
