@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -64,7 +65,7 @@ def cases(name: str, count: int) -> list[tuple[list[float], Layer]]:
             continue
         batch = int(drawn.batch * LIMIT / most * rng.choice([0.999, 0.9, 1e-6]))
         if batch >= 1:
-            drawn = drawn.with_batch(batch)
+            drawn = replace(drawn, batch=batch)
             assert most_counts(family, corner(family, row), drawn) < LIMIT
             found.append((row, drawn))
     return found
