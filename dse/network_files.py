@@ -28,6 +28,14 @@ def load_networks(
     names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
 ) -> list[Network]:
     """Networks by name or file; raises `DesignError` for a size or operator that none of the files has."""
+    own = all_options(names, sizes, skip, counts)
+    return [load_network(name, batch, *each) for name, each in zip(names, own, strict=True)]
+
+
+def all_options(
+    names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
+) -> list[Options]:
+    """What of a space holds for each of its networks; raises `DesignError` for what holds for none."""
     own = [options(name, names, sizes, skip, counts) for name in names]
     for field, given, used in (
         ("sizes", list(sizes), [each.sizes for each in own]),
@@ -38,7 +46,7 @@ def load_networks(
             if not any(wanted in each for each in used):
                 raise DesignError(f"{field}: none of the networks has {wanted!r}; expected a name that one of the .onnx"
                                   " files has")  # fmt: skip
-    return [load_network(name, batch, *each) for name, each in zip(names, own, strict=True)]
+    return own
 
 
 def options(
