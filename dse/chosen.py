@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from dse.design import Design
@@ -11,6 +12,7 @@ from dse.results import KNEE, Result, Row
 from dse.space import DesignSpace
 from dse.space_file import make_space
 from dse.store import FILE
+from dse.yaml_file import NETWORK_FILES
 from netlists.errors import DesignError
 
 
@@ -46,7 +48,9 @@ def space_of(result: Result) -> DesignSpace:
     try:
         return make_space(result.space, result.run["name"])
     except DesignError as error:
-        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}") from None
+        gone = any(Path(name).suffix in NETWORK_FILES and not Path(name).exists() for name in result.space["networks"])
+        do = "; paths of networks are those from the folder in which `dse explore` ran" if gone else ""
+        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}{do}") from None
 
 
 def design_of(space: DesignSpace, row: Row) -> Design:

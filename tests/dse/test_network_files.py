@@ -185,3 +185,22 @@ def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -
         printed = dse("explore", file, "--out", out)[1].splitlines()
         assert [line for line in printed if "one input" in line or "note" in line] == told
         assert set(told) <= set(gather(load_results(out))["story"])
+
+
+def test_a_report_from_another_folder_says_where_paths_begin(
+    dse: Any,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
+    monkeypatch.chdir(tmp_path)
+    assert dse("explore", "s.yaml", "--out", "out")[0] == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for command in ("report", "evaluate"):
+        code, _, err = dse(command, "../out")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "paths of networks are those from the folder in which `dse explore` ran" in err
+    monkeypatch.chdir(tmp_path)
+    assert dse("report", "out")[0] == 0
