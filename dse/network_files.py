@@ -79,8 +79,10 @@ def _names_in(file: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _symbols(inputs: Any) -> Iterator[str]:
-    """Names of open sizes: as the file has them, or INPUT.AXIS."""
+    """Names of open sizes: as the file has them, and INPUT.AXIS."""
     for info in inputs:
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
             if dim.dim_value <= 0:
-                yield dim.dim_param or f"{info.name}.{axis}"
+                yield f"{info.name}.{axis}"
+                if dim.dim_param:
+                    yield dim.dim_param

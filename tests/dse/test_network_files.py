@@ -204,3 +204,13 @@ def test_a_report_from_another_folder_says_where_paths_begin(
         assert "paths of networks are those from the folder in which `dse explore` ran" in err
     monkeypatch.chdir(tmp_path)
     assert dse("report", "out")[0] == 0
+
+
+def test_several_files_take_axes_by_their_place(tmp_path: Path) -> None:
+    sequence_first(tmp_path / "a.onnx")
+    sequence_first(tmp_path / "b.onnx")
+    model(tmp_path / "c.onnx", "rows", "Odd")
+    given: dict[str, Any] = {"skip": ["mine.Odd"], "sizes": {"x.0": 5}}  # which is fixed in the last one
+    file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "c.onnx"], **given)
+    found = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
+    assert found == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]
