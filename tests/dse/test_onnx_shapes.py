@@ -176,8 +176,9 @@ def test_window_that_just_does_not_fit_is_no_lost_layer(
 ) -> None:
     """Its result would be empty, beside a layer that computes something."""
     other = helper.make_node("Conv", ["x", "v"], ["y"])
-    inputs, kinds = {"x": ["N", 3, 2, 2], "q": ["N", 3, 2, 2]}, {"q": TensorProto.INT8}
+    inputs: dict[str, list[int | str | None]] = {"x": ["N", 3, 2, 2], "q": ["N", 3, 2, 2]}
     kernels = {**stored, "v": weights(4, 3, 1, 1)}
-    file = build(tmp_path / "m.onnx", [node, other], inputs, kernels, outputs={"a": None, "y": None}, kinds=kinds)
+    file = build(tmp_path / "m.onnx", [node, other], inputs, kernels, outputs={"a": None, "y": None},
+                 kinds={"q": TensorProto.INT8})  # fmt: skip
     with pytest.raises(DesignError, match=rf"{node.op_type} 'a': a result of .*0.*: its window does not fit"):
         load_onnx(file)
