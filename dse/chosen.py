@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from dse.design import Design
+from dse.network_files import all_options
 from dse.results import KNEE, Result, Row
 from dse.space import DesignSpace
 from dse.space_file import make_space
 from dse.store import FILE
+from dse.yaml_file import NETWORK_FILES
 from netlists.errors import DesignError
 
 
@@ -18,10 +21,20 @@ def chosen_design(result: Result, which: str = KNEE) -> Design:
     return design_of(space_of(result), result.chosen(which))
 
 
-def options_of(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Sizes and operators to skip of each network of an exploration, as `evaluate` takes them; raises `DesignError`."""
-    space = space_of(result)
-    return {name: space.given_for(name) for name in space.content["networks"]}
+def options_of(
+    result: Result, sizes: Mapping[str, int] | None = None, skip: Collection[str] = (), counts: str | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """Sizes and operators to skip of each network of an exploration, as `evaluate` takes them.
+
+    `sizes` and `counts` stand in the place of the exploration's, `skip` is added to it.  Raises `DesignError`, also for
+    what none of the networks has.
+    """
+    content = space_of(result).content
+    names = list(content["networks"])
+    told = counts or content.get("counts") or counts  # an empty one is the only open size, where none was named
+    left_out = dict.fromkeys([*(content.get("skip") or []), *skip])
+    own = all_options(names, {**(content.get("sizes") or {}), **(sizes or {})}, list(left_out), told)
+    return {name: each._asdict() for name, each in zip(names, own, strict=True)}
 
 
 def weights_of(result: Result) -> Mapping[str, float]:
@@ -35,7 +48,9 @@ def space_of(result: Result) -> DesignSpace:
     try:
         return make_space(result.space, result.run["name"])
     except DesignError as error:
-        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}") from None
+        gone = any(Path(name).suffix in NETWORK_FILES and not Path(name).exists() for name in result.space["networks"])
+        do = "; paths of networks are those from the folder in which `dse explore` ran" if gone else ""
+        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}{do}") from None
 
 
 def design_of(space: DesignSpace, row: Row) -> Design:

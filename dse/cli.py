@@ -100,9 +100,10 @@ def evaluate(
     place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
     chosen = chosen.model_copy(update=place)
     weights = weights_of(explored) if explored and network is None else {}
-    files = options_of(explored) if explored and network is None else {}
-    given = {"sizes": sizes_of(size), "skip": skip or (), "counts": counts}
-    runs = [run(chosen, name, search=search, **(files.get(name or "") or given)) for name in weights or [network]]
+    sizes, left_out = sizes_of(size), skip or ()
+    given = {"sizes": sizes, "skip": left_out, "counts": counts}
+    files = options_of(explored, sizes, left_out, counts) if explored and network is None else {}
+    runs = [run(chosen, name, search=search, **files.get(name or "", given)) for name in weights or [network]]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):
             print(f"note: `{field}` of the design holds for {chosen.network} only, so it is left out", file=sys.stderr)
@@ -172,7 +173,7 @@ def networks(
         print(json.dumps(catalog.network(found[0]) if name else [catalog.network(each) for each in found]))
     else:
         tables.show(tables.network_layers(found[0]) if name else tables.network_table(found))
-        show_notes(found[0])
+        show_notes(found[:1])
 
 
 @app.command()
@@ -240,17 +241,18 @@ def show_evaluation(found: Evaluation, loop_nest: bool) -> None:
 
     tables.show(tables.layer_table(found))
     print(tables.in_a_line(tables.totals(found)))
-    show_notes(found.network)
+    show_notes([found.network])
     if loop_nest:
         for name, lines in reporting.loop_nests(found).items():
             print(f"\n{name}", *lines, sep="\n")
 
 
-def show_notes(network: Network) -> None:
-    """Print what one input of a network is, and what its reader left out or took for granted."""
-    for name, texts in {"one input": [network.an_input], "note": network.notes}.items():
-        for text in filter(None, texts):
-            print(f"{name}: {text}")
+def show_notes(networks: Sequence[Network]) -> None:
+    """Print what one input of each network is, and what its reader left out or took for granted."""
+    from dse import reporting
+
+    for line in reporting.notes(networks):
+        print(line)
 
 
 def write_evaluation(out: Path, found: Evaluation) -> None:
@@ -268,11 +270,12 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
         style.write(out / f"{name}.png", image)
     summary = reporting.summary(found)
     style.write(out / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
+    misfits = sorted({f"Does not run: {reason}." for reason in found.reasons if reason})
     shown = [tables.layer_table(found), *([tables.memory_table(found)] if found.feasible else [])]
     section = page.Section(
         title,
         facts=tables.totals(found),
-        notes=[*found.network.notes, *sorted({f"Does not run: {reason}." for reason in found.reasons if reason})],
+        notes=[*reporting.notes([found.network]), *misfits],
         figures={
             "Attainable performance against operational intensity; the line is what array and memory allow":
                 figures["roofline"],

@@ -57,7 +57,7 @@ class Design(BaseModel):
     technology: str | dict[str, Any] | None = None
     device: str | dict[str, Any] | None = None
     network: str | None = None
-    sizes: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     skip: tuple[str, ...] = ()
     batch: int = Field(default=1, ge=1)
     counts: str | None = None

@@ -140,9 +140,8 @@ def workload(
     if isinstance(network, Network):
         found = network.with_batch(design.batch)
     else:
-        found = load_network(
-            network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), counts or design.counts
-        )
+        told = counts or design.counts or counts  # an empty one is the only open size, where the design names none
+        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), told)
     found = found.only(kinds(design.only)) if design.only else found
     known = [layer.name for layer in found.layers]
     for name in design.layers:

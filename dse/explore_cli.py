@@ -85,7 +85,7 @@ def explore(
 def tell(result: Result, space: DesignSpace, out: Path) -> None:
     """Print what an exploration has found, and write its report."""
     from dse import tables
-    from dse.cli import write_report
+    from dse.cli import show_notes, write_report
     from dse.rivals import rivals_of
 
     if result.front:
@@ -97,6 +97,7 @@ def tell(result: Result, space: DesignSpace, out: Path) -> None:
     for sentence in (result.rejected, result.budgets if result.front else ""):
         if sentence:
             print(sentence)
+    show_notes([network for network, _ in space.networks])
     print(f"report: {write_report(result, out / 'report.html')}")
 
 

@@ -28,6 +28,14 @@ def load_networks(
     names: Sequence[str], batch: int, sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
 ) -> list[Network]:
     """Networks by name or file; raises `DesignError` for a size or operator that none of the files has."""
+    own = all_options(names, sizes, skip, counts)
+    return [load_network(name, batch, *each) for name, each in zip(names, own, strict=True)]
+
+
+def all_options(
+    names: Sequence[str], sizes: Mapping[str, int], skip: Collection[str], counts: str | None = None
+) -> list[Options]:
+    """What of a space holds for each of its networks; raises `DesignError` for what holds for none."""
     own = [options(name, names, sizes, skip, counts) for name in names]
     for field, given, used in (
         ("sizes", list(sizes), [each.sizes for each in own]),
@@ -38,7 +46,7 @@ def load_networks(
             if not any(wanted in each for each in used):
                 raise DesignError(f"{field}: none of the networks has {wanted!r}; expected a name that one of the .onnx"
                                   " files has")  # fmt: skip
-    return [load_network(name, batch, *each) for name, each in zip(names, own, strict=True)]
+    return own
 
 
 def options(
@@ -71,8 +79,10 @@ def _names_in(file: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _symbols(inputs: Any) -> Iterator[str]:
-    """Names of open sizes: as the file has them, or INPUT.AXIS."""
+    """Names of open sizes: as the file has them, and INPUT.AXIS."""
     for info in inputs:
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
             if dim.dim_value <= 0:
-                yield dim.dim_param or f"{info.name}.{axis}"
+                yield f"{info.name}.{axis}"
+                if dim.dim_param:
+                    yield dim.dim_param

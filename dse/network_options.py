@@ -24,8 +24,8 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
     sizes = {}
     for text in texts or []:
         name, _, size = text.rpartition("=")
-        if not name or not size.isdecimal() or int(size) < 1:
-            raise SettingsError(f"--size is {text!r}; expected NAME=N with N at least 1, as in sequence=128")
+        if not name or not size.isdecimal():
+            raise SettingsError(f"--size is {text!r}; expected NAME=N with N at least 0, as in sequence=128")
         sizes[name] = int(size)
     return sizes
 

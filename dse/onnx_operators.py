@@ -9,6 +9,7 @@ from onnx import NodeProto
 PRODUCTS = {"Conv", "Conv3D", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention"}
 RECURRENT = {"LSTM": 4, "GRU": 3, "RNN": 1}  # with the gates of each
 POOLS = {"MaxPool", "MaxPool3D", "AveragePool", "AveragePool3D", "LpPool", "LpPool3D"}
+WINDOWED = POOLS | {"Conv", "ConvTranspose"}
 REDUCTIONS = {
     "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin",
     "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "ArgMax", "ArgMin",

@@ -88,9 +88,10 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
     if counted is None:
         return Sizes(given, None, 1, images, axes)
     fixed = {axis.place: axis.size for axis in axes if axis.size}
-    if counted in fixed:
+    missing = [symbol for symbol in opened if symbol not in (*given, counted)]
+    if counted in fixed and not missing:
         return _fixed_batch(name, batch or fixed[counted], given, counted, fixed[counted], axes)
-    if counted not in opened:
+    if counted not in opened and counted not in fixed:
         known = [*opened, *fixed]
         raise DesignError(
             f"{name}: no axis {counted!r} for the batch{did_you_mean(counted, known)}; the model's inputs have:"
@@ -98,7 +99,6 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
         )
     if counted in given:
         raise DesignError(f"{name}: size {counted} is given twice, by --size and --batch; expected one of them")
-    missing = [symbol for symbol in opened if symbol not in (*given, counted)]
     if missing:
         raise DesignError(
             f"{name}: symbolic sizes without a value: {', '.join(map(repr, missing))}; give each with --size NAME=N"

@@ -19,7 +19,7 @@ from onnx import GraphProto, NodeProto, TensorProto, TypeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from dse.onnx_graph import CONTENT, SMALL
-from dse.onnx_operators import KNOWN, RANDOM, SAME_SHAPE, operator
+from dse.onnx_operators import KNOWN, RANDOM, SAME_SHAPE, WINDOWED, operator
 from dse.onnx_plain import plain
 from netlists.errors import DesignError
 
@@ -150,10 +150,12 @@ class Tensors:
             made.CopyFrom(self.types.get(first, given))
             made.tensor_type.shape.CopyFrom(given.tensor_type.shape)
             self.types[first] = made
+        taken = self.shape(node.input[0]) if node.input else None
+        filled = taken is not None and 0 not in taken and plain(node).op_type in WINDOWED  # and so is what it makes
         for tensor in node.output:
             self._believe(tensor)
             shape = self.shape(tensor)
-            if shape and min(shape) < 0:
+            if shape and min(shape) < int(filled):
                 raise self.refuse(node, f"a result of {list(shape)}: its window does not fit the padded input")
 
     def _inferred(self, node: NodeProto) -> dict[str, TypeProto]:

@@ -47,7 +47,7 @@ def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
     space = space_of(result)
     found: dict[str, Any] = {
         "title": str(space.content.get("title") or result.run["name"]),
-        "story": story(result),
+        "story": [*story(result), *reporting.notes([network for network, _ in space.networks])],
         "convergence": convergence(result),
         "influence": influence(result, space),
     }

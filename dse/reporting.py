@@ -42,6 +42,16 @@ def said(network: Network) -> dict[str, Any]:
     return {name: text for name, text in told.items() if text}
 
 
+def notes(networks: Sequence[Network]) -> list[str]:
+    """What `said` tells of networks, a line each, with the network's name where there are several."""
+    lines = []
+    for network in networks:
+        name = f"{network.name}: " if len(networks) > 1 else ""
+        lines += [f"{name}one input: {network.an_input}"] if network.an_input else []
+        lines += [f"{name}note: {note}" for note in network.notes]
+    return lines
+
+
 def mean_summary(runs: Sequence[Evaluation], weights: Sequence[float]) -> dict[str, Any]:
     """A design on several networks, ready for JSON: the weighted mean, and the summary of each."""
     return {

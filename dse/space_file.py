@@ -99,7 +99,7 @@ class _Whole(_Strict):
 
     title: str = ""
     networks: dict[str, float] = Field(min_length=1)
-    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = {}
     skip: list[str] = []
     only: list[str] = []
     batch: int = Field(default=1, ge=1)

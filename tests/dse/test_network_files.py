@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def test_sizes_without_an_onnx_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="sizes: none of the networks has 'rows'"):
         load_space(space(tmp_path / "s.yaml", ["alexnet"]), sizes={"rows": 1})
     with pytest.raises(DesignError, match=r"sizes\.rows"):
-        load_space(space(tmp_path / "s.yaml", ["alexnet"], sizes={"rows": 0}))
+        load_space(space(tmp_path / "s.yaml", ["alexnet"], sizes={"rows": -1}))
 
 
 def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
@@ -151,3 +152,65 @@ def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # 
     assert dse("evaluate", out)[0] == 0
     for wrong in ("images=0", "=3", "many"):
         assert dse("explore", file, "--out", tmp_path / "none", "--size", "steps=5", "--batch", wrong)[0] == 2
+
+
+def test_evaluate_takes_other_sizes_than_explore_did(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    model(tmp_path / "b.onnx", "tokens", "Even")
+    given: dict[str, Any] = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
+    one, two = tmp_path / "one", tmp_path / "two"
+    explore(load_space(space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])), one)
+    explore(load_space(space(tmp_path / "t.yaml", ["a.onnx", "b.onnx"], **given)), two)
+    found = json.loads(dse("evaluate", one, "--size", "rows=20", "--json")[1])
+    assert found["layers"][0]["macs"] == 20 * 16 * 8
+    found = json.loads(dse("evaluate", two, "--size", "tokens=5", "--json")[1])
+    assert [each["layers"][0]["macs"] for each in found["networks"]] == [10 * 16 * 8, 5 * 16 * 8]
+    for wrong, said in ((("--size", "row=1"), "row"), (("--skip", "Foo"), "Foo"), (("--batch", "n=2"), "n")):
+        for out in (one, two):
+            code, _, err = dse("evaluate", out, *wrong)
+            assert (code, err.count("\n")) == (2, 1)
+            assert f"'{said}'" in err
+
+
+def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    sequence_first(tmp_path / "b.onnx")
+    alone = space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
+    both = space(tmp_path / "t.yaml", ["a.onnx", "b.onnx", "alexnet"], sizes={"rows": 10, "steps": 5},
+                 skip=["mine.Odd"], counts="images")  # fmt: skip
+    own, other = "one input: one run of the model: x [1, 10, 16]", "b: one input: one of N along 'images': x [5, N, 16]"
+    note = "note: left out by --skip: mine.Odd (1)"
+    for file, told in ((alone, [own, note]), (both, [f"a: {own}", f"a: {note}", other])):
+        out = tmp_path / file.stem
+        printed = dse("explore", file, "--out", out)[1].splitlines()
+        assert [line for line in printed if "one input" in line or "note" in line] == told
+        assert set(told) <= set(gather(load_results(out))["story"])
+
+
+def test_a_report_from_another_folder_says_where_paths_begin(
+    dse: Any,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model(tmp_path / "a.onnx", "rows", "Odd")
+    space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
+    monkeypatch.chdir(tmp_path)
+    assert dse("explore", "s.yaml", "--out", "out")[0] == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for command in ("report", "evaluate"):
+        code, _, err = dse(command, "../out")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "paths of networks are those from the folder in which `dse explore` ran" in err
+    monkeypatch.chdir(tmp_path)
+    assert dse("report", "out")[0] == 0
+
+
+def test_several_files_take_axes_by_their_place(tmp_path: Path) -> None:
+    sequence_first(tmp_path / "a.onnx")
+    sequence_first(tmp_path / "b.onnx")
+    model(tmp_path / "c.onnx", "rows", "Odd")
+    given: dict[str, Any] = {"skip": ["mine.Odd"], "sizes": {"x.0": 5}}  # which is fixed in the last one
+    file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "c.onnx"], **given)
+    found = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
+    assert found == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]

@@ -77,6 +77,14 @@ def test_batch_axes_that_cannot_be(tmp_path: Path, counts: str, what: str) -> No
         load_onnx(build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W), 3, {"N": 2}, counts=counts)
 
 
+@pytest.mark.parametrize("counts", ["x.1", "x.2"])
+def test_a_fixed_axis_beside_an_open_size(tmp_path: Path, counts: str) -> None:
+    file = build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W)
+    with pytest.raises(DesignError, match="symbolic sizes without a value: 'N'; give each with --size NAME=N"):
+        load_onnx(file, 40, counts=counts)
+    assert load_onnx(file, 40, {"N": 2}, counts="x.1").macs == 8 * 2 * 5 * 64
+
+
 def test_batch_given_twice(tmp_path: Path) -> None:
     file = build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W)
     with pytest.raises(DesignError, match="size N is given twice, by --size and --batch"):
@@ -114,6 +122,28 @@ def test_torch_module_with_either_layout(axis: int, shape: tuple[int, ...]) -> N
     assert found.macs == 6 * (10 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 10 * 10 * 16)
 
 
+def test_a_plain_batch_is_the_only_open_size_in_every_command(tmp_path: Path) -> None:
+    file = str(build(tmp_path / "m.onnx", PRODUCT, {"x": [5, "n", 8]}, W))
+    for command in (["networks", file], ["evaluate", "nvdla_64", "--network", file]):
+        told = CliRunner().invoke(app, [*command, "--batch", "4", "--json"])
+        assert told.exit_code == 0, told.output
+        found = json.loads(told.output)
+        assert found["one_input"] == "one of N along 'n': x [5, N, 8]"
+        assert found["layers"][0]["macs"] == 4 * 5 * 64
+
+
+def test_an_empty_cache_is_a_size(tmp_path: Path) -> None:
+    """Keys of the past before those of now, of which there may be none."""
+    nodes = [helper.make_node("Concat", ["past", "x"], ["all"], axis=1),
+             helper.make_node("Transpose", ["all"], ["k"], perm=[0, 2, 1]),
+             helper.make_node("MatMul", ["x", "k"], ["y"])]  # fmt: skip
+    file = str(build(tmp_path / "m.onnx", nodes, {"x": ["batch", 1, 8], "past": ["batch", "p", 8]}, {}))
+    for past in (0, 6):
+        told = CliRunner().invoke(app, ["networks", file, "--batch", "2", "--size", f"p={past}", "--json"])
+        assert told.exit_code == 0, told.output
+        assert json.loads(told.output)["macs"] == 2 * (past + 1) * 8
+
+
 def test_commands_say_what_an_input_is(tmp_path: Path) -> None:
     nodes = [*PRODUCT, helper.make_node("NonZero", ["y"], ["z"])]
     file = str(build(tmp_path / "m.onnx", nodes, {"x": ["s", "n", 8]}, W))
@@ -130,6 +160,7 @@ def test_commands_say_what_an_input_is(tmp_path: Path) -> None:
         assert found["one_input"] == "one of N along 'n': x [5, N, 8]"
         assert found["notes"] == ["left out by --skip: NonZero (1)"]
     assert "left out by --skip: NonZero (1)" in (out / "report.html").read_text()
+    assert "one of N along &#39;n&#39;: x [5, N, 8]" in (out / "report.html").read_text()
     assert json.loads((out / "metrics.json").read_text())["batch"] == 4
 
 

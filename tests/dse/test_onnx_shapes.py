@@ -163,3 +163,22 @@ def test_result_is_as_large_as_the_input(name: str) -> None:
     made = ["y", *(f"y{k}" for k in range(1, schema.min_output))]
     tensors.add(helper.make_node(name, given, made, **ATTRIBUTES.get(name, {})))
     assert tensors.shape("y") == (2, 8, 8, 8)
+
+
+@pytest.mark.parametrize(("node", "stored"), [
+    (helper.make_node("Conv", ["x", "w"], ["a"]), {"w": weights(8, 3, 3, 3)}),
+    (helper.make_node("MaxPool", ["x"], ["a"], kernel_shape=[3, 2]), {}),
+    (helper.make_node("AveragePool", ["x"], ["a"], kernel_shape=[2, 4], strides=[2, 2]), {}),
+    (helper.make_node("ConvInteger", ["q", "w"], ["a"]), {"w": np.zeros((8, 3, 1, 3), np.int8)}),
+])  # fmt: skip
+def test_window_that_just_does_not_fit_is_no_lost_layer(
+    tmp_path: Path, node: NodeProto, stored: dict[str, Any]
+) -> None:
+    """Its result would be empty, beside a layer that computes something."""
+    other = helper.make_node("Conv", ["x", "v"], ["y"])
+    inputs: dict[str, list[int | str | None]] = {"x": ["N", 3, 2, 2], "q": ["N", 3, 2, 2]}
+    kernels = {**stored, "v": weights(4, 3, 1, 1)}
+    file = build(tmp_path / "m.onnx", [node, other], inputs, kernels, outputs={"a": None, "y": None},
+                 kinds={"q": TensorProto.INT8})  # fmt: skip
+    with pytest.raises(DesignError, match=rf"{node.op_type} 'a': a result of .*0.*: its window does not fit"):
+        load_onnx(file)
