@@ -28,6 +28,7 @@ from netlists.multi_row import is_cell
 from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Routing, Rows
 from netlists.textfile import bad
 from netlists.tolerance import too_large
+from netlists.turned import turned_notes
 
 GRID_ROWS, MAX_GRID = 32, 128
 ROUTING_PER_ROW = Routing(65.957 * 0.16, 106.957 * 0.16, 30.304 * 0.16, 71.304 * 0.16, smoothing=2)
@@ -98,7 +99,8 @@ def assemble(
             pin_node=nets.node, pin_offset_um=nets.offset / units_per_um, net_start=nets.start,
             net_pin=np.arange(len(nets.node)), net_weight=_weights(design), canvas_um=canvas_um, grid=grid,
             routing=routing, rows=_rows_from_sidecar(sidecar["rows"]) if "rows" in sidecar else rows,
-            origin_um=origin_um, net_names=nets.names, notes=(*design.notes, *_fixed_by_nodes_alone(design, fields)),
+            origin_um=origin_um, net_names=nets.names, notes=(*design.notes, *_fixed_by_nodes_alone(design, fields),
+                   *turned_notes(design.places.path.name, fields["kind"], fields["orientation"])),
         )  # fmt: skip
     except NetlistError as error:
         raise bad(design.aux, None, str(error)) from None
@@ -196,8 +198,8 @@ def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
     count = int(loose.sum())
     if not count:
         return []
-    return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same "
-            "(--unfix frees them)"]  # fmt: skip
+    return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same, "
+            "unless --unfix frees them"]  # fmt: skip
 
 
 def _weights(design: Design) -> Floats:

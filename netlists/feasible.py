@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from netlists.derived_rows import cell_rows
 from netlists.errors import NetlistError
 from netlists.netlist import Floats, Ints, Kind, Netlist, Rows
 from netlists.placement import Placement
@@ -21,16 +22,19 @@ def demand_room(netlist: Netlist) -> None:
     """Raise `NetlistError` naming a node, what it needs and what there is if the movable nodes have no legal places.
 
     Hard macros and standard cells need more area than fixed nodes leave of the canvas, or cells more sites than they
-    leave of the rows; a cell has no free rows so high and wide; rows differ in height or in the distance of sites.
+    leave of the rows; a cell has no free rows so high and wide; rows differ in height or in the distance of sites, or
+    overlap.  The rows are those of `cell_rows`: derived ones in a netlist without rows.
     """
     _demand_area(netlist)
-    cells = netlist.cells[~netlist.fixed[netlist.cells]]
-    if netlist.rows and cells.size:
+    cells, rows = netlist.cells[~netlist.fixed[netlist.cells]], cell_rows(netlist)
+    if rows and cells.size:
+        slack = TOUCH * max(netlist.canvas_um)
+        _demand_one_pattern(rows)
+        _demand_disjoint(rows, slack)
         free = _free_rows(netlist)
-        _demand_one_pattern(netlist.rows)
-        rows_high = _rows_high(netlist, cells)
-        _demand_spans(netlist, cells, rows_high, free)
-        _demand_sites(netlist, cells, rows_high, free)
+        rows_high = _rows_high(netlist.size_um[cells, 1], rows, slack)
+        _demand_spans(netlist, cells, rows_high, rows, free)
+        _demand_sites(netlist, cells, rows_high, rows, free)
 
 
 def covered_um2(low: Floats, high: Floats) -> float:
@@ -86,17 +90,35 @@ def _demand_one_pattern(rows: Rows) -> None:
             )
 
 
-def _rows_high(n: Netlist, cells: Ints) -> Ints:
-    """[C] how many rows each cell takes, at least 1."""
-    assert n.rows is not None
-    row, slack = float(n.rows.height_um[0]), TOUCH * max(n.canvas_um)
-    high: Ints = np.maximum(np.ceil((n.size_um[cells, 1] - slack) / row), 1).astype(np.int64)
+def _demand_disjoint(rows: Rows, slack: float) -> None:
+    """No row lies on another one, where cells would be placed twice."""
+    from netlists.rows import overlapping  # loads numba
+
+    low = np.column_stack([rows.x_um, rows.y_um])
+    high = np.column_stack([rows.right_um, rows.y_um + rows.height_um])
+    hit = np.flatnonzero(overlapping(low, high, low, high, slack, True))
+    if hit.size:
+        x, y = low[hit[0]]
+        raise NetlistError(
+            f"{hit.size} of {len(rows)} rows overlap another one (the first begins at {x:g}, {y:g} µm of the canvas); "
+            "expected disjoint rows where standard cells are to be placed: correct the rows in the .scl"
+        )
+
+
+def _rows_high(height_um: Floats, rows: Rows, slack: float) -> Ints:
+    """[C] how many rows cells of heights [C] take, at least 1."""
+    high: Ints = np.maximum(np.ceil((height_um - slack) / float(rows.height_um[0])), 1).astype(np.int64)
     return high
 
 
-def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
+def _more_room(n: Netlist) -> str:
+    """What makes room on rows."""
+    where = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
+    return f"{where} or free fixed macros (--unfix)"
+
+
+def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, rows: Rows, free: Rows) -> None:
     """Each cell fits into the widest free stack of as many rows as it is high."""
-    assert n.rows is not None
     slack = TOUCH * max(n.canvas_um)
     widest = _widest_stacks(free, int(rows_high.max()), slack)
     width = n.size_um[cells, 0]
@@ -108,9 +130,9 @@ def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
         stack = "free run of a row" if high == 1 else f"stack of {high} free rows"
         there = f"the widest {stack} is {room:g} µm" if room else f"there is no {stack}"
         raise NetlistError(
-            f"standard cell {name!r} is {width[k]:g} by {height:g} µm and rows are {n.rows.height_um[0]:g} µm high, "
-            f"but {there} ({large.size} cells have no room); expected rows that hold it: correct its size in the "
-            ".nodes, extend the rows in the .scl or free fixed macros (--unfix)"
+            f"standard cell {name!r} is {width[k]:g} by {height:g} µm and rows are {rows.height_um[0]:g} µm high, "
+            f"but {there} ({large.size} cells have no room); expected rows that hold it: correct its size, "
+            f"{_more_room(n)}"
         )
 
 
@@ -148,16 +170,14 @@ def _common(a: list[Span], b: list[Span]) -> list[Span]:
     return found
 
 
-def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, free: Rows) -> None:
+def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, rows: Rows, free: Rows) -> None:
     """The cells need no more sites than are free."""
-    assert n.rows is not None
-    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / n.rows.site_um[0])
+    sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / rows.site_um[0])
     need = int((np.maximum(sites, 1) * rows_high).sum())
     room = int(free.num_sites.sum())
     if need > room:
         widest = cells[int(np.argmax(sites * rows_high))]
         raise NetlistError(
             f"{len(cells)} standard cells need {need} sites (the largest is {n.node_names[widest]!r}), but fixed nodes "
-            f"leave {room} of the rows; expected at least {need}: extend the rows in the .scl or free fixed macros "
-            "(--unfix)"
+            f"leave {room} of the rows; expected at least {need}: {_more_room(n)}"
         )

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from netlists.netlist import ORIENTATIONS, Kind
 from netlists.protobuf_header import Box, Header
 from netlists.prototext import Node
 from netlists.textfile import number
+from netlists.turned import turned_notes
 
 USED = frozenset(
     {"type", "kind", "x", "y", "width", "height", "orientation", "macro_name", "x_offset", "y_offset", "weight",
@@ -20,7 +20,6 @@ USED = frozenset(
 IDLE = frozenset({"side", "ref_name", "soft_macro_area_bloating_ratio"})
 """Attributes that say nothing about where nodes may lie: their loss needs no note."""
 
-TURNED = [ORIENTATIONS.index(name) for name in ("E", "W", "FE", "FW")]
 ROUTING = {"routes": "routes per micron", "macro_routes": "routes used by macros", "smoothing": "smoothing factor"}
 ROUNDED_UM = 1e-3
 """Canvases closer than this are equal: a `.plc` has three decimals."""
@@ -90,12 +89,7 @@ def node_notes(
         yield f"{file}: weight of {counted(port_weights, 'port')} not used: nets of ports weigh 1, as in the reference"
     if soft_offsets:
         yield f"{file}: offset of {counted(soft_offsets, 'pin')} of soft macros not used: they are taken at the center"
-    turned = int(np.isin(orientation[kind == Kind.HARD], TURNED).sum())
-    if turned:
-        yield (
-            f"{file}: {counted(turned, 'hard macro')} turned by 90 degrees: width and height are used as they stand, "
-            "only pins are turned, as in the reference evaluator"
-        )
+    yield from turned_notes(file, kind, orientation)
     keys = Counter(key for _, _, attrs in nodes for key in attrs)
     if unknown := sorted(keys.keys() - USED - IDLE):
         listed = (f"{key!r} of {counted(keys[key], 'node')}" for key in unknown)

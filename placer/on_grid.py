@@ -36,7 +36,7 @@ def legalize_on_grid(placement: Placement) -> Placement:
 
     Needs rows, given or derived.  Raises `LegalizationError` as `legalize` does.
     """
-    for way in (_rounded, _one_by_one):
+    for way in (_rounded, one_by_one):
         found = way(placement)
         if found is not None and not found.violations() and not macros_off_rows(found).size:
             return found
@@ -79,7 +79,7 @@ def _pitch_um(rows: Rows) -> float:
     return float(gaps.mean()) if even else float(rows.height_um.min())
 
 
-def _one_by_one(placement: Placement) -> Placement | None:
+def one_by_one(placement: Placement) -> Placement | None:
     """Each macro at the nearest free place on rows and sites, in the order of their areas; None if one finds none."""
     n, rows = placement.netlist, cell_rows(placement.netlist)
     assert rows is not None

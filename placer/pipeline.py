@@ -20,7 +20,7 @@ import numpy as np
 from netlists.cluster import cluster
 from netlists.errors import LegalizationError, PlacementError
 from netlists.generate import GeneratorSettings, generate
-from netlists.netlist import Netlist
+from netlists.netlist import Kind, Netlist, Rows
 from netlists.placement import Placement
 from placer.anneal import anneal
 from placer.cells import has_cells, place_cells
@@ -28,7 +28,7 @@ from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.device import resolved
 from placer.env import EpisodeBatch
 from placer.legalize import legalize
-from placer.on_grid import on_rows
+from placer.on_grid import on_rows, one_by_one
 from placer.ray_cluster import connected
 from placer.ray_searches import Fleet
 from placer.refine import refine
@@ -76,6 +76,8 @@ def place(
     with connected(asked.ray) if asked.ray else nullcontext():
         if settings.iterations is None:
             load_kernels(settings.method, settings.refine, settings.device)
+            if netlist.rows or has_cells(netlist):
+                load_row_kernels()
         stages = Stages()
         with stages.stage("cluster"):
             clustering = cluster(netlist, seed=settings.seed, threads=settings.workers)
@@ -165,6 +167,26 @@ def load_kernels(method: str, refine: bool, device: str) -> None:
     legalize(Placement(chip, piled, chip.orientation))
     if place(chip, method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
         raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
+
+
+@cache
+def load_row_kernels() -> None:
+    """Load the compiled kernels that put macros and cells of one and two rows on rows, for a tiny netlist."""
+    tiny = GeneratorSettings(
+        "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
+    )
+    chip, y = generate(tiny, 0), np.arange(0.0, 100.0, 4.0)
+    cells = np.flatnonzero(chip.kind == Kind.SOFT)
+    kind, size = chip.kind.copy(), chip.size_um.copy()
+    kind[cells], size[cells], size[cells[0], 1] = Kind.CELL, 4.0, 8.0
+    size[chip.hard] = 12.0
+    rows = Rows(np.zeros(25), y, np.full(25, 4.0), np.full(25, 0.5), np.full(25, 200))
+    chip = chip.with_(kind=kind, size_um=size, rows=rows)
+    piled = np.where(chip.fixed[:, None], chip.position_um, 50.0)
+    placed = one_by_one(Placement(chip, piled, chip.orientation))
+    assert placed is not None
+    if place_cells(placed, seconds=0.0).interrupted:
+        raise KeyboardInterrupt  # as in `load_kernels`
 
 
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:

@@ -98,6 +98,15 @@ def test_tags(tmp_path: Path, small: Netlist, tag: str, fixed: bool) -> None:
     assert found.notes == ()
 
 
+@pytest.mark.parametrize(("orientation", "noted"), [("E", 1), ("FW", 1), ("FS", 0)])
+def test_macros_on_their_sides_are_noted(tmp_path: Path, small: Netlist, orientation: str, noted: int) -> None:
+    text = BOOKSHELF["a.pl"].replace("10 2 : FS", f"10 2 : {orientation}")
+    found = bookshelf.read(write_bookshelf(tmp_path, pl=text))
+    assert found.size_um.tolist() == small.size_um.tolist()
+    assert [note.partition(":")[0] for note in found.notes] == ["a.pl"] * noted
+    assert all("1 hard macro turned by 90 degrees: width and height are used as they stand" in n for n in found.notes)
+
+
 def test_unknown_tags_are_counted(tmp_path: Path, small: Netlist) -> None:
     text = (
         BOOKSHELF["a.pl"]

@@ -97,6 +97,36 @@ def test_rows_of_several_kinds(change: dict[str, np.ndarray], message: str) -> N
     demand_room(chip([(HARD, 1, 10, None)], rows))  # macros need no rows of one kind
 
 
+def test_rows_that_overlap() -> None:
+    rows = even_rows([0, 10, 20, 25])
+    with pytest.raises(NetlistError, match=r"2 of 4 rows overlap another one \(the first begins at 0, 20 µm"):
+        demand_room(chip([(CELL, 1, 10, None)], rows))
+    demand_room(chip([(HARD, 1, 10, None)], rows))  # macros may stand on either
+    left, right = even_rows([0, 10, 20], sites=50), even_rows([5, 15, 25], x=25, sites=50)
+    beside = Rows(*(np.concatenate([getattr(left, f), getattr(right, f)]) for f in vars(left)))
+    demand_room(chip([(CELL, 1, 10, None)], beside))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([(CELL, 51, 10, None)], "v20' is 51 by 10 µm and rows are 10 µm high, but the widest free run of a row is 50"),
+        ([(CELL, 2, 41, None)], "v20' is 2 by 41 µm and rows are 10 µm high, but there is no stack of 5 free rows"),
+        ([(HARD, 30, 40, (20, 0)), (CELL, 21, 10, None)], "v21' is 21 by 10 µm and rows are 10 µm high, but the widest "
+         "free run of a row is 20 µm"),
+    ],
+)  # fmt: skip
+def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
+    netlist = chip([(CELL, 2, 10, None)] * 20 + nodes).with_(rows=None)
+    with pytest.raises(NetlistError) as found:
+        demand_room(netlist)
+    assert message in str(found.value)
+    assert "enlarge the canvas" in str(found.value)
+    assert ".scl" not in str(found.value)
+    fits: list[Node] = [(CELL, 2, 10, None)] * 20 + [(CELL, 50, 10, None)]
+    demand_room(chip(fits).with_(rows=None))
+
+
 @pytest.mark.parametrize(
     ("nodes", "pl", "message"),
     [

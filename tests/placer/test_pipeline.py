@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -283,3 +285,17 @@ def test_bad_settings(options: dict[str, Any], message: str) -> None:
 def test_missing_weights() -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         quick(jetty(), "rl", weights="nowhere.safetensors")
+
+
+def test_kernels_for_rows_are_loaded_before_the_clock_starts() -> None:
+    """In a process of its own, as kernels that other tests have called are loaded here already."""
+    program = (
+        "from placer import abacus, analytic, electrostatics, on_grid, tall_cells\n"
+        "from placer.pipeline import load_row_kernels\n"
+        "load_row_kernels()\n"
+        "kernels = (abacus._into_runs, analytic.wirelength_gradient, electrostatics._add_charge,\n"
+        "           electrostatics._gather, on_grid.nearest_corners, tall_cells.nearest_places)\n"
+        "print([kernel.__name__ for kernel in kernels if not kernel.signatures])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout == "[]\n"
