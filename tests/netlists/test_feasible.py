@@ -123,8 +123,8 @@ def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
     assert message in str(found.value)
     assert "enlarge the canvas" in str(found.value)
     assert ".scl" not in str(found.value)
-    fits: list[Node] = [(CELL, 2, 10, None)] * 20 + [(CELL, 50, 10, None)]
-    demand_room(chip(fits).with_(rows=None))
+    narrow: list[Node] = [(CELL, 2, 10, None)]
+    demand_room(chip([*narrow * 20, (CELL, 50, 10, None)]).with_(rows=None))
 
 
 @pytest.mark.parametrize(
