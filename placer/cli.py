@@ -235,7 +235,7 @@ def sweep(
         with shown_sweep() as show:
             done = run_all(
                 [source(name, unfix=unfix) for name in netlists], out, methods=methods.split(","), seeds=seeds,
-                settings=settings, address=ray, resume=resume, command=command_line(), progress=show,
+                settings=settings, address=ray, resume=resume, command=command_line(), progress=show, load=loaded,
             )  # fmt: skip
         if done.interrupted and not done.outcomes:
             raise KeyboardInterrupt

@@ -63,6 +63,7 @@ def sweep(
     resume: bool = False,
     command: str = "",
     progress: Callable[[SweepProgress], None] | None = None,
+    load: Callable[[Source], Netlist] = Source.load,
 ) -> Sweep:
     """Place every netlist with every method and the seeds 0 to `seeds` - 1, otherwise with the same `settings`.
 
@@ -70,7 +71,7 @@ def sweep(
     with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings, of
     netlists that are still the same, are not started.  `address` is that of a Ray cluster, or LOCAL for one of this
     machine's cores.  Ctrl-C ends the sweep with the runs that are finished; without
-    any, nothing is written.
+    any, nothing is written.  `load` may also show the notes of the netlists that it loads.
 
     Raises `SettingsError` when a setting is out of range, two netlists have one name, `out` holds something without
     `resume`, or the cluster cannot be used; `NetlistError` as `netlists.load` does.
@@ -87,7 +88,7 @@ def sweep(
     ]
     if not resume and out.is_dir() and any(out.iterdir()):
         raise SettingsError(f"{out} is not empty; choose another folder, or go on with what it holds by --resume")
-    chips, origin = load_all(sources)
+    chips, origin = load_all(sources, load)
     jobs = [Job(name, variant) for name in chips for variant in variants]
     outcomes = {
         job: found for job in jobs if resume and (found := kept(job, out, origin[job.netlist], chips[job.netlist]))
@@ -117,12 +118,14 @@ def sweep(
     return Sweep(chips, done, resumed, interrupted)
 
 
-def load_all(sources: Iterable[Source]) -> tuple[dict[str, Netlist], dict[str, Source]]:
+def load_all(
+    sources: Iterable[Source], load: Callable[[Source], Netlist]
+) -> tuple[dict[str, Netlist], dict[str, Source]]:
     """The netlists and where they come from, by name; raises `SettingsError` when two have the same name."""
     chips: dict[str, Netlist] = {}
     origin: dict[str, Source] = {}
     for source in sources:
-        chip = source.load()
+        chip = load(source)
         if chip.name in chips:
             raise SettingsError(f"{source.path} and {origin[chip.name].path} are both named {chip.name!r}; expected "
                                 "names that differ, as the folders of the runs are named after them")  # fmt: skip

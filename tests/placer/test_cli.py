@@ -373,3 +373,19 @@ def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, c
     code, out, err = placer(command, "jetty", "--out", tmp_path / "out", "--budget", 5)
     assert (code, out, err.splitlines()[-1]) == (130, "", NOTHING.strip())
     assert not list(tmp_path.rglob("*.plc")) + list(tmp_path.rglob("*.csv")) + list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("command", ["place", "train", "sweep"])
+def test_notes_of_the_input_are_warnings(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("placer.pipeline.place_macros", stop)
+    monkeypatch.setattr("placer.train.iterate_together", stop)
+    monkeypatch.setattr("placer.sweep.finished", stop)
+    monkeypatch.setattr("placer.sweep.connected", lambda *_: nullcontext())
+    save(load("jetty"), tmp_path / "a.pb.txt")
+    plc = tmp_path / "a.plc"
+    plc.write_text("# Blockage : 0 0 40 25 1.0\n" + plc.read_text())
+    _, _, err = placer(command, tmp_path / "a.pb.txt", "--out", tmp_path / "out", "--budget", 5)
+    assert err.count("warning: a.plc: 1 blockage not used: macros and cells may lie there\n") == 1
