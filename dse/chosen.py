@@ -48,7 +48,8 @@ def space_of(result: Result) -> DesignSpace:
     try:
         return make_space(result.space, result.run["name"])
     except DesignError as error:
-        gone = any(Path(name).suffix in NETWORK_FILES and not Path(name).exists() for name in result.space.get("networks") or ())
+        files = [Path(name) for name in result.space.get("networks", ()) if Path(name).suffix in NETWORK_FILES]
+        gone = not all(file.exists() for file in files)
         do = "; paths of networks are those from the folder in which `dse explore` ran" if gone else ""
         raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}{do}") from None
 
