@@ -15,7 +15,6 @@ the other files cannot say; other tools ignore it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ from netlists.bookshelf_design import (
 from netlists.bookshelf_files import parse_pl
 from netlists.bookshelf_write import pl_text, texts
 from netlists.errors import NetlistError
-from netlists.fixing import unfix as freed
 from netlists.netlist import ORIENTATIONS, Kind, Netlist, Routing, Rows
 from netlists.placement import Placement
 from netlists.textfile import bad, read_text, settled, write_text, write_texts
@@ -46,13 +44,10 @@ from netlists.textfile import bad, read_text, settled, write_text, write_texts
 
 def read(
     aux: str | Path, *, units_per_um: float = 1.0, grid: tuple[int, int] | None = None, routing: Routing | None = None,
-    unfix: Sequence[str] = (),
 ) -> Netlist:  # fmt: skip
     """Read a design; `grid` (rows, columns) and `routing` replace the defaults.
 
-    Fixed macros whose names match one of the shell globs `unfix` become movable (`netlists.fixing`).  What was mended
-    or is not used is told in the `notes` of the netlist.  Raises `NetlistError` naming file and line, `SettingsError`
-    for a glob that frees nothing.
+    What was mended or is not used is told in the `notes` of the netlist.  Raises `NetlistError` naming file and line.
     """
     aux, notes = Path(aux), list[str]()
     files = listed_files(aux, notes)
@@ -66,13 +61,12 @@ def read(
             line = getattr(error, "lineno", 1)
             raise bad(files[SIDECAR], line, f"not JSON ({error}), expected the file as it was written") from None
     try:
-        netlist = assemble(design, sidecar, units_per_um, grid, routing)
+        return assemble(design, sidecar, units_per_um, grid, routing)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         if SIDECAR not in files:
             raise
         message = f"wrong content ({type(error).__name__}: {error}), expected the file as it was written"
         raise bad(files[SIDECAR], 1, message) from None
-    return freed(netlist, unfix)
 
 
 def write(netlist: Netlist, aux: str | Path) -> None:

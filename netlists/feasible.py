@@ -10,6 +10,7 @@ import numpy as np
 
 from netlists.derived_rows import cell_rows
 from netlists.errors import NetlistError
+from netlists.multi_row import rows_high
 from netlists.netlist import Floats, Ints, Kind, Netlist, Rows
 from netlists.placement import Placement
 from netlists.tolerance import TOUCH
@@ -32,9 +33,9 @@ def demand_room(netlist: Netlist) -> None:
         _demand_one_pattern(rows)
         _demand_disjoint(rows, slack)
         free = _free_rows(netlist)
-        rows_high = _rows_high(netlist.size_um[cells, 1], rows, slack)
-        _demand_spans(netlist, cells, rows_high, rows, free)
-        _demand_sites(netlist, cells, rows_high, rows, free)
+        high = rows_high(netlist.size_um[cells, 1], float(rows.height_um[0]), slack)
+        _demand_spans(netlist, cells, high, rows, free)
+        _demand_sites(netlist, cells, high, rows, free)
 
 
 def covered_um2(low: Floats, high: Floats) -> float:
@@ -105,27 +106,21 @@ def _demand_disjoint(rows: Rows, slack: float) -> None:
         )
 
 
-def _rows_high(height_um: Floats, rows: Rows, slack: float) -> Ints:
-    """[C] how many rows cells of heights [C] take, at least 1."""
-    high: Ints = np.maximum(np.ceil((height_um - slack) / float(rows.height_um[0])), 1).astype(np.int64)
-    return high
-
-
 def _more_room(n: Netlist) -> str:
     """What makes room on rows."""
     where = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
     return f"{where} or free fixed macros (--unfix)"
 
 
-def _demand_spans(n: Netlist, cells: Ints, rows_high: Ints, rows: Rows, free: Rows) -> None:
-    """Each cell fits into the widest free stack of as many rows as it is high."""
+def _demand_spans(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows) -> None:
+    """Each cell fits into the widest free stack of as many rows [C] as it is high."""
     slack = TOUCH * max(n.canvas_um)
-    widest = _widest_stacks(free, int(rows_high.max()), slack)
+    widest = _widest_stacks(free, int(stacked.max()), slack)
     width = n.size_um[cells, 0]
-    large = np.flatnonzero(width > widest[rows_high - 1] + slack)
+    large = np.flatnonzero(width > widest[stacked - 1] + slack)
     if large.size:
         k = int(large[np.argmax(width[large])])
-        high, room = int(rows_high[k]), widest[rows_high[k] - 1]
+        high, room = int(stacked[k]), widest[stacked[k] - 1]
         name, height = n.node_names[cells[k]], n.size_um[cells[k], 1]
         stack = "free run of a row" if high == 1 else f"stack of {high} free rows"
         there = f"the widest {stack} is {room:g} µm" if room else f"there is no {stack}"
@@ -170,13 +165,13 @@ def _common(a: list[Span], b: list[Span]) -> list[Span]:
     return found
 
 
-def _demand_sites(n: Netlist, cells: Ints, rows_high: Ints, rows: Rows, free: Rows) -> None:
-    """The cells need no more sites than are free."""
+def _demand_sites(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows) -> None:
+    """The cells, each in as many rows [C], need no more sites than are free."""
     sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / rows.site_um[0])
-    need = int((np.maximum(sites, 1) * rows_high).sum())
+    need = int((np.maximum(sites, 1) * stacked).sum())
     room = int(free.num_sites.sum())
     if need > room:
-        widest = cells[int(np.argmax(sites * rows_high))]
+        widest = cells[int(np.argmax(sites * stacked))]
         raise NetlistError(
             f"{len(cells)} standard cells need {need} sites (the largest is {n.node_names[widest]!r}), but fixed nodes "
             f"leave {room} of the rows; expected at least {need}: {_more_room(n)}"

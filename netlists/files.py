@@ -17,7 +17,7 @@ from netlists import bookshelf, protobuf
 from netlists.derived_rows import noted
 from netlists.errors import NetlistError, SettingsError, did_you_mean
 from netlists.feasible import demand_room
-from netlists.fixing import unfix as freed
+from netlists.fixing import unfix as free
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.textfile import bad
@@ -47,14 +47,15 @@ def load(
     if file.name.lower().endswith(_PROTOBUF):
         if options:
             raise SettingsError(f"{file}: options {', '.join(options)} are for Bookshelf netlists only; leave them out")
-        return _placeable(freed(protobuf.read_netlist(file, plc), unfix), file)
+        return _placeable(protobuf.read_netlist(file, plc), unfix, file)
     if plc is not None:
         raise SettingsError(f"{file}: a .plc is for protobuf netlists only; leave it out")
-    return _placeable(bookshelf.read(file, unfix=unfix, **options), file)
+    return _placeable(bookshelf.read(file, **options), unfix, file)
 
 
-def _placeable(netlist: Netlist, file: Path) -> Netlist:
+def _placeable(netlist: Netlist, globs: Sequence[str], file: Path) -> Netlist:
     """The netlist with a note on rows derived from its cells, after the checks of `netlists.feasible`."""
+    netlist = free(netlist, globs)
     try:
         demand_room(netlist)
     except NetlistError as error:
