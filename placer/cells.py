@@ -33,6 +33,9 @@ MACROS_SHARE, SPREAD_SHARE = 0.45, 0.75  # of the time, at most, until macros an
 FEWEST_ROUNDS = 2
 ROUND_SHARE, POLISH_SHARE = 0.5, 0.1  # of the quickest round's time: with less, no round, no polishing is begun
 
+Rank = tuple[int, float]
+"""Number of macros off rows, then HPWL in µm; lower is better."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedCells:
@@ -62,7 +65,7 @@ def place_cells(
     around macros that stay.
     """
     started = time.perf_counter()
-    found: list[Placement] = []
+    found: list[tuple[Rank, Placement]] = []
     history: list[tuple[float, float]] = []
     quickest, done = np.inf, 0
 
@@ -70,8 +73,12 @@ def place_cells(
         return time.perf_counter() - started
 
     def keep(placement: Placement) -> None:
-        found.append(placement)
-        history.append((elapsed(), evaluate(_shortest(found)).hpwl_um))
+        found.append(((macros_off_rows(placement).size, evaluate(placement).hpwl_um), placement))
+        (_, hpwl_um), _ = shortest()
+        history.append((elapsed(), hpwl_um))
+
+    def shortest() -> tuple[Rank, Placement]:
+        return min(found, key=lambda each: each[0])
 
     def another() -> bool:
         return done < FEWEST_ROUNDS if seconds is None else elapsed() + ROUND_SHARE * quickest < seconds
@@ -90,16 +97,11 @@ def place_cells(
             done += 1
         if seconds is not None and elapsed() + POLISH_SHARE * quickest < seconds:
             with suppress(LegalizationError):  # too little time for another round
-                keep(legalize_cells(_shortest(found), started + seconds))
+                keep(legalize_cells(shortest()[1], started + seconds))
     except KeyboardInterrupt:
-        best = _shortest(found) if found else legalize_cells(placement, time.perf_counter())
+        best = shortest()[1] if found else legalize_cells(placement, time.perf_counter())
         return PlacedCells(best, True, tuple(history))
-    return PlacedCells(_shortest(found), False, tuple(history))
-
-
-def _shortest(found: list[Placement]) -> Placement:
-    """The placement with the lowest HPWL, of those with the fewest macros off rows."""
-    return min(found, key=lambda placement: (macros_off_rows(placement).size, evaluate(placement).hpwl_um))
+    return PlacedCells(shortest()[1], False, tuple(history))
 
 
 def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick: Callable[[], None]) -> Placement:

@@ -44,6 +44,9 @@ REFINE_SHARE = {"rl": 0.85, "gradient": 0.85, "greedy": 1.0, "random": 0.85, "an
 SCREEN_SHARE = 0.1  # part of the budget for screening
 CELLS_SHARE = 0.7  # part of the budget for cells, where there are cells and rows
 LEAST_S = 0.2  # the shortest search that is begun
+TINY = GeneratorSettings(
+    "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
+)  # what kernels are loaded with
 TRIALS = 20_000  # of each walker for every iteration, where iterations are given instead of a budget
 
 
@@ -159,12 +162,8 @@ def place_macros(
 @cache
 def load_kernels(method: str, refine: bool, device: str) -> None:
     """Load the compiled kernels that a method needs, by placing a tiny netlist; the first time they are compiled."""
-    tiny = GeneratorSettings(
-        "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
-    )
-    chip = generate(tiny, 0)
-    piled = np.where(chip.fixed[:, None], chip.position_um, 50.0)
-    legalize(Placement(chip, piled, chip.orientation))
+    chip = generate(TINY, 0)
+    legalize(piled(chip))
     if place(chip, method=method, refine=refine, iterations=1, workers=2, device=device).interrupted:
         raise KeyboardInterrupt  # kernels are missing, and the user wants to stop
 
@@ -172,21 +171,23 @@ def load_kernels(method: str, refine: bool, device: str) -> None:
 @cache
 def load_row_kernels() -> None:
     """Load the compiled kernels that put macros and cells of one and two rows on rows, for a tiny netlist."""
-    tiny = GeneratorSettings(
-        "tiny", (100.0, 100.0), (6, 6), hard_macros=3, macro_sizes=2, soft_macros=6, ports=4, nets=20
-    )
-    chip, y = generate(tiny, 0), np.arange(0.0, 100.0, 4.0)
+    chip, y = generate(TINY, 0), np.arange(0.0, 100.0, 4.0)
     cells = np.flatnonzero(chip.kind == Kind.SOFT)
     kind, size = chip.kind.copy(), chip.size_um.copy()
     kind[cells], size[cells], size[cells[0], 1] = Kind.CELL, 4.0, 8.0
     size[chip.hard] = 12.0
     rows = Rows(np.zeros(25), y, np.full(25, 4.0), np.full(25, 0.5), np.full(25, 200))
     chip = chip.with_(kind=kind, size_um=size, rows=rows)
-    piled = np.where(chip.fixed[:, None], chip.position_um, 50.0)
-    placed = one_by_one(Placement(chip, piled, chip.orientation))
+    placed = one_by_one(piled(chip))
     assert placed is not None
     if place_cells(placed, seconds=0.0).interrupted:
         raise KeyboardInterrupt  # as in `load_kernels`
+
+
+def piled(chip: Netlist) -> Placement:
+    """All movable nodes in the middle of the canvas, where hard macros overlap."""
+    middle = np.array(chip.canvas_um) / 2
+    return Placement(chip, np.where(chip.fixed[:, None], chip.position_um, middle), chip.orientation)
 
 
 def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tuple[Placement, bool]:
