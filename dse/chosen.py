@@ -22,25 +22,19 @@ def chosen_design(result: Result, which: str = KNEE) -> Design:
 
 
 def options_of(
-    result: Result, sizes: Mapping[str, int] | None = None, skip: Collection[str] = (), counts: str | None = None
+    space: DesignSpace, sizes: Mapping[str, int] | None = None, skip: Collection[str] = (), counts: str | None = None
 ) -> dict[str, Mapping[str, Any]]:
-    """Sizes and operators to skip of each network of an exploration, as `evaluate` takes them.
+    """Sizes and operators to skip of each network of a space, as `evaluate` takes them.
 
-    `sizes` and `counts` stand in the place of the exploration's, `skip` is added to it.  Raises `DesignError`, also for
-    what none of the networks has.
+    `sizes` and `counts` stand in the place of the space's, `skip` is added to it.  Raises `DesignError` for what none
+    of the networks has.
     """
-    content = space_of(result).content
+    content = space.content
     names = list(content["networks"])
     told = counts or content.get("counts") or counts  # an empty one is the only open size, where none was named
     left_out = dict.fromkeys([*(content.get("skip") or []), *skip])
     own = all_options(names, {**(content.get("sizes") or {}), **(sizes or {})}, list(left_out), told)
     return {name: each._asdict() for name, each in zip(names, own, strict=True)}
-
-
-def weights_of(result: Result) -> Mapping[str, float]:
-    """The networks that an exploration evaluated, by name or file, with their weights; raises `DesignError`."""
-    weights: Mapping[str, float] = space_of(result).content["networks"]
-    return weights
 
 
 def space_of(result: Result) -> DesignSpace:

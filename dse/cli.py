@@ -83,7 +83,7 @@ def evaluate(
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
     from dse import reporting, tables
-    from dse.chosen import chosen_design, options_of, weights_of
+    from dse.chosen import design_of, options_of, space_of
     from dse.evaluation import evaluate as run
     from dse.evaluation import mean_metrics
     from dse.part_file import inlined
@@ -91,7 +91,8 @@ def evaluate(
     from dse.results import load_results
 
     explored = load_results(design) if Path(design).is_dir() else None
-    chosen = chosen_design(explored, which) if explored else find_design(design)
+    space = space_of(explored) if explored else None
+    chosen = design_of(space, explored.chosen(which)) if explored and space else find_design(design)
     if out:
         check_out(out)
     counts, images = batch_of(batch)
@@ -99,10 +100,10 @@ def evaluate(
         chosen = chosen.model_copy(update={"batch": images})
     place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
     chosen = chosen.model_copy(update=place)
-    weights = weights_of(explored) if explored and network is None else {}
+    weights: dict[str, float] = space.content["networks"] if space and network is None else {}
     sizes, left_out = sizes_of(size), skip or ()
     given = {"sizes": sizes, "skip": left_out, "counts": counts}
-    files = options_of(explored, sizes, left_out, counts) if explored and network is None else {}
+    files = options_of(space, sizes, left_out, counts) if space and network is None else {}
     runs = [run(chosen, name, search=search, **files.get(name or "", given)) for name in weights or [network]]
     for field in ("layers", "mappings"):
         if getattr(chosen, field) and not getattr(runs[0].design, field):

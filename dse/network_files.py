@@ -6,10 +6,10 @@ none of them has is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dse.evaluation import load_network
 from dse.workload import Network
@@ -58,31 +58,19 @@ def options(
     if [Path(each).suffix for each in names].count(".onnx") == 1:
         return Options(dict(sizes), list(skip), counts)
     symbols, operators = _names_in(name)
-    kept = [key for key in skip if key in operators or key.removesuffix("3D") in operators]
+    kept = [key for key in skip if key in operators]
     own = {key: size for key, size in sizes.items() if key in symbols}
     return Options(own, kept, counts if not counts or counts in symbols else None)
 
 
 @lru_cache
 def _names_in(file: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The open sizes and the operators of an ONNX file, those of its functions and subgraphs too."""
-    from dse.onnx_graph import read_model
+    """The open sizes and the operators of an ONNX file, those of its subgraphs too."""
+    from dse.onnx_graph import all_nodes, read_model
+    from dse.onnx_operators import operator
+    from dse.onnx_sizes import axes_of
 
     model = read_model(file)
-    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    operators = set[str]()
-    while nodes:
-        node = nodes.pop()
-        operators.add(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}")
-        nodes += [inner for attribute in node.attribute for inner in attribute.g.node]
-    return frozenset(_symbols(model.graph.input)), frozenset(operators)
-
-
-def _symbols(inputs: Any) -> Iterator[str]:
-    """Names of open sizes: as the file has them, and INPUT.AXIS."""
-    for info in inputs:
-        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
-            if dim.dim_value <= 0:
-                yield f"{info.name}.{axis}"
-                if dim.dim_param:
-                    yield dim.dim_param
+    opened = [axis for axis in axes_of(model, file) if axis.size is None]
+    symbols = frozenset(name for axis in opened for name in (axis.symbol, axis.place))
+    return symbols, frozenset(operator(node) for node in all_nodes(model.graph))

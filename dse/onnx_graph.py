@@ -100,6 +100,14 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
                 yield from _tensors(attribute.g)
 
 
+def all_nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    """The nodes of a graph and of the subgraphs within it."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from all_nodes(attribute.g)
+
+
 def _mark(path: Path, tensor: TensorProto) -> None:
     """Note what a matrix holds in any order, so that a copy, transposed or not, is known for the same weights."""
     words = _words(path, tensor)

@@ -63,7 +63,7 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
     `batch` is the number of inputs at once, `sizes` values of symbols, `counts` the symbol or `input.axis` that the
     batch replaces; an empty one is the only open size, wherever it is.
     """
-    axes = tuple(axis for info in inputs(model) for axis in _axes(info, name))
+    axes = axes_of(model, name)
     opened: dict[str, Axis] = {}  # the first axis of each symbol
     for axis in axes:
         if axis.size is None:
@@ -104,6 +104,11 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
             f"{name}: symbolic sizes without a value: {', '.join(map(repr, missing))}; give each with --size NAME=N"
         )
     return Sizes({**given, counted: images}, counted, images, 1, axes)
+
+
+def axes_of(model: ModelProto, name: str) -> tuple[Axis, ...]:
+    """The axes of all inputs of a model; raises `DesignError` for an input without a shape."""
+    return tuple(axis for info in inputs(model) for axis in _axes(info, name))
 
 
 def _axes(info: ValueInfoProto, name: str) -> list[Axis]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from dse.chosen import chosen_design, options_of
+from dse.chosen import chosen_design, options_of, space_of
 from dse.evaluation import evaluate
 from dse.exploration import explore
 from dse.report import gather
@@ -86,7 +86,7 @@ def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Pat
     whole = load_space(file)
     assert [network.macs for network, _ in whole.networks][:2] == [10 * 16 * 8, 3 * 16 * 8]
     result = explore(whole, tmp_path / "out")
-    assert [own["sizes"] for own in options_of(result).values()] == [{"rows": 10}, {"tokens": 3}, {}]
+    assert [own["sizes"] for own in options_of(space_of(result)).values()] == [{"rows": 10}, {"tokens": 3}, {}]
     assert gather(result)["front_size"] == len(result.front)
     for field, value, name in (("sizes", {"row": 1}, "row"), ("skip", ["Odd"], "Odd")):
         wrong: dict[str, Any] = {field: value}
