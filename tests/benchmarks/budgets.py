@@ -7,7 +7,6 @@ they ended.  A run may take 10% more than its budget, and 2 s in any case.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,7 @@ from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Netlist
 from placer import place
 from placer.pipeline import load_kernels
-from placer.settings import METHODS
-from tests.benchmarks.robustness import flaw, unplaced
+from tests.benchmarks.robustness import flaw, methods_for, runs_parser, unplaced
 
 SLACK, LEAST_SLACK_S = 0.1, 2.0
 
@@ -92,19 +90,14 @@ def summary(runs: Sequence[Timed]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100, help="netlists")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first netlist")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--all", action="store_true", help="every netlist with every method, not with one in turn")
-    parser.add_argument("--seconds", type=float, default=20.0, help="budget of each run")
+    parser = runs_parser(__doc__, 100, 20.0)
     parser.add_argument("--workers", type=int, default=2, help="threads of each run")
     given = parser.parse_args()
     runs: list[Timed] = []
     try:
         for seed in range(given.first, given.first + given.count):
             netlist = unplaced(generate(case(seed), seed))
-            for method in given.methods if given.all else [given.methods[seed % len(given.methods)]]:
+            for method in methods_for(given, seed):
                 runs.append(timed(netlist, method, given.seconds, seed, given.workers))
                 run = runs[-1]
                 print(f"{run.netlist:>11} {method:>9} {run.hard_macros:>5} hard {len(netlist.soft):>5} soft "

@@ -105,13 +105,25 @@ def table(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=500, help="netlists")
+def runs_parser(doc: str | None, count: int, seconds: float) -> argparse.ArgumentParser:
+    """The options of a benchmark that places generated netlists by several methods, with its defaults."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=count, help="netlists")
     parser.add_argument("--first", type=int, default=0, help="seed of the first netlist")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--all", action="store_true", help="every netlist with every method, not with one in turn")
-    parser.add_argument("--seconds", type=float, default=1.0, help="budget of each run")
+    parser.add_argument("--seconds", type=float, default=seconds, help="budget of each run")
+    return parser
+
+
+def methods_for(given: argparse.Namespace, seed: int) -> list[str]:
+    """The methods that place the netlist of a seed."""
+    methods: list[str] = given.methods if given.all else [given.methods[seed % len(given.methods)]]
+    return methods
+
+
+def main() -> None:
+    parser = runs_parser(__doc__, 500, 1.0)
     parser.add_argument("--low", type=float, default=0.05, help="least coverage")
     parser.add_argument("--high", type=float, default=0.7, help="greatest coverage")
     given = parser.parse_args()
@@ -119,8 +131,7 @@ def main() -> None:
     try:
         for seed in range(given.first, given.first + given.count):
             netlist = generate(random_case(seed, low=given.low, high=given.high), seed)
-            methods = given.methods if given.all else [given.methods[seed % len(given.methods)]]
-            for method in methods:
+            for method in methods_for(given, seed):
                 runs.append(attempt(netlist, method, given.seconds, seed))
                 if runs[-1].end != "legal":
                     print(f"{netlist.name}: {runs[-1]}", flush=True)

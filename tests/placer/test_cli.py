@@ -361,8 +361,9 @@ def test_training_that_ends_early_says_why(placer, tmp_path: Path) -> None:  # t
     assert re.search(r"^the next iteration would not fit: it takes \d+ s, \d+ s are left$", out, re.M)
 
 
-@pytest.mark.parametrize("command", ["place", "train", "sweep"])
-def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
+def stopped_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes before place, train and sweep have found anything."""
+
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -370,6 +371,11 @@ def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, c
     monkeypatch.setattr("placer.train.iterate_together", stop)
     monkeypatch.setattr("placer.sweep.finished", stop)
     monkeypatch.setattr("placer.sweep.connected", lambda *_: nullcontext())
+
+
+@pytest.mark.parametrize("command", ["place", "train", "sweep"])
+def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
+    stopped_at_once(monkeypatch)
     code, out, err = placer(command, "jetty", "--out", tmp_path / "out", "--budget", 5)
     assert (code, out, err.splitlines()[-1]) == (130, "", NOTHING.strip())
     assert not list(tmp_path.rglob("*.plc")) + list(tmp_path.rglob("*.csv")) + list(tmp_path.rglob("*.safetensors"))
@@ -377,13 +383,7 @@ def test_ctrl_c_before_anything_was_found(placer, monkeypatch, tmp_path: Path, c
 
 @pytest.mark.parametrize("command", ["place", "train", "sweep"])
 def test_notes_of_the_input_are_warnings(placer, monkeypatch, tmp_path: Path, command: str) -> None:  # type: ignore[no-untyped-def]
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("placer.pipeline.place_macros", stop)
-    monkeypatch.setattr("placer.train.iterate_together", stop)
-    monkeypatch.setattr("placer.sweep.finished", stop)
-    monkeypatch.setattr("placer.sweep.connected", lambda *_: nullcontext())
+    stopped_at_once(monkeypatch)
     save(load("jetty"), tmp_path / "a.pb.txt")
     plc = tmp_path / "a.plc"
     plc.write_text("# Blockage : 0 0 40 25 1.0\n" + plc.read_text())
