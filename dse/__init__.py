@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dse.chosen import chosen_design
-    from dse.evaluation import Evaluation, evaluate
-    from dse.exploration import explore
-    from dse.space_file import load_space
+    from dse.exploration.chosen import chosen_design
+    from dse.exploration.run import explore
+    from dse.model.evaluation import Evaluation, evaluate
+    from dse.space.file import load_space
 
 __all__ = ["Evaluation", "chosen_design", "evaluate", "explore", "load_space"]
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse import explore_cli, quantize_cli, report_cli
-from dse.network_options import Batch, Sizes, Skip, batch_of, sizes_of
-from netlists.command import run as run_command
-from netlists.output import check_out
+from dse.commands import explore, quantize, report
+from dse.commands.network_options import Batch, Sizes, Skip, batch_of, sizes_of
+from netlists.runtime.command import run as run_command
+from netlists.runtime.output import check_out
 
 if TYPE_CHECKING:
-    from dse.evaluation import Evaluation
-    from dse.results import Result
-    from dse.workload import Network
+    from dse.exploration.results import Result
+    from dse.model.evaluation import Evaluation
+    from dse.workloads.layers import Network
 
 FOOTER = (
     "Cycles: compute (the array works, partial tiles included), fill (pipeline fill and drain, first and last"
@@ -82,13 +82,13 @@ def evaluate(
 
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
-    from dse import reporting, tables
-    from dse.chosen import design_of, options_of, space_of
-    from dse.evaluation import evaluate as run
-    from dse.evaluation import mean_metrics
-    from dse.part_file import inlined
-    from dse.publication import find_design
-    from dse.results import load_results
+    from dse.exploration.chosen import design_of, options_of, space_of
+    from dse.exploration.results import load_results
+    from dse.model.evaluation import evaluate as run
+    from dse.model.evaluation import mean_metrics
+    from dse.model.part_file import inlined
+    from dse.reports import evaluation, tables
+    from dse.validation.publication import find_design
 
     explored = load_results(design) if Path(design).is_dir() else None
     space = space_of(explored) if explored else None
@@ -114,7 +114,7 @@ def evaluate(
         write_evaluation(folder, found)
     misfits = list(dict.fromkeys(f"{found.network.name}: {why}" for found in runs for why in found.reasons if why))
     if as_json:
-        print(json.dumps(reporting.mean_summary(runs, shares) if several else reporting.summary(runs[0])))
+        print(json.dumps(evaluation.mean_summary(runs, shares) if several else evaluation.summary(runs[0])))
         demand_feasible(misfits)
         return
     for found in runs:
@@ -137,10 +137,11 @@ def validate(
 
     Example: dse validate eyeriss_jssc17
     """
-    from dse import tables, validate
-    from dse.publication import names as all_names
+    from dse.reports import tables
+    from dse.validation import compare
+    from dse.validation.publication import names as all_names
 
-    done = [validate.compare(name) for name in names or all_names()]
+    done = [compare.compare(name) for name in names or all_names()]
     if as_json:
         print(json.dumps([comparison.as_dict() for comparison in done]))
         return
@@ -163,9 +164,10 @@ def networks(
 
     Example: dse networks resnet50
     """
-    from dse import catalog, tables
-    from dse.evaluation import load_network
-    from dse.networks import NETWORKS
+    from dse.commands import catalog
+    from dse.model.evaluation import load_network
+    from dse.reports import tables
+    from dse.workloads.builtin import NETWORKS
 
     counts, images = batch_of(batch)
     names = [name] if name else NETWORKS
@@ -186,7 +188,8 @@ def templates(
 
     Example: dse templates systolic
     """
-    from dse import catalog, tables
+    from dse.commands import catalog
+    from dse.reports import tables
     from dse.templates import NAMES, template
 
     found = [template(each) for each in ([name] if name else NAMES)]
@@ -208,7 +211,8 @@ def devices(
 
     Example: dse devices XC7Z045
     """
-    from dse import catalog, tables
+    from dse.commands import catalog
+    from dse.reports import tables
 
     parts, nodes = catalog.parts(name)
     if as_json:
@@ -229,7 +233,7 @@ def demand_feasible(misfits: Sequence[str]) -> None:
 
 def write_report(result: Result, out: Path, design: str = "knee") -> Path:
     """Write the page of an exploration, with one design in detail: the knee or an id; raises `DesignError`."""
-    from dse.report import gather
+    from dse.reports.exploration import gather
     from plots import exploration
 
     exploration.write(out, exploration.Exploration(**gather(result, design)), footer=FOOTER)
@@ -238,45 +242,45 @@ def write_report(result: Result, out: Path, design: str = "knee") -> Path:
 
 def show_evaluation(found: Evaluation, loop_nest: bool) -> None:
     """Print the layers of an evaluation, their sum and, if wanted, their mappings."""
-    from dse import reporting, tables
+    from dse.reports import evaluation, tables
 
     tables.show(tables.layer_table(found))
     print(tables.in_a_line(tables.totals(found)))
     show_notes([found.network])
     if loop_nest:
-        for name, lines in reporting.loop_nests(found).items():
+        for name, lines in evaluation.loop_nests(found).items():
             print(f"\n{name}", *lines, sep="\n")
 
 
 def show_notes(networks: Sequence[Network]) -> None:
     """Print what one input of each network is, and what its reader left out or took for granted."""
-    from dse import reporting
+    from dse.reports import evaluation
 
-    for line in reporting.notes(networks):
+    for line in evaluation.notes(networks):
         print(line)
 
 
 def write_evaluation(out: Path, found: Evaluation) -> None:
     """Write metrics.json, roofline.png, energy.png and report.html to a folder, each whole or not at all."""
-    from dse import reporting, tables
+    from dse.reports import evaluation, tables
     from plots import energy, page, roofline, style
 
     out.mkdir(parents=True, exist_ok=True)
     title = f"{found.network.name} on {found.design.template}"
     figures = {
-        "roofline": style.png(roofline.draw(**reporting.roofline(found), title=title)),
-        "energy": style.png(energy.draw(**reporting.bars(found), title=title)),
+        "roofline": style.png(roofline.draw(**evaluation.roofline(found), title=title)),
+        "energy": style.png(energy.draw(**evaluation.bars(found), title=title)),
     }
     for name, image in figures.items():
         style.write(out / f"{name}.png", image)
-    summary = reporting.summary(found)
+    summary = evaluation.summary(found)
     style.write(out / "metrics.json", (json.dumps(summary, indent=1) + "\n").encode())
     misfits = sorted({f"Does not run: {reason}." for reason in found.reasons if reason})
     shown = [tables.layer_table(found), *([tables.memory_table(found)] if found.feasible else [])]
     section = page.Section(
         title,
         facts=tables.totals(found),
-        notes=[*reporting.notes([found.network]), *misfits],
+        notes=[*evaluation.notes([found.network]), *misfits],
         figures={
             "Attainable performance against operational intensity; the line is what array and memory allow":
                 figures["roofline"],
@@ -287,16 +291,16 @@ def write_evaluation(out: Path, found: Evaluation) -> None:
             for name, table in zip(("Layers", "Accesses, energy and bandwidth of memory"), shown, strict=False)
         ],
         texts={
-            "Design": reporting.design_file(found.design),
-            "Mappings": reporting.mappings(found),
+            "Design": evaluation.design_file(found.design),
+            "Mappings": evaluation.mappings(found),
         },
     )  # fmt: skip
     page.write(out / "report.html", [section], title=title, footer=FOOTER)
 
 
-app.command()(quantize_cli.quantize)
-app.command()(explore_cli.explore)
-app.command()(report_cli.report)
+app.command()(quantize.quantize)
+app.command()(explore.explore)
+app.command()(report.report)
 
 
 def main() -> None:

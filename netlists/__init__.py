@@ -9,7 +9,7 @@ from netlists.errors import (
     PlacementError,
     SettingsError,
 )
-from netlists.files import load, load_placement, save, save_placement
+from netlists.formats.files import load, load_placement, save, save_placement
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 

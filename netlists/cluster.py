@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netlists.errors import SettingsError, demand_seed
+from netlists.formats.circuit_training.writer import SOFT_PREFIX
 from netlists.netlist import Floats, Ints, Kind, Netlist, frozen
 from netlists.placement import Placement
-from netlists.protobuf_write import SOFT_PREFIX
 
 MAX_SINKS = 500
 """Nets with more sinks are dropped, as Circuit Training's grouping does: clocks and resets say nothing about place."""

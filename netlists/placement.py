@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from netlists.errors import PlacementError
 from netlists.netlist import Floats, Ints, Netlist
-from netlists.row_cover import blocked
+from netlists.rows.cover import blocked
 from netlists.tolerance import TOUCH as TOUCH  # those who look at placements need it
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from placer.cost import evaluate
-    from placer.pipeline import Result, place
-    from placer.settings import PlaceSettings
+    from placer.runs.pipeline import Result, place
+    from placer.runs.settings import PlaceSettings
 
 __all__ = ["PlaceSettings", "Result", "evaluate", "place"]
 
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return evaluate
     if name in __all__:
-        from placer import pipeline
+        from placer.runs import pipeline
 
         return getattr(pipeline, name)
     raise AttributeError(f"module 'placer' has no attribute {name!r}")

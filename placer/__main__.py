@@ -1,5 +1,5 @@
 """`python -m placer` does what the command `placer` does."""
 
-from placer.start import main
+from placer.commands.start import main
 
 main()

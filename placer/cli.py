@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netlists.command import run as run_command
-from netlists.legality import COUNTS
-from netlists.output import check_out
-from netlists.ray_connection import LOCAL
-from placer.options import (
+from netlists.legality.verdict import COUNTS
+from netlists.runtime.command import run as run_command
+from netlists.runtime.output import check_out
+from netlists.runtime.ray_connection import LOCAL
+from placer.annealing.ray_cluster import CORES
+from placer.commands.options import (
     Device,
     Grid,
     NetlistPath,
@@ -33,9 +34,8 @@ from placer.options import (
     loaded,
     source,
 )
-from placer.ray_cluster import CORES
-from placer.start import INTERRUPTED, NOTHING, loading
-from placer.terminal import cluster_line, cost_table, shown_progress, shown_rows, shown_sweep, with_settings
+from placer.commands.start import INTERRUPTED, NOTHING, loading
+from placer.commands.terminal import cluster_line, cost_table, shown_progress, shown_rows, shown_sweep, with_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,10 +122,10 @@ def place(
     Example: placer place harbor --out run --budget 240
     """
     with loading():
-        from placer.pipeline import place as run_stages
-        from placer.reporting import write_run
-        from placer.settings import PlaceSettings
-        from placer.standing import better, standing
+        from placer.runs.pipeline import place as run_stages
+        from placer.runs.run_folder import write_run
+        from placer.runs.settings import PlaceSettings
+        from placer.runs.standing import better, standing
 
         if method in ("rl", "gradient"):
             import torch  # noqa: F401
@@ -146,7 +146,7 @@ def place(
         print(f"kept the finished run in {out}: {why}, which was not written; --force writes it in any case")
         raise typer.Exit(INTERRUPTED if result.interrupted else 0)
     done = write_run(out, result, where, command_line())
-    from placer.report_pages import report_run
+    from placer.commands.report_pages import report_run
     from plots import report
 
     run = report_run(done)
@@ -179,9 +179,9 @@ def train(
     Example: placer train harbor --out weights --budget 600
     """
     with loading():
-        from placer import reporting
-        from placer.ppo import PPOSettings
-        from placer.train import Training, TrainSettings
+        from placer.agent.ppo import PPOSettings
+        from placer.agent.training import Training, TrainSettings
+        from placer.runs import run_folder
 
     if budget is None and iterations is None:
         budget = 600.0
@@ -198,7 +198,7 @@ def train(
         from plots import training as learning
 
         rows = [row for row in training.history if row["netlist"] == chips[0].name]
-        write_png(out / "training.png", learning.draw(reporting.curves(rows), title=chips[0].name))
+        write_png(out / "training.png", learning.draw(run_folder.curves(rows), title=chips[0].name))
     if training.ended:
         print(training.ended)
     print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
@@ -225,9 +225,9 @@ def sweep(
     Example: placer sweep harbor jetty --out sweep --methods rl,anneal --seeds 3 --budget 60
     """
     with loading():
-        from placer.report_pages import sweep_report
-        from placer.settings import PlaceSettings
-        from placer.sweep import sweep as run_all
+        from placer.commands.report_pages import sweep_report
+        from placer.runs.settings import PlaceSettings
+        from placer.runs.sweep import sweep as run_all
 
     settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights, device=device)
     check_out(out)
@@ -292,8 +292,8 @@ def report(
 
     Example: placer report run/rl run/greedy --out comparison.html
     """
-    from placer.report_pages import comparison
-    from placer.reporting import read_run
+    from placer.commands.report_pages import comparison
+    from placer.runs.run_folder import read_run
 
     runs = [read_run(folder) for folder in folders]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -323,6 +323,6 @@ def main() -> None:
     learner: type[Any] | None = None
     if sys.argv[1:2] == ["train"]:  # torch takes seconds to load: not for the other commands
         with loading():
-            from placer.ppo import PPOSettings as learner
+            from placer.agent.ppo import PPOSettings as learner
     app.command("train")(with_settings(train, learner))
     run_command(app)

@@ -20,7 +20,7 @@ from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from netlists.output import replaced
+from netlists.runtime.output import replaced
 
 Array = npt.NDArray[Any]
 

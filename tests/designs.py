@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from netlists.netlist import Kind, Netlist, Rows
+from tests import SHARED
 
-CASES = Path(__file__).parents[2] / "shared" / "cases" / "placer"
+CASES = SHARED / "cases" / "placer"
 BOTH = tuple[float, float]
 Box = tuple[float, float, float, float]  # low x, low y, width, height
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dse.space import DesignSpace
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import DesignError, SettingsError, demand_seed, did_you_mean
 

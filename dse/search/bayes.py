@@ -10,7 +10,7 @@ from optuna.trial import Trial, TrialState
 
 from dse.search.genes import Genes
 from dse.search.random import Random
-from dse.space import DesignSpace
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
 STARTUP = 20  # random designs before the model is asked

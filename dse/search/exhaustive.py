@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dse.space import DesignSpace
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
 

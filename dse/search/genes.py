@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dse.space import DesignSpace
-from dse.subspace import Subspace
+from dse.space.space import DesignSpace
+from dse.space.subspace import Subspace
 from dse.templates.base import Ints
 
 

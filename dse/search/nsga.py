@@ -26,9 +26,9 @@ from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.problems.static import StaticProblem
 from pymoo.util.ref_dirs import get_reference_directions
 
-from dse.pareto import Archive
 from dse.search.genes import Genes
-from dse.space import DesignSpace
+from dse.search.pareto import Archive
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
 POPULATION = 100  # at first, and bred at a time

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse.space import DesignSpace
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
 ROUNDS = 6

@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
 from dse.templates.spatial import strip_sizes, strips
-from dse.workload import Layer
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from dse.workloads.layers import Layer
+from netlists.runtime.kernel import kernel
 
 SCHEMES = ("inter_kernel", "intra_kernel", "partition")
 INTER, INTRA, PARTITION = range(3)

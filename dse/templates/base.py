@@ -1,9 +1,9 @@
 """The interface of all accelerator templates: parameters in, activity counts out.
 
 A template is a family of accelerators with the same structure.  A design of it is a row of numbers (one a parameter,
-the `COMMON` ones first), a layer is a row of loop bounds (`dse.workload`), a mapping is a row of tile sizes.  What
-the template knows is how often each part is active: `run` writes one row of `Count` for each design and layer.
-Energy is linear in these counts (`dse.technology`, `dse.cost`), so a template knows nothing of picojoules.
+the `COMMON` ones first), a layer is a row of loop bounds (`dse.workloads.layers`), a mapping is a row of tile sizes.
+What the template knows is how often each part is active: `run` writes one row of `Count` for each design and layer.
+Energy is linear in these counts (`dse.model.technology`, `dse.model.cost`), so a template knows nothing of picojoules.
 
 Cycles: `COMPUTE` is the time in which the array works on operands, partial tiles included; `FILL` is pipeline
 fill and drain and first and last transfers that nothing hides; `STALL` is waiting for memory beyond both.
@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse import workload as w
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base, fabric
 from dse.templates import convolver_plan as cp
 from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div
-from dse.workload import Layer
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from dse.workloads.layers import Layer
+from netlists.runtime.kernel import kernel
 
 REASONS = ("", "the input buffer does not hold the pixels under one output", "the tile does not fit the buffers")
 MAPPING = ("rows", "columns")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from math import ceil
 
-from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 OWN = (
     Parameter("pes", 2, "elements", "processing elements: output maps in parallel", 1, 1024),

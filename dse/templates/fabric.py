@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from dse.templates.base import Floats, ceil_div
-from netlists.kernel import kernel
+from netlists.runtime.kernel import kernel
 
 # Shapes of an 18 Kb block RAM, width × depth, with parity bits used as data (UG473, simple dual port).
 BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))

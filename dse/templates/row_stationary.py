@@ -25,7 +25,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dse import workload as w
 from dse.templates import base as b
 from dse.templates.base import Floats, Hardware, Ints, Template, traffic_only
 from dse.templates.row_stationary_passes import (
@@ -48,7 +47,8 @@ from dse.templates.row_stationary_passes import (
 )
 from dse.templates.row_stationary_search import default
 from dse.templates.row_stationary_search import search as search_mapping
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 
 def run(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base as b
 from dse.templates.base import (
     Floats,
@@ -21,7 +20,8 @@ from dse.templates.base import (
     part_of,
     switched,
 )
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 PARAMETERS = (
     Parameter("rows", 12, "elements", "height of the array", 1, 4096),
@@ -44,8 +44,9 @@ PARAMETERS = (
 MAPPING = ("m", "n", "e", "p", "q", "r", "t")
 (M_, N_, E_, P_, Q_, R_, T_) = range(len(MAPPING))
 
-# Columns of a layer here, after those of `dse.workload`: channels and filters of a group; both numbers of `line_steps`
-# down a map; columns under one output, under all, and those that are no padding; rows of padding that outputs touch.
+# Columns of a layer here, after those of `dse.workloads.layers`: channels and filters of a group; both numbers of
+# `line_steps` down a map; columns under one output, under all, and those that are no padding; rows of padding that
+# outputs touch.
 (CHANNELS, FILTERS, STEP, APART, EXTENT, TOUCHED, READ, PADDING) = range(w.COLUMNS, w.COLUMNS + 8)
 EXTENDED = w.COLUMNS + 8
 

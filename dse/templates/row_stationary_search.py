@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base as b
 from dse.templates.base import Floats, Ints, ceil_div, layer_bits
 from dse.templates.row_stationary_passes import (
@@ -37,7 +36,8 @@ from dse.templates.row_stationary_passes import (
     sets_in_array,
     tile_inputs,
 )  # fmt: skip
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 
 @kernel

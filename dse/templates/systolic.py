@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil_div
 from dse.templates.systolic_blocks import (
@@ -50,8 +49,9 @@ from dse.templates.systolic_blocks import (
     stall,
     tile,
 )
-from dse.workload import Layer
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from dse.workloads.layers import Layer
+from netlists.runtime.kernel import kernel
 
 DATAFLOWS = ("ws", "os", "is")
 OWN = (

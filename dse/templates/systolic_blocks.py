@@ -6,10 +6,10 @@ from math import gcd
 
 import numpy as np
 
-from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, ceil_div
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import kernel
 
 # Columns of a design, after the common ones.
 ROWS, COLUMNS, DATAFLOW, INPUT_KB, WEIGHT_KB, OUTPUT_KB = range(base.OWN, base.OWN + 6)

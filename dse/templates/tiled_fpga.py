@@ -29,12 +29,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dse import workload as w
 from dse.templates import base, fabric
 from dse.templates import tiled_plan as tp
 from dse.templates.base import Floats, Hardware, Ints, Template, ceil_div
-from dse.workload import Layer
-from netlists.kernel import kernel
+from dse.workloads import layers as w
+from dse.workloads.layers import Layer
+from netlists.runtime.kernel import kernel
 
 REASONS = (
     "",

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from math import ceil
 
-from dse import workload as w
 from dse.templates import base
 from dse.templates.base import Floats, Ints, Parameter, ceil_div
-from netlists.kernel import inlined_kernel, kernel
+from dse.workloads import layers as w
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 FLOAT, FIXED, PACKED, AUTO = range(4)
 FORMATS = ("fp32", "fixed", "packed8", "auto")  # auto: fp32 for words of 32 bits, else fixed

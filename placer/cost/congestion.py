@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from netlists.kernel import kernel
 from netlists.netlist import Floats, Ints
+from netlists.runtime.kernel import kernel
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
-from placer.cost.points import Indices
+from placer.cost.unique_pins import Indices
 
 ALIGNED_UM = 1e-5
 """A macro edge within this distance of a grid line counts as lying on it."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from netlists.kernel import inlined_kernel, kernel
 from netlists.netlist import Floats
+from netlists.runtime.kernel import inlined_kernel, kernel
 from placer.cost.arrays import CostArrays, Positions
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from netlists.kernel import copy, kernel
 from netlists.netlist import ORIENTATION_MATRIX, Floats
+from netlists.runtime.kernel import copy, kernel
 from placer.cost.arrays import CostArrays
 from placer.cost.congestion import block, route
+from placer.cost.delta import distinct, half_perimeter, lay
 from placer.cost.density import cell_of, cover
 from placer.cost.parts import widen, wirelength
-from placer.cost.points import Points
 from placer.cost.state import CHANGED, HPWL, STAMP, WIRELENGTH, Cells, State
-from placer.cost.trial import distinct, half_perimeter, lay
+from placer.cost.unique_pins import Points
 
 
 @njit(cache=True, nogil=True)

@@ -11,15 +11,15 @@ from __future__ import annotations
 import numpy as np
 
 from netlists.errors import PlacementError
-from netlists.kernel import copy, kernel
 from netlists.netlist import Floats
 from netlists.placement import Placement
+from netlists.runtime.kernel import copy, kernel
+from placer.cost.delta import lay, longer_um, reroute
 from placer.cost.density import cover
 from placer.cost.fresh import locate, reset
 from placer.cost.parts import congestion, density, proxy, wirelength
 from placer.cost.proxy import Cost
 from placer.cost.state import CHANGED, CONGESTION, DENSITY, HPWL, LOADED, WIRELENGTH, State, new_state
-from placer.cost.trial import lay, longer_um, reroute
 
 
 class IncrementalCost:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from netlists.kernel import kernel
 from netlists.netlist import Floats
+from netlists.runtime.kernel import kernel
 from placer.cost.density import density_map
-from placer.cost.largest import above, sum_of_largest
 from placer.cost.proxy import CONGESTION_WEIGHT, DENSITY_WEIGHT
 from placer.cost.state import CHANGED, CONGESTION, DENSITY, PROXY, WIRELENGTH, State
+from placer.cost.top_k import above, sum_of_largest
 
 
 @kernel

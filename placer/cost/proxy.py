@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from netlists.legality import is_legal, legality
+from netlists.legality.verdict import is_legal, legality
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays

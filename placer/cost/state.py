@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from netlists.barrier import apart
 from netlists.netlist import Bools, Floats, Ints, Netlist
+from netlists.runtime.barrier import apart
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
-from placer.cost.points import Points, points
+from placer.cost.unique_pins import Points, points
 
 Cells = npt.NDArray[np.int32]
 

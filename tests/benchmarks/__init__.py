@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SHARED = Path(__file__).parents[3] / "shared" / "benchmarks"
+from tests import BENCHMARKS
 
 
 def find(name: str) -> Path | str:
     """The file of a netlist in ../shared, or the name itself for a bundled one (or when ../shared is absent)."""
-    clustered = SHARED / "clustered" / name / "netlist.pb.txt.gz"
+    clustered = BENCHMARKS / "clustered" / name / "netlist.pb.txt.gz"
     return clustered if clustered.exists() else name

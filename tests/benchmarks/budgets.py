@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlists.errors import LegalizationError
-from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Netlist
+from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import place
-from placer.pipeline import load_kernels
+from placer.runs.pipeline import load_kernels
 from tests.benchmarks.robustness import flaw, methods_for, runs_parser, unplaced
 
 SLACK, LEAST_SLACK_S = 0.1, 2.0

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from netlists import Placement, load
 from placer.cost import ProxyCost
-from tests.placer import slow_cost
+from tests import BENCHMARKS
+from tests.placer.cost import slow_cost
 
-ARIANE = Path(__file__).parents[3] / "shared/benchmarks/clustered/ariane133_ng45/netlist.pb.txt.gz"
+ARIANE = BENCHMARKS / "clustered/ariane133_ng45/netlist.pb.txt.gz"
 FRESH = """
 import time; start = time.perf_counter()
 import placer.cost

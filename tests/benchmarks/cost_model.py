@@ -26,12 +26,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from dse.cost import Machine, build, totals
-from dse.networks import network
-from dse.technology import technology
+from dse.model.cost import Machine, build, totals
+from dse.model.technology import technology
 from dse.templates import NAMES, template
 from dse.templates.base import OWN, Template
-from dse.workload import Kind, Network
+from dse.workloads.builtin import network
+from dse.workloads.layers import Kind, Network
 
 FIXED_DESIGNS, SEARCHED_DESIGNS, STREAM_CHUNK = 100_000, 2_000, 50_000
 ZIGZAG_S = 20.0  # of CPU time

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from dse.pareto import Archive, hypervolume, non_dominated
 from dse.search import make_searcher
-from dse.space import DesignSpace
-from dse.space_file import load_space
+from dse.search.pareto import Archive, hypervolume, non_dominated
+from dse.space.file import load_space
+from dse.space.space import DesignSpace
 from dse.templates.base import Floats
-from dse.workload import Network
+from dse.workloads.layers import Network
 
 ENUMERABLE = ("zhang_vx485t", "qiu_xc7z045", "tpu_28nm", "cbrain", "eyeriss_65nm", "nvdla_28nm")
 SEARCHES = ("nsga2", "random")

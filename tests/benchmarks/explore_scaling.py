@@ -1,10 +1,10 @@
 """Explorations on 1 and 2 nodes of a local Ray cluster: `python -m tests.benchmarks.explore_scaling [SPACE [CHUNKS]]`.
 
 Each node has one processor; the head, where the driver is, has none.  Speed is measured from the first finished chunks
-to the last one, so that starting workers and loading kernels do not count.  The kernel is `dse.cost.totals`, which sums
-all costs and keeps nothing, on designs that the exploration evaluates too: as many processes as there are nodes, at the
-same time, before and after the exploration, without Ray.  The driver's load is its CPU time a chunk, Ray's own threads
-included: what bounds the number of processors that one driver keeps busy.
+to the last one, so that starting workers and loading kernels do not count.  The kernel is `dse.model.cost.totals`,
+which sums all costs and keeps nothing, on designs that the exploration evaluates too: as many processes as there are
+nodes, at the same time, before and after the exploration, without Ray.  The driver's load is its CPU time a chunk,
+Ray's own threads included: what bounds the number of processors that one driver keeps busy.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from dse.cost import build, totals
-from dse.exploration import CHUNK_MOST as CHUNK
-from dse.exploration import Progress, explore
-from dse.space import DesignSpace
-from dse.space_file import load_space, make_space
-from netlists.ray_connection import connected
+from dse.exploration.run import CHUNK_MOST as CHUNK
+from dse.exploration.run import Progress, explore
+from dse.model.cost import build, totals
+from dse.space.file import load_space, make_space
+from dse.space.space import DesignSpace
+from netlists.runtime.ray_connection import connected
 
 SPACE = """
 template: systolic

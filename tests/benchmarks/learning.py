@@ -17,17 +17,17 @@ import numpy as np
 import torch
 
 from netlists import Netlist, load
-from netlists.known_optimum import known_optimum
-from placer.agent import new_policy
-from placer.checkpoints import load_policy
+from netlists.synthetic.known_optimum import known_optimum
+from placer.agent.checkpoints import load_policy
+from placer.agent.placing import new_policy
+from placer.agent.policy import PlacementPolicy, netlist_graph
+from placer.agent.ppo import PPOSettings
+from placer.agent.rollouts import Plan, play
+from placer.agent.training import train
 from placer.cost import evaluate
-from placer.env import EpisodeBatch
-from placer.heuristics import greedy
-from placer.policy import PlacementPolicy, netlist_graph
-from placer.ppo import PPOSettings
-from placer.rollouts import Plan, play
-from placer.search import Search
-from placer.train import train
+from placer.environment.env import EpisodeBatch
+from placer.environment.heuristics import greedy
+from placer.incumbent import Search
 from tests.benchmarks import find
 
 SAMPLES = 32

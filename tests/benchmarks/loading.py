@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from statistics import median
 
 from netlists import load
+from tests import BENCHMARKS
 
-SHARED = Path(__file__).parents[3] / "shared/benchmarks"
 DESIGNS = ("clustered/nvdla_ng45", "clustered/ariane133_ng45", "bookshelf/ibm01", "bookshelf/mempool_tile_ng45")
 
 
@@ -24,5 +23,5 @@ def main(netlists: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    shared = [str(SHARED / design) for design in DESIGNS if (SHARED / design).exists()]
+    shared = [str(BENCHMARKS / design) for design in DESIGNS if (BENCHMARKS / design).exists()]
     main(sys.argv[1:] or ["harbor", "jetty", *shared])

@@ -16,18 +16,19 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from netlists.legality import is_legal
+from netlists.legality.verdict import is_legal
 from placer import PlaceSettings
+from placer.commands.terminal import shown_sweep
 from placer.cost.bounds import lower_bounds
-from placer.reporting import Source
-from placer.settings import METHODS
-from placer.sweep import sweep
-from placer.sweep_table import Outcome
-from placer.terminal import shown_sweep
-from tests.benchmarks import SHARED, find
+from placer.runs.run_folder import Source
+from placer.runs.settings import METHODS
+from placer.runs.sweep import sweep
+from placer.runs.sweep_table import Outcome
+from tests import SHARED
+from tests.benchmarks import find
 
 NETLISTS = ("ariane133_ng45", "mempool_tile_ng45", "nvdla_ng45", "ariane136_asap7")
-REFERENCE = SHARED.parent / "references" / "annealer_baseline.yaml"
+REFERENCE = SHARED / "references" / "annealer_baseline.yaml"
 COLUMNS = ("netlist", "method", "proxy", "± seeds", "wirelength", "density", "congestion", "HPWL (µm)", "CPU s", "s",
            "legal", "reference", "change", "bound", "above")  # fmt: skip
 MEANS = {"wirelength": ".4f", "density": ".4f", "congestion": ".4f", "hpwl_um": ".4g", "cpu_seconds": ".0f",

@@ -1,7 +1,7 @@
 """Does every netlist end in a legal placement or one clear error?  `python -m tests.benchmarks.robustness`
 
-Places generated netlists (`netlists.generate.random_case`: all have a legal placement, which is not shown), each with
-one of the methods in turn or, with `--all`, with every one.  Legality is judged pair by pair, not by
+Places generated netlists (`netlists.synthetic.generate.random_case`: all have a legal placement, which is not shown),
+each with one of the methods in turn or, with `--all`, with every one.  Legality is judged pair by pair, not by
 `Placement.violations`.  Prints how the runs ended by the part of the canvas that hard macros cover, fixed ones
 included, and the longest CPU time.  `--first` goes on where an earlier call ended or was stopped with Ctrl-C.
 """
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlists.errors import LegalizationError
-from netlists.generate import generate, random_case
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
+from netlists.synthetic.generate import generate, random_case
 from placer import place
-from placer.settings import METHODS
+from placer.runs.settings import METHODS
 
 BANDS = (0.0, 0.2, 0.4, 0.6, 1.0)
 ROUNDING = 1e-9  # macros may overlap by this part of the canvas

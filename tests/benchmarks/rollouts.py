@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from netlists import Netlist, load
-from placer.agent import GPU_ENVS, PRETRAINED
-from placer.checkpoints import load_policy
-from placer.device import resolved
-from placer.env import EpisodeBatch, Observation
-from placer.gradient import GPU_STARTS, Descent, GradientSettings
-from placer.policy import PlacementPolicy, netlist_graph
-from placer.ppo import PPOSettings
-from placer.rollouts import GROUPS, LARGE_PART, PART, Plan, decide, on_host, play
-from placer.smooth import SmoothProxy
+from netlists.runtime.device import resolved
+from placer.agent.checkpoints import load_policy
+from placer.agent.placing import GPU_ENVS, PRETRAINED
+from placer.agent.policy import PlacementPolicy, netlist_graph
+from placer.agent.ppo import PPOSettings
+from placer.agent.rollouts import GROUPS, LARGE_PART, PART, Plan, decide, on_host, play
+from placer.environment.env import EpisodeBatch, Observation
+from placer.gradient.descent import GPU_STARTS, Descent, GradientSettings
+from placer.gradient.smooth_proxy import SmoothProxy
 from tests.benchmarks import find
 
 LEAST_EPISODES = 16  # played at a time

@@ -25,13 +25,13 @@ import numpy as np
 
 from netlists import load
 from netlists.errors import LegalizationError
-from netlists.generate import generate, random_case
 from netlists.placement import Placement
+from netlists.synthetic.generate import generate, random_case
 from placer import place
+from placer.annealing.metropolis import Budget, Found
+from placer.annealing.refine import refine
 from placer.cost import evaluate
-from placer.legalize import legalize
-from placer.refine import refine
-from placer.walkers import Budget, Found
+from placer.legalization.legalize import legalize
 from tests.benchmarks import find
 from tests.benchmarks.placement import NETLISTS
 from tests.benchmarks.robustness import flaw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlists.generate import generate
+from netlists.synthetic.generate import generate
 from tests.benchmarks.budgets import Timed, case, summary, timed
 from tests.benchmarks.robustness import unplaced
 

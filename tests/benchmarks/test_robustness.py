@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netlists.generate import generate, random_case
 from netlists.placement import Placement
+from netlists.synthetic.generate import generate, random_case
 from tests.benchmarks.robustness import Run, attempt, coverage, flaw, table, unplaced
-from tests.placer.test_legalize import blocks
+from tests.placer.legalization.test_legalize import blocks
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dse.space import DesignSpace, Evaluated
+from dse.space.space import DesignSpace, Evaluated
 from dse.templates.base import Floats, Ints
 
 COLORS = ("red", "green", "blue")

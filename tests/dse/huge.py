@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from dse.design import design_row
-from dse.exact import LIMIT, corner, most_counts
+from dse.model.design import design_row
+from dse.model.exact import LIMIT, corner, most_counts
 from dse.templates import NAMES, template
 from dse.templates.base import COUNTS, Template
-from dse.workload import Kind, Layer
+from dse.workloads.layers import Kind, Layer
 from netlists.errors import DesignError
 
 FAR = ("batch", "in_channels", "out_channels", "in_h", "in_w")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import dse.templates
-from dse.space import DesignSpace
-from dse.space_file import make_space
+from dse.space.file import make_space
+from dse.space.space import DesignSpace
 from dse.templates.base import (
     BUFFER_INPUT,
     COMPUTE,
@@ -28,7 +28,7 @@ from dse.templates.base import (
     layer_macs,
     switched,
 )
-from dse.workload import BATCH, KIND, C, M, P, Q, R, S
+from dse.workloads.layers import BATCH, KIND, C, M, P, Q, R, S
 
 ROWS, COLUMNS, BUFFER_KB, ORDER = range(OWN, OWN + 4)
 

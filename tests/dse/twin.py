@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dse.design import design_row
+from dse.model.design import design_row
 from dse.templates.base import COUNTS, Count, Template, touched_lines
-from dse.workload import Kind, Layer, make_layer
+from dse.workloads.layers import Kind, Layer, make_layer
 from netlists.errors import DesignError
 
 

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from netlists.netlist import Kind, Netlist, Routing, Rows
 
-SHARED = Path(__file__).parents[3] / "shared" / "benchmarks"
-
 
 @st.composite
 def chips(draw: st.DrawFn, soft_offsets: bool = False) -> Netlist:

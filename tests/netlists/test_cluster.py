@@ -11,9 +11,9 @@ import pytest
 from netlists import load, save
 from netlists.cluster import MAX_SINKS, cluster
 from netlists.errors import SettingsError
-from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
+from netlists.synthetic.generate import GeneratorSettings, generate
 
 
 def flat(seed: int = 0, **changes: object) -> Netlist:

@@ -9,8 +9,7 @@ import pytest
 
 from netlists.errors import SettingsError
 from plots import exploration, sensitivity, style
-
-from .test_pareto import FRONT, SAMPLE, overlapping
+from tests.plots.test_pareto import FRONT, SAMPLE, overlapping
 
 
 def test_bars_are_as_long_as_the_shares() -> None:

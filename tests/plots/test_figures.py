@@ -263,7 +263,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("netlists.output.os.replace", fail)
+    monkeypatch.setattr("netlists.runtime.output.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         style.write(target, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]

@@ -8,9 +8,9 @@ import numpy as np
 
 from netlists import load
 from netlists.connectivity import connectivity
-from netlists.generate import GeneratorSettings, generate
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
+from netlists.synthetic.generate import GeneratorSettings, generate
 from plots import placement, report
 from plots.viewer import View
 from tests.benchmarks import find

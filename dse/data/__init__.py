@@ -1,0 +1,1 @@
+"""Data that come with the package: ready-made spaces and published designs."""

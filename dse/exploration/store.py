@@ -1,0 +1,299 @@
+"""DIR/results.sqlite: what an exploration has found, and which of its chunks are done.
+
+    designs      id, one column a parameter, one a metric, feasible, on_front, best, sampled; the front, the best by
+                 each objective, and a sample of all that was evaluated
+    chunks       finished chunks: how many designs, seconds since the start; objectives, where the search needs them
+    history      evaluations, seconds, and the objectives of the front at that time [n, K] (float64, by row)
+    histograms   by objective: feasible designs between two values
+    reasons      designs that are not feasible, by why not, the feasible ones under no reason
+    meta         the space file, search, seed, version
+
+Each chunk is one transaction of SQLite's write-ahead log: a process that is killed loses only what it had not
+finished.  One process at a time writes; a lock of the operating system, which ends with the process, keeps others out.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dse.exploration.columns import FLAGS, column_names, quoted
+from dse.exploration.lock import locked
+from dse.exploration.summary import Points, Summary, bin_edges, sampled
+from dse.search import demand_extension
+from dse.space.space import TEMPLATE, DesignSpace
+from dse.templates.base import Floats, Ints
+from netlists.errors import ChipscapeError, SettingsError
+
+FILE = "results.sqlite"
+LOCK = "results.lock"
+KEPT = " OR ".join(FLAGS)
+TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
+GROWTH = 1.1  # of the evaluations between two rows of history
+WAIT_S = 30  # for readers
+
+
+class Store:
+    """The file of one exploration, open for writing; see `open_store`."""
+
+    def __init__(self, folder: Path, space: DesignSpace) -> None:
+        self.file, self.space = folder / FILE, space
+        self.parameters, self.metrics = column_names(space)
+        self._db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
+        self._written: dict[tuple[str, Any, Any], Any] = {}  # values of parameters, by template
+        self._recorded = 0  # evaluations at the last row of history
+        self.empty = False  # nothing was found yet, and the file is ours
+        self._larger: tuple[str, float] | None = None  # budget and share of its sample, until something is written
+
+    def close(self) -> None:
+        self._db.close()
+
+    def remove(self) -> None:
+        """Close and delete the file, and what SQLite may have left beside it."""
+        self._db.close()
+        for end in ("", "-wal", "-shm"):
+            self.file.with_name(FILE + end).unlink(missing_ok=True)
+
+    def begin(self, run: Mapping[str, Any], resume: bool, share: float) -> None:
+        """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
+        tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if tables and sorted(tables) != sorted(TABLES):
+            raise SettingsError(f"{self.file} holds no exploration of this version; choose another folder")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
+        columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
+        text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
+        rest = {**run, "columns": columns, "workload": self.space.workload}
+        settings = {"space": text, "name": self.space.name} | {key: json.dumps(value) for key, value in rest.items()}
+        self.empty = not tables or not self.finished()
+        if tables and self.empty:  # stopped before it found anything
+            with self._transaction():
+                for name in tables:
+                    self._db.execute(f"DROP TABLE {name}")
+            tables = []
+        if not tables:
+            self._make(settings)
+            return
+        known = dict(self._db.execute("SELECT key, value FROM meta"))
+        if not resume:
+            raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
+                                " go on with it by --resume")  # fmt: skip
+        for key, value in settings.items():
+            if known.get(key) != value and key not in ("name", "budget"):
+                was = "another" if key in ("space", "workload") else f"{known.get(key)}, not {value}"
+                raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
+                                    " or choose another folder")  # fmt: skip
+        if known["budget"] != settings["budget"]:
+            self._demand_extension(json.loads(known["budget"]), run)
+            self._larger = settings["budget"], share
+        self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
+
+    def _demand_extension(self, before: int | None, run: Mapping[str, Any]) -> None:
+        try:
+            demand_extension(run["search"], self.space, before, run["budget"])
+        except SettingsError as error:
+            raise SettingsError(f"{self.file}: cannot resume, as {error}") from None
+
+    def _make(self, settings: Mapping[str, str]) -> None:
+        parameters = [f"{quoted(name)}" for name in self.parameters]  # numbers or names
+        metrics = [f"{quoted(name)} REAL" for name in self.metrics]
+        flags = [f"{name} INTEGER NOT NULL DEFAULT 0" for name in FLAGS]
+        columns = ["id INTEGER PRIMARY KEY", *parameters, *metrics, "feasible INTEGER NOT NULL", *flags]
+        with self._transaction():
+            for table, content in zip(TABLES, (
+                "key TEXT PRIMARY KEY, value TEXT",
+                ", ".join(columns),
+                "number INTEGER PRIMARY KEY, evaluated INTEGER, feasible INTEGER, seconds REAL, objectives BLOB",
+                "evaluations INTEGER PRIMARY KEY, seconds REAL, front BLOB",
+                "objective TEXT, bin INTEGER, low REAL, high REAL, count INTEGER, PRIMARY KEY (objective, bin)",
+                "code INTEGER PRIMARY KEY, reason TEXT, designs INTEGER",
+            ), strict=True):  # fmt: skip
+                self._db.execute(f"CREATE TABLE {table} ({content})")
+            self._db.executemany("INSERT INTO meta VALUES (?, ?)", settings.items())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite rolls back by itself where the disk is full
+                self._db.execute("ROLLBACK")
+            raise
+
+    def finished(self) -> dict[int, int]:
+        """Numbers of the finished chunks, and how many designs each evaluated."""
+        return dict(self._db.execute("SELECT number, evaluated FROM chunks"))
+
+    def seconds(self) -> float:
+        """Until the last chunk, of all runs together."""
+        return float(self._db.execute("SELECT ifnull(max(seconds), 0) FROM chunks").fetchone()[0])
+
+    def objectives(self, number: int) -> Floats:
+        """Objectives [n, K] of the designs of a finished chunk that was stored with them."""
+        (blob,) = self._db.execute("SELECT objectives FROM chunks WHERE number = ?", (number,)).fetchone()
+        return np.frombuffer(blob).reshape(-1, len(self.space.objectives))
+
+    def summary(self, none: Summary) -> Summary:
+        """What the finished chunks found, without the sample."""
+        histogram, by_reason = none.histogram.copy(), none.by_reason.copy()
+        names = [name for name, _ in self.space.objectives]
+        for name, number, count in self._db.execute("SELECT objective, bin, count FROM histograms"):
+            histogram[names.index(name), number] = count
+        for code, count in self._db.execute("SELECT code, designs FROM reasons"):
+            by_reason[code] = count
+        return Summary(self._points("on_front"), self._points("best"), none.sample, histogram, by_reason)
+
+    def _points(self, flag: str) -> Points:
+        columns = ", ".join(quoted(name) for name in self.metrics)
+        rows = self._db.execute(f"SELECT id, {columns} FROM designs WHERE {flag} ORDER BY id").fetchall()
+        metrics = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), len(self.metrics))
+        where = [self.space.metrics.index(name) for name, _ in self.space.objectives]
+        signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
+        return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
+
+    def _extend(self) -> None:
+        """Take the larger budget, if there is one: only with something to write, as a run may fail before that."""
+        if self._larger is None:
+            return
+        budget, share = self._larger
+        self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (budget,))
+        self._db.execute("DELETE FROM meta WHERE key = 'complete'")
+        ids = np.array([number for (number,) in self._db.execute("SELECT id FROM designs WHERE sampled")], np.int64)
+        left = _keys(ids[~sampled(ids, share)])
+        self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
+        self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
+        self._larger = None
+
+    def add(
+        self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
+    ) -> None:
+        """Store a finished chunk, by what it changed in the summary of all; whole or not at all."""
+        with self._transaction():
+            self._extend()
+            self._insert([after.front, after.best, chunk.sample], np.union1d(before.front.index, before.best.index))
+            self._flag("on_front", before.front.index, after.front.index)
+            self._flag("best", before.best.index, after.best.index)
+            self._flag("sampled", chunk.sample.index[:0], chunk.sample.index)
+            left = np.setdiff1d(before.front.index, after.front.index)
+            left = np.union1d(left, np.setdiff1d(before.best.index, after.best.index))
+            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", _keys(left))
+            self._add_histogram(chunk.histogram)
+            self._add_reasons(chunk.by_reason)
+            blob = None if objectives is None else objectives.tobytes()
+            self._db.execute(
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", (number, chunk.evaluated, chunk.feasible, seconds, blob)
+            )
+            if after.evaluated >= GROWTH * self._recorded:
+                self._record(after, seconds)
+        self.empty = False
+
+    def _insert(self, parts: Iterable[Points], known: Ints) -> None:
+        """Rows for those designs that have none."""
+        rows = []
+        for points in parts:
+            new = points.take(np.flatnonzero(~np.isin(points.index, known)))
+            feasible = np.asarray(np.isfinite(new.objectives).all(axis=1)).tolist()
+            columns = zip(new.index.tolist(), self._values(new.index), new.metrics.tolist(), feasible, strict=True)
+            rows += [[number, *values, *metrics, fits, 0, 0, 0] for number, values, metrics, fits in columns]
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._db.executemany(f"INSERT OR IGNORE INTO designs VALUES ({marks})", rows)
+
+    def _values(self, index: Ints) -> Iterator[list[Any]]:
+        """Parameters [P] of each design as a design file has them; None for one that its template does not have."""
+        for number, row in zip(index.tolist(), self.space.values(index).tolist(), strict=True):
+            family = row[0] if TEMPLATE in self.parameters else None  # each has its own names of choices
+            values = [None if isnan(value) else value for value in row]
+            keys = [(name, family, value) for name, value in zip(self.parameters, values, strict=True)]
+            if any(key not in self._written for key in keys):  # a value that no design before had
+                design = self.space.describe(number)
+                written = {TEMPLATE: design["template"]} | design["parameters"]
+                self._written.update({key: written.get(key[0]) for key in keys})
+            yield [self._written[key] for key in keys]
+
+    def _flag(self, flag: str, before: Ints, after: Ints) -> None:
+        for value, ids in ((0, np.setdiff1d(before, after)), (1, np.setdiff1d(after, before))):
+            self._db.executemany(f"UPDATE designs SET {flag} = {value} WHERE id = ?", _keys(ids))
+
+    def _add_histogram(self, histogram: Ints) -> None:
+        edges = bin_edges()
+        rows = [
+            (self.space.objectives[k][0], int(number), edges[number], edges[number + 1], int(histogram[k, number]))
+            for k, number in np.argwhere(histogram)
+        ]
+        self._db.executemany(
+            "INSERT INTO histograms VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (objective, bin) DO UPDATE SET count = count + excluded.count",
+            rows,
+        )
+
+    def _add_reasons(self, by_reason: Ints) -> None:
+        rows = zip(range(len(by_reason)), self.space.reasons, by_reason.tolist(), strict=True)
+        self._db.executemany(
+            "INSERT INTO reasons VALUES (?, ?, ?)"
+            " ON CONFLICT (code) DO UPDATE SET designs = designs + excluded.designs",
+            [row for row in rows if row[2]],
+        )
+
+    def _record(self, after: Summary, seconds: float) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO history VALUES (?, ?, ?)",
+            (after.evaluated, seconds, after.front.objectives.tobytes()),
+        )
+        self._recorded = after.evaluated
+
+    def finish(self, after: Summary, seconds: float, complete: bool) -> None:
+        """Note the front at the end, and whether the search is at its own."""
+        with self._transaction():
+            self._extend()
+            self._record(after, seconds)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('complete', ?)", (json.dumps(complete),))
+
+
+@contextmanager
+def open_store(
+    folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool, share: float = 1.0
+) -> Iterator[Store]:
+    """The store in a folder, which is made where it is missing, for as long as the block lasts.
+
+    `share` of all designs are sampled.  An error in the block before anything is found leaves neither a file nor a
+    folder that was not there.  Raises `SettingsError` when another process writes there, the folder holds an
+    exploration without `resume` or, with it, one of another space or other settings (`run`); `ChipscapeError` when a
+    file cannot be written, a full disk say.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / LOCK), closing(Store(folder, space)) as store:
+            try:
+                store.begin(run, resume, share)
+                yield store
+            except Exception:
+                if store.empty:
+                    store.remove()
+                    (folder / LOCK).unlink(missing_ok=True)
+                raise
+    except sqlite3.Error as error:
+        do = "what was stored until then stays readable: make room or repair it, and go on with --resume"
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            do = "choose another folder"
+        raise ChipscapeError(f"{folder / FILE}: {error}; {do}") from None
+    finally:
+        with suppress(OSError):  # those that are in use
+            for path in missing:
+                path.rmdir()
+
+
+def _keys(index: Ints) -> list[tuple[int]]:
+    return [(number,) for number in index.tolist()]

@@ -1,0 +1,343 @@
+"""Read a design space from YAML.
+
+    title: what this space is
+    template: tiled_fpga
+    device: VX485T                    # or  technology: 28nm  for an ASIC template; or a file (`dse.model.part_file`)
+    networks: {alexnet: 1.0}          # with weights; metrics are weighted means; a file's path is relative to this one
+    sizes: {sequence: 128}            # optional: symbolic sizes of .onnx files
+    skip: [NonMaxSuppression]         # optional: unsupported operators to leave out of them
+    only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
+    batch: 1                          # optional, inputs at once
+    counts: images                    # optional: the size of an .onnx file that counts inputs, or input.axis
+    search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
+    parameters:
+      tm: {from: 1, to: 128, step: 1}
+      tn: [1, 2, 4, 8]
+      input_buffer_kb: {powers_of_two: [16, 1024]}
+      clock_mhz: 100
+    conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.model.conditions`
+    objectives: [{latency_ms: min}, {energy_mj: min}]
+    overhead: {layer_cycles: 5000}    # optional, none by default; see `dse.model.overhead`
+    constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
+    accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
+
+A space over several templates has `spaces:`, a list of entries with template, device or technology, parameters and
+conditions each, in the place of these fields.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dse.model.conditions import condition
+from dse.model.design import checked, first_complaint
+from dse.model.exact import demand_exact
+from dse.model.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.model.overhead import NONE, Overhead
+from dse.model.part_file import find_device, find_technology, inlined
+from dse.model.sanity import space_conditions
+from dse.space.space import DesignSpace, Limit
+from dse.space.subspace import Subspace
+from dse.templates import template
+from dse.templates.base import Floats, Parameter, Template
+from dse.workloads.files import load_networks
+from dse.workloads.layers import Network, kinds
+from netlists.errors import DesignError, did_you_mean
+from netlists.runtime.yaml_file import beside, read_yaml
+
+SPACES = Path(__file__).parents[1] / "data" / "spaces"
+MAX_VALUES = 1_000_000  # of one parameter
+MAX_SIZE = 10**12  # designs of a space
+
+Direction = Literal["min", "max"]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Part(_Strict):
+    """The fields that each template of a space has."""
+
+    template: str
+    technology: str | dict[str, Any] | None = None
+    device: str | dict[str, Any] | None = None
+    overhead: Overhead = NONE
+    parameters: dict[str, Any] = Field(min_length=1)
+    conditions: list[str] = []
+
+
+class _Range(_Strict):
+    start: float = Field(alias="from")
+    to: float
+    step: float = Field(default=1.0, gt=0)
+
+
+class _Powers(_Strict):
+    powers_of_two: tuple[int, int]
+
+
+class _Bounds(_Strict):
+    min: float | None = None
+    max: float | None = None
+
+
+class _Accuracy(_Strict):
+    parameter: str
+    table: dict[float, float] = Field(min_length=1)
+
+
+class _Whole(_Strict):
+    """The fields that a space has once."""
+
+    title: str = ""
+    networks: dict[str, float] = Field(min_length=1)
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = {}
+    skip: list[str] = []
+    only: list[str] = []
+    batch: int = Field(default=1, ge=1)
+    counts: str | None = None
+    search_mapping: bool = False
+    objectives: list[dict[str, Direction]] = Field(min_length=1)
+    constraints: dict[str, _Bounds] = {}
+    accuracy: _Accuracy | None = None
+    spaces: list[dict[str, Any]] | None = None
+
+
+def catalog() -> list[str]:
+    """Names of the ready-made spaces."""
+    return sorted(path.stem for path in SPACES.glob("*.yaml"))
+
+
+def load_space(
+    path: str | os.PathLike[str],
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    skip: Collection[str] = (),
+    counts: str | None = None,
+) -> DesignSpace:
+    """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
+
+    `batch` and `counts` stand in the place of the file's, `sizes` and `skip` are added to it.
+    """
+    file = Path(path)
+    if str(path) in catalog():
+        file = SPACES / f"{path}.yaml"
+    elif file.suffix not in (".yaml", ".yml"):
+        raise DesignError(
+            f"space {str(path)!r} is unknown{did_you_mean(str(path), catalog())}; expected a .yaml file or one of"
+            f" {', '.join(catalog())}"
+        )
+    content = read_yaml(file)
+    try:
+        file.stem.encode()
+        content = inlined(content, file.parent)
+        if isinstance(content.get("spaces"), list):
+            content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
+                                 for each in content["spaces"]]  # fmt: skip
+        return make_space(_completed(content, file.parent, batch, sizes or {}, skip, counts), file.stem)
+    except UnicodeEncodeError:
+        raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
+    except DesignError as error:
+        raise DesignError(f"{file}: {error}") from None
+
+
+def _completed(
+    content: dict[str, Any],
+    folder: Path,
+    batch: int | None,
+    sizes: Mapping[str, int],
+    skip: Collection[str],
+    counts: str | None,
+) -> dict[str, Any]:
+    """A file's content with its networks' paths as seen from here, and what the command gives beside it."""
+    whole = dict(content)
+    if isinstance(networks := content.get("networks"), dict):
+        whole["networks"] = {
+            beside(name, folder) if isinstance(name, str) else name: share for name, share in networks.items()
+        }
+    if batch is not None:
+        whole["batch"] = batch
+    if counts is not None:
+        whole["counts"] = counts or content.get("counts") or ""
+    if sizes:
+        whole["sizes"] = {**(content.get("sizes") or {}), **sizes}
+    if skip:
+        whole["skip"] = list(dict.fromkeys([*(content.get("skip") or []), *skip]))
+    return whole
+
+
+def make_space(
+    content: Mapping[str, Any], name: str, networks: Sequence[tuple[Network, float]] | None = None
+) -> DesignSpace:
+    """The space that a file's content describes; raises `DesignError` that names the field.
+
+    `networks` are those of the content where they are known already: their files are not read again.
+    """
+    part_fields = [key for key in content if key in _Part.model_fields]
+    if "spaces" in content and part_fields:
+        raise DesignError(f"field {part_fields[0]!r} stands beside `spaces`; expected it in each entry of these")
+    whole = _valid(_Whole, {key: content[key] for key in content if key not in part_fields}, "", _Part)
+    entries = [{key: content[key] for key in part_fields}] if whole.spaces is None else whole.spaces
+    if not entries:
+        raise DesignError("spaces: expected at least one entry")
+    places = [""] if whole.spaces is None else [f"spaces.{number}." for number in range(len(entries))]
+    parts = [_subspace(_valid(_Part, entry, at), at) for entry, at in zip(entries, places, strict=True)]
+    space = DesignSpace(
+        name,
+        {**content, "networks": whole.networks},  # as numbers: YAML reads 1e3 as text
+        parts,
+        networks or _networks(whole),
+        [_objective(entry) for entry in whole.objectives],
+        [_limit(metric, bounds) for metric, bounds in whole.constraints.items()],
+        whole.batch,
+        whole.search_mapping,
+        whole.only,
+        (whole.accuracy.parameter, whole.accuracy.table) if whole.accuracy else None,
+    )
+    _check(space)
+    return space
+
+
+def _valid(model: type[Model], content: Any, where: str, other: type[BaseModel] | None = None) -> Model:
+    known = [*model.model_fields, *(other.model_fields if other else ())]
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise DesignError(where + first_complaint(error, known)) from None
+
+
+def _subspace(part: _Part, where: str) -> Subspace:
+    try:
+        family = template(part.template)
+        if (part.device is None) != (not family.fpga) or (part.technology is None) != family.fpga:
+            wanted = "device, and no technology" if family.fpga else "technology, and no device"
+            raise DesignError(f"template {family.name} takes a {wanted}")
+        known = {parameter.name: parameter for parameter in family.parameters}
+        for name in part.parameters:
+            if name not in known:
+                raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
+        board = find_device(part.device) if part.device is not None else None
+        choices = {name: _choices(known[name], given) for name, given in part.parameters.items()}
+        texts = {name: each.choices for name, each in known.items()}
+        return Subspace(
+            family,
+            board.fabric if board else find_technology(part.technology or ""),
+            board,
+            choices,
+            (*(condition(text, texts) for text in part.conditions), *space_conditions(family, choices)),
+            {"device": part.device} if board else {"technology": part.technology},
+            part.overhead,
+        )
+    except DesignError as error:
+        raise DesignError(f"{where}{error}") from None
+
+
+def _choices(parameter: Parameter, given: Any) -> Floats:
+    """The values of one parameter, each allowed by the template, none twice."""
+    where = f"parameters.{parameter.name}"
+    listed = _listed(given, where)
+    try:
+        values = [checked(parameter, value) for value in listed]
+    except DesignError as error:
+        raise DesignError(f"parameters: {error}") from None
+    if not values or len(set(values)) < len(values):
+        raise DesignError(f"{where}: expected a list of different values, at least one")
+    return np.array(values)
+
+
+def _listed(given: Any, where: str) -> Sequence[Any]:
+    if isinstance(given, list):
+        return given
+    if not isinstance(given, dict):
+        return [given]
+    if "powers_of_two" in given:
+        low, high = _valid(_Powers, given, f"{where}.").powers_of_two
+        if not 0 < low <= high or low & (low - 1) or high & (high - 1):
+            raise DesignError(f"{where}: powers_of_two is {[low, high]}; expected two powers of two, the smaller first")
+        return [1 << power for power in range(low.bit_length() - 1, high.bit_length())]
+    span = _valid(_Range, given, f"{where}.")
+    count = np.floor((span.to - span.start) / span.step + 1e-9) + 1
+    if not 1 <= count <= MAX_VALUES:
+        raise DesignError(f"{where}: from {span.start:g} to {span.to:g} by {span.step:g} are not 1 to {MAX_VALUES}"
+                          " values")  # fmt: skip
+    return [round(value, 9) for value in (span.start + span.step * np.arange(int(count))).tolist()]
+
+
+def _networks(whole: _Whole) -> list[tuple[Network, float]]:
+    """The networks with their weights."""
+    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip, whole.counts)
+    kept = [network.only(kinds(whole.only)) if whole.only else network for network in found]
+    return [(network, _weight(*entry)) for network, entry in zip(kept, whole.networks.items(), strict=True)]
+
+
+def _weight(name: str, share: float) -> float:
+    if not 0 < share < np.inf:
+        raise DesignError(f"networks.{name}: weight is {share:g}; expected more than 0")
+    return share
+
+
+def _objective(entry: Mapping[str, Direction]) -> tuple[str, str]:
+    if len(entry) != 1:
+        raise DesignError(f"objectives: found {dict(entry)}; expected one metric an entry, say {{latency_ms: min}}")
+    return next(iter(entry.items()))
+
+
+def _limit(metric: str, bounds: _Bounds) -> Limit:
+    if bounds.min is None and bounds.max is None:
+        raise DesignError(f"constraints.{metric}: expected min or max")
+    limit = Limit(
+        metric,
+        -np.inf if bounds.min is None else bounds.min,
+        np.inf if bounds.max is None else bounds.max,
+    )
+    if not limit.low <= limit.high:
+        raise DesignError(f"constraints.{metric}: no number is from {limit.low:g} to {limit.high:g}")
+    if limit.high < 0:
+        raise DesignError(f"constraints.{metric}: max is {limit.high:g}; expected at least 0, as no metric is below")
+    return limit
+
+
+def _check(space: DesignSpace) -> None:
+    """What only the whole space shows: its size, metrics that all templates have, accuracies of all word lengths."""
+    if space.size > MAX_SIZE:
+        raise DesignError(f"parameters: they span {space.size:.3g} designs; expected at most {MAX_SIZE:.0e}")
+    for part in space.parts:
+        for network, _ in space.networks:
+            demand_exact(part.template, part.ranges, network)
+    for field, used in (("objectives", [name for name, _ in space.objectives]),
+                        ("constraints", [limit.metric for limit in space.limits])):  # fmt: skip
+        for metric in used:
+            if metric not in space.metrics:
+                raise DesignError(
+                    f"{field}: metric {metric!r} is unknown{did_you_mean(metric, space.metrics)}; expected one of"
+                    f" {', '.join(METRICS)}, or accuracy with a table of it"
+                )
+            for part in space.parts:
+                if metric in (ASIC_ONLY if part.template.fpga else FPGA_ONLY):
+                    raise DesignError(f"{field}: template {part.template.name} has no {metric}")
+        if len(set(used)) < len(used):
+            raise DesignError(f"{field}: expected each metric once")
+    if space.accuracy:
+        for part in space.parts:
+            _check_accuracy(part.template, part, *space.accuracy)
+
+
+def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[float, float]) -> None:
+    for value, accuracy in table.items():
+        if not 0 <= accuracy <= 100:
+            raise DesignError(f"accuracy: {name} {value:g} has {accuracy:g}; expected a percentage from 0 to 100")
+    names = [parameter.name for parameter in family.parameters]
+    if name not in names:
+        raise DesignError(f"accuracy: template {family.name} has no parameter {name!r}{did_you_mean(name, names)}")
+    default = family.parameters[names.index(name)].default
+    for value in part.choices.get(name, [default]):
+        if value not in table:
+            raise DesignError(f"accuracy: the table has no {name} {value:g}; expected one for each of its values")

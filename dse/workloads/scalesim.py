@@ -1,0 +1,74 @@
+"""Read SCALE-Sim topologies: CSV files of convolutions or of matrix products.
+
+    Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,
+    Conv1, 224, 224, 11, 11, 3, 96, 4,
+
+    Layer, M, N, K,
+    Query, 128, 768, 768,
+
+Numbers that follow (sparsity ratios) are passed over.  SCALE-Sim pads nothing and rounds the size of the output up:
+ceil((height - kernel + stride) / stride); padding at the bottom and at the right gives the same size here.  A product
+of M × K and K × N is a convolution 1 × 1 of a map of one column with M lines, K channels, N filters.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from dse.workloads.layers import Kind, Layer, Network, make_layer
+from netlists.errors import DesignError
+
+CONVOLUTION = ("height", "width", "kernel height", "kernel width", "channels", "filters", "stride")
+PRODUCT = ("M", "N", "K")
+
+
+def load_topology(file: str | Path) -> Network:
+    """The layers of a topology; raises `DesignError` that names file and line."""
+    try:
+        with Path(file).open(encoding="utf-8-sig", newline="") as text:
+            lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(text), start=1)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DesignError(f"{file}: cannot be read ({error}); expected a SCALE-Sim topology, CSV") from None
+    lines = [(number, row) for number, row in lines if any(row)]
+    if not lines:
+        raise DesignError(f"{file}: no line with a layer; expected a SCALE-Sim topology, CSV")
+    fields = PRODUCT if [cell.upper() for cell in lines[0][1][1:4]] == list(PRODUCT) else CONVOLUTION
+    layers = [_layer(f"{file}, line {number}", row, fields) for number, row in lines[1:]]
+    if not layers:
+        raise DesignError(f"{file}: no layer after the heading")
+    return Network(Path(file).stem, tuple(layers))
+
+
+def scalesim_layer(name: str, sizes: Sequence[int]) -> Layer:
+    """The convolution of sizes in the order of a CSV line, `CONVOLUTION`; raises `DesignError`."""
+    height, width, high, wide, channels, filters, stride = sizes
+    return make_layer(
+        name=name, kind=Kind.CONV, in_channels=channels, out_channels=filters, in_h=height, in_w=width,
+        kernel_h=high, kernel_w=wide, stride_h=stride, stride_w=stride,
+        pad_bottom=(high - height) % max(stride, 1), pad_right=(wide - width) % max(stride, 1),
+    )  # fmt: skip
+
+
+def product_layer(name: str, sizes: Sequence[int]) -> Layer:
+    """The matrix product of M, N, K as in a CSV line, `PRODUCT`; raises `DesignError`."""
+    rows, columns, inner = sizes
+    return make_layer(name=name, kind=Kind.FC, in_channels=inner, out_channels=columns, in_h=rows)
+
+
+def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
+    name, numbers = row[0], row[1 : 1 + len(fields)]
+    if len(numbers) < len(fields):
+        raise DesignError(f"{where}: {len(numbers)} numbers after the name; expected {', '.join(fields)}")
+    sizes = []
+    for field, text in zip(fields, numbers, strict=True):
+        if not text.isdecimal() or int(text) < 1:
+            raise DesignError(f"{where}: {field} is {text!r}; expected a whole number from 1")
+        sizes.append(int(text))
+    try:
+        if fields == CONVOLUTION:
+            return scalesim_layer(name, sizes)
+        return product_layer(name, sizes)
+    except DesignError as error:
+        raise DesignError(f"{where}: {error}") from None

@@ -1,0 +1,164 @@
+"""Circuit Training placement files (`.plc`): canvas, grid and routing in `#` lines, then one line a node.
+
+    # Columns : 24  Rows : 21
+    # Width : 1433.406  Height : 1433.406
+    # node_index x y orientation fixed
+    0 0.035 350.07 - 1
+
+Positions are centers in µm.  The index counts all nodes of the protobuf file, pins too; the orientation is absolute,
+`-` stands for N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netlists.formats.circuit_training.header import Header, node_counts, read_header
+from netlists.formats.circuit_training.layout import Layout, layout
+from netlists.formats.textfile import bad, decimal, number, read_text, settled, whole, write_text
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist
+from netlists.placement import Placement
+
+_CODE = {name: code for code, name in enumerate(ORIENTATIONS)} | {"-": 0}
+
+
+@dataclass(frozen=True, eq=False)
+class PlcFile:
+    """What a `.plc` says; K lines of nodes."""
+
+    path: Path
+    header: Header
+    index: Ints  # [K]
+    center_um: Floats  # [K, 2]
+    orientation: npt.NDArray[np.int8]  # [K]
+    fixed: Bools  # [K]
+    line: Ints  # [K]
+
+    def nodes(self, file_index: Ints) -> Ints:
+        """[K] the node of each line, given the [V] index of each node in the protobuf file.
+
+        Raises `NetlistError` for an index that is no node's or comes twice.
+        """
+        node_of = {index: node for node, index in enumerate(file_index.tolist())}
+        nodes: dict[int, None] = {}
+        for index, line in zip(self.index.tolist(), self.line.tolist(), strict=True):
+            node = node_of.get(index)
+            if node is None:
+                raise bad(
+                    self.path, line, f"index {index} is not a macro, port or cell, expected one of the netlist's "
+                    f"{len(file_index)} nodes: is this a placement of another netlist?",
+                )  # fmt: skip
+            if node in nodes:
+                raise bad(self.path, line, f"index {index} comes a second time, expected every node once")
+            nodes[node] = None
+        return np.fromiter(nodes, dtype=np.int64, count=len(nodes))
+
+
+def parse_plc(path: Path) -> PlcFile:
+    """Read a `.plc`, plain or `.gz`; raises `NetlistError` naming file and line."""
+    comments: list[tuple[int, str]] = []
+    index: list[int] = []
+    x: list[float] = []
+    y: list[float] = []
+    orientation: list[int] = []
+    fixed: list[bool] = []
+    lines: list[int] = []
+    for line, text in enumerate(read_text(path).split("\n"), 1):
+        if text.lstrip().startswith("#"):
+            comments.append((line, text))
+            continue
+        fields = text.split()
+        if not fields:
+            continue
+        if len(fields) != 5 or fields[3] not in _CODE or fields[4] not in ("0", "1"):
+            raise bad(path, line, f"found {text.strip()[:60]!r}, expected 'node_index x y orientation fixed'")
+        try:
+            index.append(whole(fields[0], 0, 10**9))
+            x.append(number(fields[1]))
+            y.append(number(fields[2]))
+        except ValueError as error:
+            raise bad(path, line, str(error)) from None
+        orientation.append(_CODE[fields[3]])
+        fixed.append(fields[4] == "1")
+        lines.append(line)
+    return PlcFile(
+        path, read_header(path, comments), np.array(index, dtype=np.int64),
+        np.column_stack([np.array(x, float), np.array(y, float)]),
+        np.array(orientation, dtype=np.int8), np.array(fixed, dtype=bool), np.array(lines, dtype=np.int64),
+    )  # fmt: skip
+
+
+def read_plc(netlist: Netlist, path: str | Path) -> Placement:
+    """A placement of the netlist; its header is not needed.
+
+    Fixed nodes keep the netlist's place.  Raises `NetlistError` naming file and line when the file is wrong or another
+    netlist's, `PlacementError` when it moves a fixed node or lacks a movable one.
+    """
+    plc = parse_plc(Path(path))
+    node = plc.nodes(layout(netlist).node_index)
+    return settled(netlist, plc.path, node, plc.line, plc.center_um, plc.orientation)
+
+
+def write_plc(placement: Placement, path: str | Path, costs: Mapping[str, float] | None = None) -> None:
+    """Write a placement; `costs` has `wirelength`, `density` and `congestion`, each optional, for the header.
+
+    Nodes are numbered as in the protobuf file the netlist came from or, without one, as `write_netlist` numbers them.
+    Coordinates have all digits, so that reading gives the same placement.  Raises `NetlistError` when the file cannot
+    be written.
+    """
+    p, path = placement, Path(path)
+    write_text(path, plc_text(p.netlist, layout(p.netlist), p.position_um, p.orientation, path, costs or {}))
+
+
+def plc_text(
+    netlist: Netlist, where: Layout, position_um: Floats, orientation: npt.NDArray[np.int8], path: Path,
+    costs: Mapping[str, float],
+) -> str:  # fmt: skip
+    """A `.plc` for positions that may lack some (NaN): those nodes get no line."""
+    lines = [*_header(netlist, where, path, costs), "# node_index x y orientation fixed"]
+    plain_port = ((netlist.kind == Kind.PORT) & (orientation == 0)).tolist()
+    known = (np.isfinite(position_um[:, 0]) & np.isfinite(position_um[:, 1])).tolist()
+    rows = zip(where.node_index.tolist(), position_um.tolist(), orientation.tolist(), netlist.fixed.tolist(),
+               plain_port, known, strict=True)  # fmt: skip
+    lines += [
+        f"{index} {decimal(x)} {decimal(y)} {'-' if plain else ORIENTATIONS[turn]} {int(fixed)}"
+        for index, (x, y), turn, fixed, plain, place in rows
+        if place
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _header(n: Netlist, where: Layout, path: Path, costs: Mapping[str, float]) -> Iterator[str]:
+    """The `#` lines, with the fields and in the order of Circuit Training's files."""
+    width, height = n.canvas_um
+    area = float(n.size_um[n.kind != Kind.PORT].prod(axis=1).sum())
+    r = n.routing
+    yield "# Placement file for Circuit Training"
+    yield f"# Source input file(s) : {n.name}"
+    yield f"# This file : {path.name}"
+    yield f"# Columns : {n.grid[1]}  Rows : {n.grid[0]}"
+    yield f"# Width : {decimal(width)}  Height : {decimal(height)}"
+    yield f"# Area (stdcell+macros) : {decimal(area)}"
+    if "wirelength" in costs:
+        # The proxy's wirelength is the weighted HPWL over (W + H) and the sum of the weights.
+        yield f"# Wirelength : {costs['wirelength'] * (width + height) * float(n.net_weight.sum()):.3f}"
+    for name in ("wirelength", "congestion", "density"):
+        if name in costs:
+            yield f"# {name.capitalize()} cost : {costs[name]:.4f}"
+    yield "# Project : chipscape"
+    yield f"# Block : {n.name}"
+    yield f"# Routes per micron, hor : {decimal(r.horizontal_per_um)}  ver : {decimal(r.vertical_per_um)}"
+    macro_hor, macro_ver = decimal(r.macro_horizontal_per_um), decimal(r.macro_vertical_per_um)
+    yield f"# Routes used by macros, hor : {macro_hor}  ver : {macro_ver}"
+    yield f"# Smoothing factor : {r.smoothing}"
+    yield "#"
+    yield "# Counts of node types:"
+    pins = np.bincount(n.kind[n.pin_node[where.pin]], minlength=len(Kind))
+    for name, count in node_counts(np.bincount(n.kind, minlength=len(Kind)), pins).items():
+        yield f"# {name:<15} : {count:>9}"
+    yield "#"

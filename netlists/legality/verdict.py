@@ -1,0 +1,74 @@
+"""The verdict on a placement: everything that makes it illegal, counted; terminal, JSON, reports and sweeps show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netlists.legality.cells import CellViolations, cell_violations, on_sites
+from netlists.netlist import Ints
+from netlists.placement import TOUCH, Placement, Violations
+
+COUNTS = (
+    "overlaps", "fixed_overlaps", "out_of_canvas", "fixed_out_of_canvas", "macros_outside_rows", "macros_off_rows",
+    "cell_overlaps", "cells_out_of_canvas", "cells_off_rows",
+)  # fmt: skip
+"""Keys of `Legality.counts`:
+    overlaps             pairs of hard macros that overlap
+    fixed_overlaps       those of them of two fixed macros, which no placer can mend
+    out_of_canvas        hard macros that stick out of the canvas
+    fixed_out_of_canvas  those of them that are fixed
+    macros_outside_rows  movable hard macros on a part of the canvas that no row covers (see `netlists.rows.cover`)
+    macros_off_rows      movable hard macros whose lower-left corner is not on a site of a row, if the design has rows
+    cell_overlaps        cells that overlap another cell or a hard macro, unless both are fixed
+    cells_out_of_canvas  movable cells that stick out of the canvas
+    cells_off_rows       movable cells that do not stand on rows, on their sites, inside them"""
+
+
+@dataclass(frozen=True, eq=False)
+class Legality:
+    """What is wrong with a placement, as node indices."""
+
+    macros: Violations
+    macros_off_rows: Ints
+    cells: CellViolations
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each of `COUNTS`."""
+        macros, cells = self.macros, self.cells
+        found = (
+            len(macros.overlaps) + len(macros.fixed_overlaps), len(macros.fixed_overlaps),
+            len(macros.out_of_canvas) + len(macros.fixed_out_of_canvas), len(macros.fixed_out_of_canvas),
+            len(macros.outside_rows), len(self.macros_off_rows),
+            len(cells.overlaps), len(cells.out_of_canvas), len(cells.off_rows),
+        )  # fmt: skip
+        return dict(zip(COUNTS, found, strict=True))
+
+
+def legality(placement: Placement) -> Legality:
+    """The verdict on a placement; sizes are those stored, whatever the orientation.
+
+    Overlaps and misalignments of up to `TOUCH` times the canvas are rounding and do not count.
+    """
+    return Legality(placement.violations(), macros_off_rows(placement), cell_violations(placement))
+
+
+def macros_off_rows(placement: Placement) -> Ints:
+    """The movable hard macros whose lower-left corner is on no site of a row; none in a design without rows."""
+    n = placement.netlist
+    if n.rows is None:
+        return np.empty(0, dtype=np.int64)
+    macros = n.movable_hard
+    corner = placement.position_um[macros] - n.size_um[macros] / 2
+    return macros[~on_sites(corner, n.rows, TOUCH * max(n.canvas_um))]
+
+
+def is_legal(counts: Mapping[str, Any]) -> bool | None:
+    """Whether none of `COUNTS` is above 0; None if the mapping lacks those that every verdict has."""
+    if "overlaps" not in counts or "out_of_canvas" not in counts:
+        return None
+    return not any(counts.get(key, 0) for key in COUNTS)

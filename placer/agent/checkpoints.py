@@ -1,0 +1,202 @@
+"""Checkpoints: weights and the learners' state as safetensors, everything else as JSON; never pickle.
+
+A training folder DIR holds
+    weights.safetensors       the policy to use; its sizes are in the header, so that the file suffices
+    weights.json              settings, iteration, history, netlists, versions
+    checkpoint-NNNNNN/        to resume from: the policy as it was after iteration N, JSON, and learners.safetensors
+A checkpoint folder is filled under another name and renamed, so that one that exists is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from netlists.errors import CheckpointError
+from netlists.runtime.output import replaced
+from placer.agent.policy import PlacementPolicy, PolicySettings
+from placer.agent.ppo import Learner
+from placer.agent.self_imitation import Steps
+from placer.environment.env import EpisodeBatch
+
+WEIGHTS, LEARNERS, META = "weights.safetensors", "learners.safetensors", "weights.json"
+PREFIX = "checkpoint-"
+Tensors = dict[str, Tensor]
+
+
+def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Mapping[str, Any]) -> None:
+    """Write `weights.safetensors` and `weights.json`, each whole or not at all; raises `OSError`."""
+    header = {"policy": json.dumps(sizes.as_dict())}
+    with replaced(folder / WEIGHTS) as part:
+        save_file(weights, part, header)
+    with replaced(folder / META) as part:
+        part.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+
+
+def save(
+    folder: Path, weights: Tensors, sizes: PolicySettings, learners: Sequence[Tensors], meta: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint of `meta["iteration"]` and the policy to use, and drop older ones; raises `OSError`.
+
+    The policy to use is the one that decoded best where there is a single learner, else the present one.
+    """
+    target = folder / f"{PREFIX}{meta['iteration']:06d}"
+    if not target.exists():
+        part = folder / f".{target.name}.{os.getpid()}.part"
+        part.mkdir()
+        try:
+            save_policy(part, weights, sizes, meta)
+            save_file({f"{k}/{name}": t for k, state in enumerate(learners) for name, t in state.items()},
+                      part / LEARNERS)  # fmt: skip
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    best = {name[5:]: tensor for name, tensor in learners[0].items() if name.startswith("best/")}
+    save_policy(folder, best if best and len(learners) == 1 else weights, sizes, meta)
+    for old in folder.glob(PREFIX + "*"):
+        if old != target:
+            shutil.rmtree(old)
+
+
+def load_policy(path: str | Path) -> PlacementPolicy:
+    """The policy in a `.safetensors` file, or in a training folder; raises `CheckpointError`."""
+    path = Path(path)
+    file = path / WEIGHTS if path.is_dir() else path
+    weights = _tensors(file)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            sizes = json.loads((opened.metadata() or {})["policy"])
+        policy = PlacementPolicy(PolicySettings(**sizes))
+        policy.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{file}: not the weights of this version's policy ({reason}); train again with `placer train`"
+        ) from None
+    return policy
+
+
+def latest(folder: Path) -> Path:
+    """The newest checkpoint of a training folder; raises `CheckpointError` when there is none."""
+    found = sorted(folder.glob(PREFIX + "*"))
+    if not found:
+        raise CheckpointError(f"{folder}: no checkpoint to resume from; leave out --resume to begin anew")
+    return found[-1]
+
+
+def load_meta(checkpoint: Path) -> dict[str, Any]:
+    """The JSON part of a checkpoint; raises `CheckpointError`."""
+    file = checkpoint / META
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: {_reason(error)}; expected the file as it was written") from None
+    if not isinstance(meta, dict) or not {"iteration", "history", "netlists", "settings", "seed"} <= set(meta):
+        raise CheckpointError(f"{file}: keys are missing; expected the file as it was written")
+    return meta
+
+
+def load_learners(checkpoint: Path, learners: Sequence[Learner]) -> None:
+    """Bring learners to the state in a checkpoint; their shared policy must be loaded already.
+
+    Raises `CheckpointError` when the file is damaged or of other learners.
+    """
+    file = checkpoint / LEARNERS
+    tensors = _tensors(file)
+    try:
+        for k, learner in enumerate(learners):
+            mark = f"{k}/"
+            restore(learner, {name.removeprefix(mark): t for name, t in tensors.items() if name.startswith(mark)})
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{file}: not the state of this training ({_reason(error)}); resume with the netlists and settings it "
+            "began with"
+        ) from None
+
+
+def capture(learner: Learner) -> Tensors:
+    """Copies of all that a learner knows besides the policy's weights and the netlist."""
+    state = {
+        "generator": learner.generator.get_state(),
+        "numbers": torch.tensor(
+            [learner.iteration, learner.return_mean, learner.return_std, learner.best_proxy], dtype=torch.float64
+        ),
+        "styles/mean": learner.styles.mean.clone(),
+        "styles/deviation": learner.styles.deviation.clone(),
+        "elites/proxy": torch.tensor(learner.elites.proxies, dtype=torch.float64),
+    }
+    if learner.elites.episodes:
+        state["elites/action"] = torch.stack([steps[3] for steps in learner.elites.episodes])
+    state |= {f"best/{name}": tensor.cpu() for name, tensor in learner.best_weights.items()}
+    for k, moments in learner.optimizer.state_dict()["state"].items():
+        for name, tensor in moments.items():
+            state[f"optimizer/{k}/{name}"] = tensor.detach().cpu().clone()
+    return state
+
+
+def restore(learner: Learner, state: Tensors) -> None:
+    """The inverse of `capture`, on a new learner of the same netlist and settings."""
+    iteration, learner.return_mean, learner.return_std, learner.best_proxy = state["numbers"].tolist()
+    learner.iteration = int(iteration)
+    learner.generator.set_state(state["generator"])
+    learner.styles.mean.copy_(state["styles/mean"])
+    learner.styles.deviation.copy_(state["styles/deviation"])
+    learner.elites.proxies = state["elites/proxy"].tolist()
+    learner.elites.episodes = replay(learner.episodes, state["elites/action"]) if learner.elites.proxies else []
+    learner.best_weights = {name[5:]: tensor for name, tensor in state.items() if name.startswith("best/")}
+    whole = learner.optimizer.state_dict()
+    for name, tensor in state.items():
+        if name.startswith("optimizer/"):
+            _, k, moment = name.split("/")
+            whole["state"].setdefault(int(k), {})[moment] = tensor
+    learner.optimizer.load_state_dict(whole)
+
+
+def replay(episodes: EpisodeBatch, actions: Tensor) -> list[Steps]:
+    """Play recorded actions [k, T] again, as many at a time as the batch holds: what was seen at each step.
+
+    The environment is deterministic, so the maps need not be stored.
+    """
+    steps = torch.arange(episodes.steps)
+    found: list[Steps] = []
+    for first in range(0, len(actions), episodes.batch):
+        some = actions[first : first + episodes.batch]
+        padded = torch.cat([some, some[:1].expand(episodes.batch - len(some), -1)])
+        seen = []
+        observation = episodes.reset()
+        for t in range(episodes.steps):
+            seen.append(tuple(a[: len(some)] for a in (observation.maps, observation.scalars, observation.mask)))
+            following, _ = episodes.step(padded[:, t].numpy())
+            if following is not None:
+                observation = following
+        maps, scalars, mask = (torch.stack([torch.from_numpy(a) for a in column]) for column in zip(*seen, strict=True))
+        found += [
+            (maps[:, b].clone(), scalars[:, b].clone(), mask[:, b].clone(), some[b].clone(), steps)
+            for b in range(len(some))
+        ]
+    return found
+
+
+def _tensors(file: Path) -> Tensors:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError, ValueError, struct.error) as error:
+        raise CheckpointError(
+            f"{file}: {_reason(error)}; expected a .safetensors file or a folder written by `placer train`"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

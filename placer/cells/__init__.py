@@ -1,0 +1,4 @@
+"""Standard cells of flat netlists: global placement, legalization on rows, detailed placement.
+
+Imports cost and legalization.  Begin with `place`.
+"""

@@ -1,0 +1,57 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netlists.errors import SettingsError
+
+if TYPE_CHECKING:
+    from netlists.netlist import Netlist
+    from placer.runs.run_folder import Source
+
+NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
+PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
+Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
+Unfix = Annotated[
+    list[str] | None,
+    typer.Option("--unfix", metavar="GLOB", help="Free the fixed macros with such names, as 'ram*'; may be repeated"),
+]
+OutDir = Annotated[Path, typer.Option("--out", help="Folder for the results")]
+Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="rl: file or folder written by placer train, or none (untrained); the bundled ones by default"),
+]
+Device = Annotated[str, typer.Option("--device", help="Where torch computes: auto (a GPU if any), cpu or cuda")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
+
+
+def source(netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None) -> Source:
+    """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
+    from placer.runs.run_folder import Source
+
+    shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
+    if grid and not (shape and int(shape[1]) and int(shape[2])):
+        raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
+    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()))
+
+
+def loaded(where: Source) -> Netlist:
+    """The netlist, after a warning on the terminal for each of its notes."""
+    netlist = where.load()
+    for note in netlist.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    return netlist
+
+
+def command_line() -> str:
+    """The command that is running."""
+    return shlex.join(["placer", *sys.argv[1:]])

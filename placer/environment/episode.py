@@ -1,0 +1,222 @@
+"""What happens in an episode of macro placement, for B episodes at once: numba kernels without Python in between.
+
+Hard macros are placed one by one on grid cells (`spots.py` says where in a cell).  Nodes not yet placed stand at
+estimated places, pulled by their nets, so that the maps a policy sees (`features.py`) mean something.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from netlists.netlist import Floats, Ints, Netlist
+from netlists.rows.cover import blocked
+from netlists.runtime.kernel import kernel
+from placer.cost.arrays import CostArrays
+from placer.cost.congestion import congestion_maps
+from placer.cost.density import cover
+from placer.cost.proxy import evaluate_arrays
+from placer.cost.wirelength import weighted_hpwl, wirelength_cost
+from placer.soft.detailed import detail_soft
+from placer.soft.force_directed import SoftArrays, place_soft, pull, soft_arrays
+
+REFRESHES = 32
+"""How often in an episode the estimates (places of unplaced nodes, congestion) are brought up to date."""
+
+
+class EpisodeArrays(NamedTuple):
+    """A netlist as the kernels need it."""
+
+    soft: SoftArrays
+    cost: CostArrays  # exact
+    rough: CostArrays  # on merged nets, for the congestion that the policy sees
+    order: Ints  # [T] hard macros in the order they are placed
+    obstacles: Ints  # fixed hard macros
+    blocked: Floats  # [K, 4] low x, low y, high x, high y of what no row covers
+    blocked_map: Floats  # [R, C] cover by that
+    floating: Ints  # nodes without a place of their own at first: `order`, then soft macros and cells
+    start: Floats  # [V, 2] where nodes stand at the beginning
+    orientation: npt.NDArray[np.int8]  # [V]
+    turn: Ints  # [V] step at which each node gets its final place: -1 from the start, T for soft macros
+    wires: Floats  # [V] weight of the nets of each node
+    mean_wires: float  # over the hard macros
+    coverage: float  # area of all hard macros over the canvas'
+    refresh: int  # steps between two refreshes
+    soft_rounds: int
+    soft_sweeps: int
+
+
+class State(NamedTuple):
+    """B episodes under way."""
+
+    position: Floats  # [B, V, 2] centers, µm
+    hard_map: Floats  # [B, R, C] cover d by hard macros in their final places, and by what no row covers
+    rest_map: Floats  # [B, R, C] cover d by all others at the last refresh, as d / (1 + d)
+    across_map: Floats  # [B, R, C] horizontal routing demand d over capacity at the last refresh, as d / (1 + d)
+    up_map: Floats  # [B, R, C] vertical, likewise
+    hard_sums: Floats  # [B, R+3, C+3] of what `features.py` adds up, over all cells below and left
+    rest_sums: Floats  # [B, R+3, C+3]
+    demand_sums: Floats  # [B, R+3, C+3]
+    spot: Floats  # [B, R, C, 2] where the current macro would go in each cell
+    estimate: Floats  # [B] wirelength cost at estimated places, at the last refresh
+    stuck: Ints  # [B] steps at which no cell fitted
+
+
+def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps: int) -> EpisodeArrays:
+    """Arrays of a netlist whose hard macros are placed in the given order; unplaced nodes start in the middle."""
+    soft = soft_arrays(netlist)
+    nets = soft.nets
+    floating = np.concatenate((order, soft.movable))
+    start = netlist.position_um.copy()
+    start[floating] = np.array(netlist.canvas_um) / 2
+    wires = np.zeros(netlist.num_nodes)
+    np.add.at(wires, nets.node, np.repeat(nets.weight, np.diff(nets.start)))
+    turn = np.where(netlist.fixed, -1, len(order))
+    turn[order] = np.arange(len(order))
+    hard_area = netlist.size_um[netlist.hard].prod(axis=1).sum()
+    arrays = EpisodeArrays(
+        soft=soft,
+        cost=soft.cost,
+        rough=soft.cost._replace(net_start=nets.start, node=nets.node, offset_um=nets.offset_um, weight=nets.weight),
+        order=order,
+        obstacles=netlist.hard[netlist.fixed[netlist.hard]],
+        blocked=blocked(netlist).copy(),
+        blocked_map=cover_by(blocked(netlist), netlist),
+        floating=floating,
+        start=start,
+        orientation=netlist.orientation.copy(),
+        turn=turn,
+        wires=wires,
+        mean_wires=max(float(wires[order].mean()), 1e-9),
+        coverage=float(hard_area / np.prod(netlist.canvas_um)),
+        refresh=max(1, round(len(order) / REFRESHES)),
+        soft_rounds=soft_rounds,
+        soft_sweeps=soft_sweeps,
+    )
+    settle(arrays, start)
+    return arrays
+
+
+def cover_by(rectangles: Floats, netlist: Netlist) -> Floats:
+    """[R, C] the part of each grid cell that disjoint rectangles [K, 4] cover."""
+    found = np.zeros(netlist.grid)
+    (rows, cols), (w, h) = netlist.grid, netlist.cell_um
+    left, bottom = w * np.arange(cols), h * np.arange(rows)
+    for low_x, low_y, high_x, high_y in rectangles:
+        across = np.clip(np.minimum(left + w, high_x) - np.maximum(left, low_x), 0, w) / w
+        up = np.clip(np.minimum(bottom + h, high_y) - np.maximum(bottom, low_y), 0, h) / h
+        found += np.outer(up, across)
+    return found
+
+
+@njit(cache=True)
+def settle(arrays: EpisodeArrays, position: Floats) -> None:
+    """Let the nets pull all unplaced nodes from where they stand until they hardly move."""
+    want = np.empty((position.shape[0], 4))
+    slack = (arrays.cost.canvas_width_um / arrays.cost.cols + arrays.cost.canvas_height_um / arrays.cost.rows) / 2
+    for _ in range(100):
+        pull(arrays.soft.nets, position, arrays.floating, slack, 0.8, want)
+
+
+def new_state(arrays: EpisodeArrays, batch: int) -> State:
+    """B fresh episodes."""
+    rows, cols, v = arrays.cost.rows, arrays.cost.cols, len(arrays.start)
+    maps = [np.zeros((batch, rows, cols)) for _ in range(4)]
+    sums = [np.zeros((batch, rows + 3, cols + 3)) for _ in range(3)]
+    return State(
+        np.broadcast_to(arrays.start, (batch, v, 2)).copy(), maps[0], maps[1], maps[2], maps[3], sums[0], sums[1],
+        sums[2], np.zeros((batch, rows, cols, 2)), np.zeros(batch), np.zeros(batch, dtype=np.int64),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
+    """Bring episodes first..last-1 to their first step."""
+    for b in range(first, last):
+        state.position[b] = arrays.start
+        state.hard_map[b] = arrays.blocked_map
+        state.stuck[b] = 0
+        for v in arrays.obstacles:
+            cover(arrays.cost, v, arrays.start[v, 0], arrays.start[v, 1], 1.0, state.hard_map[b])
+    refresh(arrays, state, first, last, 0)
+
+
+@njit(cache=True, nogil=True)
+def step(arrays: EpisodeArrays, state: State, first: int, last: int, t: int, action: Ints, gain: Floats) -> None:
+    """Place macro t of each episode in cell `action` [B] (r * C + c).
+
+    `gain` [B] becomes the fall of the estimated wirelength cost over the step (0 between refreshes).
+    """
+    for b in range(first, last):
+        v = arrays.order[t]
+        r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
+        state.position[b, v] = state.spot[b, r, c]
+        cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
+    gain[first:last] = 0.0
+    if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
+        gain[first:last] = state.estimate[first:last]
+        refresh(arrays, state, first, last, t + 1)
+        gain[first:last] -= state.estimate[first:last]
+
+
+@njit(cache=True, nogil=True)
+def finish(arrays: EpisodeArrays, state: State, first: int, last: int, parts: Floats) -> None:
+    """Place the soft macros and fill `parts` [B, 4]: wirelength, density, congestion, weighted HPWL in µm."""
+    for b in range(first, last):
+        place_soft(arrays.soft, state.position[b], arrays.soft_rounds)
+        detail_soft(arrays.soft, state.position[b], arrays.soft_sweeps)
+        found = evaluate_arrays(arrays.cost, state.position[b], arrays.orientation)
+        for k in range(4):
+            parts[b, k] = found[k]
+
+
+@njit(cache=True)
+def refresh(arrays: EpisodeArrays, state: State, first: int, last: int, t: int) -> None:
+    """Pull unplaced nodes a few times and renew the maps and the wirelength that depend on them."""
+    a, floating = arrays.rough, arrays.floating[t:]
+    slack = (a.canvas_width_um / a.cols + a.canvas_height_um / a.rows) / 2
+    want, pins = np.empty((len(arrays.start), 4)), np.empty((len(a.node), 2))
+    for b in range(first, last):
+        position = state.position[b]
+        for _ in range(2):
+            pull(arrays.soft.nets, position, floating, slack, 0.8, want)
+        state.rest_map[b] = 0.0
+        for v in floating:
+            cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
+        put_pins(a, position, pins)
+        state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
+        congestion_maps(a, pins, position, state.across_map[b], state.up_map[b])
+        squash_and_sum(state, b)
+
+
+@kernel
+def put_pins(cost: CostArrays, position: Floats, pins: Floats) -> None:
+    """Fill the places of pins [P, 2] that are turned already."""
+    for p in range(len(pins)):
+        v = cost.node[p]
+        pins[p, 0], pins[p, 1] = position[v, 0] + cost.offset_um[p, 0], position[v, 1] + cost.offset_um[p, 1]
+
+
+@kernel
+def squash_and_sum(state: State, b: int) -> None:
+    """Turn the entries d of the maps of a refresh into d / (1 + d), and sum them up."""
+    rest, across, up = state.rest_map[b], state.across_map[b], state.up_map[b]
+    rest_sums, demand_sums = state.rest_sums[b], state.demand_sums[b]
+    rows, cols = rest.shape
+    for r in range(rows + 2):
+        rest_run = demand_run = 0.0
+        for c in range(cols + 2):
+            if 0 < r <= rows and 0 < c <= cols:
+                demand = max(across[r - 1, c - 1], up[r - 1, c - 1])
+                rest[r - 1, c - 1] /= 1.0 + rest[r - 1, c - 1]
+                across[r - 1, c - 1] /= 1.0 + across[r - 1, c - 1]
+                up[r - 1, c - 1] /= 1.0 + up[r - 1, c - 1]
+                rest_run += rest[r - 1, c - 1]
+                demand_run += demand / (1.0 + demand)
+            else:
+                rest_run, demand_run = rest_run + 1.0, demand_run + 1.0
+            rest_sums[r + 1, c + 1] = rest_sums[r, c + 1] + rest_run
+            demand_sums[r + 1, c + 1] = demand_sums[r, c + 1] + demand_run

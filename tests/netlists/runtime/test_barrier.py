@@ -1,0 +1,45 @@
+"""The barrier: nobody passes before the last arrives; what was written before is seen after; nobody waits in vain."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numba import njit
+
+from netlists.netlist import Ints
+from netlists.runtime.barrier import LINE, give_up, meet, new_barrier
+
+
+@njit(nogil=True)
+def count_up(arrivals: Ints, me: int, rounds: int, board: Ints) -> int:
+    """Write the round's number for the others, meet, and count how often somebody's was not there yet."""
+    wrong = 0
+    for i in range(rounds):
+        board[me * LINE] = i
+        if not meet(arrivals, me):
+            return -1
+        for k in range(0, board.size, LINE):
+            wrong += board[k] != i
+        if not meet(arrivals, me):
+            return -1
+    return wrong
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 16, 64])
+def test_all_see_what_all_wrote(threads: int) -> None:
+    arrivals, board = new_barrier(threads), np.full(threads * LINE, -1)
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(count_up, arrivals, me, 200, board) for me in range(threads)]
+        assert [job.result() for job in jobs] == [0] * threads
+    assert set(arrivals[::LINE]) == {400}
+
+
+def test_nobody_waits_for_a_thread_that_is_gone() -> None:
+    arrivals, board = new_barrier(3), np.zeros(3 * LINE, dtype=np.int64)
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(count_up, arrivals, me, 10, board) for me in range(2)]
+        assert not any(job.done() for job in jobs)
+        give_up(arrivals, 2)
+        assert [job.result() for job in jobs] == [-1, -1]

@@ -1,0 +1,172 @@
+"""Refinement keeps placements legal, never makes them worse, and repeats itself for a seed."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netlists import load
+from netlists.errors import LegalizationError, PlacementError, SettingsError
+from netlists.netlist import Netlist
+from netlists.placement import Placement
+from netlists.synthetic.generate import generate, random_case
+from placer.annealing.metropolis import ACCEPTED, LEGAL, PROPOSED, ROUTED, Budget, Found
+from placer.annealing.moves import HARD_FLIP, KINDS, SHARES, movers
+from placer.annealing.refine import RefineSettings, refine
+from placer.cost import evaluate
+from placer.legalization.legalize import legalize
+from tests.placer.cost.test_proxy import random_placement
+
+
+def legal(netlist: Netlist) -> Placement:
+    return legalize(Placement.given(netlist))
+
+
+@pytest.fixture(scope="module")
+def jetty() -> Placement:
+    return legal(load("jetty"))
+
+
+def assert_sound(start: Placement, found: Found) -> None:
+    assert not found.placement.violations()
+    assert found.proxy == pytest.approx(evaluate(found.placement).proxy, rel=1e-12)
+    assert found.proxy <= evaluate(start).proxy
+    n = start.netlist
+    np.testing.assert_array_equal(found.placement.position_um[n.fixed], n.position_um[n.fixed])
+    soft = n.movable_soft
+    soft = soft[(n.size_um[soft] <= n.canvas_um).all(axis=1)]
+    half = n.size_um[soft] / 2 - 1e-9 * max(n.canvas_um)
+    moved = soft[(found.placement.position_um[soft] != start.position_um[soft]).any(axis=1)]
+    half = half[np.isin(soft, moved)]
+    assert np.all(found.placement.position_um[moved] >= half)
+    assert np.all(found.placement.position_um[moved] <= np.array(n.canvas_um) - half)
+
+
+def test_a_bundled_design_gets_much_better(jetty: Placement) -> None:
+    found = refine(jetty, Budget(trials=60_000))
+    assert_sound(jetty, found)
+    assert found.proxy < 0.9 * evaluate(jetty).proxy
+    assert found.trials == 60_000
+    assert np.all(found.statistics[:, PROPOSED] > 0)
+    for less, more in ((LEGAL, PROPOSED), (ROUTED, LEGAL), (ACCEPTED, ROUTED)):
+        assert np.all(found.statistics[:, less] <= found.statistics[:, more])
+
+
+def test_more_trials_are_better(jetty: Placement) -> None:
+    few, many = (np.mean([refine(jetty, Budget(trials=t), seed=s).proxy for s in range(3)]) for t in (2_000, 60_000))
+    assert many < few
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_seed_gives_the_same_result(jetty: Placement, workers: int) -> None:
+    once, again = (refine(jetty, Budget(trials=5_000), seed=3, workers=workers) for _ in range(2))
+    other = refine(jetty, Budget(trials=5_000), seed=4, workers=workers)
+    np.testing.assert_array_equal(once.placement.position_um, again.placement.position_um)
+    np.testing.assert_array_equal(once.placement.orientation, again.placement.orientation)
+    assert not np.array_equal(once.placement.position_um, other.placement.position_um)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.floats(0.0, 10.0))
+def test_generated_designs_stay_legal_even_when_hot(seed: int, hot: float) -> None:
+    netlist = generate(random_case(seed), seed)
+    try:
+        start = legal(netlist)
+    except LegalizationError:
+        return
+    always = RefineSettings(hot=hot + 0.01, cold=hot + 0.01, quench=0)
+    found = refine(start, Budget(trials=500), seed=seed, settings=always)
+    assert_sound(start, found)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 5))
+def test_odd_chips(seed: int, rows: int, cols: int) -> None:
+    n = random_placement(seed, rows, cols, 1, False).netlist
+    size = n.size_um.copy()
+    size[n.hard] *= 0.3
+    try:
+        start = legal(n.with_(size_um=size))
+    except LegalizationError:
+        return
+    found = refine(start, Budget(trials=300), seed=seed)
+    assert_sound(start, found)
+    # A quarter turn would need width and height exchanged: none is made.
+    assert np.all((found.placement.orientation < 4) == (start.orientation < 4))
+
+
+@pytest.mark.parametrize("stays", ["soft", "hard", "all"])
+def test_fixed_macros_stay(jetty: Placement, stays: str) -> None:
+    n = jetty.netlist
+    fixed = n.fixed.copy()
+    fixed[np.concatenate([n.soft if stays != "hard" else [], n.hard if stays != "soft" else []]).astype(int)] = True
+    start = Placement(n.with_(fixed=fixed, position_um=jetty.position_um), jetty.position_um, jetty.orientation)
+    found = refine(start, Budget(trials=5_000))
+    assert_sound(start, found)
+    moved = (found.placement.position_um != jetty.position_um).any(axis=1)
+    assert not np.any(moved & fixed)
+    assert np.any(moved) == (stays != "all")
+
+
+def test_exactly_touching_macros_are_not_driven_apart() -> None:
+    """Four macros that tile the canvas: only swaps and flips are legal."""
+    n = load("jetty")
+    four = n.hard[:4]
+    kind, fixed, size, position = n.kind.copy(), n.fixed.copy(), n.size_um.copy(), n.position_um.copy()
+    kind[n.hard[4:]] = 1
+    size[four] = np.array(n.canvas_um) / 2
+    position[four] = np.array([[1, 1], [3, 1], [1, 3], [3, 3]]) * np.array(n.canvas_um) / 4
+    start = Placement.given(n.with_(kind=kind, fixed=fixed, size_um=size, position_um=position))
+    found = refine(start, Budget(trials=20_000))
+    assert_sound(start, found)
+    assert found.statistics[HARD_FLIP, ACCEPTED] > 0
+    corners = {tuple(p) for p in found.placement.position_um[four]}
+    assert corners == {tuple(p) for p in position[four]}
+
+
+def test_a_budget_in_seconds_is_kept(jetty: Placement) -> None:
+    refine(jetty, Budget(trials=1))  # compiled
+    told: list[tuple[float, float]] = []
+    begun = time.perf_counter()
+    found = refine(jetty, Budget(seconds=0.5), progress=lambda s, proxy: told.append((s, proxy)))
+    assert 0.4 < time.perf_counter() - begun < 2.0
+    assert_sound(jetty, found)
+    assert [s for s, _ in told] == sorted(s for s, _ in told)
+    assert [p for _, p in told] == sorted((p for _, p in told), reverse=True)
+    assert told[-1][1] == pytest.approx(found.proxy)
+
+
+def test_ctrl_c_leaves_the_best_so_far(jetty: Placement) -> None:
+    def interrupt(_: float, proxy: float) -> None:
+        if proxy < evaluate(jetty).proxy:
+            raise KeyboardInterrupt
+
+    found = refine(jetty, Budget(trials=10_000_000), progress=interrupt)
+    assert found.interrupted
+    assert found.trials < 10_000_000
+    assert_sound(jetty, found)
+    assert found.proxy < evaluate(jetty).proxy
+
+
+def test_wrong_use_is_refused(jetty: Placement) -> None:
+    for both in ({}, {"seconds": 1.0, "trials": 1}):
+        with pytest.raises(SettingsError, match="either seconds or trials"):
+            Budget(**both)  # type: ignore[arg-type]
+    for wrong in ({"hot": 0.1, "cold": 0.2}, {"cold": 0.0}, {"quench": 1.5}, {"hard_factor": -1.0}):
+        with pytest.raises(SettingsError):
+            RefineSettings(**wrong)
+    piled = jetty.position_um.copy()
+    piled[jetty.netlist.movable_hard] = np.array(jetty.netlist.canvas_um) / 2
+    with pytest.raises(PlacementError, match="legalize"):
+        refine(Placement(jetty.netlist, piled, jetty.orientation), Budget(trials=1))
+
+
+def test_every_kind_of_proposal_has_a_share() -> None:
+    assert len(SHARES) == len(KINDS)
+    chance = movers(load("jetty"), 0.0).chance
+    assert np.all(np.diff(chance) > 0)
+    assert chance[-1] == 1

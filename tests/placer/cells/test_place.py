@@ -1,0 +1,373 @@
+"""Standard cells placed on rows: legal whatever the rows, around macros, with wires as short as they get."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netlists.errors import LegalizationError
+from netlists.legality.cells import cell_violations
+from netlists.netlist import Floats, Kind, Netlist, Rows
+from netlists.placement import TOUCH, Placement
+from placer import place
+from placer.cells import place as cells_module
+from placer.cells.abacus import into_runs
+from placer.cells.detailed import _TimeUp, _Watch, legalize_cells
+from placer.cells.electrostatics import Bins, covered, field_of
+from placer.cells.global_placement import _fillers, spread, wirelength_gradient
+from placer.cells.place import PlacedCells, has_cells, place_cells
+from placer.cost import evaluate, summary
+from placer.legalization.on_grid import legalize_on_grid
+from placer.runs import pipeline
+
+
+@cache
+def flat(seed: int = 0, cells: int = 300, unit: float = 1.0, gap: bool = False) -> Netlist:
+    """Cells of 2 to 6 sites and 4 movable macros on 20 rows, with nets between neighbors in a hidden order; 4 ports.
+
+    With a `gap` rows come in two parts with a hole between them, and the upper ones stand apart.
+    """
+    rng = np.random.default_rng(seed)
+    high, site, count = 8.0 * unit, unit, 20
+    y = high * np.arange(count) + (np.arange(count) >= 10) * 3.3 * unit * gap
+    rows = Rows(np.zeros(count), y, np.full(count, high), np.full(count, site), np.full(count, 160))
+    if gap:
+        x = np.repeat([0.0, 80.5 * site], count)
+        sites = np.repeat([60, 70], count)
+        rows = Rows(x, np.tile(y, 2), np.full(2 * count, high), np.full(2 * count, site), sites)
+    v = cells + 8
+    kind = np.array([Kind.HARD] * 4 + [Kind.PORT] * 4 + [Kind.CELL] * cells, dtype=np.int8)
+    size = np.column_stack([rng.integers(2, 7, v) * site - 0.5 * site * gap, np.full(v, high)])
+    size[:4], size[4:8] = [20.5 * site, 3 * high], 0.0
+    canvas = (160 * site, float(y[-1]) + high)
+    position = np.full((v, 2), np.array(canvas) / 2)
+    position[4:8] = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * canvas
+    order = np.concatenate([np.arange(8), 8 + rng.permutation(cells)])
+    pins: list[int] = []
+    for k in range(2 * cells):
+        pins += [*order[8 + (k + rng.integers(0, 12, 3)) % cells], *order[rng.integers(0, 8, 1) if k % 20 == 0 else []]]
+    start = np.concatenate([[0], np.cumsum([4 if k % 20 == 0 else 3 for k in range(2 * cells)])])
+    return Netlist(
+        name="flat", node_names=tuple(f"n{k}" for k in range(v)), kind=kind, size_um=size, fixed=kind == Kind.PORT,
+        position_um=position, orientation=np.where(kind == Kind.HARD, 3, 0).astype(np.int8),
+        pin_node=np.array(pins, dtype=np.int64), pin_offset_um=rng.normal(size=(len(pins), 2)) * unit,
+        net_start=start.astype(np.int64), net_pin=np.arange(len(pins)),
+        net_weight=rng.choice([1.0, 2.0], 2 * cells), canvas_um=canvas, grid=(8, 8), rows=rows,
+    )  # fmt: skip
+
+
+def apart(netlist: Netlist) -> Placement:
+    """Macros side by side on the grid of rows, everything else where the netlist has it."""
+    position = netlist.position_um.copy()
+    position[:4] = netlist.size_um[:4] / 2 + np.array([[0.2, 1], [0.2, 9], [0.7, 1], [0.7, 9]]) * (
+        netlist.canvas_um[0],
+        netlist.size_um[8, 1],
+    )
+    return Placement(netlist, position, netlist.orientation.copy())
+
+
+def demand_legal(placement: Placement) -> None:
+    wrong = cell_violations(placement)
+    assert not wrong, f"{len(wrong.overlaps)} overlaps, {len(wrong.off_rows)} off rows"
+    assert not placement.violations()
+
+
+@pytest.mark.parametrize("unit", [1.0, 380.0, 0.19])
+@pytest.mark.parametrize("gap", [False, True])
+def test_cells_are_legal_on_any_rows_and_everything_else_stays(unit: float, gap: bool) -> None:
+    given_ = apart(flat(unit=unit, gap=gap))
+    found = legalize_cells(given_)
+    demand_legal(found)
+    np.testing.assert_array_equal(found.position_um[:8], given_.position_um[:8])
+    np.testing.assert_array_equal(found.orientation, given_.orientation)
+    np.testing.assert_array_equal(found.position_um, legalize_cells(given_).position_um)
+
+
+def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
+    n = flat()
+    fixed = n.fixed.copy()
+    fixed[8:20] = True
+    position = apart(n).position_um.copy()
+    position[:4] += [0.37, 2.9]
+    position[8:20] = np.column_stack([np.arange(12) * 9.3 + 20, np.full(12, 70.1)])
+    found = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)))
+    demand_legal(found)
+    np.testing.assert_array_equal(found.position_um[:20], position[:20])
+
+
+def test_cells_a_hair_wider_than_sites_take_one_more() -> None:
+    n = flat(unit=380.0)
+    size = n.size_um.copy()
+    size[n.cells, 0] += 100 * TOUCH * max(n.canvas_um)
+    demand_legal(legalize_cells(apart(n.with_(size_um=size))))
+
+
+def test_detailed_placement_does_not_lengthen_wires() -> None:
+    start = apart(flat())
+    spread_out = Placement(start.netlist, spread(start, start.netlist.kind == Kind.CELL, seed=0), start.orientation)
+    short, long = evaluate(legalize_cells(spread_out)), evaluate(legalize_cells(start))
+    assert short.hpwl_um < long.hpwl_um
+
+
+def test_a_deadline_ends_the_detailed_placement_legally() -> None:
+    spread_out = legalize_on_grid(Placement.given(flat(cells=600)))
+    placed = [legalize_cells(spread_out, time.perf_counter() + seconds) for seconds in (0.0, 0.02, np.inf)]
+    for placement in placed:
+        demand_legal(placement)
+    hurried, _, thorough = (evaluate(placement).hpwl_um for placement in placed)
+    assert thorough < hurried
+
+
+def test_no_step_is_begun_that_would_end_too_late() -> None:
+    watch = _Watch(time.perf_counter() + 1.0)
+    watch(None)  # after a short step
+    watch.longest_s = 0.6
+    watch(None)
+    assert watch.has_time(1.0)
+    assert not watch.has_time(2.0)
+    watch.longest_s = 1.1
+    with pytest.raises(_TimeUp):
+        watch(None)
+
+
+def test_what_cannot_be_placed_is_said() -> None:
+    start = apart(flat())
+    n = start.netlist
+    assert n.rows is not None
+    tall = n.size_um.copy()
+    tall[9, 1] = 161.0
+    few = Rows(n.rows.x_um[:3], n.rows.y_um[:3], n.rows.height_um[:3], n.rows.site_um[:3], n.rows.num_sites[:3])
+    uneven = Rows(n.rows.x_um, n.rows.y_um, n.rows.height_um * np.linspace(1, 0.9, 20), n.rows.site_um,
+                  n.rows.num_sites)  # fmt: skip
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"rows": None, "size_um": np.minimum(n.size_um, [99, 0])}, "no free rows"),
+        ({"rows": few}, "need .* sites"),
+        ({"rows": uneven}, "differ in height"),
+        ({"size_um": tall}, "no room for 1 of 1 multi-row cells, among them 'n9'"),
+    ]
+    for change, message in changes:
+        with pytest.raises(LegalizationError, match=message):
+            legalize_cells(Placement(n.with_(**change), start.position_um, start.orientation))
+
+
+def test_macros_end_on_the_grid_of_rows_and_sites() -> None:
+    for gap in (False, True):
+        found = legalize_on_grid(Placement.given(flat(gap=gap)))
+        assert not found.violations()
+    corner = legalize_on_grid(Placement.given(flat())).position_um[:4] - flat().size_um[:4] / 2
+    np.testing.assert_allclose(corner / [1.0, 8.0], np.rint(corner / [1.0, 8.0]), atol=1e-9)
+
+
+def test_a_macro_higher_than_all_whole_rows_stays_off_the_grid() -> None:
+    n = flat(gap=True)
+    size = n.size_um.copy()
+    size[0] = 10.0, n.canvas_um[1] - 1.0
+    assert not legalize_on_grid(Placement.given(n.with_(size_um=size))).violations()
+
+
+def test_rounds_place_legally_and_keep_the_shortest() -> None:
+    start = apart(flat())
+    stay, move = place_cells(start), place_cells(start, move_macros=True)
+    for found in (stay, move):
+        demand_legal(found.placement)
+        assert not found.interrupted
+    np.testing.assert_array_equal(stay.placement.position_um[:8], start.position_um[:8])
+    assert evaluate(move.placement).hpwl_um < evaluate(legalize_cells(start)).hpwl_um
+    np.testing.assert_array_equal(place_cells(start).placement.position_um, stay.placement.position_um)
+
+
+def test_rounds_without_room_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails loses neither what was found before nor what may be found around macros that stay."""
+    n = flat()
+    start = legalize_on_grid(Placement.given(n))
+    real = cells_module._round
+    monkeypatch.setattr(cells_module, "FEWEST_ROUNDS", 4)
+    for failing in ({0}, {1}, {2, 3}, {0, 1}):
+        moves: list[bool] = []
+
+        def sometimes(placement: Placement, moving: bool, *rest: Any, failing: set[int] = failing,
+                      moves: list[bool] = moves) -> Placement:  # fmt: skip
+            moves.append(moving)
+            if len(moves) - 1 in failing:
+                raise LegalizationError("no room")
+            return real(placement, moving, *rest)
+
+        monkeypatch.setattr(cells_module, "_round", sometimes)
+        if failing == {0, 1}:
+            with pytest.raises(LegalizationError, match="no room"):
+                place_cells(start, move_macros=True)
+        else:
+            found = place_cells(start, move_macros=True)
+            assert not cell_violations(found.placement)
+            assert len(moves) == 4
+        assert moves[:2] == [True, False]
+
+
+def test_no_time_gives_a_hurried_but_legal_placement() -> None:
+    began = time.process_time()
+    start = apart(flat())
+    found = place_cells(start, move_macros=True, seconds=0).placement
+    demand_legal(found)
+    np.testing.assert_array_equal(found.position_um[:4], start.position_um[:4])
+    assert time.process_time() - began < 10
+
+
+def test_ctrl_c_leaves_a_legal_placement(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cells_module, "spread", stop)
+    found = place_cells(apart(flat()))
+    assert found.interrupted
+    demand_legal(found.placement)
+
+
+def test_macros_stay_and_cells_are_hurried_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[bool, float | None]] = []
+
+    def cells(placement: Placement, *, move_macros: bool, seconds: float | None, **_: Any) -> PlacedCells:
+        asked.append((move_macros, seconds))
+        return PlacedCells(placement, False)
+
+    monkeypatch.setattr(pipeline, "place_cells", cells)
+    for stopped in (False, True):
+        monkeypatch.setattr(pipeline, "improve", lambda placement, *_, stopped=stopped: (placement, stopped))
+        place(flat(), method="greedy", iterations=1, workers=1)
+    assert asked == [(True, None), (False, 0.0)]
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_the_whole_job_places_flat_netlists_to_the_last_cell(refine: bool) -> None:
+    result = place(flat(), method="greedy", iterations=1, workers=1, refine=refine)
+    demand_legal(result.placement)
+    assert [stage.name for stage in result.stages][-2:] == ["expand", "cells"]
+    assert (result.metrics["cells"], result.metrics["cell_overlaps"], result.metrics["cells_off_rows"]) == (300, 0, 0)
+
+
+def test_cells_are_counted_where_there_are_any() -> None:
+    found = summary(Placement.given(flat()))
+    assert found["cell_overlaps"] == 300
+    assert found["cells_off_rows"] > 0
+    no_cells = flat().with_(kind=np.where(flat().kind == Kind.CELL, Kind.SOFT, flat().kind).astype(np.int8))
+    bare = summary(Placement.given(no_cells))
+    assert "cells" not in bare
+    assert (bare["cell_overlaps"], bare["cells_off_rows"]) == (0, 0)
+    assert has_cells(flat())
+    assert not has_cells(no_cells)
+    assert has_cells(flat().with_(rows=None))
+
+
+def slow_one_run(target: Floats, width: Floats, length: float) -> Floats:
+    """Places in order in one run with the least sum of squared moves, by the minimax formula of isotonic regression."""
+    before = np.concatenate([[0.0], np.cumsum(width)[:-1]])
+    d, count = target - before, len(target)
+    means = [[d[j : k + 1].mean() if j <= k else np.nan for k in range(count)] for j in range(count)]
+    level = [max(min(means[j][i:]) for j in range(i + 1)) for i in range(count)]
+    return np.asarray(before + np.clip(level, 0, length - width.sum()))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([20, 60, 200]))
+def test_one_run_is_filled_with_the_least_movement(seed: int, span: int) -> None:
+    rng = np.random.default_rng(seed)
+    width = rng.integers(1, 6, 12)
+    target = np.sort(rng.uniform(-5, span, 12))
+    corner = np.column_stack([target, np.zeros(12)])
+    run, site = into_runs(corner, width, np.zeros(1), np.array([span + 60]), np.zeros(1))
+    assert (run == 0).all()
+    np.testing.assert_allclose(site, slow_one_run(target, width.astype(float), span + 60), atol=0.5 + 1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_runs_hold_their_cells_and_no_cell_is_left_out_that_would_fit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    width, length = rng.integers(1, 9, 40), rng.integers(1, 25, 12)
+    bottom = np.sort(rng.integers(0, 4, 12)).astype(float)
+    run, site = into_runs(rng.uniform(0, 30, (40, 2)), width, rng.uniform(0, 30, 12), length, bottom)
+    for k in range(12):
+        mine = np.flatnonzero(run == k)
+        mine = mine[np.argsort(site[mine])]
+        assert (site[mine][1:] >= (site + width)[mine][:-1]).all()
+        assert not mine.size or (site[mine[0]] >= 0 and (site + width)[mine[-1]] <= length[k])
+        assert (width[run < 0] + width[mine].sum() > length[k]).all()
+
+
+def slow_wirelength(at: Floats, n: Netlist, smooth: float) -> float:
+    """The weighted-average wirelength, net by net."""
+    total = 0.0
+    for k in range(n.num_nets):
+        pins = slice(n.net_start[k], n.net_start[k + 1])
+        for axis in range(2):
+            x = at[n.connection_node[pins], axis] + n.connection_offset_um[pins, axis]
+            up, down = np.exp((x - x.max()) / smooth), np.exp((x.min() - x) / smooth)
+            total += n.net_weight[k] * ((up @ x) / up.sum() - (down @ x) / down.sum())
+    return total
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 2**32 - 1), st.floats(0.5, 50))
+def test_the_gradient_is_that_of_the_weighted_average_wirelength(seed: int, smooth: float) -> None:
+    rng = np.random.default_rng(seed)
+    n = flat(cells=20)
+    at = rng.random((n.num_nodes, 2)) * 100
+    gradient = np.zeros(at.shape)
+    offset = np.ascontiguousarray(n.connection_offset_um)
+    wirelength_gradient(at, n.connection_node, offset, n.net_start, n.net_weight, smooth, gradient)
+    way = rng.normal(size=at.shape)
+    rise = slow_wirelength(at + 1e-5 * way, n, smooth) - slow_wirelength(at - 1e-5 * way, n, smooth)
+    np.testing.assert_allclose((gradient * way).sum(), rise / 2e-5, rtol=1e-5, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_charge_is_kept_and_density_is_area(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bins = Bins((64.0, 32.0), np.zeros((16, 16)))
+    size = rng.uniform(0.5, 12, (9, 2))
+    center = rng.uniform(8, 24, (9, 2))  # stretched ones stay inside, too
+    assert bins.density(center, size, size.prod(axis=1)).sum() * bins.size.prod() == pytest.approx(
+        size.prod(axis=1).sum()
+    )
+    part = covered(center[:1] - size[:1] / 2, center[:1] + size[:1] / 2, bins.canvas, 16)
+    xs, ys = np.meshgrid(np.linspace(0, 64, 1601)[:-1] + 0.02, np.linspace(0, 32, 801)[:-1] + 0.02, indexing="ij")
+    inside = (np.abs(xs - center[0, 0]) < size[0, 0] / 2) & (np.abs(ys - center[0, 1]) < size[0, 1] / 2)
+    np.testing.assert_allclose(part, inside.reshape(16, 100, 16, 50).mean(axis=(1, 3)), atol=0.05)
+
+
+def test_the_field_solves_poissons_equation() -> None:
+    count, step = 128, np.array([0.5, 2.0])
+    x = (np.arange(count) + 0.5)[:, None] * step[0]
+    y = (np.arange(count) + 0.5)[None, :] * step[1]
+    a, b = 2 * np.pi / (count * step[0]), np.pi / (count * step[1])
+    density = np.cos(a * x) * np.cos(b * y)  # of the potential density / (a² + b²)
+    across, up = field_of(density, step)
+    np.testing.assert_allclose(across, a * np.sin(a * x) * np.cos(b * y) / (a**2 + b**2), atol=1e-9)
+    np.testing.assert_allclose(up, b * np.cos(a * x) * np.sin(b * y) / (a**2 + b**2), atol=1e-9)
+
+
+def test_fillers_are_few_and_cover_what_is_free() -> None:
+    cells = np.tile([[2.0, 8.0]], (1000, 1))
+    some, many = _fillers(cells, 48_000.0), _fillers(cells, 16e6)
+    np.testing.assert_array_equal(some, cells[:1].repeat(2000, axis=0))
+    np.testing.assert_allclose(many, np.tile([[2.0, 8.0]], (20_000, 1)) * np.sqrt(999_000 / 20_000))
+    assert len(_fillers(cells[:0], 1e9)) == 10_000
+
+
+def test_spreading_ends_with_little_overlap_on_free_area() -> None:
+    n = flat()
+    start = apart(n)
+    cells = n.kind == Kind.CELL
+    found = Placement(n, spread(start, cells, seed=1), start.orientation)
+    np.testing.assert_array_equal(found.position_um[~cells], start.position_um[~cells])
+    low, high = found.position_um - n.size_um / 2, found.position_um + n.size_um / 2
+    crowd = covered(low[cells], high[cells], n.canvas_um, 8)
+    assert crowd.max() < 1.3
+    assert (low[cells] > -1e-9).all()
+    assert (high[cells] < np.array(n.canvas_um) + 1e-9).all()

@@ -1,0 +1,86 @@
+"""Lower bounds of the cost: below every legal placement, and as known on paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netlists import load
+from netlists.errors import LegalizationError
+from netlists.netlist import Kind, Netlist, Routing
+from netlists.synthetic.generate import generate, random_case
+from placer.annealing.baseline import spiral
+from placer.cost import evaluate, lower_bounds
+from placer.cost.bounds import covered, fullest
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32))
+def test_no_legal_placement_is_below(seed: int) -> None:
+    chip = generate(random_case(seed), seed)
+    try:
+        placement = spiral(chip)
+    except LegalizationError:
+        return
+    found, least = evaluate(placement), lower_bounds(chip)
+    for part in ("wirelength", "density", "congestion", "proxy"):
+        assert getattr(found, part) >= getattr(least, part) * (1 - 1e-9)
+
+
+def test_macros_half_a_cell_wide_and_one_and_a_half_high() -> None:
+    chip = load("jetty")
+    n, size = len(chip.hard), chip.size_um.copy()
+    size[chip.hard] = np.array(chip.cell_um) * (0.5, 1.5)  # at least 3/4 of some cell's height
+    least = lower_bounds(chip.with_(size_um=size))
+    ratio = chip.routing.macro_horizontal_per_um / chip.routing.horizontal_per_um
+    other = chip.routing.macro_vertical_per_um / chip.routing.vertical_per_um
+    k = int(0.1 * chip.grid[0] * chip.grid[1])
+    assert n < k <= 2 * n
+    assert least.congestion == pytest.approx((0.75 * ratio * n + 0.25 * other * (k - n)) / k)
+    even = 0.5 * size.prod(axis=1)[chip.kind != Kind.PORT].sum() / np.prod(chip.canvas_um)
+    assert least.density == pytest.approx(even)
+
+
+def slow_cover(length: float, start: float) -> list[float]:
+    return [max(0.0, min(start + length, c + 1) - max(start, c)) for c in range(12)]
+
+
+@pytest.mark.parametrize("length", [0.3, 1.0, 1.4, 1.95, 2.0, 2.7, 3.0, 5.5])
+def test_spans_are_the_least_over_all_positions(length: float) -> None:
+    covers = [slow_cover(length, start) for start in np.linspace(1, 2, 201)]
+    span = np.array([length])
+    assert covered(span)[0] == min(sum(part > 1 - 1e-9 for part in cover) for cover in covers)
+    assert fullest(span)[0] == pytest.approx(min(max(cover) for cover in covers), abs=0.003)
+
+
+def test_even_spreading_and_blocked_tracks() -> None:
+    netlist = one_macro()
+    least = lower_bounds(netlist)
+    # One macro of 4x4 cells of a 10x10 grid: at least 3x3 full ones; 1 of the 10 fullest from even spreading of the
+    # other 7 cells of area over 91.
+    assert least.density == pytest.approx(0.5 * (9 + 7 / 91) / 10)
+    # 3 full rows x 3 columns at the blocked share and the same of columns; one more row and column half as much or
+    # more are not among the 10 worst edges but for one.
+    assert least.congestion == pytest.approx(0.5)
+
+
+def one_macro() -> Netlist:
+    return Netlist(
+        name="one",
+        node_names=("m",),
+        kind=np.array([Kind.HARD], np.int8),
+        size_um=np.array([[4.0, 4.0]]),
+        position_um=np.array([[5.0, 5.0]]),
+        orientation=np.zeros(1, np.int8),
+        fixed=np.zeros(1, bool),
+        net_start=np.zeros(1, np.int64),
+        pin_node=np.zeros(0, np.int64),
+        pin_offset_um=np.zeros((0, 2)),
+        net_pin=np.zeros(0, np.int64),
+        net_weight=np.zeros(0),
+        canvas_um=(10.0, 10.0),
+        grid=(10, 10),
+        routing=Routing(1.0, 1.0, 0.5, 0.5, 0),
+    )
