@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "chosen_design", "evaluate", "explore", "load_space"]
 
-MODULES = {  # of each name; none is called as one of these, or `import` would put it in the name's place
-    "Evaluation": "evaluation",
-    "chosen_design": "chosen",
-    "evaluate": "evaluation",
-    "explore": "exploration",
-    "load_space": "space_file",
+MODULES = {  # where each name is; no submodule of dse may have one of these names, as its import would replace it
+    "Evaluation": "dse.model.evaluation",
+    "chosen_design": "dse.exploration.chosen",
+    "evaluate": "dse.model.evaluation",
+    "explore": "dse.exploration.run",
+    "load_space": "dse.space.file",
 }
 
 
 def __getattr__(name: str) -> Any:
     # On first use: numba takes a second to load.
     if name in MODULES:
-        return getattr(import_module(f"dse.{MODULES[name]}"), name)
+        return getattr(import_module(MODULES[name]), name)
     raise AttributeError(f"module 'dse' has no attribute {name!r}")

@@ -68,8 +68,8 @@ def test_packages_import_only_downward(module: str) -> None:
     [
         ("netlists/formats/files.py", "from placer.cost import proxy", {"placer"}),
         ("plots/report.py", "def f():\n    import dse.model.cost as c, netlists", {"dse"}),
-        ("placer/cost/proxy.py", "from  import env\nfrom netlists import load", set()),
-        ("placer/cost/proxy.py", "from plots import style", {"plots"}),
+        ("placer/cost/proxy.py", "from .. import incumbent\nfrom netlists import load", set()),
+        ("placer/cost/proxy.py", "from ...plots import style", {"plots"}),
         ("placer/cli.py", "from plots import report", set()),
         ("placer/environment/env.py", "import tests.twins", {"tests"}),
     ],
