@@ -19,25 +19,25 @@ import numpy as np
 
 from netlists.cluster import cluster
 from netlists.errors import LegalizationError, PlacementError
-from netlists.synthetic.generate import GeneratorSettings, generate
 from netlists.netlist import Kind, Netlist, Rows
 from netlists.placement import Placement
-from placer.annealing.baseline import anneal
-from placer.cells.place import has_cells, place_cells
-from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from netlists.runtime.device import resolved
-from placer.environment.env import EpisodeBatch
-from placer.legalization.legalize import legalize
-from placer.legalization.on_grid import on_rows, one_by_one
+from netlists.synthetic.generate import GeneratorSettings, generate
+from placer.annealing.baseline import anneal
+from placer.annealing.metropolis import Budget
 from placer.annealing.ray_cluster import connected
 from placer.annealing.ray_searches import Fleet
 from placer.annealing.refine import refine
 from placer.annealing.screening import screen
+from placer.cells.place import has_cells, place_cells
+from placer.cost import ProxyCost, evaluate, lower_bounds, summary
+from placer.environment.env import EpisodeBatch
 from placer.incumbent import Listener, Search
+from placer.legalization.legalize import legalize
+from placer.legalization.on_grid import on_rows, one_by_one
 from placer.runs.settings import PlaceSettings
-from placer.soft.soft_only import in_the_middle, settle_soft
 from placer.runs.stages import Stage, Stages, cpu_seconds
-from placer.annealing.metropolis import Budget
+from placer.soft.soft_only import in_the_middle, settle_soft
 
 REFINE_SHARE = {"rl": 0.85, "gradient": 0.85, "greedy": 1.0, "random": 0.85, "anneal": 0.0}
 """Part of the budget kept for screening and refinement; annealing is a search of its own, without later stages."""

@@ -19,8 +19,8 @@ from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError
 from netlists.formats.files import is_bundled
 from netlists.netlist import Netlist
-from netlists.runtime.output import replaced
 from netlists.placement import Placement
+from netlists.runtime.output import replaced
 from placer.cost import Maps, ProxyCost, summary
 from placer.runs.pipeline import Result
 

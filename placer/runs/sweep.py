@@ -17,8 +17,8 @@ from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.runtime.ray_connection import LOCAL, processors
-from placer.runs.pipeline import Result, place
 from placer.annealing.ray_cluster import POLL_S, RETRIES, connected
+from placer.runs.pipeline import Result, place
 from placer.runs.run_folder import Source
 from placer.runs.settings import PlaceSettings
 from placer.runs.sweep_table import Job, Outcome, best, keep, kept, write_table

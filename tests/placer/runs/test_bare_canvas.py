@@ -13,11 +13,11 @@ from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from placer import place
 from placer.annealing.baseline import spiral
+from placer.annealing.metropolis import Budget
+from placer.annealing.refine import refine
 from placer.environment.env import EpisodeBatch, Observation
 from placer.environment.episode import cover_by
 from placer.legalization.legalize import legalize
-from placer.annealing.refine import refine
-from placer.annealing.metropolis import Budget
 from tests.designs import Box, case, design, row_set
 
 SHAPES: dict[str, list[Box]] = {

@@ -13,18 +13,18 @@ import pytest
 
 from netlists import load, save_placement
 from netlists.errors import CheckpointError, LegalizationError, PlacementError, SettingsError
-from netlists.synthetic.generate import GeneratorSettings, generate
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
+from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import PlaceSettings, Result, evaluate, place
 from placer.annealing.baseline import anneal
+from placer.annealing.metropolis import Budget, Found
 from placer.environment.env import EpisodeBatch
+from placer.incumbent import Progress, Search
 from placer.legalization.legalize import legalize
 from placer.runs.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels
-from placer.incumbent import Progress, Search
 from placer.runs.settings import METHODS
 from placer.soft.soft_only import settle_soft
-from placer.annealing.metropolis import Budget, Found
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tests import ROOT
-
 import csv
 import json
 import os
@@ -25,6 +23,7 @@ from placer.runs.run_folder import Source
 from placer.runs.settings import METHODS
 from placer.runs.sweep import Sweep, SweepProgress, gpu_share, sweep
 from placer.runs.sweep_table import COLUMNS, RESULTS
+from tests import ROOT
 
 QUICK = PlaceSettings(workers=1, iterations=1)
 NOTICE_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}

@@ -15,12 +15,12 @@ from netlists.legality.verdict import COUNTS, is_legal, legality
 from netlists.netlist import Netlist, Rows
 from netlists.placement import Placement
 from placer.cli import app, main
+from placer.commands.report_pages import violations
+from placer.commands.terminal import shown_rows
 from placer.cost import summary
 from placer.runs.pipeline import demand_legal, place
-from placer.commands.report_pages import violations
 from placer.runs.settings import PlaceSettings
 from placer.runs.sweep_table import RESULTS, Job, Outcome, best, write_table
-from placer.commands.terminal import shown_rows
 from plots.report import Run, render
 from tests.designs import Box, case, design, row_set
 
