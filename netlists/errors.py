@@ -52,6 +52,11 @@ def at(file: str | Path, line: int | None, message: str) -> str:
     return f"{file}:{line}: {message}" if line else f"{file}: {message}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or its type if it has none: for messages of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 MAX_SEED = 2**31 - 1
 
 

@@ -17,6 +17,7 @@ import typer
 
 from netlists.legality.verdict import COUNTS
 from netlists.runtime.command import run as run_command
+from netlists.runtime.interrupts import INTERRUPTED, NOTHING, loading
 from netlists.runtime.output import check_out
 from netlists.runtime.ray_connection import LOCAL
 from placer.annealing.ray_cluster import CORES
@@ -34,7 +35,6 @@ from placer.commands.options import (
     loaded,
     source,
 )
-from placer.commands.start import INTERRUPTED, NOTHING, loading
 from placer.commands.terminal import cluster_line, cost_table, shown_progress, shown_rows, shown_sweep, with_settings
 
 if TYPE_CHECKING:

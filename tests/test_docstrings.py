@@ -20,8 +20,8 @@ SHAPE = re.compile(r"\[(?:\w+|\d+)(?:\s*[,×+*-]\s*(?:\w+|\d+|\.\.\.))*\]")
 # What values stand for: a unit in the name of the argument (`position_um`), or a word in the docstring.
 UNIT = re.compile(
     r"µm|\bum\b|mm|mJ|pJ|MHz|Hz|seconds?\b|\bs\b|cycles?|bits?\b|bytes?\b|KiB|index|indices|numbers?\b|whether|mask|"
-    r"counts?\b|fractions?\b|weights?\b|orientations?\b|kinds?\b|costs?\b|prox(?:y|ies)|unit|grid cells?|pixels?|logits|"
-    r"probabilit|rewards?|advantages?|returns?\b|objectives?|metrics?|parameters?|values?\b|rows? of|columns? of|"
+    r"counts?\b|fractions?\b|weights?\b|orientations?\b|kinds?\b|costs?\b|prox(?:y|ies)|unit|grid cells?|pixels?|"
+    r"logits|probabilit|rewards?|advantages?|returns?\b|objectives?|metrics?|parameters?|values?\b|rows? of|columns? of|"
     r"steps?\b|density|densities|demand|congestion|features?|gradient|permutation|offsets|style|seeds?|names?\b",
     re.IGNORECASE,
 )

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from dse.commands.network_options import Batch, Sizes, Skip, batch_of, sizes_of
 from netlists.errors import SettingsError
+from netlists.runtime.interrupts import INTERRUPTED
+from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import LOCAL
 
 if TYPE_CHECKING:
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from dse.reports.tables import Table
     from dse.space.space import DesignSpace
 
-INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
-PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
 ROWS = 20  # of the printed front
 STARTING = "starting; the first time kernels are compiled, for about a minute"
 
@@ -136,23 +132,9 @@ def written(result: Result, row: Row) -> str:
 
 @contextmanager
 def shown() -> Iterator[Callable[[Progress], None]]:
-    """A listener that shows a bar on a terminal, plain lines now and then elsewhere; to stderr."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with Bar(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-            task = bar.add_task(STARTING, total=None)
-            yield lambda p: bar.update(task, completed=p.evaluated, total=p.total, description=progress_line(p))
-        return
-    print(STARTING, file=sys.stderr, flush=True)
-    last = 0.0
-
-    def plain(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PLAIN_LINE_S:
-            last = time.monotonic()
-            print(progress_line(progress), file=sys.stderr, flush=True)
-
-    yield plain
+    """A listener that shows how far the search is."""
+    with live_bar(STARTING) as show:
+        yield lambda p: show(progress_line(p), p.evaluated, p.total)
 
 
 def progress_line(p: Progress) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from dse.exploration.summary import Summary, summarize
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
-from netlists.errors import ChipscapeError
+from netlists.errors import ChipscapeError, first_line
 
 RETRIES = 5  # of a task whose worker or node was lost
 
@@ -48,7 +48,7 @@ def received(answer: Any, chunk: int) -> tuple[Summary, Floats]:
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, ChipscapeError):
             raise error.cause from None
-        reason = (str(error.cause) or type(error.cause).__name__).splitlines()[0]
+        reason = first_line(error.cause)
         raise ChipscapeError(f"chunk {chunk}: a task failed ({reason}); expected the same version of"
                              " Chipscape on every node") from error.cause  # fmt: skip
     except ray.exceptions.RayError as error:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netlists.errors import DesignError, demand_seed
+from netlists.errors import DesignError, demand_seed, first_line
 
 DIGITS = "digits"
 CALIBRATION = 512  # samples
@@ -80,7 +80,7 @@ def _exported(file: Path) -> nn.Module:
     try:
         return torch.export.load(file).module()
     except Exception as error:  # of many types: no file, no archive, another version
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise DesignError(f"{file}: cannot be read ({reason}); expected a program of torch.export.save") from None
 
 
@@ -109,7 +109,7 @@ def _arrays(file: Path) -> tuple[Tensor, Tensor]:
     except KeyError:
         raise DesignError(f"{file}: expected two arrays, x and y") from None
     except Exception as error:  # of many types: no file, no archive, an array of objects
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise DesignError(f"{file}: cannot be read ({reason}); expected an .npz file with arrays x and y") from None
     if x.ndim < 2 or y.shape != x.shape[:1] or len(x) < 8 or y.dtype.kind not in "iu" or x.dtype.kind not in "fiu":
         raise DesignError(

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from dse.quantization.fixed_point import FLOAT, Fixed, LayerFormat, Products, largest, longest_fraction
 from dse.workloads.layers import Network
-from netlists.errors import DesignError, did_you_mean
+from netlists.errors import DesignError, did_you_mean, first_line
 
 CALL = 64  # samples that run at once
 SATURATING = 4  # fraction lengths tried beyond the longest without overflow
@@ -163,7 +163,7 @@ class _Search:
             try:
                 out = self.module(chunk)
             except (RuntimeError, TypeError, ValueError, AssertionError, IndexError) as error:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                reason = first_line(error)
                 raise DesignError(f"the module does not run on inputs of shape {list(chunk.shape)}: {reason}") from None
             if not isinstance(out, Tensor) or out.ndim != 2:
                 raise DesignError("the module does not return one tensor of [samples, classes]; expected a classifier")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from netlists.errors import SettingsError
+from netlists.errors import SettingsError, first_line
 
 LOCAL = "local"  # the address that stands for a cluster of this machine's cores
 ANSWER_S = 10.0  # in which a cluster has to answer
@@ -39,7 +39,7 @@ def connected(address: str = LOCAL, cores: int | None = None) -> Iterator[None]:
             _reach(address)
             ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         do = "try again when this machine is less busy"
         if address != LOCAL:
             do = "expected a cluster started by `ray start --head`"

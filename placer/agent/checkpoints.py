@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from netlists.errors import CheckpointError
+from netlists.errors import CheckpointError, first_line
 from netlists.runtime.output import replaced
 from placer.agent.policy import PlacementPolicy, PolicySettings
 from placer.agent.ppo import Learner
@@ -79,7 +79,7 @@ def load_policy(path: str | Path) -> PlacementPolicy:
         policy = PlacementPolicy(PolicySettings(**sizes))
         policy.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise CheckpointError(
             f"{file}: not the weights of this version's policy ({reason}); train again with `placer train`"
         ) from None
@@ -199,4 +199,4 @@ def _tensors(file: Path) -> Tensors:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return first_line(error)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from netlists import load
-from netlists.errors import SettingsError
+from netlists.errors import SettingsError, first_line
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.runtime.ray_connection import processors
@@ -173,7 +173,7 @@ def _answer(reference: Any) -> Any:
     except ray.exceptions.RayTaskError:  # raised by the search: a defect, not a loss
         raise
     except ray.exceptions.RayError as error:
-        raise SearchLostError(str(error).strip().splitlines()[0]) from None
+        raise SearchLostError(first_line(error)) from None
 
 
 def _bare(placement: Placement) -> tuple[Any, Any]:

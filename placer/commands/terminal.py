@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -16,15 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from netlists.legality.verdict import COUNTS
+from netlists.runtime.progress import live_line
 
 if TYPE_CHECKING:
     from placer.incumbent import Progress
     from placer.runs.sweep import SweepProgress
 
 FAR = 10  # times a bound and more says nothing
-PLAIN_LINE_S = 5.0  # between two lines of progress that go to a file
-
-
+STARTING = "starting; the first time kernels are compiled, for about a minute"
 ALWAYS = ("overlaps", "out_of_canvas")  # counts of the verdict that are shown when they are 0, too
 
 
@@ -59,35 +56,16 @@ def cluster_line(cluster: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def live_line() -> Iterator[Callable[[str], None]]:
-    """Something to call with a line: one that changes on a terminal, plain lines now and then elsewhere; to stderr."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status("starting; the first time kernels are compiled, for about a minute") as status:
-            yield lambda line: status.update(line)
-        return
-    last = 0.0
-
-    def plain(line: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PLAIN_LINE_S:
-            last = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
-
-    yield plain
-
-
-@contextmanager
 def shown_progress() -> Iterator[Callable[[Progress], None]]:
     """A listener that shows how a placement or a training run goes on."""
-    with live_line() as show:
+    with live_line(STARTING) as show:
         yield lambda progress: show(progress_line(progress))
 
 
 @contextmanager
 def shown_sweep() -> Iterator[Callable[[SweepProgress], None]]:
     """A listener that shows how far the runs of a sweep are."""
-    with live_line() as show:
+    with live_line(STARTING) as show:
         yield lambda progress: show(sweep_line(progress))
 
 

@@ -18,7 +18,7 @@ import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import load_external_data_for_tensor
 
-from netlists.errors import DesignError
+from netlists.errors import DesignError, first_line
 
 CONTENT = "content"  # the property of a tensor that equal ones share
 MAX_DATA = 1 << 30  # bytes of a file of external data up to which it is read
@@ -144,7 +144,7 @@ def _load(path: Path, tensor: TensorProto) -> None:
         if tensor.data_type != TensorProto.INT64:
             return
         raise DesignError(
-            f"{path}: the values of tensor {tensor.name!r} cannot be read ({str(error).splitlines()[0]}); expected its"
+            f"{path}: the values of tensor {tensor.name!r} cannot be read ({first_line(error)}); expected its"
             " external data file beside it"
         ) from None
     tensor.data_location = TensorProto.DEFAULT

@@ -23,7 +23,6 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from dse.cli import main, write_report
-from dse.commands import explore
 from dse.exploration.chosen import chosen_design
 from dse.exploration.results import PARETO, Result, load_results
 from dse.exploration.store import FILE, open_store
@@ -37,6 +36,7 @@ from dse.space.file import load_space, make_space
 from dse.validation import publication
 from dse.validation.baselines import rivals_of
 from netlists.errors import DesignError
+from netlists.runtime.interrupts import INTERRUPTED
 from tests.dse.exploration.explored import RUN, explored
 from tests.dse.toy import CONTENT, space, toy
 
@@ -253,7 +253,7 @@ def test_an_exploration_that_was_stopped_has_its_page(
         "dse.exploration.run.explore", lambda space, out, **_: explored(out, space, complete=False, share=0.05)
     )
     code, out, err = dse("explore", file, "--out", tmp_path / "run")
-    assert code == explore.INTERRUPTED
+    assert code == INTERRUPTED
     assert f"report: {tmp_path / 'run' / 'report.html'}" in out
     assert "--resume" in err
     assert "The search was stopped" in (tmp_path / "run" / "report.html").read_text()

@@ -17,9 +17,9 @@ import pytest
 from netlists import load, load_placement, save
 from netlists.legality.verdict import COUNTS
 from netlists.netlist import Kind
+from netlists.runtime.interrupts import NOTHING
 from placer import evaluate
 from placer.cli import app, main
-from placer.commands.start import NOTHING
 from placer.runs.run_folder import NEEDED
 from tests import ROOT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from placer.commands.start import INTERRUPTED, NOTHING
+from netlists.runtime.interrupts import INTERRUPTED, NOTHING
 from tests import ROOT
 
 # Sends Ctrl-C to itself when a module is about to be imported.

@@ -1,0 +1,51 @@
+"""Progress of long work on stderr: one live line or bar on a terminal, plain lines now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+PLAIN_LINE_S = 5.0  # seconds between two lines of progress that go to a file
+
+
+@contextmanager
+def live_line(starting: str) -> Iterator[Callable[[str], None]]:
+    """A function to call with a line, which replaces the last one on a terminal; `starting` is the first."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(starting) as status:
+            yield lambda line: status.update(line)
+    else:
+        yield _plain_lines()
+
+
+@contextmanager
+def live_bar(starting: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A function to call with a line, how much is done and of how much: a bar on a terminal, `starting` at first."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Progress(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+            task = bar.add_task(starting, total=None)
+            yield lambda line, done, total: bar.update(task, completed=done, total=total, description=line)
+    else:
+        print(starting, file=sys.stderr, flush=True)
+        plain = _plain_lines()
+        yield lambda line, done, total: plain(line)
+
+
+def _plain_lines() -> Callable[[str], None]:
+    """A function that prints the lines it gets, but not more often than every PLAIN_LINE_S."""
+    last = 0.0
+
+    def plain(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_LINE_S:
+            last = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+    return plain
