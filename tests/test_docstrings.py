@@ -22,7 +22,8 @@ UNIT = re.compile(
     r"µm|\bum\b|mm|mJ|pJ|MHz|Hz|seconds?\b|\bs\b|cycles?|bits?\b|bytes?\b|KiB|index|indices|numbers?\b|whether|mask|"
     r"counts?\b|fractions?\b|weights?\b|orientations?\b|kinds?\b|costs?\b|prox(?:y|ies)|unit|grid cells?|pixels?|"
     r"logits|probabilit|rewards?|advantages?|returns?\b|objectives?|metrics?|parameters?|values?\b|"
-    r"rows? of|columns? of|steps?\b|density|densities|demand|congestion|features?|gradient|permutation|offsets|style|seeds?|names?\b",
+    r"rows? of|columns? of|steps?\b|density|densities|demand|congestion|features?|gradient|"
+    r"permutation|offsets|style|seeds?|names?\b",
     re.IGNORECASE,
 )
 SUFFIX = re.compile(r"_(?:um|um2|pj|cycles|bits|bytes|mhz|s|mm2|db)$")
