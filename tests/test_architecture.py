@@ -1,4 +1,4 @@
-"""The house rules that tools do not check: who imports whom, module sizes, what tracked files may not hold."""
+"""The rules of the house that no linter checks: levels of packages and folders, lengths, what files may hold."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import networkx
 import pytest
 
 from tests import ROOT
@@ -19,9 +20,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": {"netlists"},
 }
 WIRING = {"cli.py", "__main__.py"}  # these and commands may join all packages
-MAX_LINES = 400
 HEAVY = {"torch", "torch_geometric", "ray", "tensorboard", "mtkahypar", "matplotlib.pyplot"}
-LONGER: set[str] = set()  # modules that may exceed it, as paths from the root
+LEVELS: dict[str, list[str]] = {  # of each package, from the bottom: modules and folders import from those before them
+    "netlists": ["errors", "tolerance", "netlist", "rows", "placement", "runtime", "legality", "formats", "cluster",
+                 "connectivity", "synthetic"],
+    "placer": ["cost", "legalization", "soft", "incumbent", "environment", "annealing", "gradient", "cells", "agent",
+               "runs", "commands", "cli", "__main__"],
+    "dse": ["workloads", "templates", "model", "space", "search", "exploration", "validation", "quantization",
+            "reports", "commands", "cli", "__main__"],
+}  # fmt: skip
+MOST_LINES = 60  # of a function
+MOST_ENTRIES = 12  # of a folder, beside `__init__.py` and the like
+MANY_ENTRIES = {"dse/templates", "placer/cost", "plots"}  # one family, quantity or figure a file
 
 MODULES = sorted(file.relative_to(ROOT).as_posix() for package in MAY_IMPORT for file in (ROOT / package).rglob("*.py"))
 TEST_MODULES = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests").rglob("*.py"))
@@ -119,9 +129,99 @@ def test_every_module_says_what_it_is_for(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_modules_are_short(module: str) -> None:
-    lines = len((ROOT / module).read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES or module in LONGER, f"{module} has {lines} lines; expected at most {MAX_LINES}: split it"
+def test_functions_are_short(module: str) -> None:
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.end_lineno]
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    long = {name: count for name, count in lines.items() if count > MOST_LINES}
+    assert not long, f"{module}: expected functions of at most {MOST_LINES} lines, {long} have more: split them"
+
+
+def folders() -> list[str]:
+    """Folders of the packages that hold modules, as paths from the root."""
+    return sorted({module.rpartition("/")[0] for module in MODULES})
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_folders_are_short_and_say_what_they_hold(folder: str) -> None:
+    entries = [path.name for path in (ROOT / folder).iterdir() if not path.name.startswith(("__", "py.typed"))]
+    assert len(entries) <= MOST_ENTRIES or folder in MANY_ENTRIES, f"{folder} holds {len(entries)}: {sorted(entries)}"
+    first = (ROOT / folder / "__init__.py").read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(first)), f"{folder}/__init__.py has no docstring; it says what the folder holds"
+
+
+def dotted(module: str) -> str:
+    """The name by which a module is imported, of its path from the root."""
+    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """By dotted names, which of the modules each one imports anywhere in it, of sources by path."""
+    names = {dotted(module) for module in sources}
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        found = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= submodules & names or {node.module} & names
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names} & names
+        graph[dotted(module)] = found - {dotted(module)}
+    return graph
+
+
+def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other in a circle."""
+    directed = networkx.DiGraph([(name, other) for name, others in graph.items() for other in others])
+    return [sorted(group) for group in networkx.strongly_connected_components(directed) if len(group) > 1]
+
+
+def climbs(graph: Mapping[str, set[str]], levels: Mapping[str, list[str]]) -> list[str]:
+    """Imports of a module or folder from one that is not below it, and modules that have no level."""
+    wrong = []
+    for name, others in graph.items():
+        package, _, rest = name.partition(".")
+        unit = rest.partition(".")[0]
+        if package not in levels or not unit:
+            continue
+        if unit not in levels[package]:
+            wrong += [f"{name} has no level"] if others else []
+            continue
+        below = levels[package][: levels[package].index(unit)]
+        for other in others:
+            target = other.removeprefix(f"{package}.").partition(".")[0]
+            if other.startswith(f"{package}.") and target != unit and target not in below:
+                wrong.append(f"{name} imports {other}")
+    return sorted(wrong)
+
+
+def house() -> dict[str, set[str]]:
+    """The import graph of the four packages; what an `__init__` gives to the outside counts as nothing inside."""
+    return import_graph({module: (ROOT / module).read_text(encoding="utf-8") for module in MODULES})
+
+
+def test_no_imports_go_in_circles() -> None:
+    packages = set(MAY_IMPORT)
+    graph = {name: others - packages for name, others in house().items() if name not in packages}
+    assert cycles(graph) == []
+
+
+def test_folders_import_only_from_lower_ones() -> None:
+    assert climbs(house(), LEVELS) == []
+
+
+def test_circles_and_climbs_are_found() -> None:
+    graph = import_graph(
+        {
+            "placer/cost/a.py": "def f():\n    from placer.cost import b",
+            "placer/cost/b.py": "import placer.cost.a\nfrom placer.runs.c import f",
+            "placer/runs/c.py": "from netlists import load",
+        }
+    )
+    assert cycles(graph) == [["placer.cost.a", "placer.cost.b"]]
+    assert climbs(graph, LEVELS) == ["placer.cost.b imports placer.runs.c"]
+    assert climbs({"placer.odd": {"placer.cost.a"}}, LEVELS) == ["placer.odd has no level"]
 
 
 def tracked() -> list[str]:

@@ -1,0 +1,1 @@
+"""The bundled netlists, written by `python -m netlists.synthetic.generate`."""
