@@ -1,0 +1,113 @@
+"""Writing placements for the next tool: the input DEF with other places, and macro placements as Tcl.
+
+Source: LEF/DEF 5.8 Language Reference, "COMPONENTS"; OpenROAD's `place_macro`; Innovus's `placeInstance`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from netlists.errors import PlacementError
+from netlists.formats.lefdef.def_file import DefDesign, read_def
+from netlists.formats.lefdef.design import SIDEWAYS, file_orientation
+from netlists.formats.textfile import decimal, read_text, write_text
+from netlists.netlist import ORIENTATIONS, Kind
+from netlists.placement import Placement
+
+ENTRY = re.compile(r'-\s+(\S+)\s+(\S+)((?:[^;"]|"[^"]*")*?)(\s*);')
+PLACE = re.compile(
+    r"\+\s+(?:(?:PLACED|FIXED|COVER)\s*\(\s*\S+\s+\S+\s*\)\s*\S+|UNPLACED(?:\s*\(\s*\S+\s+\S+\s*\)\s*\S+)?)"
+)
+OPENROAD_ORIENTATIONS = {
+    "N": "R0", "S": "R180", "W": "R90", "E": "R270", "FN": "MY", "FS": "MX", "FW": "MXR90", "FE": "MYR90",
+}  # fmt: skip
+"""What DEF's orientations are called in OpenROAD (LEF/DEF 5.8, "Component orientation")."""
+
+
+def def_text(placement: Placement, source: str | Path) -> str:
+    """The text of the DEF file that the netlist came from, with the places of its movable components replaced.
+
+    Every other byte is that of the file.  Raises `PlacementError` if the file has other components, `NetlistError` if
+    it cannot be read.
+    """
+    design, text = read_def(source), read_text(Path(source))
+    _demand_same(placement, design)
+    begin = re.search(r"^\s*COMPONENTS\s+\d+\s*;", text, flags=re.MULTILINE)
+    if begin is None:
+        return text
+    pieces, at = [text[: begin.end()]], begin.end()
+    for k, match in enumerate(_entries(text, at, len(design.components))):
+        pieces += [text[at : match.start(3)], _placed(match[3], placement, design, k)]
+        at = match.end(3)
+    return "".join([*pieces, text[at:]])
+
+
+def write_def(placement: Placement, source: str | Path, target: str | Path) -> None:
+    """Write `def_text`, gzipped if the name ends in `.gz`; raises what `def_text` does, and if it cannot be written."""
+    write_text(Path(target), def_text(placement, source))
+
+
+def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -> str:
+    """Commands that place the movable hard macros, one per line, for `openroad` or `innovus`.
+
+    Raises what `def_text` does.
+    """
+    design = read_def(source)
+    _demand_same(placement, design)
+    n = placement.netlist
+    lines = []
+    for v in n.movable_hard.tolist():
+        x, y, orientation = corner(placement, design, v)
+        x_um, y_um = decimal(x / design.units), decimal(y / design.units)
+        name = _unescaped(n.node_names[v])
+        if tool == "innovus":
+            lines.append(f"placeInstance {{{name}}} {x_um} {y_um} {OPENROAD_ORIENTATIONS[orientation]} -fixed\n")
+        else:
+            lines.append(
+                f"place_macro -macro_name {{{name}}} -location {{{x_um} {y_um}}} "
+                f"-orientation {OPENROAD_ORIENTATIONS[orientation]}\n"
+            )
+    return "".join(lines)
+
+
+def corner(placement: Placement, design: DefDesign, v: int) -> tuple[int, int, str]:
+    """Lower-left corner of a component in database units, rounded, and its orientation as DEF has it."""
+    n = placement.netlist
+    x, y = (placement.position_um[v] - n.size_um[v] / 2 + n.origin_um) * design.units
+    orientation = ORIENTATIONS[placement.orientation[v]]
+    return round(float(x)), round(float(y)), file_orientation(orientation, design.components[v].orientation in SIDEWAYS)
+
+
+def _demand_same(placement: Placement, design: DefDesign) -> None:
+    names = tuple(component.name for component in design.components)
+    if placement.netlist.node_names[: len(names)] != names:
+        raise PlacementError(f"{design.path}: its components are not those of the netlist; expected the DEF file that the "
+                             "netlist was read from")  # fmt: skip
+
+
+def _entries(text: str, at: int, count: int) -> Iterator[re.Match[str]]:
+    """The entries of COMPONENTS."""
+    for _ in range(count):
+        match = ENTRY.search(text, at)
+        assert match is not None  # the reader has found them all
+        yield match
+        at = match.end()
+
+
+def _placed(options: str, placement: Placement, design: DefDesign, v: int) -> str:
+    """The options of a component with its place; fixed components stay as they are in the file."""
+    n = placement.netlist
+    if n.fixed[v]:
+        return options
+    x, y, orientation = corner(placement, design, v)
+    status = "FIXED" if n.kind[v] == Kind.HARD else "PLACED"
+    place = f"+ {status} ( {x} {y} ) {orientation}"
+    changed, count = PLACE.subn(place, options, count=1)
+    return changed if count else f"{options.rstrip()} {place}{options[len(options.rstrip()) :]}"
+
+
+def _unescaped(name: str) -> str:
+    """A name without the backslashes of DEF, as tools show it."""
+    return re.sub(r"\\(.)", r"\1", name)
