@@ -10,7 +10,7 @@ W, and its orientation the flip that is left; `file_orientation` turns it back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_grid, default_routing
 from netlists.formats.lefdef.def_file import ORIENTATION_NAMES, Component, DefDesign, Net
 from netlists.formats.lefdef.lef import Layer, Library, Master
-from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
+from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist, Routing, Rows
 
 SIDEWAYS = ("E", "W", "FE", "FW")
 SUPPLY = ("POWER", "GROUND")
@@ -162,23 +162,23 @@ def _rows(design: DefDesign, library: Library, origin: tuple[float, float], note
         for j in range(row.vertical):
             y = row.y / design.units + j * height
             kept.append(
-                (row.x / design.units - origin[0], y - origin[1], height, row.step / design.units or width, row.count)
+                (row.x / design.units - origin[0], y - origin[1], height, row.step / design.units or width, row.sites)
             )
     for name, count in unknown.items():
         notes.append(f"{design.path}: {count:,} rows have site {name!r}, which no LEF file has: they are left out")
     if not kept:
         return None
-    x, y, height_um, step, sites = (np.array(column) for column in zip(*kept, strict=True))
-    return Rows(x, y, height_um, step, sites.astype(np.int64))
+    columns = [np.array(column) for column in zip(*kept, strict=True)]
+    return Rows(columns[0], columns[1], columns[2], columns[3], columns[4].astype(np.int64))
 
 
 def _nets(
     design: DefDesign, masters: list[Master], nodes: _Nodes, notes: list[str]
 ) -> tuple[Ints, Ints, Floats, Floats, tuple[str, ...]]:
-    """Net starts [N+1], node [P] and offset [P, 2] in µm of each connection, the driver first, weights [N], names [N]."""
+    """Net starts [N+1], node [P] and offset [P, 2] in µm of each connection, drivers first, weights [N], names [N]."""
     index = {component.name: v for v, component in enumerate(design.components)}
     port = {pin.name: len(masters) + k for k, pin in enumerate(design.pins)}
-    placed = np.isfinite(nodes.center_um).all(axis=1)
+    placed: Bools = np.isfinite(nodes.center_um).all(axis=1)
     pins = _PinTable(design, masters)
     start, node, offset, weight, names = [0], list[int](), list[tuple[float, float]](), list[float](), list[str]()
     left_out: Counter[str] = Counter()
@@ -250,15 +250,13 @@ def _offset(master: Master, name: str, sideways: bool) -> tuple[tuple[float, flo
     return ((-y, x) if sideways else (x, y)), pin.drives
 
 
-def _lost(
-    design: DefDesign, net_index: int, net: Net, what: str, known: dict[str, int] | dict[str, object]
-) -> NetlistError:
+def _lost(design: DefDesign, net_index: int, net: Net, what: str, known: Collection[str]) -> NetlistError:
     name = what.split("'")[1] if "'" in what else what
     near = did_you_mean(name, known) if len(known) < 20_000 else ""
     return _error(
         design, design.net_words[net_index],
-        f"net {net.name!r} has a connection to {what}, which does not exist{near}; expected DEF and LEF files that belong "
-        "together",
+        f"net {net.name!r} has a connection to {what}, which does not exist{near}; expected DEF and LEF files that "
+        "belong together",
     )  # fmt: skip
 
 

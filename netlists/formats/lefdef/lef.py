@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def union_area(boxes: Floats) -> float:
         return 0.0
     cuts = np.unique(boxes[:, [0, 2]])
     area = 0.0
-    for left, right in zip(cuts[:-1], cuts[1:], strict=True):
+    for left, right in pairwise(cuts):
         spans = boxes[(boxes[:, 0] <= left) & (boxes[:, 2] >= right)][:, [1, 3]]
         spans = spans[np.argsort(spans[:, 0])]
         top, height = -np.inf, 0.0

@@ -83,8 +83,9 @@ def corner(placement: Placement, design: DefDesign, v: int) -> tuple[int, int, s
 def _demand_same(placement: Placement, design: DefDesign) -> None:
     names = tuple(component.name for component in design.components)
     if placement.netlist.node_names[: len(names)] != names:
-        raise PlacementError(f"{design.path}: its components are not those of the netlist; expected the DEF file that the "
-                             "netlist was read from")  # fmt: skip
+        raise PlacementError(
+            f"{design.path}: its components are not those of the netlist; expected the DEF file that it was read from"
+        )
 
 
 def _entries(text: str, at: int, count: int) -> Iterator[re.Match[str]]:
