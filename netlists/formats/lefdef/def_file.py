@@ -435,7 +435,7 @@ class _Reader:
 def _options(item: list[str], at: int = 1) -> Iterable[tuple[str, list[str]]]:
     """The options `+ KEY values ...` of an entry from a word on."""
     marks = [i for i in range(at, len(item)) if item[i] == "+"]
-    for begin, end in zip(marks, [*marks[1:], len(item)], strict=True):
+    for begin, end in pairwise([*marks, len(item)]):
         if begin + 1 < end:
             yield item[begin + 1], item[begin + 2 : end]
 

@@ -20,7 +20,7 @@ from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_grid, default_routing
 from netlists.formats.lefdef.def_file import ORIENTATION_NAMES, Component, DefDesign, Net
 from netlists.formats.lefdef.lef import Layer, Library, Master
-from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist, Routing, Rows
+from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
 
 SIDEWAYS = ("E", "W", "FE", "FW")
 SUPPLY = ("POWER", "GROUND")
@@ -178,7 +178,7 @@ def _nets(
     """Net starts [N+1], node [P] and offset [P, 2] in µm of each connection, drivers first, weights [N], names [N]."""
     index = {component.name: v for v, component in enumerate(design.components)}
     port = {pin.name: len(masters) + k for k, pin in enumerate(design.pins)}
-    placed: Bools = np.isfinite(nodes.center_um).all(axis=1)
+    placed = np.asarray(np.isfinite(nodes.center_um).all(axis=1))
     pins = _PinTable(design, masters)
     start, node, offset, weight, names = [0], list[int](), list[tuple[float, float]](), list[float](), list[str]()
     left_out: Counter[str] = Counter()
