@@ -20,7 +20,7 @@ def library(folder: Path, text: str = LEF) -> Library:
 
 def test_masters(tmp_path: Path) -> None:
     ram = library(tmp_path).masters["RAM"]
-    assert (ram.master_class, ram.size_um, ram.symmetry) == ("BLOCK", (20.0, 10.0), {"X", "Y", "R90"})
+    assert (ram.master_class, ram.size_um, ram.symmetry) == ("BLOCK", (20.0, 10.0), frozenset({"X", "Y", "R90"}))
     assert list(ram.pins) == ["A[0]", "Q", "VDD"]
     assert ram.pins["A[0]"].center_um == (4.0, 8.0)  # (3, 6), moved by the origin (1, 2)
     assert ram.pins["Q"].shapes == (("M2", 18.0, 1.0, 20.0, 5.0),)  # a path of width 2
