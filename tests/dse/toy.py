@@ -24,10 +24,11 @@ from dse.templates.base import (
     Ints,
     Parameter,
     Template,
+    count_operations,
     dram_cycles,
     layer_macs,
-    switched,
 )
+from dse.templates.families import Family
 from dse.workloads.layers import BATCH, KIND, C, M, P, Q, R, S
 
 ROWS, COLUMNS, BUFFER_KB, ORDER = range(OWN, OWN + 4)
@@ -45,7 +46,7 @@ def _run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: In
                 reasons[s, k] = 1
                 continue
             out = counts[s, k]
-            switched(design, layer, out, False)
+            count_operations(design, layer, out, False)
             out[COMPUTE] = folds * pixels * int(layer[R] * layer[S]) + int(design[ORDER])
             again = 1 + pixels // int(design[BUFFER_KB] * 64)
             out[DRAM_WEIGHT] = int(layer[M] * layer[C] * layer[R] * layer[S]) * int(design[2]) * again
@@ -74,9 +75,7 @@ def _loop_nest(design: Sequence[float], layer: Any, mapping: Sequence[int]) -> l
 
 
 TOY = Template(
-    name="toy",
-    title="Toy",
-    source="none",
+    family=Family(name="toy", title="Toy", after="none", source="none"),
     own=(
         Parameter("rows", 8, "PEs", "output channels at once", 1, 1024),
         Parameter("columns", 8, "PEs", "input channels at once", 1, 1024),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dse.model.design import design_row
-from dse.templates.base import COUNTS, Count, Template, touched_lines
+from dse.templates.base import COUNTS, Count, Template
+from dse.templates.strips import touched_lines
 from dse.workloads.layers import Kind, Layer, make_layer
 from netlists.errors import DesignError
 

@@ -17,7 +17,7 @@ from dse.model.evaluation import evaluate
 from dse.model.exact import LIMIT, corner, most_counts
 from dse.space.file import load_space
 from dse.templates import NAMES, template
-from dse.templates.base import Count, part_of
+from dse.templates.base import Count, scale_by_ppm
 from dse.workloads.layers import PPM, Kind, Layer, Network, conv
 from netlists.errors import DesignError
 from tests import ROOT
@@ -52,7 +52,7 @@ def test_huge_counts_are_exact_and_below_the_bound(name: str, in_python: dict[st
 
 @given(st.integers(0, 2**62), st.integers(0, PPM))
 def test_part_of_is_exact(count: int, ppm: int) -> None:
-    assert part_of(count, ppm) == count * ppm // PPM
+    assert scale_by_ppm(count, ppm) == count * ppm // PPM
 
 
 @pytest.mark.parametrize("name", NAMES)
