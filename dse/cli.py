@@ -165,9 +165,9 @@ def networks(
     Example: dse networks resnet50
     """
     from dse.commands import catalog
-    from dse.model.evaluation import load_network
     from dse.reports import tables
     from dse.workloads.builtin import NETWORKS
+    from dse.workloads.files import load_network
 
     counts, images = batch_of(batch)
     names = [name] if name else NETWORKS

@@ -21,7 +21,7 @@ from dse.model.metrics import Work, mean_work, metrics, work
 from dse.model.part_file import find_device, find_technology
 from dse.templates import template
 from dse.templates.base import COUNTS, Ints
-from dse.workloads.builtin import network as built_in
+from dse.workloads.files import load_network
 from dse.workloads.layers import Layer, Network, kinds
 from netlists.errors import DesignError, did_you_mean
 
@@ -151,32 +151,6 @@ def workload(
     return replace(
         found, layers=tuple(_changed(layer, design.layers.get(layer.name, LayerFields())) for layer in found.layers)
     )
-
-
-def load_network(
-    name: str,
-    batch: int,
-    sizes: Mapping[str, int] | None = None,
-    skip: Collection[str] = (),
-    counts: str | None = None,
-) -> Network:
-    """A built-in network, an ONNX file, or a SCALE-Sim topology (.csv); raises `DesignError`.
-
-    `sizes`, `skip` and `counts` are of ONNX files: symbolic sizes by name, unsupported operators to leave out, and the
-    size or axis that counts inputs.
-    """
-    suffix = Path(name).suffix
-    if suffix == ".onnx":
-        from dse.workloads.onnx.importer import load_onnx
-
-        return load_onnx(name, batch, sizes, skip, counts)
-    if sizes or skip or counts:
-        raise DesignError(f"network {name} is no .onnx file; sizes, batch axes and operators to skip belong to those")
-    if suffix == ".csv":
-        from dse.workloads.scalesim import load_topology
-
-        return load_topology(name).with_batch(batch)
-    return built_in(name).with_batch(batch)
 
 
 def _changed(layer: Layer, fields: LayerFields) -> Layer:

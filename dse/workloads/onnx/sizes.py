@@ -1,8 +1,9 @@
-"""Fixes the open sizes of an ONNX model's inputs, and which of them counts inputs: the batch.
+"""Fixes the open sizes of an ONNX model's inputs, and determines which of them counts inputs: the batch.
 
-Nothing is guessed: the only open size is the batch if it is the first axis of every input that has it, if its name says
-batch, or if `--batch` is given; with more, `--batch NAME=N` names it.  A model with all sizes fixed is one input as it
-stands, whatever its axes mean, and a batch of N runs it N times at once, unless an axis is named.
+Nothing is guessed.  The only open size is the batch if it is the first axis of every input that has it, if its name
+contains "batch", or if `--batch` is given; if there are several, `--batch NAME=N` names it.  A model with all sizes
+fixed is one input as it stands, whatever its axes mean, and a batch of N runs it N times at once, unless an axis is
+named.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from netlists.errors import DesignError, did_you_mean
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of one input: its symbol (or `input.axis` without one), and its size where the file fixes it."""
+    """One axis of one input: its symbol (`input.axis` if it has none), and its size if the file fixes it."""
 
     tensor: str
     index: int
@@ -28,6 +29,7 @@ class Axis:
 
     @property
     def place(self) -> str:
+        """The axis as `input.axis`."""
         return f"{self.tensor}.{self.index}"
 
 
@@ -36,9 +38,9 @@ class Sizes:
     """The sizes of every input, and what they mean."""
 
     values: Mapping[str, int]  # by symbol, for open axes
-    counts: str | None  # the symbol or `input.axis` that counts inputs; None: the model as it stands is one
-    images: int  # inputs in one run of the model's shapes
-    times: int  # runs at once
+    counts: str | None  # the symbol or `input.axis` that counts inputs; None: the model as it stands is one input
+    images: int  # number of inputs in one run of the model
+    times: int  # number of runs at once
     axes: tuple[Axis, ...]
 
     @property
@@ -53,15 +55,15 @@ class Sizes:
             size = self.values.get(axis.symbol, axis.size) if axis.size is None else axis.size
             counts = self.counts in (axis.symbol, axis.place)
             shapes.setdefault(axis.tensor, []).append("N" if counts else str(size))
-        told = ", ".join(f"{name} [{', '.join(sizes)}]" for name, sizes in shapes.items())
-        return f"one of N along {self.counts!r}: {told}" if self.counts else f"one run of the model: {told}"
+        text = ", ".join(f"{name} [{', '.join(sizes)}]" for name, sizes in shapes.items())
+        return f"one of N along {self.counts!r}: {text}" if self.counts else f"one run of the model: {text}"
 
 
 def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, int], counts: str | None) -> Sizes:
-    """Give every open size a value; raises `DesignError` that names what is missing, unknown or not possible.
+    """Give every open size a value; raises `DesignError` that names what is missing, unknown or impossible.
 
-    `batch` is the number of inputs at once, `sizes` values of symbols, `counts` the symbol or `input.axis` that the
-    batch replaces; an empty one is the only open size, wherever it is.
+    `batch` is the number of inputs at once, `sizes` are values of symbols, and `counts` is the symbol or `input.axis`
+    that the batch replaces; an empty `counts` means the only open size, on any axis.
     """
     axes = axes_of(model, name)
     opened: dict[str, Axis] = {}  # the first axis of each symbol
@@ -71,22 +73,31 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
     places = {axis.place: axis.symbol for axis in axes if axis.size is None}
     given = {places.get(symbol, symbol): size for symbol, size in sizes.items()}
     _check(name, given, opened)
-    images, counted = 1 if batch is None else batch, counts
-    if not counts:
-        rest = [symbol for symbol in opened if symbol not in given]
-        asked = counts is not None
-        counted = rest[0] if len(rest) == 1 and (asked or _may_count(axes, rest[0])) else None
-        if rest and counted is None:
-            told = ", ".join(f"{symbol!r} (axis {opened[symbol].index} of input {opened[symbol].tensor!r})"
-                             for symbol in rest)  # fmt: skip
-            raise DesignError(
-                f"{name}: symbolic sizes without a value: {told}; give each with --size NAME=N, or the one that counts"
-                " inputs with --batch NAME=N"
-            )
-    else:
-        counted = places.get(counts, counts)
-    if counted is None:
-        return Sizes(given, None, 1, images, axes)
+    if counts:
+        return _settle_batch(name, batch, given, places.get(counts, counts), opened, axes)
+    rest = [symbol for symbol in opened if symbol not in given]
+    if not rest:
+        return Sizes(given, None, 1, 1 if batch is None else batch, axes)
+    if len(rest) > 1 or (counts is None and not _may_count(axes, rest[0])):
+        text = ", ".join(f"{symbol!r} (axis {opened[symbol].index} of input {opened[symbol].tensor!r})"
+                         for symbol in rest)  # fmt: skip
+        raise DesignError(
+            f"{name}: symbolic sizes without a value: {text}; give each a value with --size NAME=N, or name the one"
+            " that counts inputs with --batch NAME=N"
+        )
+    return _settle_batch(name, batch, given, rest[0], opened, axes)
+
+
+def _settle_batch(
+    name: str,
+    batch: int | None,
+    given: Mapping[str, int],
+    counted: str,
+    opened: Mapping[str, Axis],
+    axes: tuple[Axis, ...],
+) -> Sizes:
+    """The sizes if the symbol or `input.axis` `counted` is the batch; raises `DesignError` if it cannot be."""
+    images = 1 if batch is None else batch
     fixed = {axis.place: axis.size for axis in axes if axis.size}
     missing = [symbol for symbol in opened if symbol not in (*given, counted)]
     if counted in fixed and not missing:
@@ -101,7 +112,8 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
         raise DesignError(f"{name}: size {counted} is given twice, by --size and --batch; expected one of them")
     if missing:
         raise DesignError(
-            f"{name}: symbolic sizes without a value: {', '.join(map(repr, missing))}; give each with --size NAME=N"
+            f"{name}: symbolic sizes without a value: {', '.join(map(repr, missing))}; give each a value with"
+            " --size NAME=N"
         )
     return Sizes({**given, counted: images}, counted, images, 1, axes)
 
@@ -117,13 +129,13 @@ def _axes(info: ValueInfoProto, name: str) -> list[Axis]:
     if not info.type.tensor_type.HasField("shape"):
         raise DesignError(f"{name}: input {info.name!r} has no shape; expected a tensor of known rank")
     dims = info.type.tensor_type.shape.dim
-    found = []
+    axes = []
     for index, dim in enumerate(dims):
-        # Old exporters write an open first axis as 0; elsewhere 0 is a size, as of an empty cache.
+        # Old exporters write an open first axis as 0; elsewhere 0 is a size, for example of an empty cache.
         fixed = dim.HasField("dim_value") and (dim.dim_value > 0 or (dim.dim_value == 0 and index > 0))
         symbol = dim.dim_param or f"{info.name}.{index}"
-        found.append(Axis(info.name, index, len(dims), symbol, dim.dim_value if fixed else None))
-    return found
+        axes.append(Axis(info.name, index, len(dims), symbol, dim.dim_value if fixed else None))
+    return axes
 
 
 def _may_count(axes: tuple[Axis, ...], symbol: str) -> bool:
@@ -156,22 +168,22 @@ def _fixed_batch(
 
 
 def fix(model: ModelProto, sizes: Sizes, times: int = 1) -> ModelProto:
-    """A copy of the model with the sizes of its inputs fixed, `times` as many inputs as settled.
+    """A copy of the model with the sizes of its inputs fixed, for `times` as many inputs as settled.
 
-    Other names of sizes are dropped, as only inference knows them.
+    Other names of sizes are dropped, because only shape inference knows them.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    taken = {axis.place: axis for axis in sizes.axes}
-    for info in inputs(made):
+    result = ModelProto()
+    result.CopyFrom(model)
+    by_place = {axis.place: axis for axis in sizes.axes}
+    for info in inputs(result):
         for index, dim in enumerate(info.type.tensor_type.shape.dim):
-            axis = taken[f"{info.name}.{index}"]
+            axis = by_place[f"{info.name}.{index}"]
             size = sizes.values[axis.symbol] if axis.size is None else axis.size
             dim.dim_value = size * (times if sizes.counts in (axis.symbol, axis.place) else 1)
-    for info in (*made.graph.value_info, *made.graph.output):
+    for info in (*result.graph.value_info, *result.graph.output):
         for dim in info.type.tensor_type.shape.dim:
             if dim.dim_param in sizes.values:
                 dim.dim_value = sizes.values[dim.dim_param] * (times if dim.dim_param == sizes.counts else 1)
             elif dim.HasField("dim_param"):
                 dim.ClearField("dim_param")
-    return made
+    return result

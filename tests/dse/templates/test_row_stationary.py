@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dse.templates.row_stationary_passes import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, NO_TILES, REASONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,7 @@ from dse.model.design import design_row
 from dse.model.evaluation import evaluate as evaluate_design
 from dse.model.technology import technology
 from dse.templates.base import COUNTS, OWN, Count
-from dse.templates.row_stationary import TEMPLATE
+from dse.templates.row_stationary import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, NO_TILES, REASONS, TEMPLATE
 from dse.validation.publication import load_publication
 from dse.workloads.builtin import NETWORKS, network
 from dse.workloads.layers import Kind, Layer, Network, conv, make_layer

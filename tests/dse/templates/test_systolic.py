@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from dse.templates.systolic_blocks import ORDERS
 
 from dse.model.design import design_row
 from dse.templates.base import COUNTS, Count
-from dse.templates.systolic import DATAFLOWS, TEMPLATE
+from dse.templates.systolic import DATAFLOWS, ORDERS, TEMPLATE
 from dse.validation.compare import compare
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, Layer, Network, conv, make_layer

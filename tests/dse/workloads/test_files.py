@@ -100,7 +100,7 @@ def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> 
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
     assert (code, err.count("\n")) == (2, 1)
-    assert "give each with --size NAME=N" in err
+    assert "give each a value with --size NAME=N" in err
     code, _, err = dse("explore", file, "--out", out, "--size", "rows=7")
     assert code == 2
     assert "--skip" in err

@@ -80,7 +80,7 @@ def test_batch_axes_that_cannot_be(tmp_path: Path, counts: str, what: str) -> No
 @pytest.mark.parametrize("counts", ["x.1", "x.2"])
 def test_a_fixed_axis_beside_an_open_size(tmp_path: Path, counts: str) -> None:
     file = build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W)
-    with pytest.raises(DesignError, match="symbolic sizes without a value: 'N'; give each with --size NAME=N"):
+    with pytest.raises(DesignError, match="symbolic sizes without a value: 'N'; give each a value with --size"):
         load_onnx(file, 40, counts=counts)
     assert load_onnx(file, 40, {"N": 2}, counts="x.1").macs == 8 * 2 * 5 * 64
 
@@ -98,11 +98,11 @@ CELL_WEIGHTS = {"w": weights(1, 8, 8), "r": weights(1, 8, 2)}
 def test_a_sequence_is_no_batch(tmp_path: Path) -> None:
     """Attention takes four times the products along twice the sequence, a recurrent cell twice the steps."""
     turned = build(tmp_path / "m.onnx", attention([1, 0, 2]), {"x": ["s", 1, 8]}, W)
-    with pytest.raises(DesignError, match="'s' does not count inputs, as the work of layer s is not in proportion"):
+    with pytest.raises(DesignError, match="'s' does not count inputs, because the work of layer s is not proportional"):
         load_onnx(turned)
     assert load_onnx(turned, sizes={"s": 10}).macs == 2 * 10 * 10 * 8 + 10 * 64
     steps = build(tmp_path / "cell.onnx", CELL, {"x": ["s", "b", 8]}, CELL_WEIGHTS)
-    with pytest.raises(DesignError, match="'s' does not count inputs, as the work of layer y/state"):
+    with pytest.raises(DesignError, match="'s' does not count inputs, because the work of layer y/state"):
         load_onnx(steps, 4, {"b": 1}, counts="s")
     assert load_onnx(steps, 4, {"s": 3}, counts="b").macs == 4 * 3 * 8 * (8 + 2)
 
@@ -173,7 +173,7 @@ def test_batches_that_are_no_numbers(given: str) -> None:
 
 def test_built_in_networks_have_no_axes_to_name() -> None:
     told = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--network", "resnet18", "--batch", "n=4"])
-    assert "resnet18 is no .onnx file" in str(told.exception)
+    assert "resnet18 is not an .onnx file" in str(told.exception)
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -187,7 +187,7 @@ def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bo
     three = load_onnx(file, batch=3)
     assert (three.batch, three.macs) == (3, 3 * one.macs)
     assert three.with_batch(6).macs == one.with_batch(6).macs == 6 * one.macs
-    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, which network m is for"):
+    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, the batch of network m"):
         three.with_batch(4)
 
 

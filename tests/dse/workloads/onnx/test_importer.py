@@ -205,7 +205,7 @@ def test_names_that_are_no_text(tmp_path: Path, name: str) -> None:
                  {"weight": (6, 3, 3, 3)}).SerializeToString()  # fmt: skip
     file = tmp_path / "bad.onnx"
     file.write_bytes(made.replace(name.encode(), b"\xff" * len(name)))
-    with pytest.raises(DesignError, match=r"bad.onnx: damaged, with names that are no text"):
+    with pytest.raises(DesignError, match=r"bad.onnx: damaged, with names that are not text"):
         load_onnx(file)
 
 
@@ -213,7 +213,7 @@ def test_values_that_do_not_fit_their_dimensions(tmp_path: Path) -> None:
     made = model([CONV], [2, 4, 9, 10], {"w": (6, 2, 3, 2)})
     made.graph.initializer.add(name="b", dims=[6], data_type=TensorProto.FLOAT, raw_data=b"\0" * 20)
     (tmp_path / "bad.onnx").write_bytes(made.SerializeToString())
-    with pytest.raises(DesignError, match=r"bad.onnx: tensor 'b': its values are not those of its dimensions"):
+    with pytest.raises(DesignError, match=r"bad.onnx: tensor 'b': its values do not fit its dimensions"):
         load_onnx(tmp_path / "bad.onnx")
 
 

@@ -46,7 +46,7 @@ def test_stored_shapes_are_not_believed(
 @pytest.mark.parametrize("out", [[2, 8, 16, 16], [1, 8, 16], [1, 8, 14, 16]])
 def test_output_that_contradicts_fixed_inputs_is_refused(tmp_path: Path, out: list[int]) -> None:
     file = build(tmp_path / "m.onnx", CONVOLUTIONS, {"x": [1, 3, 16, 16]}, KERNELS, outputs={"y": out})
-    with pytest.raises(DesignError, match=r"output 'y' is stored as \[.*\], but follows from the inputs as \[1, 8, 16"):
+    with pytest.raises(DesignError, match=r"output 'y' is stored as \[.*\], but its shape is \[1, 8, 16"):
         load_onnx(file)
 
 
@@ -56,7 +56,7 @@ def test_stored_shape_is_used_where_nothing_is_inferred(tmp_path: Path, infos: d
     file = build(tmp_path / "m.onnx", nodes, {"x": [4, 4]}, {"w": weights(8, 2)}, infos=infos, domains=["com.example"])
     found = load_onnx(file, skip=["com.example.Odd"])
     assert found.macs == 4 * 8 * 2
-    assert found.notes[-1] == "1 shapes are taken from the file as nothing infers them ('h')"
+    assert found.notes[-1] == "1 shapes are taken from the file, because they cannot be inferred ('h')"
 
 
 def number(name: str, value: object) -> NodeProto:

@@ -58,7 +58,7 @@ def test_branch_with_more_work_counts_and_is_noted(tmp_path: Path, swapped: bool
     nodes = branches(DATA, sides["t"], sides["e"])
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
     assert found.macs == 2 * 4 * 8 * 8 + 4 * 8 * 2
-    assert "If 'choice': its condition depends on the input; the one with more work counts" in found.notes[0]
+    assert "If 'choice': its condition depends on the input; the branch with more work counts" in found.notes[0]
 
 
 def test_results_of_an_unknown_choice_are_activations(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_scan_of_unknown_length_is_refused(tmp_path: Path) -> None:
                             body=body("cell", [product("x_t", "w", "s")], ["x_t"], ["s"]))  # fmt: skip
     nodes = [helper.make_node("Compress", ["x", "m"], ["z"], axis=0), cell]
     file = build(tmp_path / "m.onnx", nodes, {"x": [4, 2, 8], "m": [4]}, STORED, kinds={"m": TensorProto.BOOL})
-    with pytest.raises(DesignError, match="Scan 'over': the lengths of what it scans are unknown"):
+    with pytest.raises(DesignError, match="Scan 'over': the lengths that it scans are unknown"):
         load_onnx(file)
 
 
@@ -196,7 +196,7 @@ def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
              helper.make_node("Softmax", ["n"], ["y"])]  # fmt: skip
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED), skip=["NonZero"])
     assert found.notes == ("left out by --skip: NonZero (2)",
-                           "left out with that, as their shapes depend on it: Cast (1), Softmax (1)")  # fmt: skip
+                           "left out with them, because their shapes depend on them: Cast (1), Softmax (1)")  # fmt: skip
     assert [layer.macs for layer in found.layers] == [4 * 8 * 8]
     with pytest.raises(DesignError, match=r"MatMul 'y': its shape is not known without the operators left out"):
         load_onnx(build(tmp_path / "m.onnx", [*nodes[:4], product("n", "w", "y")], {"x": [4, 8]}, STORED),
@@ -207,7 +207,7 @@ def test_products_of_constants_are_noted(tmp_path: Path) -> None:
     nodes = [product("w", "v", "wv"), product("x", "wv", "y")]
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
     assert found.macs == 4 * 8 * 8
-    assert found.notes == ("computed ahead, as no input of the model reaches them: MatMul (1)",)
+    assert found.notes == ("computed ahead, because no input of the model reaches them: MatMul (1)",)
 
 
 def test_sequences_are_their_tensors(tmp_path: Path) -> None:
