@@ -148,7 +148,7 @@ INCEPTION = {
 
 
 def googlenet(size: int = 224) -> Network:
-    """Inception v1 (Szegedy et al., CVPR'15), without the classifiers used in training only; names of layers as in Caffe."""
+    """Inception v1 (Szegedy et al., CVPR'15), without the classifiers for training; names of layers as in Caffe."""
     net = Chain(3, size)
     net.conv("conv1", 64, 7, stride=2)
     net.pool("pool1", 3, 2, ceil=True)

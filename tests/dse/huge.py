@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dse.model.design import design_row
-from dse.model.exact import LIMIT, corner, most_counts
+from dse.model.overflow import LIMIT, corner, most_counts
 from dse.templates import NAMES, template
 from dse.templates.base import COUNTS, Template
 from dse.workloads.layers import Kind, Layer

@@ -101,7 +101,7 @@ def _multiply(collector: LayerCollector, node: NodeProto, left: Shape, right: Sh
 def _append_product(
     collector: LayerCollector, node: NodeProto, product: Product, second: str, bias: str = "", part: str = ""
 ) -> None:
-    """Append a product: rows of several inputs are its batch; a product of activations has one group per input instead."""
+    """Append a product: rows of several inputs are its batch, or groups in a product of activations."""
     graph = collector.graph
     fixed = second in graph.constants
     images = graph.batch if fixed and product.rows % graph.batch == 0 else 1

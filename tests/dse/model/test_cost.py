@@ -260,7 +260,7 @@ def test_a_part_that_is_too_small_is_a_reason(name: str) -> None:
 
 def test_nodes_and_fabrics_are_not_mixed_up() -> None:
     designs = np.array([[p.default for p in template("systolic").parameters]])
-    with pytest.raises(DesignError, match="built in an ASIC technology; VU9P is none"):
+    with pytest.raises(DesignError, match="built in an ASIC technology; VU9P is not one"):
         build(template("systolic"), designs, technology("VU9P"))
 
 

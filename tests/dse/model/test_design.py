@@ -104,7 +104,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ({"template": "systolic"}, "template systolic takes a `technology` and no `device`"),
         ({"template": "systolic", "technology": "28nm", "device": "VU9P"}, "takes a `technology` and no `device`"),
         ({"template": "systolic", "technology": "28m"}, "'28m' is unknown; did you mean '28nm'"),
-        ({"template": "systolic", "technology": "VU9P"}, "is built in an ASIC technology; VU9P is none"),
+        ({"template": "systolic", "technology": "VU9P"}, "is built in an ASIC technology; VU9P is not one"),
         ({"template": "systolic", "technology": "28nm"}, "names no network"),
         ({"template": "systolic", "technology": "28nm", "network": "alexnt"}, "did you mean 'alexnet'"),
         (

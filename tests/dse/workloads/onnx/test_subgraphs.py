@@ -195,10 +195,12 @@ def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
              helper.make_node("Cast", ["d"], ["n"], to=TensorProto.FLOAT),
              helper.make_node("Softmax", ["n"], ["y"])]  # fmt: skip
     found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED), skip=["NonZero"])
-    assert found.notes == ("left out by --skip: NonZero (2)",
-                           "left out with them, because their shapes depend on them: Cast (1), Softmax (1)")  # fmt: skip
+    assert found.notes == (
+        "left out by --skip: NonZero (2)",
+        "left out with them, because their shapes depend on them: Cast (1), Softmax (1)",
+    )
     assert [layer.macs for layer in found.layers] == [4 * 8 * 8]
-    with pytest.raises(DesignError, match=r"MatMul 'y': its shape is not known without the operators left out"):
+    with pytest.raises(DesignError, match=r"MatMul 'y': its shape is unknown without the operators left out"):
         load_onnx(build(tmp_path / "m.onnx", [*nodes[:4], product("n", "w", "y")], {"x": [4, 8]}, STORED),
                   skip=["NonZero"])  # fmt: skip
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dse.model.design import Design
 from dse.model.evaluation import evaluate
-from dse.model.exact import LIMIT, corner, most_counts
+from dse.model.overflow import LIMIT, corner, most_counts
 from dse.space.file import load_space
 from dse.templates import NAMES, template
 from dse.templates.base import Count, scale_by_ppm

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from dse.cli import app
 from dse.exploration.chosen import design_of, space_of
 from dse.exploration.run import explore
+from dse.model.custom_parts import find_device, find_technology
 from dse.model.design import Design, load_design
 from dse.model.devices import device
 from dse.model.evaluation import evaluate
-from dse.model.part_file import find_device, find_technology
 from dse.model.technology import TECHNOLOGIES, scaled_node, technology
 from dse.space.file import load_space, make_space
 from netlists.errors import ChipscapeError, DesignError

@@ -102,7 +102,7 @@ def test_a_space_keeps_what_makes_sense_with_some_others() -> None:
     for number, feasible in enumerate(found.feasible.tolist()):
         values = space.describe(number)["parameters"]
         assert feasible == (values["psum_bits"] >= values["weight_bits"] + values["input_bits"])
-    with pytest.raises(DesignError, match=r"psum_bits is 8 beside weight_bits 4 or 8 or 16, input_bits 8; expected"):
+    with pytest.raises(DesignError, match=r"psum_bits is 8 with weight_bits 4 or 8 or 16, input_bits 8; expected"):
         make_space(space.content | {"parameters": parameters | {"psum_bits": [8, 24]}}, "mine")
 
 
