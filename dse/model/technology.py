@@ -111,7 +111,7 @@ class Law:
     exponent: float
 
     def at(self, size_bytes: Floats) -> Floats:
-        """Energy per bit in pJ of memories of these sizes [...] in bytes."""
+        """Energy per bit in pJ of memories of these sizes [N] in bytes."""
         return np.asarray(self.pj * (size_bytes / BYTES_PER_KIB / SRAM_KB) ** self.exponent)
 
 
@@ -166,12 +166,12 @@ class Technology:
         return gap * self.operation * FLIPFLOP_PJ if self.known.flipflop_pj is None else self.known.flipflop_pj
 
     def sram_pj(self, size_bytes: Floats) -> Floats:
-        """Energy in pJ of one bit read from or written to SRAM of these sizes [...]; 0 for size 0."""
+        """Energy in pJ of one bit read from or written to SRAM of these sizes [N]; 0 for size 0."""
         gap = FPGA_MEMORY if self.fpga else 1.0
         return np.asarray(gap * (self.known.sram or scaled_sram(self.node_nm)).at(size_bytes))
 
     def register_pj(self, size_bytes: Floats) -> Floats:
-        """Energy in pJ of one bit of register files of these sizes [...]: the law of SRAM at 45 nm, scaled as logic."""
+        """Energy in pJ of one bit of register files of these sizes [N]: the law of SRAM at 45 nm, scaled as logic."""
         gap = FPGA_MEMORY if self.fpga else 1.0
         return np.asarray(gap * (self.known.register or scaled_register(self.node_nm)).at(size_bytes))
 

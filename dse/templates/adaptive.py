@@ -101,10 +101,10 @@ def unroll_strip(layer: Ints, windows: int, rows: int, columns: int) -> tuple[in
 @kernel
 def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, out: Ints) -> int:
     """Fill the counts [COUNTS] of one layer [F] on a design [D] under a mapping; returns the number of a reason."""
-    weight, given, _ = base.layer_bits(design, layer)
+    weight_bits, input_bits, _ = base.layer_bits(design, layer)
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    room = half_buffer_bits(design[INPUT_KB]) // given  # input elements
+    room = half_buffer_bits(design[INPUT_KB]) // input_bits  # input elements
     rows, columns, elements = cut_strips(layer, room)
     filled = elements  # input elements that are written to the buffer, per group
     if scheme == INTRA:
@@ -115,7 +115,7 @@ def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, 
     whole, length, rests, rest = strip_sizes(layer, rows, columns)
     strips = whole + rests
     cells = min(int(design[TOUT]), kernels)
-    fitting = half_buffer_bits(design[WEIGHT_KB]) // (window * weight)  # kernels
+    fitting = half_buffer_bits(design[WEIGHT_KB]) // (window * weight_bits)  # kernels
     first = first_lines(layer, elements, strips)
     sweeps = 1  # how often all inputs come from DRAM
     if stay == KERNELS:
@@ -147,19 +147,19 @@ def _count_time(design: Floats, layer: Ints, scheme: int, first: int, inputs: in
     Per group, `inputs` and `weights` are the elements that come from DRAM, and `first` those of the inputs without
     which the array cannot begin.
     """
-    weight, given, result = base.layer_bits(design, layer)
+    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
     cells = min(int(design[TOUT]), kernels)
     steps, _ = lane_steps(layer, int(design[TIN]), scheme)
     out[base.COMPUTE] = groups * ceil_div(kernels, cells) * steps * pixels
     out[base.FILL] = PIPELINE
-    out[base.DRAM_INPUT] = groups * inputs * given
-    out[base.DRAM_WEIGHT] = groups * weights * weight
-    out[base.DRAM_OUTPUT] = groups * kernels * pixels * result
-    begin = first * given + cells * min(window, int(design[TIN])) * weight
+    out[base.DRAM_INPUT] = groups * inputs * input_bits
+    out[base.DRAM_WEIGHT] = groups * weights * weight_bits
+    out[base.DRAM_OUTPUT] = groups * kernels * pixels * output_bits
+    begin = first * input_bits + cells * min(window, int(design[TIN])) * weight_bits
     moved = out[base.DRAM_INPUT] + out[base.DRAM_WEIGHT] + out[base.DRAM_OUTPUT]
-    out[base.STALL] = base.stall_cycles(design, moved, begin, cells * result, out[base.COMPUTE] + PIPELINE)
+    out[base.STALL] = base.stall_cycles(design, moved, begin, cells * output_bits, out[base.COMPUTE] + PIPELINE)
 
 
 @kernel
@@ -172,7 +172,7 @@ def _count_traffic(
     take is read.  The output buffer takes each sum once and gives it to DRAM; if weights are kept, it takes and gives
     each sum in every step.
     """
-    weight, given, result = base.layer_bits(design, layer)
+    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
     psum = int(design[base.PSUM_BITS])
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
@@ -181,14 +181,14 @@ def _count_traffic(
     loaded = groups * loads * window * kernels  # weights to the lanes
     sums = groups * pixels * kernels
     trips = 1 if keep == SUMS else 2 * steps - 1
-    out[base.BUFFER_INPUT] = (streamed + groups * filled) * given
-    out[base.BUFFER_WEIGHT] = (loaded + groups * weights) * weight
-    out[base.BUFFER_OUTPUT] = sums * (trips * psum + result)
-    out[base.NETWORK_INPUT] = out[base.MACS] * given  # along the kernels
-    out[base.NETWORK_WEIGHT] = loaded * weight
+    out[base.BUFFER_INPUT] = (streamed + groups * filled) * input_bits
+    out[base.BUFFER_WEIGHT] = (loaded + groups * weights) * weight_bits
+    out[base.BUFFER_OUTPUT] = sums * (trips * psum + output_bits)
+    out[base.NETWORK_INPUT] = out[base.MACS] * input_bits  # along the kernels
+    out[base.NETWORK_WEIGHT] = loaded * weight_bits
     out[base.NETWORK_OUTPUT] = sums * steps * psum  # from adder tree to accumulator
-    out[base.REGISTER_INPUT] = 2 * streamed * given
-    out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight
+    out[base.REGISTER_INPUT] = 2 * streamed * input_bits
+    out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight_bits
     out[base.REGISTER_OUTPUT] = 2 * sums * steps * psum
 
 

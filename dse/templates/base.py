@@ -188,14 +188,14 @@ def half_buffer_bits(size_kib: float) -> int:
 @kernel
 def layer_bits(design: Floats, layer: Ints) -> tuple[int, int, int]:
     """Word lengths in bits of weights, inputs and outputs: the own ones of a layer [F], or those of a design [D]."""
-    weight, given, out = layer[w.WEIGHT_BITS], layer[w.INPUT_BITS], layer[w.OUTPUT_BITS]
-    if weight == 0:
-        weight = int(design[WEIGHT_BITS])
-    if given == 0:
-        given = int(design[INPUT_BITS])
+    weight_bits, input_bits, out = layer[w.WEIGHT_BITS], layer[w.INPUT_BITS], layer[w.OUTPUT_BITS]
+    if weight_bits == 0:
+        weight_bits = int(design[WEIGHT_BITS])
+    if input_bits == 0:
+        input_bits = int(design[INPUT_BITS])
     if out == 0:
         out = int(design[INPUT_BITS])
-    return weight, given, out
+    return weight_bits, input_bits, out
 
 
 @kernel
@@ -237,10 +237,10 @@ def count_memory_layer(design: Floats, layer: Ints, out: Ints) -> None:
 
     Each input is read once and each output written once, off chip.
     """
-    _, given, result = layer_bits(design, layer)
+    _, input_bits, output_bits = layer_bits(design, layer)
     out[:] = 0
-    out[DRAM_INPUT] = layer[w.BATCH] * layer[w.OPERANDS] * layer[w.C] * layer[w.H] * layer[w.W] * given
-    out[DRAM_OUTPUT] = layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * result
+    out[DRAM_INPUT] = layer[w.BATCH] * layer[w.OPERANDS] * layer[w.C] * layer[w.H] * layer[w.W] * input_bits
+    out[DRAM_OUTPUT] = layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * output_bits
     out[STALL] = dram_cycles(design, out[DRAM_INPUT] + out[DRAM_OUTPUT])
 
 
@@ -260,11 +260,11 @@ def count_operations(design: Floats, layer: Ints, out: Ints, skips_zeros: bool) 
     that switch.
     """
     macs = layer_macs(layer)
-    weight, given, _ = layer_bits(design, layer)
+    weight_bits, input_bits, _ = layer_bits(design, layer)
     active = macs
     if skips_zeros:
         active = macs - scale_by_ppm(macs, layer[w.ZEROS_PPM])
     out[MACS] = macs
-    out[MULTIPLY] = active * weight * given
+    out[MULTIPLY] = active * weight_bits * input_bits
     out[ADD] = active * int(design[PSUM_BITS])
     return active

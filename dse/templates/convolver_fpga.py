@@ -186,7 +186,7 @@ def add_tiles(design: Floats, shape: Ints, rows: int, columns: int, count: int, 
     pes, convolvers, depth = int(design[PES]), int(design[CONVOLVERS]), int(design[DEPTH])
     chunk, pixels = int(design[CHANNELS]), rows * columns
     stream = (shape[STREAM] if shape[STREAM] else pixels) * shape[PASSES]
-    given = convolvers * input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS]
+    input_bits = convolvers * input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS]
     for i in range(4):  # whole chunks of output maps and the rest, of whole bundles of groups and the rest
         units, maps = (shape[UNITS], shape[UNIT_M]) if i < 2 else (1, shape[LAST_M])
         chunks, size = (maps // chunk, chunk) if i % 2 == 0 else (1, maps % chunk)
@@ -197,14 +197,14 @@ def add_tiles(design: Floats, shape: Ints, rows: int, columns: int, count: int, 
         # The line buffers drain after each phase; a list of pixels runs through.
         drains = phases if shape[STREAM] else shape[FOLDS]
         busy = phases * stream + drains * depth
-        read = shape[FOLDS] * given + phases * shape[KERNEL_BITS]
+        read = shape[FOLDS] * input_bits + phases * shape[KERNEL_BITS]
         written = size * pixels * shape[OUTPUT_BITS]
         late = transfer_cycles(design, shape, read, written) - busy
         out[PHASES] += blocks * phases
         out[STREAMED] += blocks * phases * stream
         out[FILL] += blocks * drains * depth
         out[STALL] += blocks * max(0, late)
-        out[MOVED_INPUT] += blocks * shape[FOLDS] * given
+        out[MOVED_INPUT] += blocks * shape[FOLDS] * input_bits
         out[MOVED_OUTPUT] += blocks * written
 
 
@@ -231,10 +231,10 @@ def count_image(design: Floats, shape: Ints, rows: int, columns: int, out: Ints)
 @kernel
 def edge_cycles(design: Floats, shape: Ints, rows: int, columns: int) -> int:
     """Cycles of the first load and of the last store, with tiles of rows × columns of a shape [SHAPE], design [D]."""
-    given = input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS]
+    input_bits = input_side(shape, 0, rows) * input_side(shape, 1, columns) * shape[INPUT_BITS]
     pixels = ((shape[P] - 1) % rows + 1) * ((shape[Q] - 1) % columns + 1)
     final = min(int(design[PES]), shape[LAST_M]) * pixels * shape[OUTPUT_BITS]
-    first: int = transfer_cycles(design, shape, int(design[CONVOLVERS]) * given + shape[KERNEL_BITS], 0)
+    first: int = transfer_cycles(design, shape, int(design[CONVOLVERS]) * input_bits + shape[KERNEL_BITS], 0)
     last: int = transfer_cycles(design, shape, 0, final)
     return first + last
 
@@ -350,7 +350,8 @@ def hardware(designs: Floats) -> Hardware:
     One input bank per convolver of an element, one kernel bank per convolver, one output bank per element.
     """
     pes, convolvers, kernel, tile, channels = (designs[:, x] for x in (PES, CONVOLVERS, KERNEL, TILE, CHANNELS))
-    weight, given, psum = (designs[:, column] for column in (base.WEIGHT_BITS, base.INPUT_BITS, base.PSUM_BITS))
+    word_columns = base.WEIGHT_BITS, base.INPUT_BITS, base.PSUM_BITS
+    weight_bits, input_bits, psum_bits = (designs[:, column] for column in word_columns)
     lanes, taps = pes * convolvers, kernel * kernel
     in_dsp = np.minimum(designs[:, DSP_TAPS], taps)
     in_lut = lanes * (taps - in_dsp)
@@ -358,23 +359,24 @@ def hardware(designs: Floats) -> Hardware:
     # of inputs, twice over; a line buffer holds the rows above the current one.
     phases = np.ceil(channels / pes)
     depths = np.stack([(tile + kernel - 1) ** 2, 2 * phases, phases * tile * tile], axis=1)
-    widths = np.stack([given, taps * weight, psum], axis=1)
+    widths = np.stack([input_bits, taps * weight_bits, psum_bits], axis=1)
     banks = np.stack([2 * convolvers, lanes, 2 * pes], axis=1)
     halves = fabric.block_rams(depths, widths)
-    line_halves, line_luts = fabric.memories(tile[:, None], ((kernel - 1) * given)[:, None])
+    line_halves, line_luts = fabric.memories(tile[:, None], ((kernel - 1) * input_bits)[:, None])
     # DSP blocks add their products in a cascade; LUTs add the others, then all convolvers of an element.
     adders = in_lut + pes * (convolvers - 1)
-    product = weight + given
-    logic = in_lut * weight * given * fabric.LUT_PER_BIT_BIT + adders * psum + lanes * taps * weight
-    flops = lanes * taps * (given + 2 * weight) + in_lut * STAGES * product + adders * psum
+    product = weight_bits + input_bits
+    logic = in_lut * weight_bits * input_bits * fabric.LUT_PER_BIT_BIT + adders * psum_bits + lanes * taps * weight_bits
+    flops = lanes * taps * (input_bits + 2 * weight_bits) + in_lut * STAGES * product + adders * psum_bits
+    registers = np.stack([(kernel - 1) * tile * input_bits, taps * weight_bits, np.zeros(len(designs))], axis=1)
     return Hardware(
         multipliers=lanes * taps,
         buffer_bytes=banks * depths * widths / 8,
-        register_bytes=np.stack([(kernel - 1) * tile * given, taps * weight, np.zeros(len(designs))], axis=1) / 8,
+        register_bytes=registers / 8,
         elements=lanes,
         buffer_banks=banks,
         resources={
-            "dsp": lanes * in_dsp * fabric.dsp_blocks(weight, given),
+            "dsp": lanes * in_dsp * fabric.dsp_blocks(weight_bits, input_bits),
             "bram": np.ceil(((banks * halves).sum(axis=1) + lanes * line_halves[:, 0]) / 2) + SYSTEM_BRAM,
             "lut": logic + lanes * line_luts[:, 0] + SYSTEM_LUT,
             "ff": flops + SYSTEM_FF,

@@ -120,7 +120,7 @@ def sets_in_array(rows: int, columns: int, height: int, strip: int) -> int:
 @kernel
 def find_misfit(design: Floats, layer: Ints, mapping: Ints) -> int:
     """Number of the reason why a mapping [G] of a layer [EXTENDED] cannot run on a design [D]; 0 if it can."""
-    weight, given, _ = layer_bits(design, layer)
+    weight_bits, input_bits, _ = layer_bits(design, layer)
     channels, filters = layer[CHANNELS], layer[FILTERS]
     p, q, e = mapping[MAP_P], mapping[MAP_Q], mapping[MAP_E]
     if min(mapping[MAP_M], mapping[MAP_N], e, p, q, mapping[MAP_R], mapping[MAP_T]) < 1:
@@ -133,10 +133,10 @@ def find_misfit(design: Floats, layer: Ints, mapping: Ints) -> int:
     if mapping[MAP_R] * mapping[MAP_T] > sets or (block < filters and block % (p * mapping[MAP_T]) > 0):
         return NO_ARRAY
     in_pass, deep = min(p * mapping[MAP_T], filters), min(q * mapping[MAP_R], channels)
-    if in_pass * deep * height * layer[w.S] * weight > int(design[FILTER_KB]) * BITS_PER_KIB:
+    if in_pass * deep * height * layer[w.S] * weight_bits > int(design[FILTER_KB]) * BITS_PER_KIB:
         return NO_FILTERS
     taken = min(block, filters) * e * layer[w.Q] * int(design[base.PSUM_BITS])
-    taken += deep * tile_inputs(layer, e) * given
+    taken += deep * tile_inputs(layer, e) * input_bits
     if mapping[MAP_N] * taken > int(design[BUFFER_KB]) * BITS_PER_KIB:
         return NO_TILE
     return 0
@@ -161,9 +161,9 @@ def count_layer(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     _traffic(design, layer, mapping, out)
     _registers(design, layer, out)
     busy = out[base.COMPUTE] + out[base.FILL]
-    _, given, _ = layer_bits(design, layer)
+    _, input_bits, _ = layer_bits(design, layer)
     deep = min(mapping[MAP_Q] * mapping[MAP_R], layer[CHANNELS])
-    first = min(mapping[MAP_N] * deep * tile_inputs(layer, mapping[MAP_E]) * given, out[base.DRAM_INPUT])
+    first = min(mapping[MAP_N] * deep * tile_inputs(layer, mapping[MAP_E]) * input_bits, out[base.DRAM_INPUT])
     fetched = base.dram_cycles(design, out[base.DRAM_INPUT] + out[base.DRAM_WEIGHT])
     out[base.STALL] = base.dram_cycles(design, out[base.DRAM_OUTPUT]) + max(
         base.dram_cycles(design, first), fetched - busy
@@ -185,7 +185,7 @@ def count_used(sets: int, size: int, each: int) -> int:
 @kernel
 def _passes(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     """Fill the cycles of all groups' passes, full and partial, and the hops of words in the array."""
-    weight, given, _ = layer_bits(design, layer)
+    weight_bits, input_bits, _ = layer_bits(design, layer)
     channels, filters, rows = layer[CHANNELS], layer[FILTERS], layer[w.R]
     s, width, images, height = layer[w.S], layer[w.Q], layer[w.BATCH], layer[w.P]
     touched, window = layer[TOUCHED], min(layer[EXTENT], layer[TOUCHED])
@@ -232,16 +232,16 @@ def _passes(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     groups = layer[w.GROUPS]
     out[base.COMPUTE], out[base.FILL] = groups * compute, groups * filling
     hops = groups * images * height
-    out[base.NETWORK_INPUT] = hops * filter_sets * channels * rows * touched * given
+    out[base.NETWORK_INPUT] = hops * filter_sets * channels * rows * touched * input_bits
     out[base.NETWORK_OUTPUT] = hops * width * chains * int(design[base.PSUM_BITS])
     copies = e if stationary else height * batches
-    out[base.NETWORK_WEIGHT] = groups * filters * channels * rows * s * weight * copies
+    out[base.NETWORK_WEIGHT] = groups * filters * channels * rows * s * weight_bits * copies
 
 
 @kernel
 def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     """Fill the bits through DRAM and global buffer, of all groups."""
-    weight, given, result = layer_bits(design, layer)
+    weight_bits, input_bits, output_bits = layer_bits(design, layer)
     images, height, kernel = layer[w.BATCH], layer[w.P], layer[w.R]
     channels, filters = layer[CHANNELS], layer[FILTERS]
     passes = ceil_div(filters, mapping[MAP_P] * mapping[MAP_T])
@@ -261,15 +261,15 @@ def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
                     streamed += e_count * h_count * rows_under(layer, e_size, h_size)
     again = ceil_div(filters, mapping[MAP_M]) if slices > 1 else 1
     words = again * images * layer[w.C] * fetched * layer[READ]
-    out[base.DRAM_INPUT] = words * given
+    out[base.DRAM_INPUT] = words * input_bits
     if design[COMPRESS] > 0:
         pairs = words - base.scale_by_ppm(words, layer[w.ZEROS_PPM])
         out[base.DRAM_INPUT] = min(
-            words * given, ceil_div(pairs, RUNS_PER_WORD) * (RUNS_PER_WORD * (RUN_BITS + given) + 1)
+            words * input_bits, ceil_div(pairs, RUNS_PER_WORD) * (RUNS_PER_WORD * (RUN_BITS + input_bits) + 1)
         )
-    out[base.BUFFER_INPUT] = (passes * images * layer[w.C] * streamed * layer[TOUCHED] + words) * given
+    out[base.BUFFER_INPUT] = (passes * images * layer[w.C] * streamed * layer[TOUCHED] + words) * input_bits
 
-    group_filters = filters * channels * kernel * layer[w.S] * weight
+    group_filters = filters * channels * kernel * layer[w.S] * weight_bits
     all_filters = layer[w.GROUPS] * group_filters
     stationary = passes * slices == 1 and at_once == kernel
     loads = 1 if stationary else ceil_div(images, mapping[MAP_N]) * strips
@@ -278,17 +278,17 @@ def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     out[base.BUFFER_WEIGHT] = out[base.DRAM_WEIGHT] + all_filters * loads
 
     outputs = images * layer[w.M] * height * layer[w.Q]
-    out[base.DRAM_OUTPUT] = outputs * result
+    out[base.DRAM_OUTPUT] = outputs * output_bits
     out[base.BUFFER_OUTPUT] = 2 * outputs * slices * parts * int(design[base.PSUM_BITS])
 
 
 @kernel
 def _registers(design: Floats, layer: Ints, out: Ints) -> None:
     """Fill operations and register files: a MAC reads three words and writes one; arrivals are written."""
-    weight, given, _ = layer_bits(design, layer)
+    weight_bits, input_bits, _ = layer_bits(design, layer)
     active = base.count_operations(design, layer, out, design[GATE_ZEROS] > 0)
-    out[base.REGISTER_INPUT] = out[base.MACS] * given + out[base.NETWORK_INPUT]
-    out[base.REGISTER_WEIGHT] = active * weight + out[base.NETWORK_WEIGHT]
+    out[base.REGISTER_INPUT] = out[base.MACS] * input_bits + out[base.NETWORK_INPUT]
+    out[base.REGISTER_WEIGHT] = active * weight_bits + out[base.NETWORK_WEIGHT]
     out[base.REGISTER_OUTPUT] = 2 * out[base.ADD]
 
 
@@ -298,8 +298,9 @@ def find_limits(design: Floats, layer: Ints) -> tuple[int, int, int, int]:
 
     Then the number of R × S kernels of a pass over these channels, and the number of the reason if there is none.
     """
-    weight, _, _ = layer_bits(design, layer)
-    words = int(design[FILTER_KB]) * BITS_PER_KIB // (filter_rows(int(design[ROWS]), layer[w.R]) * layer[w.S] * weight)
+    weight_bits, _, _ = layer_bits(design, layer)
+    kernel = filter_rows(int(design[ROWS]), layer[w.R]) * layer[w.S]  # elements of a filter in the array at once
+    words = int(design[FILTER_KB]) * BITS_PER_KIB // (kernel * weight_bits)
     held = int(design[FILTER_WORDS]) // layer[w.S]
     q = min(int(design[INPUT_WORDS]) // layer[EXTENT], layer[CHANNELS], held, max(words, 1))
     if q < 1:
@@ -316,7 +317,7 @@ def _fill_mapping(
     As many channels as the input registers hold, then as many sets and filters as the filter registers and buffer
     hold, spread evenly over equal passes; remaining sets take channels; m fills the buffer.
     """
-    _, given, _ = layer_bits(design, layer)
+    _, input_bits, _ = layer_bits(design, layer)
     channels, filters = layer[CHANNELS], layer[FILTERS]
     q, p, deepest, _ = limits
     height = filter_rows(int(design[ROWS]), layer[w.R])
@@ -327,7 +328,7 @@ def _fill_mapping(
     p = ceil_div(filters, rounds * t)
     t = min(t, ceil_div(filters, p))
     sums = strip * layer[w.Q] * int(design[base.PSUM_BITS])
-    tile = tile_inputs(layer, strip) * given
+    tile = tile_inputs(layer, strip) * input_bits
     room = int(design[BUFFER_KB]) * BITS_PER_KIB
     if min(p * t, filters) * sums + tile > room:  # does not fit even with one channel
         return False
@@ -358,7 +359,7 @@ def fill_default(design: Floats, layer: Ints, mapping: Ints) -> int:
     rows, columns, height = int(design[ROWS]), int(design[COLUMNS]), layer[w.P]
     limits = find_limits(design, layer)
     reason = limits[3]
-    _, given, _ = layer_bits(design, layer)
+    _, input_bits, _ = layer_bits(design, layer)
     # A pass of `_fill_mapping` has no fewer filters: flooring p·t to multiples, then spreading them evenly, at most
     # halve them each.
     least = ceil_div(min(limits[1], ceil_div(limits[2], 2), layer[FILTERS]), 2)
@@ -367,7 +368,7 @@ def fill_default(design: Floats, layer: Ints, mapping: Ints) -> int:
     strips = ceil_div(height, min(height, most))
     while reason == 0:
         strip = ceil_div(height, strips)
-        may_fit = strip * row_sums + tile_inputs(layer, strip) * given <= room
+        may_fit = strip * row_sums + tile_inputs(layer, strip) * input_bits <= room
         if may_fit and _fill_mapping(design, layer, limits, strip, rows * columns, layer[w.BATCH], mapping):
             return 0
         if strip == 1:
@@ -426,10 +427,10 @@ def _fit(
     three; filters and channels are spread evenly over equal passes.  Fewer channels are worth trying as long as they
     make room for filters; the next q is 0 if they do not.
     """
-    weight, given, _ = layer_bits(design, layer)
+    weight_bits, input_bits, _ = layer_bits(design, layer)
     channels, filters, s = layer[CHANNELS], layer[FILTERS], layer[w.S]
-    words = int(design[FILTER_KB]) * BITS_PER_KIB // (filter_rows(int(design[ROWS]), layer[w.R]) * s * weight)
-    sums, tile = t * strip * layer[w.Q] * int(design[base.PSUM_BITS]), tile_inputs(layer, strip) * given
+    words = int(design[FILTER_KB]) * BITS_PER_KIB // (filter_rows(int(design[ROWS]), layer[w.R]) * s * weight_bits)
+    sums, tile = t * strip * layer[w.Q] * int(design[base.PSUM_BITS]), tile_inputs(layer, strip) * input_bits
     room = int(design[BUFFER_KB]) * BITS_PER_KIB // images
     r = min(r, words // t, (room - sums) // tile)
     if r < 1:

@@ -92,10 +92,10 @@ def positions(design: Floats, layer: Ints) -> int:
 @kernel
 def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     """Fill the counts [COUNTS] of one layer [F] on a design [D] under a mapping; returns the number of a reason."""
-    weight, given, result = base.layer_bits(design, layer)
+    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    rows, columns, elements = cut_strips(layer, input_room(design, given))
+    rows, columns, elements = cut_strips(layer, input_room(design, input_bits))
     if rows == 0:
         return NO_WINDOW
     whole, length, rests, rest = strip_sizes(layer, rows, columns)
@@ -105,7 +105,7 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
         whole, length, rests, rest = 1, pixels, 0, 0
     stripes = whole * ceil_div(length, ACCUMULATORS) + rests * ceil_div(rest, ACCUMULATORS)
     cells = min(int(design[ATOMIC_K]), kernels)
-    fitting = weight_room(design, window * weight)  # kernels
+    fitting = weight_room(design, window * weight_bits)  # kernels
     inputs, weights = elements, window * kernels  # elements that come from DRAM, per group
     if keep == WEIGHTS:
         if fitting < 1:
@@ -121,11 +121,11 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     base.count_operations(design, layer, out, False)
     out[base.COMPUTE] = sweeps * pixels
     out[base.FILL] = sweeps * (whole * max(0, load - length) + rests * max(0, load - rest))
-    out[base.DRAM_INPUT] = groups * inputs * given
-    out[base.DRAM_WEIGHT] = groups * weights * weight
-    out[base.DRAM_OUTPUT] = groups * kernels * pixels * result
-    begin = first * given + cells * window * weight
-    end = min(length, ACCUMULATORS) * cells * result
+    out[base.DRAM_INPUT] = groups * inputs * input_bits
+    out[base.DRAM_WEIGHT] = groups * weights * weight_bits
+    out[base.DRAM_OUTPUT] = groups * kernels * pixels * output_bits
+    begin = first * input_bits + cells * window * weight_bits
+    end = min(length, ACCUMULATORS) * cells * output_bits
     moved = out[base.DRAM_INPUT] + out[base.DRAM_WEIGHT] + out[base.DRAM_OUTPUT]
     out[base.STALL] = base.stall_cycles(design, moved, begin, end, out[base.COMPUTE] + out[base.FILL])
     _count_traffic(design, layer, cells, groups * window * kernels * stripes, out)
@@ -138,18 +138,18 @@ def _count_traffic(design: Floats, layer: Ints, cells: int, loaded: int, out: In
 
     The buffer gives each vector of inputs once to all cells, and the weights of a position once per stripe.
     """
-    weight, given, _ = base.layer_bits(design, layer)
+    weight_bits, input_bits, _ = base.layer_bits(design, layer)
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
     sums = groups * kernels * pixels * positions(design, layer) * int(design[base.PSUM_BITS])
-    out[base.BUFFER_INPUT] = groups * window * pixels * ceil_div(kernels, cells) * given + out[base.DRAM_INPUT]
-    out[base.BUFFER_WEIGHT] = loaded * weight + out[base.DRAM_WEIGHT]
+    out[base.BUFFER_INPUT] = groups * window * pixels * ceil_div(kernels, cells) * input_bits + out[base.DRAM_INPUT]
+    out[base.BUFFER_WEIGHT] = loaded * weight_bits + out[base.DRAM_WEIGHT]
     out[base.BUFFER_OUTPUT] = 0
-    out[base.NETWORK_INPUT] = out[base.MACS] * given  # each input travels along the cells
-    out[base.NETWORK_WEIGHT] = loaded * weight
+    out[base.NETWORK_INPUT] = out[base.MACS] * input_bits  # each input travels along the cells
+    out[base.NETWORK_WEIGHT] = loaded * weight_bits
     out[base.NETWORK_OUTPUT] = sums  # from cell to accumulator
-    out[base.REGISTER_INPUT] = 2 * out[base.MACS] * given
-    out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight
+    out[base.REGISTER_INPUT] = 2 * out[base.MACS] * input_bits
+    out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight_bits
     out[base.REGISTER_OUTPUT] = 2 * sums
 
 
@@ -209,11 +209,11 @@ def hardware(designs: Floats) -> Hardware:
 def loop_nest(design: Sequence[float], layer: Layer, mapping: Sequence[int]) -> list[str]:
     """The mapping [G] as loops, from outer to inner."""
     row, numbers = np.array(layer.row(), np.int64), np.array(design, np.float64)
-    weight, given, _ = base.layer_bits(numbers, row)
-    rows, columns, _ = cut_strips(row, input_room(numbers, given))
+    weight_bits, input_bits, _ = base.layer_bits(numbers, row)
+    rows, columns, _ = cut_strips(row, input_room(numbers, input_bits))
     kernels = layer.out_channels // layer.groups
     window = layer.in_channels // layer.groups * layer.kernel_h * layer.kernel_w
-    fitting = weight_room(numbers, window * weight)
+    fitting = weight_room(numbers, window * weight_bits)
     cells = min(int(design[ATOMIC_K]), kernels)
     lines = [f"for group in {layer.groups}:"] if layer.groups > 1 else []
     if mapping[MAP_KEEP] == INPUTS:

@@ -193,10 +193,10 @@ def edge_bits(design: Floats, shape: Ints, bits: Ints, size: Ints) -> tuple[int,
     flow = int(design[DATAFLOW])
     pixels = min(size[PIXELS], shape[WIDTH]) if flow == WS else size[PIXELS]
     channels = 1 if flow == OS else count_spanned(size[WINDOW], shape[AREA], shape[CHANNELS])
-    given = lines_for(shape, pixels) * shape[TOUCHED] * channels * bits[INPUT]
+    input_bits = lines_for(shape, pixels) * shape[TOUCHED] * channels * bits[INPUT]
     filters = 1 if flow == IS else size[FILTERS]
     weights = (1 if flow == OS else size[WINDOW]) * filters * bits[WEIGHT]
-    return given, weights, pixels * filters * bits[OUTPUT]
+    return input_bits, weights, pixels * filters * bits[OUTPUT]
 
 
 @kernel
@@ -233,15 +233,15 @@ def try_block(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, 
     flow = int(design[DATAFLOW])
     streamed = STREAMED[flow]
     cut_loops(design, shape, block, size, count)
-    given, weights, end = edge_bits(design, shape, bits, size)
-    if given > half_buffer_bits(design[INPUT_KB]) or weights > half_buffer_bits(design[WEIGHT_KB]):
+    input_bits, weights, end = edge_bits(design, shape, bits, size)
+    if input_bits > half_buffer_bits(design[INPUT_KB]) or weights > half_buffer_bits(design[WEIGHT_KB]):
         return best
     runs = shape[GROUPS] * count[PIXELS] * count[WINDOW] * count[FILTERS]
     busy = runs // count[streamed] * shape[streamed] + runs * fill_cycles(design)
     for order in WHOLE[flow] if count[streamed] == 1 else BLOCKED[flow]:
         count_reads(design, shape, bits, size, count, order, traffic)
         moved = shape[GROUPS] * (traffic[INPUT] + traffic[WEIGHT] + traffic[OUTPUT])
-        cycles = busy + base.stall_cycles(design, moved, given + weights, end, busy)
+        cycles = busy + base.stall_cycles(design, moved, input_bits + weights, end, busy)
         sent = shape[PIXELS] * count[FILTERS] * bits[INPUT] + shape[FILTERS] * count[PIXELS] * bits[WEIGHT]
         sent = shape[WINDOW] * sent + shape[PIXELS] * shape[FILTERS] * (2 * count[WINDOW] - 1) * bits[PSUM]
         if (cycles, moved, sent) < best:
@@ -294,8 +294,8 @@ def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints
     if PLACE[order, streamed] == INNERMOST:  # blocks that follow each other directly are one
         block = shape[streamed]
     cut_loops(design, shape, max(1, block), size, count)
-    given, weights, end = edge_bits(design, shape, bits, size)
-    if given > half_buffer_bits(design[INPUT_KB]):
+    input_bits, weights, end = edge_bits(design, shape, bits, size)
+    if input_bits > half_buffer_bits(design[INPUT_KB]):
         return NO_LINES
     if weights > half_buffer_bits(design[WEIGHT_KB]):
         return NO_WEIGHTS
@@ -305,7 +305,7 @@ def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints
     out[base.COMPUTE] = runs // count[streamed] * shape[streamed]
     count_reads(design, shape, bits, size, count, order, traffic)
     moved = shape[GROUPS] * (traffic[INPUT] + traffic[WEIGHT] + traffic[OUTPUT])
-    out[base.STALL] = base.stall_cycles(design, moved, given + weights, end, out[base.COMPUTE] + out[base.FILL])
+    out[base.STALL] = base.stall_cycles(design, moved, input_bits + weights, end, out[base.COMPUTE] + out[base.FILL])
     _count_traffic(design, shape, bits, count, traffic, out)
     return 0
 

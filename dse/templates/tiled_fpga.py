@@ -254,20 +254,20 @@ def weights_stall(design: Floats, shape: Ints, t: Ints) -> int:
 
 
 @kernel
-def tile_stall(design: Floats, shape: Ints, t: Ints, pixels: int, given: int, order: int) -> int:
-    """STALL in cycles of a tile of that many output pixels, under which lie `given` bits of each input map.
+def tile_stall(design: Floats, shape: Ints, t: Ints, pixels: int, input_bits: int, order: int) -> int:
+    """STALL in cycles of a tile of that many output pixels, under which lie `input_bits` bits of each input map.
 
     For a shape [SHAPE] and tiling [TILING] on a design [D].
     """
     step = pixels * shape[AREA] + int(design[DEPTH])
     kernel, result = shape[AREA] * shape[WEIGHT_BITS], pixels * shape[OUTPUT_BITS]
     if order == INPUT_STAYS:
-        channel, sums = given + shape[M] * kernel, shape[M] * pixels * shape[PSUM_BITS]
+        channel, sums = input_bits + shape[M] * kernel, shape[M] * pixels * shape[PSUM_BITS]
         return folds_stall(design, t, t[FOLDS_M] * step, channel, sums, shape[M] * result)
     busy = t[FOLDS_N] * step
-    total = block_stall(design, busy, shape[N] * (given + t[LAST_M] * kernel), t[LAST_M] * result)
+    total = block_stall(design, busy, shape[N] * (input_bits + t[LAST_M] * kernel), t[LAST_M] * result)
     if t[FOLDS_M] > 1:
-        one = block_stall(design, busy, shape[N] * (given + t[SIZE_M] * kernel), t[SIZE_M] * result)
+        one = block_stall(design, busy, shape[N] * (input_bits + t[SIZE_M] * kernel), t[SIZE_M] * result)
         total += (t[FOLDS_M] - 1) * one
     return total
 
@@ -285,8 +285,8 @@ def tiles_stall(design: Floats, shape: Ints, t: Ints, order: int) -> int:
             across, columns, wide = (1, t[LAST_COLUMNS], t[LAST_WIDE]) if j else (
                 t[ACROSS] - 1, t[COLUMNS], t[WIDE_IN])  # fmt: skip
             if down * across:
-                given = high * wide * shape[INPUT_BITS]
-                total += down * across * tile_stall(design, shape, t, rows * columns, given, order)
+                input_bits = high * wide * shape[INPUT_BITS]
+                total += down * across * tile_stall(design, shape, t, rows * columns, input_bits, order)
     return total
 
 
@@ -506,24 +506,25 @@ def hardware(designs: Floats) -> Hardware:
     """
     tm, tn, kernel, kind = (designs[:, column] for column in (TM, TN, KERNEL, FORMAT))
     lanes = tm * tn
-    weight, given, psum = (designs[:, column] for column in (base.WEIGHT_BITS, base.INPUT_BITS, base.PSUM_BITS))
+    word_columns = base.WEIGHT_BITS, base.INPUT_BITS, base.PSUM_BITS
+    weight_bits, input_bits, psum_bits = (designs[:, column] for column in word_columns)
     side = [(designs[:, tile] - 1) * designs[:, STRIDE] + kernel for tile in (TR, TC)]
     depths = np.stack([side[0] * side[1], kernel * kernel, designs[:, TR] * designs[:, TC]], axis=1)
-    widths = np.stack([given, weight, psum], axis=1)
+    widths = np.stack([input_bits, weight_bits, psum_bits], axis=1)
     banks = 2 * np.stack([tn, lanes, tm], axis=1)
     halves, luts = fabric.memories(depths, widths)
-    floating = (kind == FLOAT) | ((kind == AUTO) & (weight == FLOAT_BITS) & (given == FLOAT_BITS))
-    packed = (kind == PACKED) & (weight <= PACKED_BITS) & (given <= PACKED_BITS)
-    blocks = np.where(packed, np.ceil(lanes / 2), lanes * fabric.dsp_blocks(weight, given))
+    floating = (kind == FLOAT) | ((kind == AUTO) & (weight_bits == FLOAT_BITS) & (input_bits == FLOAT_BITS))
+    packed = (kind == PACKED) & (weight_bits <= PACKED_BITS) & (input_bits <= PACKED_BITS)
+    blocks = np.where(packed, np.ceil(lanes / 2), lanes * fabric.dsp_blocks(weight_bits, input_bits))
     # Fixed point: the multiplier is its DSP block, the tree adds in LUTs; operands and sum have a register each.
-    logic = lanes * np.where(floating, fabric.FLOAT_LUT, psum)
-    flops = lanes * np.where(floating, fabric.FLOAT_FF + weight, weight + given + psum)
+    logic = lanes * np.where(floating, fabric.FLOAT_LUT, psum_bits)
+    flops = lanes * np.where(floating, fabric.FLOAT_FF + weight_bits, weight_bits + input_bits + psum_bits)
     selects = (banks / 2 * widths + banks * BANK_LUT).sum(axis=1)
     none = np.zeros(len(designs))
     return Hardware(
         multipliers=lanes,
         buffer_bytes=banks * depths * widths / 8,
-        register_bytes=np.stack([none, weight / 8, none], axis=1),
+        register_bytes=np.stack([none, weight_bits / 8, none], axis=1),
         elements=lanes,
         buffer_banks=banks,
         resources={

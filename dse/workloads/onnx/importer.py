@@ -79,16 +79,16 @@ def _network(model: ModelProto, file: str, name: str, batch: int | None, sizes: 
     settled = settle(model, file, batch, sizes, counts)
     walk = _walk(model, file, settled)
     left_out = _demand_supported(walk.operators, file, skip)
-    found = find_layers(walk.graph())
-    if not found.layers:
+    graph_layers = find_layers(walk.graph())
+    if not graph_layers.layers:
         raise DesignError(f"{file}: no layer{' is left' if skip else ''}; expected a network that computes something")
-    _demand_batch(model, file, settled, found.layers)
+    _demand_batch(model, file, settled, graph_layers.layers)
     notes = [f"left out by --skip: {left_out}"] if skip else []
-    if found.lost:
-        notes.append(f"left out with them, because their shapes depend on them: {list_operators(found.lost)}")
-    layers = tuple(layer.with_batch(settled.times) for layer in found.layers)
+    if graph_layers.lost:
+        notes.append(f"left out with them, because their shapes depend on them: {list_operators(graph_layers.lost)}")
+    layers = tuple(layer.with_batch(settled.times) for layer in graph_layers.layers)
     inputs_at_once = settled.images * settled.times
-    return Network(name, layers, inputs_at_once, settled.an_input(), (*notes, *walk.notes), found.beside)
+    return Network(name, layers, inputs_at_once, settled.an_input(), (*notes, *walk.notes), graph_layers.beside)
 
 
 def _walk(model: ModelProto, file: str, sizes: Sizes, times: int = 1) -> Walk:

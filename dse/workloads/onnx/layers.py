@@ -98,31 +98,31 @@ class Importer:
             raise self.collector.refuse(node, "inputs or attributes break the operator's definition") from None
 
     def _pool(self, node: NodeProto) -> None:
-        given, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
-        if len(given) not in (3, 4, 5):
+        in_shape, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
+        if len(in_shape) not in (3, 4, 5):
             raise self.collector.refuse(
-                node, f"an input of {len(given) - 2} dimensions; expected a map of one, two or three"
+                node, f"an input of {len(in_shape) - 2} dimensions; expected a map of one, two or three"
             )
         values = attributes(node)
         kernel = values["kernel_shape"]
-        if given == out and prod(kernel) == 1:
+        if in_shape == out and prod(kernel) == 1:
             self._keep_elements(node)
             return
-        if len(given) == 5:
-            window = pooled_volume(given[2:], out[2:])
+        if len(in_shape) == 5:
+            window = pooled_volume(in_shape[2:], out[2:])
         else:
-            window = flat_window(windows(values, given[2:], kernel, out[2:]))
+            window = flat_window(windows(values, in_shape[2:], kernel, out[2:]))
         self.collector.append(
-            node, "", kind=Kind.POOL, in_channels=given[1], out_channels=given[1], batch=given[0], **window
+            node, "", kind=Kind.POOL, in_channels=in_shape[1], out_channels=in_shape[1], batch=in_shape[0], **window
         )
 
     def _reduction(self, node: NodeProto) -> None:
         """One result per window; a reduction of a map over all its pixels is the pool that covers the map."""
-        given, out = self.graph.shape(node.input[0]), prod(self.graph.shape(node.output[0]))
-        if len(given) > 2 and out == given[0] * given[1]:
-            batch, channels, high, wide = given[0], given[1], given[2], prod(given[3:])
+        in_shape, out = self.graph.shape(node.input[0]), prod(self.graph.shape(node.output[0]))
+        if len(in_shape) > 2 and out == in_shape[0] * in_shape[1]:
+            batch, channels, high, wide = in_shape[0], in_shape[1], in_shape[2], prod(in_shape[3:])
         else:
-            batch, channels, high, wide = 1, out, prod(given) // out, 1
+            batch, channels, high, wide = 1, out, prod(in_shape) // out, 1
         if high * wide == 1:
             self._keep_elements(node)
             return
@@ -185,10 +185,11 @@ class Importer:
 
     def _reshape(self, node: NodeProto) -> None:
         """No layer, but a check: a size written into the model may contradict the sizes given."""
-        given, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
-        if prod(given) != prod(out):
+        in_shape, out = self.graph.shape(node.input[0]), self.graph.shape(node.output[0])
+        if prod(in_shape) != prod(out):
             raise self.collector.refuse(
-                node, f"{list(given)} to {list(out)}; expected as many elements: the model was exported for other sizes"
+                node,
+                f"{list(in_shape)} to {list(out)}; expected as many elements: the model was exported for other sizes",
             )
 
     def _concat(self, node: NodeProto) -> None:

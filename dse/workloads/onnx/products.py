@@ -32,42 +32,42 @@ from dse.workloads.onnx.windows import (
 
 def _kernel(collector: LayerCollector, node: NodeProto, axes: int) -> tuple[Shape, Shape]:
     """Shapes of the input and the kernel of a convolution over at most `axes` dimensions."""
-    given, kernel = collector.graph.shape(node.input[0]), collector.graph.shape(node.input[1])
-    if not 3 <= len(given) <= axes + 2 or len(given) != len(kernel):
+    in_shape, kernel = collector.graph.shape(node.input[0]), collector.graph.shape(node.input[1])
+    if not 3 <= len(in_shape) <= axes + 2 or len(in_shape) != len(kernel):
         most = "one or two" if axes == 2 else "one, two or three"
-        raise collector.refuse(node, f"an input of {len(given) - 2} dimensions; expected a map of {most}")
+        raise collector.refuse(node, f"an input of {len(in_shape) - 2} dimensions; expected a map of {most}")
     if node.input[1] not in collector.graph.constants:
         raise collector.refuse(node, "the kernel is computed from activations; expected a constant")
-    return given, kernel
+    return in_shape, kernel
 
 
 def _conv(collector: LayerCollector, node: NodeProto) -> None:
-    given, kernel = _kernel(collector, node, 3)
+    in_shape, kernel = _kernel(collector, node, 3)
     values = attributes(node)
     groups = values.get("group", 1)
-    if given[1] != kernel[1] * groups:
-        raise collector.refuse(node, f"{given[1]} input channels; expected {kernel[1]} in each of {groups} groups")
-    axes = windows(values, given[2:], kernel[2:], collector.graph.shape(node.output[0])[2:])
+    if in_shape[1] != kernel[1] * groups:
+        raise collector.refuse(node, f"{in_shape[1]} input channels; expected {kernel[1]} in each of {groups} groups")
+    axes = windows(values, in_shape[2:], kernel[2:], collector.graph.shape(node.output[0])[2:])
     deep = axes[0] if len(axes) == 3 else ONE
     collector.append(
-        node, node.input[1], node.input[2:3], kind=Kind.CONV, in_channels=given[1] * deep.kernel,
-        out_channels=kernel[0], groups=groups, batch=given[0] * deep.out, **flat_window(axes),
+        node, node.input[1], node.input[2:3], kind=Kind.CONV, in_channels=in_shape[1] * deep.kernel,
+        out_channels=kernel[0], groups=groups, batch=in_shape[0] * deep.out, **flat_window(axes),
     )  # fmt: skip
     collector.mark_result(node)
 
 
 def _conv_transpose(collector: LayerCollector, node: NodeProto) -> None:
     """The convolution at stride 1 over the input with stride - 1 zeros between its elements."""
-    given, kernel = _kernel(collector, node, 2)
+    in_shape, kernel = _kernel(collector, node, 2)
     values = attributes(node)
     groups = values.get("group", 1)
-    if given[1] != kernel[0]:
-        raise collector.refuse(node, f"{given[1]} input channels; expected {kernel[0]}")
-    axes = stuffed_windows(values, given[2:], kernel[2:], collector.graph.shape(node.output[0])[2:])
-    zeros = 1 - prod(given[2:]) / prod(window.size for window in axes)
+    if in_shape[1] != kernel[0]:
+        raise collector.refuse(node, f"{in_shape[1]} input channels; expected {kernel[0]}")
+    axes = stuffed_windows(values, in_shape[2:], kernel[2:], collector.graph.shape(node.output[0])[2:])
+    zeros = 1 - prod(in_shape[2:]) / prod(window.size for window in axes)
     collector.append(
-        node, node.input[1], node.input[2:3], kind=Kind.CONV, in_channels=given[1], out_channels=kernel[1] * groups,
-        groups=groups, batch=given[0], input_zeros=zeros, **flat_window(axes),
+        node, node.input[1], node.input[2:3], kind=Kind.CONV, in_channels=in_shape[1], out_channels=kernel[1] * groups,
+        groups=groups, batch=in_shape[0], input_zeros=zeros, **flat_window(axes),
     )  # fmt: skip
     collector.mark_result(node)
 
@@ -138,9 +138,9 @@ def _einsum(collector: LayerCollector, node: NodeProto) -> None:
 
 
 def _attention(collector: LayerCollector, node: NodeProto) -> None:
-    given = attributes(node)
+    attrs = attributes(node)
     query, key, value = (collector.graph.shape(tensor) for tensor in node.input[:3])
-    heads, shared = (query[1], key[1]) if len(query) == 4 else (given["q_num_heads"], given["kv_num_heads"])
+    heads, shared = (query[1], key[1]) if len(query) == 4 else (attrs["q_num_heads"], attrs["kv_num_heads"])
     batch, rows, wide = (query[0], query[2], query[3]) if len(query) == 4 else (*query[:2], query[2] // heads)
     columns, out = (key[2], value[3]) if len(key) == 4 else (key[1], value[2] // shared)
     if len(node.input) > 4 and node.input[4]:
@@ -157,19 +157,19 @@ def _attention(collector: LayerCollector, node: NodeProto) -> None:
 def _recurrent(collector: LayerCollector, node: NodeProto) -> None:
     """For each direction, one product with the input over all steps, and one product with the state per step."""
     graph = collector.graph
-    given, weights, state = (graph.shape(tensor) for tensor in node.input[:3])
+    in_shape, weights, state = (graph.shape(tensor) for tensor in node.input[:3])
     if not {*node.input[1:3]} <= graph.constants:
         raise collector.refuse(node, "the weights are computed from activations; expected constants")
-    steps, batch = given[:2] if not attributes(node).get("layout") else given[1::-1]
+    steps, batch = in_shape[:2] if not attributes(node).get("layout") else in_shape[1::-1]
     directions, hidden = weights[0], state[2]
     out = RECURRENT[node.op_type] * hidden
-    if (weights[1:], state[1]) != ((out, given[2]), out):
-        raise collector.refuse(node, f"weights {list(weights)} and {list(state)}; expected [D, {out}, {given[2]}] and"
-                              f" [D, {out}, {hidden}]")  # fmt: skip
+    if (weights[1:], state[1]) != ((out, in_shape[2]), out):
+        expected = f"[D, {out}, {in_shape[2]}] and [D, {out}, {hidden}]"
+        raise collector.refuse(node, f"weights {list(weights)} and {list(state)}; expected {expected}")
     bias = node.input[3:4]
     for direction in range(directions):
         side = "" if direction == 0 else "/reverse"
-        collector.append(node, node.input[1], bias, f"{side}/input", kind=Kind.FC, in_channels=given[2],
+        collector.append(node, node.input[1], bias, f"{side}/input", kind=Kind.FC, in_channels=in_shape[2],
                         out_channels=out, in_h=steps, batch=batch)  # fmt: skip
         for repeat in filter(None, (1, steps - 1)):
             collector.append(node, node.input[2], bias, f"{side}/state", again=repeat != 1, kind=Kind.FC,

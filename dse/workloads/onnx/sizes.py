@@ -71,13 +71,13 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
         if axis.size is None:
             opened.setdefault(axis.symbol, axis)
     places = {axis.place: axis.symbol for axis in axes if axis.size is None}
-    given = {places.get(symbol, symbol): size for symbol, size in sizes.items()}
-    _check(name, given, opened)
+    values = {places.get(symbol, symbol): size for symbol, size in sizes.items()}
+    _check(name, values, opened)
     if counts:
-        return _settle_batch(name, batch, given, places.get(counts, counts), opened, axes)
-    rest = [symbol for symbol in opened if symbol not in given]
+        return _settle_batch(name, batch, values, places.get(counts, counts), opened, axes)
+    rest = [symbol for symbol in opened if symbol not in values]
     if not rest:
-        return Sizes(given, None, 1, 1 if batch is None else batch, axes)
+        return Sizes(values, None, 1, 1 if batch is None else batch, axes)
     if len(rest) > 1 or (counts is None and not _may_count(axes, rest[0])):
         text = ", ".join(f"{symbol!r} (axis {opened[symbol].index} of input {opened[symbol].tensor!r})"
                          for symbol in rest)  # fmt: skip
@@ -85,13 +85,13 @@ def settle(model: ModelProto, name: str, batch: int | None, sizes: Mapping[str, 
             f"{name}: symbolic sizes without a value: {text}; give each a value with --size NAME=N, or name the one"
             " that counts inputs with --batch NAME=N"
         )
-    return _settle_batch(name, batch, given, rest[0], opened, axes)
+    return _settle_batch(name, batch, values, rest[0], opened, axes)
 
 
 def _settle_batch(
     name: str,
     batch: int | None,
-    given: Mapping[str, int],
+    values: Mapping[str, int],
     counted: str,
     opened: Mapping[str, Axis],
     axes: tuple[Axis, ...],
@@ -99,23 +99,23 @@ def _settle_batch(
     """The sizes if the symbol or `input.axis` `counted` is the batch; raises `DesignError` if it cannot be."""
     images = 1 if batch is None else batch
     fixed = {axis.place: axis.size for axis in axes if axis.size}
-    missing = [symbol for symbol in opened if symbol not in (*given, counted)]
+    missing = [symbol for symbol in opened if symbol not in (*values, counted)]
     if counted in fixed and not missing:
-        return _fixed_batch(name, batch or fixed[counted], given, counted, fixed[counted], axes)
+        return _fixed_batch(name, batch or fixed[counted], values, counted, fixed[counted], axes)
     if counted not in opened and counted not in fixed:
         known = [*opened, *fixed]
         raise DesignError(
             f"{name}: no axis {counted!r} for the batch{did_you_mean(counted, known)}; the model's inputs have:"
             f" {', '.join(known) or 'none'}"
         )
-    if counted in given:
+    if counted in values:
         raise DesignError(f"{name}: size {counted} is given twice, by --size and --batch; expected one of them")
     if missing:
         raise DesignError(
             f"{name}: symbolic sizes without a value: {', '.join(map(repr, missing))}; give each a value with"
             " --size NAME=N"
         )
-    return Sizes({**given, counted: images}, counted, images, 1, axes)
+    return Sizes({**values, counted: images}, counted, images, 1, axes)
 
 
 def axes_of(model: ModelProto, name: str) -> tuple[Axis, ...]:
@@ -144,8 +144,8 @@ def _may_count(axes: tuple[Axis, ...], symbol: str) -> bool:
     return "batch" in symbol.lower() or all(axis.index == 0 and axis.rank > 1 for axis in its)
 
 
-def _check(name: str, given: Mapping[str, int], opened: Mapping[str, Axis]) -> None:
-    for symbol, size in given.items():
+def _check(name: str, values: Mapping[str, int], opened: Mapping[str, Axis]) -> None:
+    for symbol, size in values.items():
         if symbol not in opened:
             known = ", ".join(opened) or "none"
             raise DesignError(
@@ -156,7 +156,7 @@ def _check(name: str, given: Mapping[str, int], opened: Mapping[str, Axis]) -> N
 
 
 def _fixed_batch(
-    name: str, images: int, given: Mapping[str, int], counted: str, size: int, axes: tuple[Axis, ...]
+    name: str, images: int, values: Mapping[str, int], counted: str, size: int, axes: tuple[Axis, ...]
 ) -> Sizes:
     times, rest = divmod(images, size)
     if rest or not times:
@@ -164,7 +164,7 @@ def _fixed_batch(
             f"{name}: batch is {images}, but axis {counted} is fixed at {size}; expected a multiple of it, as in"
             f" --batch {counted}={size}, or a model exported with that axis open"
         )
-    return Sizes(given, counted, size, times, axes)
+    return Sizes(values, counted, size, times, axes)
 
 
 def fix(model: ModelProto, sizes: Sizes, times: int = 1) -> ModelProto:

@@ -145,15 +145,15 @@ class Tensors:
         return True
 
     def _infer(self, node: NodeProto) -> None:
-        for tensor, found in self._inferred(node).items():
-            self.types[tensor] = found
+        for tensor, type_proto in self._inferred(node).items():
+            self.types[tensor] = type_proto
         first = node.output[0] if node.output else ""
-        given = self.types.get(node.input[0]) if node.input else None
-        if given and self.shape(first) is None and plain(node).op_type in SAME_SHAPE:
-            made = TypeProto()
-            made.CopyFrom(self.types.get(first, given))
-            made.tensor_type.shape.CopyFrom(given.tensor_type.shape)
-            self.types[first] = made
+        first_type = self.types.get(node.input[0]) if node.input else None
+        if first_type and self.shape(first) is None and plain(node).op_type in SAME_SHAPE:
+            result = TypeProto()
+            result.CopyFrom(self.types.get(first, first_type))
+            result.tensor_type.shape.CopyFrom(first_type.tensor_type.shape)
+            self.types[first] = result
         taken = self.shape(node.input[0]) if node.input else None
         # The window of a tensor with elements has a result with elements.
         filled = taken is not None and 0 not in taken and plain(node).op_type in WINDOWED
@@ -175,14 +175,14 @@ class Tensors:
             return {}
         types = {tensor: self.types[tensor] for tensor in node.input if tensor}
         if foreign:
-            types = {tensor: _as_float(found) for tensor, found in types.items()}
+            types = {tensor: _as_float(type_proto) for tensor, type_proto in types.items()}
         parts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
         if parts and parts != [len(node.output)]:  # of Split, which onnx does not check
             raise self.refuse(node, f"{parts[0]} parts for {len(node.output)} outputs; expected equal numbers")
         data = {tensor: self.values[tensor] for tensor in node.input if tensor in self.values}
         opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
         try:
-            found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(
+            type_proto: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=opsets, ir_version=self.ir_version
             )
         except Exception as error:  # from inference and from the checker, which have no common type
@@ -190,7 +190,7 @@ class Tensors:
                 return {}  # not supported, which the message about operators reports
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise self.refuse(node, f"shapes do not fit together ({reason[0]})") from None
-        return found
+        return type_proto
 
     def _believe(self, tensor: str) -> None:
         """Take the stored shape of a tensor if inference left sizes open and does not contradict it."""
@@ -222,8 +222,8 @@ class Tensors:
         shape = self.shape(node.input[0])
         if shape is None:
             return
-        given = {attribute.name: attribute.i for attribute in node.attribute}
-        part = shape[given.get("start", 0) : given.get("end", len(shape))]
+        values = {attribute.name: attribute.i for attribute in node.attribute}
+        part = shape[values.get("start", 0) : values.get("end", len(shape))]
         self.set_value(node.output[0], np.array(part if node.op_type == "Shape" else prod(shape), np.int64))
 
     def _computed(self, node: NodeProto) -> list[Any]:
@@ -245,9 +245,9 @@ class Tensors:
         return DesignError(f"{self.name}: {node.op_type} {node.name or node.output[0]!r}: {what}")
 
 
-def whole_shape(found: TypeProto) -> tuple[int, ...] | None:
+def whole_shape(type_proto: TypeProto) -> tuple[int, ...] | None:
     """The shape of a type, or None unless it is a tensor with all sizes known."""
-    tensor = found.tensor_type
+    tensor = type_proto.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
     return tuple(dim.dim_value for dim in tensor.shape.dim)
@@ -257,16 +257,16 @@ def agrees(known: TypeProto, dims: tuple[int, ...]) -> bool:
     """Whether the sizes of a type, as far as they are known, equal those of a shape."""
     if not known.tensor_type.HasField("shape"):
         return True
-    found = known.tensor_type.shape.dim
-    return len(found) == len(dims) and all(
-        not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(found, dims, strict=True)
+    known_dims = known.tensor_type.shape.dim
+    return len(known_dims) == len(dims) and all(
+        not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(known_dims, dims, strict=True)
     )
 
 
-def _as_float(found: TypeProto) -> TypeProto:
+def _as_float(type_proto: TypeProto) -> TypeProto:
     """The same tensor type with floating-point numbers, as the plain operator takes it."""
     result = TypeProto()
-    result.CopyFrom(found)
+    result.CopyFrom(type_proto)
     if result.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32):
         result.tensor_type.elem_type = TensorProto.FLOAT
     return result

@@ -71,7 +71,11 @@ class Walk:
     def graph(self, nodes: Sequence[NodeProto] | None = None) -> Graph:
         """The graph of all nodes so far, or of some of them."""
         tensors = self.tensors
-        shapes = {tensor: shape for tensor, found in tensors.types.items() if (shape := whole_shape(found)) is not None}
+        shapes = {
+            tensor: shape
+            for tensor, type_proto in tensors.types.items()
+            if (shape := whole_shape(type_proto)) is not None
+        }
         selection = tuple(self.nodes if nodes is None else nodes)
         return Graph(self.name, selection, shapes, tensors.constants, tensors.stored, tensors.elements,
                      tensors.initializers, self.batch)  # fmt: skip
@@ -127,8 +131,8 @@ class Walk:
         value = self.tensors.value(condition)
         if value is not None:
             side = "then" if bool(value.reshape(-1)[0]) else "else"
-            found = self._body(bodies[side], scope, f"{prefix}{_place(node)}/{side}/")
-            scope.update(zip(node.output, found, strict=False))
+            results = self._body(bodies[side], scope, f"{prefix}{_place(node)}/{side}/")
+            scope.update(zip(node.output, results, strict=False))
             return
         before, sides = self.nodes, {}
         for side, body in bodies.items():
@@ -136,7 +140,7 @@ class Walk:
             sides[side] = (self._body(body, scope, f"{prefix}{_place(node)}/{side}/"), self.nodes)
         self.nodes = before
         results, nodes = sides[self._busier(node, {side: nodes for side, (_, nodes) in sides.items()})]
-        shapes = [[self.tensors.shape(tensor) for tensor in found] for found, _ in sides.values()]
+        shapes = [[self.tensors.shape(tensor) for tensor in outputs] for outputs, _ in sides.values()]
         if shapes[0] != shapes[-1]:
             raise self.tensors.refuse(
                 node, f"its condition depends on the input and its branches give shapes {shapes[0]} and {shapes[-1]};"
@@ -188,10 +192,10 @@ class Walk:
         self._close(node, scope, prefix, carried, stacked, [0] * len(stacked))
 
     def _attribute(self, node: NodeProto, name: str) -> AttributeProto:
-        found: AttributeProto | None = next((a for a in node.attribute if a.name == name), None)
-        if found is None:
+        attribute: AttributeProto | None = next((each for each in node.attribute if each.name == name), None)
+        if attribute is None:
             raise self.tensors.refuse(node, f"has no {name}; its definition requires one")
-        return found
+        return attribute
 
     def _opened(self, node: NodeProto, body: GraphProto, scope: Scope, prefix: str) -> Scope:
         """The scope around all iterations, with the tensors that the body stores."""
@@ -199,11 +203,11 @@ class Walk:
         self._enter(body, outer, f"{prefix}{_place(node)}/")
         return outer
 
-    def _iteration(self, node: NodeProto, body: GraphProto, outer: Scope, given: Sequence[str], place: str,
+    def _iteration(self, node: NodeProto, body: GraphProto, outer: Scope, sources: Sequence[str], place: str,
                    stacked: list[list[str]]) -> list[str]:  # fmt: skip
         """Walk through a body once; returns the carried tensors, and appends the others to `stacked`."""
         self._step(node)
-        inner: Scope = ChainMap(dict(zip((info.name for info in body.input), given, strict=True)), outer)
+        inner: Scope = ChainMap(dict(zip((info.name for info in body.input), sources, strict=True)), outer)
         results = self._results(body, inner, place)
         on = len(results) - len(stacked)
         for parts, result in zip(stacked, results[on:], strict=True):
@@ -231,11 +235,11 @@ class Walk:
     def _scan(self, node: NodeProto, scope: Scope, prefix: str) -> None:
         if self.tensors.opsets.get("", 1) < 9:
             raise self.tensors.refuse(node, "is from an opset before 9; export the model with a newer one")
-        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         body, count = self._attribute(node, "body").g, self._attribute(node, "num_scan_inputs").i
         sources = [scope.get(tensor, tensor) for tensor in node.input]
         carried, scanned = sources[:-count], sources[-count:]
-        axes = given.get("scan_input_axes", [0] * count)
+        axes = values.get("scan_input_axes", [0] * count)
         shapes = [self.tensors.shape(tensor) for tensor in scanned]
         lengths = {shape[axis] if shape else None for shape, axis in zip(shapes, axes, strict=True)}
         length = lengths.pop()
@@ -250,7 +254,7 @@ class Walk:
             for tensor, source, axis in zip(slices, scanned, axes, strict=True):
                 self.tensors.cut(tensor, source, axis, None)
             carried = self._iteration(node, body, outer, [*carried, *slices], place, stacked)
-        self._close(node, scope, prefix, carried, stacked, given.get("scan_output_axes", [0] * len(stacked)))
+        self._close(node, scope, prefix, carried, stacked, values.get("scan_output_axes", [0] * len(stacked)))
 
     def _body(self, body: GraphProto, scope: Scope, prefix: str) -> list[str]:
         """Walk through a body without inputs; returns the names of its outputs in the whole."""
@@ -266,29 +270,29 @@ class Walk:
     def _check_outputs(self, model: ModelProto, resized: bool) -> None:
         """Compare outputs with their stored shapes: differences due to other input sizes are noted, others refused."""
         for info in model.graph.output:
-            found = self.tensors.shape(self.scope.get(info.name, info.name))
-            if found is None or agrees(info.type, found):
+            shape = self.tensors.shape(self.scope.get(info.name, info.name))
+            if shape is None or agrees(info.type, shape):
                 continue
             stored = [dim.dim_value if dim.HasField("dim_value") else "?" for dim in info.type.tensor_type.shape.dim]
             text = f"output {info.name!r} is stored as {stored}".replace("'?'", "?")
-            if not resized or len(stored) != len(found):
+            if not resized or len(stored) != len(shape):
                 raise DesignError(
-                    f"{self.name}: {text}, but its shape is {list(found)} according to the inputs; export the model"
+                    f"{self.name}: {text}, but its shape is {list(shape)} according to the inputs; export the model"
                     " again, or remove the stored shapes"
                 )
-            self.notes.append(f"{text}; the sizes given make it {list(found)}, which counts")
+            self.notes.append(f"{text}; the sizes given make it {list(shape)}, which counts")
 
 
 def _renamed(node: NodeProto, scope: Scope, prefix: str) -> NodeProto:
     """A node with the names of the whole; the node itself if those are its own."""
-    given = [scope.get(tensor, tensor) for tensor in node.input]
+    sources = [scope.get(tensor, tensor) for tensor in node.input]
     results = [scope.get(tensor, tensor) for tensor in node.output]
-    if given == list(node.input) and results == list(node.output):
+    if sources == list(node.input) and results == list(node.output):
         return node
     copy = NodeProto()
     copy.CopyFrom(node)
     del copy.input[:], copy.output[:]
-    copy.input.extend(given)
+    copy.input.extend(sources)
     copy.output.extend(results)
     copy.name = prefix + node.name if node.name else ""
     return copy

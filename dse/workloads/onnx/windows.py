@@ -40,33 +40,35 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def windows(values: Mapping[str, Any], given: Sequence[int], kernel: Sequence[int], out: Sequence[int]) -> list[Window]:
+def windows(
+    values: Mapping[str, Any], in_shape: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+) -> list[Window]:
     """The windows of a convolution or pool along each spatial axis, from its attributes, input, kernel and result."""
-    axes = len(given)
+    axes = len(in_shape)
     strides, dilations, pads = _steps(values, axes)
     auto = values.get("auto_pad", b"NOTSET").decode()
     result = []
     for axis in range(axes):
         stride, dilation = strides[axis], dilations[axis]
         begin, end = pads[axis], pads[axes + axis]
-        needed = (out[axis] - 1) * stride + dilation * (kernel[axis] - 1) + 1 - given[axis]
+        needed = (out[axis] - 1) * stride + dilation * (kernel[axis] - 1) + 1 - in_shape[axis]
         if auto.startswith("SAME"):
             begin = (max(needed, 0) + (auto == "SAME_LOWER")) // 2
         if not needed <= begin + end < needed + stride:  # padded by name, or rounded up
             end = needed - begin
-        result.append(Window(given[axis], kernel[axis], stride, dilation, begin, end, out[axis]))
+        result.append(Window(in_shape[axis], kernel[axis], stride, dilation, begin, end, out[axis]))
     return result
 
 
 def stuffed_windows(
-    values: Mapping[str, Any], given: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+    values: Mapping[str, Any], in_shape: Sequence[int], kernel: Sequence[int], out: Sequence[int]
 ) -> list[Window]:
     """The windows of a transposed convolution: at stride 1, over the input with stride - 1 zeros between elements."""
-    axes = len(given)
+    axes = len(in_shape)
     strides, dilations, pads = _steps(values, axes)
     result = []
     for axis in range(axes):
-        size = (given[axis] - 1) * strides[axis] + 1
+        size = (in_shape[axis] - 1) * strides[axis] + 1
         span = dilations[axis] * (kernel[axis] - 1)
         begin, end = span - pads[axis], out[axis] + pads[axis] - size
         result.append(Window(size, kernel[axis], 1, dilations[axis], begin, end, out[axis]))
@@ -84,10 +86,10 @@ def flat_window(axes: Sequence[Window]) -> dict[str, Any]:
     return high.fields("h") | wide.fields("w")
 
 
-def pooled_volume(given: Sequence[int], out: Sequence[int]) -> dict[str, Any]:
+def pooled_volume(in_shape: Sequence[int], out: Sequence[int]) -> dict[str, Any]:
     """The fields of a pool over a volume: depth joins the height, and it reads and writes as many elements."""
-    high = even_window(given[0] * given[1], out[0] * out[1])
-    return high.fields("h") | even_window(given[2], out[2]).fields("w")
+    high = even_window(in_shape[0] * in_shape[1], out[0] * out[1])
+    return high.fields("h") | even_window(in_shape[2], out[2]).fields("w")
 
 
 def even_window(size: int, out: int) -> Window:
