@@ -1,4 +1,4 @@
-"""A tiny accelerator family for tests of spaces and searches, and a space of it that takes no time to evaluate."""
+"""A tiny accelerator family for tests of spaces and searches, and a space of it that is fast to evaluate."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROWS, COLUMNS, BUFFER_KB, ORDER = range(OWN, OWN + 4)
 
 
 def _run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Ints, reasons: Any) -> None:
-    """Tiles of rows × columns output and input channels; weights come again for each pixel a small buffer holds."""
+    """Tiles of rows × columns output and input channels; a small buffer loads weights several times."""
     for s, design in enumerate(designs):
         for k, layer in enumerate(layers):
             if layer[KIND] > 2:
@@ -110,7 +110,7 @@ CONTENT: dict[str, Any] = {
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the family known under the name `toy`."""
+    """Register the family under the name `toy`."""
     module = ModuleType("dse.templates.toy")
     module.TEMPLATE = TOY  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dse.templates.toy", module)

@@ -1,4 +1,4 @@
-"""Conditions between parameters: what they compute, and that nothing else is one."""
+"""Conditions between parameters: what they compute, and that other expressions are refused."""
 
 from __future__ import annotations
 
