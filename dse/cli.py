@@ -84,9 +84,9 @@ def evaluate(
     """
     from dse.exploration.chosen import design_of, options_of, space_of
     from dse.exploration.results import load_results
+    from dse.model.custom_parts import inline_parts
     from dse.model.evaluation import evaluate as run
     from dse.model.evaluation import mean_metrics
-    from dse.model.part_file import inlined
     from dse.reports import evaluation, tables
     from dse.validation.publication import find_design
 
@@ -98,7 +98,7 @@ def evaluate(
     counts, images = batch_of(batch)
     if images is not None:
         chosen = chosen.model_copy(update={"batch": images})
-    place = inlined({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
+    place = inline_parts({key: name for key, name in (("device", device), ("technology", technology)) if name}, Path())
     chosen = chosen.model_copy(update=place)
     weights: dict[str, float] = space.content["networks"] if space and network is None else {}
     sizes, left_out = sizes_of(size), skip or ()
@@ -165,9 +165,9 @@ def networks(
     Example: dse networks resnet50
     """
     from dse.commands import catalog
-    from dse.model.evaluation import load_network
     from dse.reports import tables
     from dse.workloads.builtin import NETWORKS
+    from dse.workloads.files import load_network
 
     counts, images = batch_of(batch)
     names = [name] if name else NETWORKS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from dse.model.custom_parts import SUFFIXES, find_device, find_technology
 from dse.model.devices import ALIASES, DEVICES, Device
-from dse.model.part_file import SUFFIXES, find_device, find_technology
 from dse.model.technology import TECHNOLOGIES, Technology
 from dse.reports.evaluation import said
 from dse.templates.base import Template

@@ -29,11 +29,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dse.model.custom_parts import inline_parts
 from dse.model.design import Design, LayerFields, first_complaint, load_design
 from dse.model.overhead import Overhead
-from dse.model.part_file import inlined
 from netlists.errors import DesignError, did_you_mean
-from netlists.runtime.yaml_file import beside, read_yaml
+from netlists.runtime.yaml_file import read_yaml, resolve_network
 
 FOLDER = Path(__file__).parents[1] / "data" / "published"
 
@@ -86,8 +86,8 @@ class Publication(BaseModel):
     def beside(self, folder: Path) -> Publication:
         """The same with the paths of networks, which are relative to a folder, as seen from here."""
         network = self.design.network
-        design = self.design.model_copy(update={"network": beside(network, folder)} if network else {})
-        rows = [row.model_copy(update={"network": beside(row.network, folder)} if row.network else {})
+        design = self.design.model_copy(update={"network": resolve_network(network, folder)} if network else {})
+        rows = [row.model_copy(update={"network": resolve_network(row.network, folder)} if row.network else {})
                 for row in self.compare]  # fmt: skip
         return self.model_copy(update={"design": design, "compare": rows})
 
@@ -118,7 +118,7 @@ def _read(file: Path) -> Publication:
     content = read_yaml(file)
     try:
         if isinstance(content.get("design"), dict):
-            content["design"] = inlined(content["design"], file.parent)
+            content["design"] = inline_parts(content["design"], file.parent)
         publication = Publication.model_validate(content)
         publication.design.row()
         publication = publication.beside(file.parent)

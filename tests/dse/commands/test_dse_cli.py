@@ -183,7 +183,7 @@ def test_networks_templates_and_devices_are_listed(dse) -> None:  # type: ignore
         (("evaluate", "DESIGN", "--network", "no.onnx"), "no.onnx"),
         (("evaluate", "DESIGN", "--out", "DESIGN"), "--out"),
         (("evaluate", "DESIGN", "--size", "n"), "expected NAME=N"),
-        (("evaluate", "DESIGN", "--size", "n=1"), "is no .onnx file"),
+        (("evaluate", "DESIGN", "--size", "n=1"), "is not an .onnx file"),
         (("networks", "resnet5"), "did you mean 'resnet50'"),
         (("templates", "sistolic"), "did you mean 'systolic'"),
         (("devices", "XC7Z45"), "did you mean 'XC7Z045'"),

@@ -1,4 +1,4 @@
-"""Networks of spaces and designs: paths beside the file, sizes and skipped operators, what an error asks for."""
+"""Networks of spaces and designs: paths relative to the file, sizes, skipped operators, and what messages ask for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CASES = SHARED / "cases" / "dse" / "spaces"
 
 
 def model(file: Path, symbol: str, operator: str) -> Path:
-    """A matrix product of a symbolic number of rows, then an operator that nobody knows."""
+    """A matrix product of a symbolic number of rows, then an unknown operator."""
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
         helper.make_node(operator, ["y"], ["z"], domain="mine"),
@@ -42,7 +42,7 @@ def model(file: Path, symbol: str, operator: str) -> Path:
 
 
 def sequence_first(file: Path) -> Path:
-    """A matrix product of a sequence of any length, of any number of images, which come second."""
+    """A matrix product of a sequence of any length, and of any number of images on the second axis."""
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")], "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["steps", "images", 16])],
@@ -100,7 +100,7 @@ def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> 
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
     assert (code, err.count("\n")) == (2, 1)
-    assert "give each with --size NAME=N" in err
+    assert "give each a value with --size NAME=N" in err
     code, _, err = dse("explore", file, "--out", out, "--size", "rows=7")
     assert code == 2
     assert "--skip" in err
@@ -162,15 +162,15 @@ def test_evaluate_takes_other_sizes_than_explore_did(dse: Any, tmp_path: Path) -
     one, two = tmp_path / "one", tmp_path / "two"
     explore(load_space(space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])), one)
     explore(load_space(space(tmp_path / "t.yaml", ["a.onnx", "b.onnx"], **given)), two)
-    found = json.loads(dse("evaluate", one, "--size", "rows=20", "--json")[1])
-    assert found["layers"][0]["macs"] == 20 * 16 * 8
-    found = json.loads(dse("evaluate", two, "--size", "tokens=5", "--json")[1])
-    assert [each["layers"][0]["macs"] for each in found["networks"]] == [10 * 16 * 8, 5 * 16 * 8]
-    for wrong, said in ((("--size", "row=1"), "row"), (("--skip", "Foo"), "Foo"), (("--batch", "n=2"), "n")):
+    result = json.loads(dse("evaluate", one, "--size", "rows=20", "--json")[1])
+    assert result["layers"][0]["macs"] == 20 * 16 * 8
+    result = json.loads(dse("evaluate", two, "--size", "tokens=5", "--json")[1])
+    assert [each["layers"][0]["macs"] for each in result["networks"]] == [10 * 16 * 8, 5 * 16 * 8]
+    for wrong, message in ((("--size", "row=1"), "row"), (("--skip", "Foo"), "Foo"), (("--batch", "n=2"), "n")):
         for out in (one, two):
             code, _, err = dse("evaluate", out, *wrong)
             assert (code, err.count("\n")) == (2, 1)
-            assert f"'{said}'" in err
+            assert f"'{message}'" in err
 
 
 def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -> None:  # noqa: F811
@@ -213,5 +213,5 @@ def test_several_files_take_axes_by_their_place(tmp_path: Path) -> None:
     model(tmp_path / "c.onnx", "rows", "Odd")
     given: dict[str, Any] = {"skip": ["mine.Odd"], "sizes": {"x.0": 5}}  # which is fixed in the last one
     file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "c.onnx"], **given)
-    found = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
-    assert found == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]
+    result = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
+    assert result == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]

@@ -1,4 +1,4 @@
-"""Counts of huge layers: those of the kernels in plain Python, below the bound; what could leave 64 bits is refused."""
+"""Counts of huge layers equal those of the kernels in plain Python and are below the bound; larger ones are refused."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from dse.model.design import Design
 from dse.model.evaluation import evaluate
-from dse.model.exact import LIMIT, corner, most_counts
+from dse.model.overflow import LIMIT, corner, most_counts
 from dse.space.file import load_space
 from dse.templates import NAMES, template
-from dse.templates.base import Count, part_of
+from dse.templates.base import Count, scale_by_ppm
 from dse.workloads.layers import PPM, Kind, Layer, Network, conv
 from netlists.errors import DesignError
 from tests import ROOT
 from tests.dse.huge import cases, counts
 
-CASES = 40  # of each template
+CASES = 40  # per template
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def in_python() -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.dse.huge", str(CASES)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,14 +45,14 @@ def test_huge_counts_are_exact_and_below_the_bound(name: str, in_python: dict[st
     family = template(name)
     most = max(most_counts(family, corner(family, row), layer) for row, layer in cases(name, CASES))
     assert LIMIT > most > 0.9 * LIMIT
-    largest = max(max(found) for reason, found in ours if reason == 0)
-    assert min(min(found) for reason, found in ours if reason == 0) >= 0
+    largest = max(max(result) for reason, result in ours if reason == 0)
+    assert min(min(result) for reason, result in ours if reason == 0) >= 0
     assert largest < most
 
 
 @given(st.integers(0, 2**62), st.integers(0, PPM))
-def test_part_of_is_exact(count: int, ppm: int) -> None:
-    assert part_of(count, ppm) == count * ppm // PPM
+def test_scaling_by_ppm_is_exact(count: int, ppm: int) -> None:
+    assert scale_by_ppm(count, ppm) == count * ppm // PPM
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,9 +66,9 @@ def test_zeros_of_a_layer_of_1e13_macs(name: str) -> None:
     layer = Layer("big", Kind.CONV, 512, 512, in_h=1024, in_w=1024, kernel_h=3, kernel_w=3, pad_top=1, pad_left=1,
                   pad_bottom=1, pad_right=1, input_zeros=zeros)  # fmt: skip
     assert design.batch * layer.macs > 9e12
-    found = evaluate(design, Network("big", (layer,)))
-    if found.feasible:
-        row = found.cost.counts[0, 0]
+    result = evaluate(design, Network("big", (layer,)))
+    if result.feasible:
+        row = result.cost.counts[0, 0]
         assert row[Count.MACS] == design.batch * layer.macs
         switching = design.batch * layer.macs * (1 - zeros if name == "row_stationary" else 1)
         assert row[Count.MULTIPLY] == int(switching) * 16 * 16
@@ -76,7 +76,7 @@ def test_zeros_of_a_layer_of_1e13_macs(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch", "layer", "said"),
+    ("batch", "layer", "message"),
     [
         (10**6, conv("wide", (4096, 4096), 4096, 3, pad=1), "layer wide of 2.53e+21 MACs is too large for exact"),
         (1, conv("many", (64, 64), 56, 3, pad=1, repeat=2**40), "layer many of"),
@@ -84,11 +84,11 @@ def test_zeros_of_a_layer_of_1e13_macs(name: str) -> None:
         (2**70, conv("end", (64, 64), 56, 3, pad=1), "layer first: batch is too large"),
     ],
 )
-def test_larger_sizes_are_refused_in_one_line(batch: int, layer: Layer, said: str) -> None:
+def test_larger_sizes_are_refused_in_one_line(batch: int, layer: Layer, message: str) -> None:
     design = Design.model_validate({"template": "systolic", "technology": "28nm", "batch": batch})
     with pytest.raises(DesignError) as complaint:
         evaluate(design, Network("net", (conv("first", (3, 8), 8, 3), layer)))
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)
     assert "expected less than 2^62" in str(complaint.value)
     assert "\n" not in str(complaint.value)
 

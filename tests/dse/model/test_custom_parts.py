@@ -1,4 +1,4 @@
-"""Parts and nodes of one's own: read, checked, and used wherever a name is."""
+"""Parts and nodes that users describe: read, checked, and used wherever a name can be."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from dse.cli import app
 from dse.exploration.chosen import design_of, space_of
 from dse.exploration.run import explore
+from dse.model.custom_parts import find_device, find_technology
 from dse.model.design import Design, load_design
 from dse.model.devices import device
 from dse.model.evaluation import evaluate
-from dse.model.part_file import find_device, find_technology
 from dse.model.technology import TECHNOLOGIES, scaled_node, technology
 from dse.space.file import load_space, make_space
 from netlists.errors import ChipscapeError, DesignError
@@ -36,7 +36,7 @@ def written(folder: Path, name: str, content: dict[str, Any]) -> Path:
 
 
 def test_a_part_as_the_built_in_one() -> None:
-    """The same numbers as a built-in part's cost the same."""
+    """A part with the numbers of a built-in part costs the same."""
     known = device("ZU9EG")
     own = {**{key: getattr(known, key) for key in ("dsp", "bram", "lut", "ff", "dram_gb_s")},
            "node_nm": 16, "volt": 0.85, "static_mw": 700}  # fmt: skip
@@ -145,13 +145,13 @@ def test_a_design_names_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.Mon
     design = {"template": "tiled_fpga", "device": "parts/mine.yaml", "network": "resnet18", "parameters": TILED}
     file = written(tmp_path, "design.yaml", design)
     monkeypatch.chdir("/")
-    found = evaluate(str(file))
-    assert found.device is not None
-    assert (found.device.name, found.device.dsp) == ("mine", 1728)
-    assert found.cost.machine.designs[0, 1] == 19.2  # the board's memory, as the design gives none
-    assert load_design(file).device == {"name": "mine"} | PART  # needs no other file from here on
-    again = written(tmp_path, "elsewhere/again.yaml", found.design.model_dump(mode="json", exclude_defaults=True))
-    assert evaluate(str(again)).metrics() == pytest.approx(found.metrics(), rel=0, abs=0, nan_ok=True)
+    result = evaluate(str(file))
+    assert result.device is not None
+    assert (result.device.name, result.device.dsp) == ("mine", 1728)
+    assert result.cost.machine.designs[0, 1] == 19.2  # the board's memory, because the design has no own bandwidth
+    assert load_design(file).device == {"name": "mine"} | PART  # needs no other file any more
+    again = written(tmp_path, "elsewhere/again.yaml", result.design.model_dump(mode="json", exclude_defaults=True))
+    assert evaluate(str(again)).metrics() == pytest.approx(result.metrics(), rel=0, abs=0, nan_ok=True)
 
 
 def test_a_design_names_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_design_names_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "message"),
     [
         ({"device": 5}, "device is 5; expected a name, a .yaml file, or the fields of one"),
         ({"device": ["ZU9EG"]}, "device is ['ZU9EG']; expected a name"),
@@ -170,7 +170,7 @@ def test_a_design_names_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"technology": {"node_nm": "small"}}, "technology: node_nm is 'small'; expected a number"),
     ],
 )
-def test_complaints_name_the_file_that_names_the_part(tmp_path: Path, place: dict[str, Any], said: str) -> None:
+def test_complaints_name_the_file_that_names_the_part(tmp_path: Path, place: dict[str, Any], message: str) -> None:
     written(tmp_path, "part.yaml", PART | {"dsp": -4})
     template = "tiled_fpga" if "device" in place else "systolic"
     design = written(tmp_path, "design.yaml", {"template": template, "network": "alexnet"} | place)
@@ -181,7 +181,7 @@ def test_complaints_name_the_file_that_names_the_part(tmp_path: Path, place: dic
         with pytest.raises(DesignError) as raised:
             load(file)
         assert str(raised.value).startswith(f"{file}: ")
-        assert said in str(raised.value)
+        assert message in str(raised.value)
         assert "\n" not in str(raised.value)
 
 
@@ -192,18 +192,18 @@ def test_a_space_names_files_beside_it(tmp_path: Path) -> None:
     single = load_space(written(tmp_path, "single.yaml", {**whole, **part}))
     several = load_space(written(tmp_path, "several.yaml", {**whole, "spaces": [part, {**part, "technology": "28nm"}]}))
     for space in (single, several):
-        found = space.evaluate(np.arange(4)).metrics
+        result = space.evaluate(np.arange(4)).metrics
         for index in range(4):
             cost = evaluate(Design.model_validate(space.describe(index))).metrics()
-            assert cost["energy_mj"] == found["energy_mj"][index]
-    assert several.evaluate(np.arange(8)).metrics["energy_mj"][4] > found["energy_mj"][0]
-    again = make_space(json.loads(json.dumps(single.content)), "again")  # as a store holds it
+            assert cost["energy_mj"] == result["energy_mj"][index]
+    assert several.evaluate(np.arange(8)).metrics["energy_mj"][4] > result["energy_mj"][0]
+    again = make_space(json.loads(json.dumps(single.content)), "again")  # as in a stored exploration
     assert again.evaluate(np.arange(4)).metrics["energy_mj"] == pytest.approx(
         single.evaluate(np.arange(4)).metrics["energy_mj"], rel=0
     )
 
 
-def test_exploration_of_a_part_of_its_own(tmp_path: Path) -> None:
+def test_exploration_of_a_custom_part(tmp_path: Path) -> None:
     written(tmp_path, "mine.yaml", PART)
     space = {
         "template": "tiled_fpga", "device": "mine.yaml", "networks": {"resnet18": 1},

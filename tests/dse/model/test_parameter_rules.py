@@ -1,4 +1,4 @@
-"""Values that make no hardware: refused in designs, refused or not feasible in spaces."""
+"""Values that break a rule between parameters: refused in designs, refused or not feasible in spaces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def design(template: str, parameters: dict[str, Any], **fields: Any) -> dict[str
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             design("systolic", {"psum_bits": 1}),
@@ -51,13 +51,13 @@ def design(template: str, parameters: dict[str, Any], **fields: Any) -> dict[str
         ),
     ],
 )
-def test_designs_that_make_no_hardware(tmp_path: Path, content: dict[str, Any], said: str) -> None:
+def test_designs_that_break_a_rule(tmp_path: Path, content: dict[str, Any], message: str) -> None:
     file = tmp_path / "design.yaml"
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(DesignError) as complaint:
         load_design(file)
     assert str(complaint.value).startswith(f"{file}: ")
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)
     assert "\n" not in str(complaint.value)
     if "layers" not in content:
         space = {key: value for key, value in content.items() if key != "network"}
@@ -70,14 +70,14 @@ def test_designs_that_make_no_hardware(tmp_path: Path, content: dict[str, Any], 
     ("template", "parameters"),
     [
         ("systolic", {"psum_bits": 32}),
-        ("systolic", {"weight_bits": 64, "input_bits": 64, "psum_bits": 64}),  # no wider sums can be asked for
+        ("systolic", {"weight_bits": 64, "input_bits": 64, "psum_bits": 64}),  # there are no wider sums
         ("row_stationary", {"psum_bits": 16}),  # Eyeriss
         ("adaptive", {"psum_bits": 16}),
         ("tiled_fpga", {"weight_bits": 32, "input_bits": 32, "format": "fp32", "tm": 8, "tn": 4}),
         ("tiled_fpga", BITS8 | {"format": "packed8", "psum_bits": 16}),
     ],
 )
-def test_designs_that_make_hardware(template: str, parameters: dict[str, Any]) -> None:
+def test_designs_that_break_no_rule(template: str, parameters: dict[str, Any]) -> None:
     assert Design.model_validate(design(template, parameters)).row()
 
 
@@ -86,28 +86,28 @@ def test_the_number_format_follows_the_words() -> None:
     blocks = {}
     for bits in (8, 16, 32):
         parameters = small | {"weight_bits": bits, "input_bits": bits}
-        found = evaluate(Design.model_validate(design("tiled_fpga", parameters)), search=False).cost.machine.hardware
-        assert found.floating_point is not None
-        blocks[bits] = float(found.resources["dsp"][0]), bool(found.floating_point[0])
+        result = evaluate(Design.model_validate(design("tiled_fpga", parameters)), search=False).cost.machine.hardware
+        assert result.floating_point is not None
+        blocks[bits] = float(result.resources["dsp"][0]), bool(result.floating_point[0])
     assert blocks == {8: (32.0, False), 16: (32.0, False), 32: (160.0, True)}
 
 
-def test_a_space_keeps_what_makes_sense_with_some_others() -> None:
+def test_a_space_keeps_values_that_fit_some_others() -> None:
     parameters = {"rows": [8, 16], "weight_bits": [4, 8, 16], "input_bits": 8, "psum_bits": [16, 24]}
     space = make_space(
         {"template": "systolic", "technology": "28nm", "networks": {"alexnet": 1}, "parameters": parameters,
          "objectives": [{"energy_mj": "min"}]}, "mine",
     )  # fmt: skip
-    found = space.evaluate(np.arange(space.size))
-    for number, feasible in enumerate(found.feasible.tolist()):
+    result = space.evaluate(np.arange(space.size))
+    for number, feasible in enumerate(result.feasible.tolist()):
         values = space.describe(number)["parameters"]
         assert feasible == (values["psum_bits"] >= values["weight_bits"] + values["input_bits"])
-    with pytest.raises(DesignError, match=r"psum_bits is 8 beside weight_bits 4 or 8 or 16, input_bits 8; expected"):
+    with pytest.raises(DesignError, match=r"psum_bits is 8 with weight_bits 4 or 8 or 16, input_bits 8; expected"):
         make_space(space.content | {"parameters": parameters | {"psum_bits": [8, 24]}}, "mine")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"constraints": {"latency_ms": {"max": -1}}}, "constraints.latency_ms: max is -1; expected at least 0"),
         ({"networks": {"alexnet": 0}}, "networks.alexnet: weight is 0; expected more than 0"),
@@ -115,15 +115,15 @@ def test_a_space_keeps_what_makes_sense_with_some_others() -> None:
         ({"accuracy": {"parameter": "rows", "table": {8: float("nan")}}}, "expected a percentage"),
     ],
 )
-def test_spaces_with_meaningless_numbers(changes: dict[str, Any], said: str) -> None:
+def test_spaces_with_meaningless_numbers(changes: dict[str, Any], message: str) -> None:
     content = {"template": "systolic", "technology": "28nm", "networks": {"alexnet": 1}, "parameters": {"rows": 8},
                "objectives": [{"energy_mj": "min"}]}  # fmt: skip
     with pytest.raises(DesignError) as complaint:
         make_space(content | changes, "mine")
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)
 
 
-def test_all_that_is_ready_made_makes_sense() -> None:
+def test_ready_made_designs_and_spaces_break_no_rule() -> None:
     for name in names():
         assert load_publication(name).whole_design.row()
     for name in catalog():
