@@ -9,21 +9,21 @@ import numpy as np
 
 from dse.exploration.results import Result, load_results, write_front
 from dse.exploration.store import open_store
-from dse.exploration.summary import empty, summarize
+from dse.exploration.summary import empty_summary, summarize
 from dse.space.space import DesignSpace
 
 RUN: dict[str, Any] = {"search": "exhaustive", "budget": None, "seed": 0, "version": "0"}
 
 
 def explored(
-    folder: Path, space: DesignSpace, *, chunks: int = 8, complete: bool = True, share: float = 1.0, **run: Any
+    folder: Path, space: DesignSpace, *, chunks: int = 8, complete: bool = True, fraction: float = 1.0, **run: Any
 ) -> Result:
     """The space from its first to its last design, as so many chunks; of one that is not complete without the last."""
     with open_store(folder, space, RUN | run, resume=False) as store:
-        found = empty(space)
+        found = empty_summary(space)
         for number, index in enumerate(np.array_split(np.arange(space.size), chunks)[: chunks - (not complete)]):
-            chunk, _ = summarize(space, index, share)
-            after = found.merged(chunk.without_sample())
+            chunk, _ = summarize(space, index, fraction)
+            after = found.merge(chunk.without_sample())
             store.add(number, chunk, found, after, number + 0.5, None)
             found = after
         store.finish(found, chunks - 0.5, complete)

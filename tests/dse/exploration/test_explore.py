@@ -16,7 +16,7 @@ import pytest
 import dse
 from dse.exploration import run as module
 from dse.exploration.results import PARETO, Result
-from dse.exploration.run import Progress, default_chunk, explore, usable, with_room
+from dse.exploration.run import ExplorationProgress, default_chunk, explore, free_node, usable_processors
 from dse.search import make_searcher
 from dse.space.file import load_space, make_space
 from netlists.errors import ChipscapeError, DesignError, SettingsError
@@ -49,11 +49,11 @@ def evaluated(log: Path) -> list[int]:
     return [int(line) for line in log.read_text().split()]
 
 
-def stop_after(chunks: int) -> Callable[[Progress], None]:
+def stop_after(chunks: int) -> Callable[[ExplorationProgress], None]:
     """A listener that is Ctrl-C."""
     left = [chunks]
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: ExplorationProgress) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
@@ -97,7 +97,7 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
-    space, told = FakeSpace(SIZE), list[Progress]()
+    space, told = FakeSpace(SIZE), list[ExplorationProgress]()
     result = explore(space, tmp_path / "a", chunk=CHUNK, on_progress=told.append)
     assert [row["id"] for row in result.front] == true_front(space)
     assert (result.evaluated, result.feasible, result.complete) == (SIZE, SIZE * 4 // 5, True)
@@ -119,7 +119,7 @@ def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
 def test_as_a_library(tmp_path: Path) -> None:
     result = dse.explore(dse.load_space("qiu_xc7z045"), tmp_path, search="nsga2", budget=100)
     assert result.knee
-    assert dse.evaluate(dse.chosen_design(result)).metrics()["latency_ms"] == result.knee["latency_ms"]
+    assert dse.evaluate(dse.select_design(result)).metrics()["latency_ms"] == result.knee["latency_ms"]
     for name in dse.__all__:
         assert not isinstance(getattr(dse, name), ModuleType)
 
@@ -291,7 +291,7 @@ def test_numbers_that_are_sent_are_not_kept(tmp_path: Path, monkeypatch: pytest.
         asked.append(ref(index))
         return index
 
-    def count(progress: Progress) -> None:
+    def count(progress: ExplorationProgress) -> None:
         kept.append(sum(index() is not None for index in asked))
 
     monkeypatch.setattr(module, "make_searcher", lambda *settings: Mock(ask=ask))
@@ -301,15 +301,15 @@ def test_numbers_that_are_sent_are_not_kept(tmp_path: Path, monkeypatch: pytest.
 
 def test_tasks_go_where_processors_are_left() -> None:
     nodes = {"small": 1, "large": 3}
-    assert with_room(nodes, [], 0) == "large"
-    assert with_room(nodes, ["large", "large", "large"], 0) == "small"
+    assert free_node(nodes, [], 0) == "large"
+    assert free_node(nodes, ["large", "large", "large"], 0) == "small"
     full = ["large", "small", "large", "large", "gone"]
-    assert with_room(nodes, full, 0) is None
-    assert with_room(nodes, full, 1) in nodes
-    assert with_room(nodes, [*full, "large"], 1) == "small"
-    assert with_room(nodes, [*full, "large", "small"], 1) is None
+    assert free_node(nodes, full, 0) is None
+    assert free_node(nodes, full, 1) in nodes
+    assert free_node(nodes, [*full, "large"], 1) == "small"
+    assert free_node(nodes, [*full, "large", "small"], 1) is None
 
 
 def test_only_so_many_processors_are_used() -> None:
-    assert list(usable(None).values()) == [2]
-    assert list(usable(1).values()) == [1]
+    assert list(usable_processors(None).values()) == [2]
+    assert list(usable_processors(1).values()) == [1]

@@ -47,7 +47,7 @@ def test_tables_hold_every_stored_design(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_another_suffix_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    result = explored(tmp_path / "run", space(), chunks=2, share=0.01)
+    result = explored(tmp_path / "run", space(), chunks=2, fraction=0.01)
     with pytest.raises(SettingsError, match=r"'.xls' is unknown; expected .csv or .parquet"):
         export(result, tmp_path / "all.xls")
     for name in ("all.csv", "all.parquet"):

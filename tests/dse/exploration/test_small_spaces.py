@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dse.exploration import run as module
 from dse.exploration.results import load_results
-from dse.exploration.run import IN_PROCESS, Progress, explore, runs_here
+from dse.exploration.run import IN_PROCESS, ExplorationProgress, explore, fits_in_process
 from dse.reports import tables
 from dse.space.file import load_space, make_space
 from dse.space.space import DesignSpace
@@ -33,10 +33,10 @@ objectives: [{latency_ms: min}, {energy_mj: min}]
 
 def test_what_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
-    assert runs_here(LOCAL, None, IN_PROCESS)
-    assert not runs_here(LOCAL, None, IN_PROCESS + 1)
-    assert not runs_here(LOCAL, 1, 10)
-    assert not runs_here("auto", None, 10)
+    assert fits_in_process(LOCAL, None, IN_PROCESS)
+    assert not fits_in_process(LOCAL, None, IN_PROCESS + 1)
+    assert not fits_in_process(LOCAL, 1, 10)
+    assert not fits_in_process("auto", None, 10)
 
 
 def small() -> DesignSpace:
@@ -82,7 +82,7 @@ def test_ray_is_not_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("search", ["exhaustive", "nsga2"])
 def test_ctrl_c_after_the_last_chunk_leaves_a_complete_exploration(tmp_path: Path, search: str) -> None:
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: ExplorationProgress) -> None:
         if progress.evaluated >= 500:
             raise KeyboardInterrupt
 
@@ -93,7 +93,7 @@ def test_ctrl_c_after_the_last_chunk_leaves_a_complete_exploration(tmp_path: Pat
 
 
 def test_ctrl_c_before_it_does_not(tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: ExplorationProgress) -> None:
         if progress.evaluated >= 300:
             raise KeyboardInterrupt
 
@@ -105,7 +105,12 @@ def test_ctrl_c_before_it_does_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["dse.cli.write_report", "dse.validation.baselines.rivals_of", "dse.exploration.run.write_front"]
+    "where",
+    [
+        "dse.commands.pages.write_exploration",
+        "dse.validation.baselines.evaluate_baselines",
+        "dse.exploration.run.write_front",
+    ],
 )
 def test_ctrl_c_after_the_search_says_that_it_is_complete(
     dse: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str  # noqa: F811
@@ -126,12 +131,12 @@ def test_ctrl_c_after_the_search_says_that_it_is_complete(
 
 
 def test_an_interrupt_while_ray_shuts_down_is_no_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_here_and_then(self: Any, listener: Any) -> None:
+    def run_and_interrupt(self: Any, listener: Any) -> None:
         original(self, listener)
         raise KeyboardInterrupt
 
-    original = module._Exploration.run_here
-    monkeypatch.setattr(module._Exploration, "run_here", run_here_and_then)
+    original = module._Exploration.run_in_process
+    monkeypatch.setattr(module._Exploration, "run_in_process", run_and_interrupt)
     assert explore(FakeSpace(50), tmp_path).complete
 
 
@@ -164,7 +169,7 @@ def test_tables_on_terminals_are_never_cut(
         [words[0], 1_234_567_890, 0.000123, words[2]],
         [words[1], None, 12.5, "pes 16, convolvers 16, tile 28"],
     ]
-    tables.show(tables.Table("a title", ["layer", "cycles", "energy mJ", "design"], rows, 3))
+    tables.print_table(tables.Table("a title", ["layer", "cycles", "energy mJ", "design"], rows, 3))
     out = capsys.readouterr().out
     assert "…" not in out
     found = "".join(out.split())

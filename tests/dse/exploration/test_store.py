@@ -17,7 +17,7 @@ import pytest
 from dse.exploration import store as store_module
 from dse.exploration.results import Result, load_results, write_front
 from dse.exploration.store import FILE, LOCK, Store, open_store
-from dse.exploration.summary import BINS, Summary, empty, summarize
+from dse.exploration.summary import BINS, Summary, empty_summary, summarize
 from dse.workloads.builtin import alexnet
 from netlists.errors import ChipscapeError, SettingsError
 from tests import ROOT
@@ -29,14 +29,14 @@ RUN = {"search": "exhaustive", "budget": None, "seed": 0}
 
 def add(store: Store, number: int, index: Any, before: Summary, learns: bool = False) -> Summary:
     chunk, objectives = summarize(SPACE, np.asarray(index), 0.05)
-    after = before.merged(chunk.without_sample())
+    after = before.merge(chunk.without_sample())
     store.add(number, chunk, before, after, number + 0.5, objectives if learns else None)
     return after
 
 
 def filled(folder: Path, chunks: int = 10, learns: bool = False) -> Summary:
     with open_store(folder, SPACE, RUN, resume=False) as store:
-        found = empty(SPACE)
+        found = empty_summary(SPACE)
         for number in range(chunks):
             found = add(store, number, range(100 * number, 100 * number + 100), found, learns)
         store.finish(found, 12.5, True)
@@ -63,10 +63,10 @@ def test_what_is_read_is_what_was_found(tmp_path: Path) -> None:
         assert (row["time"], row["area"]) == (metrics["time"][k], metrics["area"][k])  # to the last bit
         assert row["width_found"] == (None if k % 7 == 0 else k // 3)
         assert row["on_front"] or row["best"] or row["sampled"]
-    np.testing.assert_array_equal(result.signed(result.front), found.front.objectives)
+    np.testing.assert_array_equal(result.signed_objectives(result.front), found.front.objectives)
     assert result.knee in result.front
     assert result.reasons == [("the number ends in 0 or 5", 200)]
-    assert result.rejected == "Not feasible: 200 as the number ends in 0 or 5."
+    assert result.rejections == "Not feasible: 200 as the number ends in 0 or 5."
     assert result.history[-1].evaluated == 1000
     np.testing.assert_array_equal(result.history[-1].front, found.front.objectives)
     with sqlite3.connect(tmp_path / "out" / FILE) as db:
@@ -90,7 +90,7 @@ def test_a_store_goes_on_where_it_stopped(tmp_path: Path) -> None:
     filled(tmp_path / "whole")
     filled(tmp_path / "part", chunks=6, learns=True)
     with open_store(tmp_path / "part", SPACE, RUN, resume=True) as store:
-        found = store.summary(empty(SPACE))
+        found = store.summary(empty_summary(SPACE))
         assert store.finished() == dict.fromkeys(range(6), 100)
         assert store.seconds() == 5.5
         np.testing.assert_array_equal(store.objectives(3), SPACE.evaluate(np.arange(300, 400)).objectives)
@@ -118,9 +118,9 @@ HOLD = """
 import os, sys, time
 from pathlib import Path
 from dse.exploration.store import open_store
-from tests.dse.exploration.test_store import RUN, SPACE, add, empty
+from tests.dse.exploration.test_store import RUN, SPACE, add, empty_summary
 with open_store(Path(sys.argv[1]), SPACE, RUN, resume=False) as store:
-    add(store, 0, range(100), empty(SPACE))
+    add(store, 0, range(100), empty_summary(SPACE))
     store._db.execute("BEGIN IMMEDIATE")
     store._db.execute("UPDATE chunks SET evaluated = 7")
     print("held", flush=True)
@@ -164,7 +164,7 @@ def test_another_run_is_refused(
 
 def test_a_network_file_that_was_edited_is_another_run(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False) as store:
-        add(store, 0, range(100), empty(SPACE))
+        add(store, 0, range(100), empty_summary(SPACE))
     edited = FakeSpace(1000)
     edited.networks = ((alexnet(), 1.0),)
     with pytest.raises(SettingsError, match="workload was another"), open_store(tmp_path, edited, RUN, resume=True):
@@ -180,7 +180,7 @@ def fill_up(folder: Path, pages: int, stored: list[Summary]) -> None:
 
 
 def test_a_full_disk_is_one_line_and_what_was_stored_stays(tmp_path: Path) -> None:
-    stored = [empty(SPACE)]
+    stored = [empty_summary(SPACE)]
     with pytest.raises(ChipscapeError, match=r"full; what was stored .* --resume") as caught:
         fill_up(tmp_path, 24, stored)
     assert "\n" not in str(caught.value)
@@ -230,13 +230,13 @@ def test_an_error_before_anything_is_found_leaves_nothing(tmp_path: Path) -> Non
 
 def test_a_larger_budget_counts_when_something_is_written(tmp_path: Path) -> None:
     run, larger = RUN | {"budget": 500}, RUN | {"budget": 1000}
-    found = empty(SPACE)
+    found = empty_summary(SPACE)
     with open_store(tmp_path, SPACE, run, resume=False) as store:
         for number in range(5):
             found = add(store, number, range(100 * number, 100 * number + 100), found)
         store.finish(found, 4.5, True)
     before = contents(tmp_path)
-    with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True, share=0.02):
+    with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True, fraction=0.02):
         raise SettingsError("no cluster")
     result = load_results(tmp_path)
     assert (result.complete, result.run["budget"], contents(tmp_path)) == (True, 500, before)
@@ -272,11 +272,11 @@ def test_a_lock_that_its_owner_deletes_is_held(tmp_path: Path, monkeypatch: pyte
 
 def test_a_thinner_sample(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN | {"budget": 900}, resume=False) as store:
-        found = add(store, 0, range(900), empty(SPACE))
-    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True, share=0.02) as store:
+        found = add(store, 0, range(900), empty_summary(SPACE))
+    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True, fraction=0.02) as store:
         assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(900), 0.05)[0].sample.index.size
         chunk, _ = summarize(SPACE, np.arange(900, 1000), 0.02)
-        store.add(1, chunk, found, found.merged(chunk.without_sample()), 1.5, None)
+        store.add(1, chunk, found, found.merge(chunk.without_sample()), 1.5, None)
     result, thin = load_results(tmp_path), summarize(SPACE, np.arange(1000), 0.02)[0]
     assert [row["id"] for row in result.sample] == thin.sample.index.tolist()
     assert all(row["on_front"] or row["best"] or row["sampled"] for row in result.designs)
@@ -286,7 +286,7 @@ def test_what_has_found_nothing_is_no_exploration(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False):
         pass
     with open_store(tmp_path, SPACE, RUN | {"seed": 5}, resume=False) as store:
-        store.finish(empty(SPACE), 0.0, False)
+        store.finish(empty_summary(SPACE), 0.0, False)
     assert load_results(tmp_path).run["seed"] == 5
     filled(tmp_path)
 
@@ -299,7 +299,7 @@ def test_no_results(tmp_path: Path) -> None:
 
 def test_an_empty_front(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False) as store:
-        add(store, 0, [0, 5, 10], empty(SPACE))
+        add(store, 0, [0, 5, 10], empty_summary(SPACE))
     result: Result = load_results(tmp_path)
     assert (result.front, result.knee, result.feasible, result.complete) == ([], None, 0, False)
     assert write_front(result).read_text().splitlines() == ["id,width,color,area,speed,time,width_found"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dse.search import NAMES, Searcher, make_searcher, random
+from dse.search import SEARCHES, Searcher, make_searcher, random
 from dse.search.genes import Genes
 from dse.search.pareto import Archive, hypervolume
 from dse.space.space import DesignSpace
@@ -52,7 +52,7 @@ def volume(archive: Archive, truth: Archive) -> float:
 
 
 @pytest.mark.parametrize("changes", [{}, TWO], ids=["one template", "two"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SEARCHES)
 def test_what_every_search_promises(name: str, changes: dict[str, Any]) -> None:
     """Within the budget, each design once, only such that meet the conditions; the same again with the same seed."""
     small = space(**changes)
@@ -135,7 +135,7 @@ def test_a_random_search_ends_after_the_same_misses_whatever_is_asked_for(
 
 
 @pytest.mark.parametrize("rows", [[8], [8, 16], [4, 8, 16]])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SEARCHES)
 def test_tiny_spaces_end(name: str, rows: list[int]) -> None:
     """All designs, and then an end; a space of one design has nothing to cross or mutate."""
     tiny = space(parameters={"rows": rows, "buffer_kb": 64})

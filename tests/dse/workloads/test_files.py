@@ -12,11 +12,11 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from dse.exploration.chosen import chosen_design, options_of, space_of
 from dse.exploration.results import load_results
 from dse.exploration.run import explore
+from dse.exploration.selection import network_options, rebuild_space, select_design
 from dse.model.evaluation import evaluate
-from dse.reports.exploration import gather
+from dse.reports.exploration import build_report
 from dse.space.file import load_space
 from netlists.errors import DesignError
 from tests import SHARED
@@ -87,8 +87,11 @@ def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Pat
     whole = load_space(file)
     assert [network.macs for network, _ in whole.networks][:2] == [10 * 16 * 8, 3 * 16 * 8]
     result = explore(whole, tmp_path / "out")
-    assert [own["sizes"] for own in options_of(space_of(result)).values()] == [{"rows": 10}, {"tokens": 3}, {}]
-    assert gather(result)["front_size"] == len(result.front)
+    sizes = [own.sizes for own in network_options(rebuild_space(result)).values()]
+    assert sizes == [{"rows": 10}, {"tokens": 3}, {}]
+    front = build_report(result).front
+    assert front
+    assert front.title.startswith(f"{len(result.front):,} designs")
     for field, value, name in (("sizes", {"row": 1}, "row"), ("skip", ["Odd"], "Odd")):
         wrong: dict[str, Any] = {field: value}
         with pytest.raises(DesignError, match=rf"s\.yaml: {field}: none of the networks has '{name}'"):
@@ -111,7 +114,7 @@ def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> 
     assert "2 designs evaluated" in printed
     result = load_results(out)
     assert (result.space["sizes"], result.space["skip"], result.space["batch"]) == ({"rows": 7}, ["mine.Odd"], 2)
-    again = evaluate(chosen_design(result))
+    again = evaluate(select_design(result))
     assert again.network.macs == 2 * 7 * 16 * 8
     assert result.knee
     assert again.metrics()["latency_ms"] == result.knee["latency_ms"]
@@ -149,7 +152,7 @@ def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # 
     assert dse("explore", file, "--out", out, "--size", "steps=5", "--batch", "images=3")[0] == 0
     result = load_results(out)
     assert (result.space["batch"], result.space["counts"]) == (3, "images")
-    assert evaluate(chosen_design(result)).network.macs == 3 * 5 * 16 * 8
+    assert evaluate(select_design(result)).network.macs == 3 * 5 * 16 * 8
     assert dse("evaluate", out)[0] == 0
     for wrong in ("images=0", "=3", "many"):
         assert dse("explore", file, "--out", tmp_path / "none", "--size", "steps=5", "--batch", wrong)[0] == 2
@@ -185,7 +188,7 @@ def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -
         out = tmp_path / file.stem
         printed = dse("explore", file, "--out", out)[1].splitlines()
         assert [line for line in printed if "one input" in line or "note" in line] == told
-        assert set(told) <= set(gather(load_results(out))["story"])
+        assert set(told) <= set(build_report(load_results(out)).story)
 
 
 def test_a_report_from_another_folder_says_where_paths_begin(
