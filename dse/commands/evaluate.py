@@ -36,7 +36,7 @@ def evaluate(
     design: Annotated[
         str,
         typer.Argument(
-            metavar="DESIGN|DIR", help="A .yaml file, a published design by its name, or what explore wrote"
+            metavar="DESIGN|DIR", help="A .yaml file, a published design by its name, or a folder of dse explore"
         ),
     ],
     which: Annotated[str, typer.Option("--design", metavar="ID", help="Which design of DIR: an id, or knee")] = "knee",
@@ -45,30 +45,29 @@ def evaluate(
     ] = None,
     batch: Batch = None,
     search: Annotated[
-        bool | None, typer.Option(help="Best mapping of each layer, or what the design gives or its parameters fix")
+        bool | None, typer.Option(help="Best mapping of each layer, or the one that the design or its parameters fix")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="FPGA part in the design's place: a name or .yaml file")] = None,
-    technology: Annotated[str | None, typer.Option(help="Node in the design's place: a name or .yaml file")] = None,
+    device: Annotated[str | None, typer.Option(help="FPGA part instead of the design's: a name or .yaml file")] = None,
+    technology: Annotated[str | None, typer.Option(help="Node instead of the design's: a name or .yaml file")] = None,
     loop_nest: Annotated[bool, typer.Option("--loop-nest", help="Print the mapping of each layer")] = False,
     size: Sizes = None,
     skip: Skip = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for metrics.json, roofline.png, energy.png, report.html; one within for each network"
+            help="Folder for metrics.json, roofline.png, energy.png, report.html; several networks have one each in it"
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Print what a design costs on a network, layer by layer: cycles, traffic, energy, area or FPGA resources.
 
-    What explore found on several networks is evaluated on each; the weighted mean is what explore stored.
+    A design explored on several networks is evaluated on each; the weighted mean is what explore stored.
 
-    A design that does not fit or run ends with exit code 1.
+    The exit code is 1 if a design does not fit or run.
 
     Example: dse evaluate qiu_fpga16 --network vgg16 --out run
     """
-    from dse.model.evaluation import evaluate as evaluate_design
     from dse.workloads.files import Options
 
     result, space, subject = _load_subject(design, which)
@@ -76,17 +75,9 @@ def evaluate(
         check_out(out)
     counts, images = parse_batch(batch)
     subject = _change_subject(subject, images, device, technology)
-    own_options = Options(parse_sizes(size), list(skip or ()), counts)
-    workload = [_Network(network, 1.0, own_options)]
-    if space and network is None:
-        workload = _list_networks(space, own_options)
-    runs = [
-        evaluate_design(
-            subject, each.name, search=search, sizes=each.options.sizes, skip=each.options.skip,
-            counts=each.options.counts,
-        )
-        for each in workload
-    ]  # fmt: skip
+    options = Options(parse_sizes(size), list(skip or ()), counts)
+    workload = _list_networks(space, options) if space and network is None else [_Network(network, 1.0, options)]
+    runs = [_evaluate_on(subject, each, search) for each in workload]
     weights = [each.weight for each in workload]
     _warn_of_ignored_fields(subject, runs)
     folders = _write_runs(out, runs) if out else []
@@ -129,6 +120,15 @@ def _list_networks(space: DesignSpace, options: Options) -> list[_Network]:
 
     own = network_options(space, options.sizes, options.skip, options.counts)
     return [_Network(name, weight, own[name]) for name, weight in space.content["networks"].items()]
+
+
+def _evaluate_on(subject: Design, network: _Network, search: bool | None) -> Evaluation:
+    from dse.model.evaluation import evaluate as evaluate_design
+
+    options = network.options
+    return evaluate_design(
+        subject, network.name, search=search, sizes=options.sizes, skip=options.skip, counts=options.counts
+    )
 
 
 def _warn_of_ignored_fields(subject: Design, runs: Sequence[Evaluation]) -> None:

@@ -29,7 +29,7 @@ ROWS = 20
 STARTING = "starting; the first time kernels are compiled, for about a minute"
 *FIRST_SEARCHES, LAST_SEARCH = SEARCHES
 SEARCH_HELP = f"{', '.join(FIRST_SEARCHES)} or {LAST_SEARCH}"
-BUDGET_HELP = "Designs to evaluate; all by default, " + ", ".join(
+BUDGET_HELP = "Designs to evaluate; all by default, but " + ", ".join(
     f"{search.budget:,} for {search.name}" for search in SEARCHES.values() if search.budget
 )
 
@@ -42,13 +42,15 @@ def explore(
     seed: Annotated[int, typer.Option(help="The same seed gives the same front, whatever the workers")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processors at most; all by default")] = None,
     ray: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
+        str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto inside one; local for the cores of this machine")
     ] = LOCAL,
     batch: Batch = None,
     size: Sizes = None,
     skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs per task; 20,000 to 200,000 by the space's size")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder, with a larger --budget too")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the folder, also with a larger --budget")
+    ] = False,
 ) -> None:
     """Search a space of designs for several objectives at once; writes the Pareto front.  Ctrl-C keeps what it has.
 
@@ -81,7 +83,7 @@ def explore(
             print(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
     if not complete:
-        print(f"stopped; go on with {shlex.join(command)} --resume", file=sys.stderr)
+        print(f"stopped; continue with {shlex.join(command)} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 

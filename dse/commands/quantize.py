@@ -55,9 +55,7 @@ def quantize(
     from dse.quantization.search import compare_word_lengths
 
     if out:
-        if out.is_dir() or not out.parent.is_dir():
-            raise SettingsError(f"--out {out}: expected a file in a folder that exists")
-        check_out(out.parent)
+        check_out_file(out)
     if model == DIGITS:
         torch.set_num_threads(1)  # its layers are so small that threads would only wait for each other
     subject = load_subject(model, data, seed)
@@ -69,6 +67,13 @@ def quantize(
         print(json.dumps([describe_trial(trial) for trial in trials]))
     else:
         print_trials(model, trials)
+
+
+def check_out_file(out: Path) -> None:
+    """Raise `SettingsError` if the file cannot be written."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: expected a file in a folder that exists")
+    check_out(out.parent)
 
 
 def parse_word_lengths(text: str) -> list[tuple[int, int]]:

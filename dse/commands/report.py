@@ -9,11 +9,11 @@ import typer
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What dse explore --out wrote")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of dse explore")],
     out: Annotated[Path | None, typer.Option(help="An .html file; DIR/report.html by default")] = None,
     design: Annotated[str, typer.Option(metavar="ID", help="The design shown in detail")] = "knee",
     export: Annotated[
-        Path | None, typer.Option(help="Write all stored designs to a .csv or .parquet file; a page only with --out")
+        Path | None, typer.Option(help="Write all stored designs to a .csv or .parquet file; the page only with --out")
     ] = None,
 ) -> None:
     """Write the page of an exploration: what to build, the front (also DIR/pareto.csv), what matters, what if.

@@ -2,7 +2,7 @@
 
 A searcher is asked for designs by number (`ask`) and gets their results back (`tell`).  `SEARCHES` lists them all; a
 new one is a module with a class that follows `Searcher`, and one entry there.  Imports spaces; begin with `Searcher`,
-then `exhaustive`.  Importing this package loads neither numba nor any library of a search.
+then `exhaustive`.  Importing this package loads neither numba nor the library of any search.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Searcher(Protocol):
     def ask(self, n: int) -> Ints | range:
         """Numbers of at most n designs to evaluate; a `range` if they are consecutive, which is small for any n.
 
-        Empty if results have to be told first, or if the search is `done`.
+        Empty if the search needs results of earlier designs first, or if it is `done`.
         """
 
     def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:

@@ -253,7 +253,7 @@ def test_a_worker_that_dies_changes_nothing(tmp_path: Path) -> None:
 
 def test_when_to_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dse.exploration.tasks.RETRIES", 1)
-    with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*go on with --resume"):
+    with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*continue with --resume"):
         explore(FakeSpace(10, deadly=str(tmp_path)), tmp_path / "out")
     with pytest.raises(DesignError, match="no such thing"):
         explore(FakeSpace(10, error=DesignError("no such thing")), tmp_path / "other")

@@ -138,7 +138,7 @@ def test_the_command_stopped_by_ctrl_c(tmp_path: Path) -> None:
     printed, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert f"go on with dse explore tpu_28nm --out {out} --search exhaustive --seed 0 --chunk 2000 --resume" in err
+    assert f"continue with dse explore tpu_28nm --out {out} --search exhaustive --seed 0 --chunk 2000 --resume" in err
     result = load_results(out)
     assert f"{result.evaluated:,} designs evaluated" in printed
     assert "knee" in printed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from dse.search.pareto import Archive, hypervolume
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError
+from tests import ROOT
 from tests.dse.space.test_space import TWO
 from tests.dse.toy import space, toy
 
@@ -203,3 +206,16 @@ def test_wrong_options_are_named() -> None:
         make_searcher("random", small, 0, 0)
     with pytest.raises(ChipscapeError, match="seed is -1"):
         make_searcher("random", small, -1)
+
+
+def test_the_readme_lists_every_search() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [f"| `{each.name}` | {each.help} | {each.budget:,} |" for each in SEARCHES.values() if each.budget]
+    rows += [f"| `{each.name}` | {each.help} | all |" for each in SEARCHES.values() if not each.budget]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_searches_are_listed_without_loading_them() -> None:
+    code = "import sys, dse.search; print(sorted({'numba', 'pymoo', 'optuna'} & set(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"
