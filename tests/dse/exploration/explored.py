@@ -1,4 +1,4 @@
-"""Explorations of the toy space, stored in this process: no cluster is started."""
+"""Explorations of the toy space in this process: no cluster is started."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN: dict[str, Any] = {"search": "exhaustive", "budget": None, "seed": 0, "versi
 def explored(
     folder: Path, space: DesignSpace, *, chunks: int = 8, complete: bool = True, fraction: float = 1.0, **run: Any
 ) -> Result:
-    """The space from its first to its last design, as so many chunks; of one that is not complete without the last."""
+    """Explore a space from its first design to its last in some chunks; without the last one if not `complete`."""
     with open_store(folder, space, RUN | run, resume=False) as store:
         found = empty_summary(space)
         for number, index in enumerate(np.array_split(np.arange(space.size), chunks)[: chunks - (not complete)]):

@@ -1,4 +1,4 @@
-"""What is exported is what is stored."""
+"""Exported tables hold what is stored."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_tables_hold_every_stored_design(tmp_path: Path, changes: dict[str, Any]
     with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == columns
-    for row, kept in zip(rows, result.designs, strict=True):
+    for row, design in zip(rows, result.designs, strict=True):
         for name, text in row.items():
-            value = kept[name]
+            value = design[name]
             assert value == (None if text == "" else text if isinstance(value, str) else float(text))
 
 

@@ -1,4 +1,4 @@
-"""The store: what goes in comes out, one writer, nothing half-written, messages instead of tracebacks."""
+"""The store: what is stored is read back, one writer, nothing half-written, messages instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def filled(folder: Path, chunks: int = 10, learns: bool = False) -> Summary:
     return found
 
 
-def test_what_is_read_is_what_was_found(tmp_path: Path) -> None:
+def test_results_are_read_as_they_were_stored(tmp_path: Path) -> None:
     found = filled(tmp_path / "out")
     result = load_results(tmp_path / "out")
     assert (result.evaluated, result.feasible, result.seconds, result.complete) == (1000, 800, 9.5, True)
     assert result.run == {"name": "fake", **RUN, "workload": SPACE.workload}
     assert result.space == SPACE.content
-    # The metric has the parameter's name.
+    # A metric shares the name of a parameter.
     assert result.parameters == ["width", "color"]
     assert result.metrics == ["area", "speed", "time", "width_found"]
     assert [row["id"] for row in result.front] == true_front(SPACE) == found.front.index.tolist()
@@ -86,7 +86,7 @@ def test_the_front_as_csv(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
-def test_a_store_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_store_continues_after_a_stop(tmp_path: Path) -> None:
     filled(tmp_path / "whole")
     filled(tmp_path / "part", chunks=6, learns=True)
     with open_store(tmp_path / "part", SPACE, RUN, resume=True) as store:
@@ -106,11 +106,11 @@ def contents(folder: Path) -> list[Any]:
     return [result.designs, result.evaluated, result.feasible, result.reasons]
 
 
-def test_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_two_writers_at_once_are_refused(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False):
         with pytest.raises(SettingsError, match=r"another exploration \(process \d+\) writes"):
             filled(tmp_path)
-        assert load_results(tmp_path).evaluated == 0  # readers are welcome
+        assert load_results(tmp_path).evaluated == 0  # reading is possible
     filled(tmp_path / "other")
 
 
@@ -172,7 +172,7 @@ def test_a_network_file_that_was_edited_is_another_run(tmp_path: Path) -> None:
 
 
 def fill_up(folder: Path, pages: int, stored: list[Summary]) -> None:
-    """Add chunks to a store that takes some pages, until there is no room."""
+    """Add chunks to a store that may have some pages, until it is full."""
     with open_store(folder, SPACE, RUN, resume=False) as store:
         store._db.execute(f"PRAGMA max_page_count = {pages}")
         for number in range(1000):
@@ -199,12 +199,12 @@ def test_a_file_that_is_no_store(tmp_path: Path, content: bytes) -> None:
         with pytest.raises(ChipscapeError, match="not a database; choose another folder"):
             filled(tmp_path)
     else:
-        filled(tmp_path)  # of a process that was killed before it wrote
+        filled(tmp_path)  # as left by a process that was killed before it wrote
 
 
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("table", ["chunks", "mine"])
-def test_a_database_of_others_is_left_alone(tmp_path: Path, table: str, resume: bool) -> None:
+def test_a_foreign_database_is_left_alone(tmp_path: Path, table: str, resume: bool) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as db, db:
         db.execute(f"CREATE TABLE {table} (number, evaluated)")
     before = (tmp_path / FILE).read_bytes()
@@ -213,7 +213,7 @@ def test_a_database_of_others_is_left_alone(tmp_path: Path, table: str, resume: 
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_an_error_before_anything_is_found_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_before_the_first_chunk_leaves_nothing(tmp_path: Path) -> None:
     for folder in (tmp_path / "there", tmp_path / "not" / "there"):
         with suppress(SettingsError), open_store(folder, SPACE, RUN, resume=False):
             raise SettingsError("no cluster")
@@ -228,7 +228,7 @@ def test_an_error_before_anything_is_found_leaves_nothing(tmp_path: Path) -> Non
     assert load_results(tmp_path).evaluated == 1000
 
 
-def test_a_larger_budget_counts_when_something_is_written(tmp_path: Path) -> None:
+def test_a_larger_budget_counts_once_a_chunk_is_written(tmp_path: Path) -> None:
     run, larger = RUN | {"budget": 500}, RUN | {"budget": 1000}
     found = empty_summary(SPACE)
     with open_store(tmp_path, SPACE, run, resume=False) as store:
@@ -246,7 +246,7 @@ def test_a_larger_budget_counts_when_something_is_written(tmp_path: Path) -> Non
     assert (result.complete, result.run["budget"]) == (False, 1000)
 
 
-def test_files_that_are_gone_already(tmp_path: Path) -> None:
+def test_files_may_be_deleted_meanwhile(tmp_path: Path) -> None:
     with suppress(SettingsError), open_store(tmp_path / "out", SPACE, RUN, resume=False):
         for path in (tmp_path / "out").iterdir():
             path.unlink()
@@ -254,7 +254,7 @@ def test_files_that_are_gone_already(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_fails_while_tables_are_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_tables_are_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *store_module.TABLES[2:]))
     with pytest.raises(ChipscapeError, match="reserved"), open_store(tmp_path / "out", SPACE, RUN, resume=False):
         pass
@@ -282,7 +282,7 @@ def test_a_thinner_sample(tmp_path: Path) -> None:
     assert all(row["on_front"] or row["best"] or row["sampled"] for row in result.designs)
 
 
-def test_what_has_found_nothing_is_no_exploration(tmp_path: Path) -> None:
+def test_a_store_without_chunks_is_replaced(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False):
         pass
     with open_store(tmp_path, SPACE, RUN | {"seed": 5}, resume=False) as store:

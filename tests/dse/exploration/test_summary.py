@@ -1,4 +1,4 @@
-"""Summaries: the same however designs are split and merged, equal to an obvious twin."""
+"""Summaries: the same however designs are split and merged, and equal to a plain computation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def same(a: Summary, b: Summary) -> bool:
     return bool(np.array_equal(a.by_reason, b.by_reason))
 
 
-def test_a_summary_is_what_it_says() -> None:
+def test_a_summary_equals_a_plain_computation() -> None:
     found, objectives = summarize(SPACE, np.arange(SPACE.size), 0.1)
     true = SPACE.evaluate(np.arange(SPACE.size))
     np.testing.assert_array_equal(objectives, true.objectives)
@@ -77,10 +77,10 @@ def test_memory_does_not_grow_with_the_designs(monkeypatch: pytest.MonkeyPatch) 
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert (found.evaluated, len(objectives)) == (n, 0)
-    assert peaks[1] < peaks[0] + 100_000  # bytes; the numbers alone take 800,000, their objectives three times that
+    assert peaks[1] < peaks[0] + 100_000  # bytes; numbers alone would take 800,000, objectives three times that
 
 
-def test_of_nothing() -> None:
+def test_a_summary_of_no_designs() -> None:
     found, objectives = summarize(SPACE, np.arange(0), 0.1)
     assert same(found, empty_summary(SPACE))
     assert objectives.shape == (0, 3)
@@ -88,14 +88,14 @@ def test_of_nothing() -> None:
     assert (len(infeasible.front.index), len(infeasible.best.index), len(infeasible.sample.index)) == (0, 0, 3)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
-def test_the_sample_has_its_share_and_no_pattern(share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 1.0])
+def test_the_sample_has_its_size_and_no_pattern(fraction: float) -> None:
     n = 100_000
-    chosen = in_sample(np.arange(n), share)
-    spread = 1 + 5 * np.sqrt(n * share * (1 - share))
-    assert abs(chosen.sum() - n * share) <= spread
+    mask = in_sample(np.arange(n), fraction)
+    spread = 1 + 5 * np.sqrt(n * fraction * (1 - fraction))
+    assert abs(mask.sum() - n * fraction) <= spread
     for stride in (2, 3, 64):  # parameters are digits of the number
-        assert abs(chosen[::stride].sum() - n * share / stride) <= spread
+        assert abs(mask[::stride].sum() - n * fraction / stride) <= spread
 
 
 def test_bins_hold_their_values() -> None:

@@ -1,4 +1,4 @@
-"""Quantization: the arithmetic against whole numbers, the search against all candidates, and what the digits lose."""
+"""Quantization: the arithmetic against integers, the search against all candidates, and the accuracy on digits."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_longest_fraction_without_overflow(value: float, bits: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [0, 1, 33])
-def test_word_lengths_that_cannot_be(bits: int) -> None:
+def test_impossible_word_lengths(bits: int) -> None:
     with pytest.raises(DesignError, match=f"a word length is {bits} bits; expected 2 to 32"):
         Fixed(bits, 0)
 
 
-def test_layer_computes_what_whole_numbers_do() -> None:
+def test_layers_compute_as_integers_do() -> None:
     generator = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((5, 40), (7, 40), (7,)))
     formats = LayerFormat(Fixed(6, 4), Fixed(8, 5))
@@ -167,7 +167,7 @@ def test_unknown_layer_gets_the_nearest_name() -> None:
         (small(), (0, 1, 6, 6), "0 samples to calibrate"),
     ],
 )
-def test_data_that_the_module_does_not_take(module: nn.Module, shape: tuple[int, ...], expected: str) -> None:
+def test_data_that_the_module_does_not_accept(module: nn.Module, shape: tuple[int, ...], expected: str) -> None:
     with pytest.raises(DesignError, match=expected):
         quantize(module, torch.zeros(shape), (torch.zeros(shape), torch.zeros(shape[0], dtype=torch.int64)))
 

@@ -1,4 +1,4 @@
-"""What JSON and reports say of memory, energy and mappings adds up to the totals, for every template."""
+"""The numbers on memory, energy and mappings in JSON and reports add up to the totals, for every template."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def run(template: str, network: str) -> Evaluation:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_sums_are_the_totals(template: str, network: str) -> None:
     found = run(template, network)
-    told = evaluation.summarize(found)
-    json.dumps(told, allow_nan=False)
+    summary = evaluation.summarize(found)
+    json.dumps(summary, allow_nan=False)
     assert found.feasible
-    layers = told["layers"]
+    layers = summary["layers"]
     for level in LEVELS:
         for operand in OPERANDS:
             each = sum(layer["accesses_bits"][level][operand] * layer["repeat"] for layer in layers)
-            assert told["accesses_bits"][level][operand] == each
+            assert summary["accesses_bits"][level][operand] == each
         for layer in layers:
             assert sum(layer["accesses_bits"][level].values()) / 8e6 == pytest.approx(layer[f"{level}_mb"], rel=1e-12)
-    assert sum(told["accesses_bits"]["dram"].values()) / 8e6 == pytest.approx(told["dram_mb"], rel=1e-12)
-    for each in [told, *layers]:
+    assert sum(summary["accesses_bits"]["dram"].values()) / 8e6 == pytest.approx(summary["dram_mb"], rel=1e-12)
+    for each in [summary, *layers]:
         assert list(each["energy_by_operand_mj"]) == list(PARTS)
         for part in PARTS:
             split = sum(each["energy_by_operand_mj"][part].values())
@@ -64,7 +64,7 @@ def test_sums_are_the_totals(template: str, network: str) -> None:
     ("template", "network"), [("systolic", "resnet18"), ("spatial", "alexnet"), ("adaptive", "nin")]
 )
 def test_bandwidth_needed(template: str, network: str) -> None:
-    """With that bandwidth of DRAM the layer's traffic takes as long as its array computes; with less, longer."""
+    """With that DRAM bandwidth the traffic of a layer takes as long as its array computes; with less, longer."""
     found = run(template, network)
     for k, layer in enumerate(evaluation.summarize_layers(found)):
         if not layer["macs"]:
@@ -97,10 +97,10 @@ def test_memory_table(network: str) -> None:
 
 def test_json_and_report(tmp_path: Path) -> None:
     out = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--json", "--out", str(tmp_path)])
-    told = json.loads(out.output)
-    assert told["layers"][0]["loop_nest"]
-    assert json.loads((tmp_path / "metrics.json").read_text()) == told
+    summary = json.loads(out.output)
+    assert summary["layers"][0]["loop_nest"]
+    assert json.loads((tmp_path / "metrics.json").read_text()) == summary
     html = (tmp_path / "report.html").read_text()
     assert "Accesses, energy and bandwidth of memory" in html
     assert "buffer, weight" in html
-    assert told["layers"][0]["loop_nest"][0].strip() in html
+    assert summary["layers"][0]["loop_nest"][0].strip() in html

@@ -9,8 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ import yaml
 from onnx import TensorProto, helper
 from PIL import Image
 
-from dse.cli import main
 from dse.commands.pages import write_exploration
 from dse.exploration.results import PARETO, Result, load_results
 from dse.exploration.selection import select_design
@@ -38,26 +36,12 @@ from dse.validation import publication
 from dse.validation.baselines import evaluate_baselines
 from netlists.errors import DesignError
 from netlists.runtime.interrupts import INTERRUPTED
+from tests.dse import Command
 from tests.dse.exploration.explored import RUN, explored
 from tests.dse.toy import CONTENT, space, toy
 
 __all__ = ["toy"]
 pytestmark = pytest.mark.usefixtures("toy")
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def dse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process: its exit code and what it wrote to stdout and stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dse", *map(str, args)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return int(left.value.code or 0), *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -79,7 +63,7 @@ def design_report(result: Result) -> DesignReport:
 
 
 def images(page: str) -> Sequence[Image.Image]:
-    """All pictures of a page, decoded."""
+    """All images of a page, decoded."""
     encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     found = [Image.open(io.BytesIO(base64.b64decode(data))) for data in encoded]
     for image in found:
@@ -102,10 +86,10 @@ def test_the_page_is_self_contained_and_its_pictures_decode(dse: Command, result
 def test_the_front_is_in_pareto_csv_whatever_explore_left(dse: Command, result: Result) -> None:
     file = result.folder / PARETO
     whole = file.read_text()
-    file.unlink()  # explore was killed
+    file.unlink()  # as if explore had been killed
     assert dse("report", result.folder)[0] == 0
     assert file.read_text() == whole
-    file.write_text("id\n1\n")  # and went on from an earlier end
+    file.write_text("id\n1\n")  # as if it had been resumed after an earlier end
     assert dse("report", result.folder, "--out", result.folder / "page.html")[0] == 0
     assert file.read_text() == whole
 
@@ -195,7 +179,7 @@ def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     assert design_report(found).evaluation.network.name == "a model"
 
 
-def test_published_designs_of_the_template_stand_beside(
+def test_published_designs_of_the_template_are_compared(
     result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publication, "FOLDER", tmp_path)
@@ -222,7 +206,7 @@ def test_published_designs_of_the_template_stand_beside(
     assert plane.published == {"mine": (row["latency_ms"], row["area_mm2"])}
 
 
-def test_published_designs_are_judged_as_the_front_is() -> None:
+def test_published_designs_are_evaluated_as_the_front_is() -> None:
     fixed, searched = (
         make_space(load_space("tpu_28nm").content | {"networks": {"vgg16": 1}, "search_mapping": search}, "tpu")
         for search in (False, True)
@@ -238,7 +222,7 @@ def test_published_designs_are_judged_as_the_front_is() -> None:
     assert latencies[0] > latencies[1]
 
 
-def test_a_chosen_design(dse: Command, result: Result) -> None:
+def test_a_selected_design(dse: Command, result: Result) -> None:
     number = result.front[0]["id"]
     assert f"design {number}" in build_report(result, str(number)).heading
     bad = next(row["id"] for row in result.designs if not row["feasible"])
@@ -249,7 +233,7 @@ def test_a_chosen_design(dse: Command, result: Result) -> None:
             assert message in err
 
 
-def test_convergence_ends_at_the_whole(result: Result) -> None:
+def test_convergence_ends_at_one(result: Result) -> None:
     found = build_report(result).convergence
     assert found
     assert found.evaluations[-1] == space().size
@@ -259,11 +243,11 @@ def test_convergence_ends_at_the_whole(result: Result) -> None:
     assert (np.diff(volumes) >= -1e-12).all()
 
 
-def test_changed_models_are_said(result: Result) -> None:
-    assert not any("models have changed" in said for said in build_report(result).story)
+def test_changed_models_are_reported(result: Result) -> None:
+    assert not any("models have changed" in sentence for sentence in build_report(result).story)
     with closing(sqlite3.connect(result.folder / FILE)) as db, db:
         db.execute("UPDATE designs SET energy_mj = energy_mj * 1.0001 WHERE on_front")
-    assert any("models have changed" in said for said in build_report(load_results(result.folder)).story)
+    assert any("models have changed" in sentence for sentence in build_report(load_results(result.folder)).story)
 
 
 def test_an_exploration_that_was_stopped_has_its_page(
@@ -294,15 +278,15 @@ def test_nothing_feasible_and_nothing_evaluated(tmp_path: Path) -> None:
     assert html.escape(found.rejections) in page
 
 
-def test_impossible_conditions_are_told(tmp_path: Path) -> None:
+def test_impossible_conditions_are_reported(tmp_path: Path) -> None:
     none = space(conditions=["rows > 99", "columns > 0"])
     with open_store(tmp_path, none, RUN, resume=False) as store:
         store.finish(empty_summary(none), 0.0, True)
-    told = "No design was found that meets the conditions: rows > 99; columns > 0."
-    assert told in build_report(load_results(tmp_path)).story
+    sentence = "No design was found that meets the conditions: rows > 99; columns > 0."
+    assert sentence in build_report(load_results(tmp_path)).story
 
 
-def test_objectives_of_every_sort(tmp_path: Path) -> None:
+def test_objectives_of_every_kind(tmp_path: Path) -> None:
     one = explored(tmp_path / "one", space(objectives=[{"edp": "min"}]))
     report = build_report(one)
     assert report.design
@@ -329,7 +313,7 @@ def test_objectives_of_every_sort(tmp_path: Path) -> None:
         "UPDATE meta SET value = replace(value, 'alexnet', 'gone') WHERE key = 'space'", "DROP TABLE designs",
     ],
 )  # fmt: skip
-def test_what_is_damaged_is_one_line(dse: Command, result: Result, tmp_path: Path, damage: str) -> None:
+def test_damage_is_reported_in_one_line(dse: Command, result: Result, tmp_path: Path, damage: str) -> None:
     file = result.folder / FILE
     if damage.split()[0].isupper():
         with closing(sqlite3.connect(file)) as db, db:

@@ -20,7 +20,7 @@ from dse.reports.exploration import build_report
 from dse.space.file import load_space
 from netlists.errors import DesignError
 from tests import SHARED
-from tests.dse.commands.test_dse_cli import dse  # noqa: F401  (a fixture)
+from tests.dse import Command
 
 CASES = SHARED / "cases" / "dse" / "spaces"
 
@@ -98,7 +98,7 @@ def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Pat
             load_space(space(tmp_path / "s.yaml", ["a.onnx", "b.onnx"], **wrong))
 
 
-def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_what_explore_asks_for_can_be_done_with_it(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
@@ -134,7 +134,7 @@ def test_sizes_without_an_onnx_file_are_refused(tmp_path: Path) -> None:
         load_space(space(tmp_path / "s.yaml", ["alexnet"], sizes={"rows": -1}))
 
 
-def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_shared_case(dse: Command, tmp_path: Path) -> None:
     file = CASES / "onnxskip.yaml"
     if not file.is_file():
         pytest.skip(f"needs {file.name} of ../shared/cases/dse")
@@ -143,7 +143,7 @@ def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
     assert load_results(tmp_path / "out").feasible == 2
 
 
-def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_space_names_what_counts_inputs(dse: Command, tmp_path: Path) -> None:
     sequence_first(tmp_path / "a.onnx")
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
@@ -158,7 +158,7 @@ def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # 
         assert dse("explore", file, "--out", tmp_path / "none", "--size", "steps=5", "--batch", wrong)[0] == 2
 
 
-def test_evaluate_takes_other_sizes_than_explore_did(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_evaluate_takes_other_sizes_than_explore_did(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     model(tmp_path / "b.onnx", "tokens", "Even")
     given: dict[str, Any] = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
@@ -176,7 +176,7 @@ def test_evaluate_takes_other_sizes_than_explore_did(dse: Any, tmp_path: Path) -
             assert f"'{said}'" in err
 
 
-def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_explore_and_its_report_say_what_an_input_is(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     sequence_first(tmp_path / "b.onnx")
     alone = space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
@@ -192,7 +192,7 @@ def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -
 
 
 def test_a_report_from_another_folder_says_where_paths_begin(
-    dse: Any,  # noqa: F811
+    dse: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -205,7 +205,7 @@ def test_a_report_from_another_folder_says_where_paths_begin(
     for command in ("report", "evaluate"):
         code, _, err = dse(command, "../out")
         assert (code, err.count("\n")) == (2, 1)
-        assert "paths of networks are those from the folder in which `dse explore` ran" in err
+        assert "paths of networks are relative to the folder in which `dse explore` ran" in err
     monkeypatch.chdir(tmp_path)
     assert dse("report", "out")[0] == 0
 
