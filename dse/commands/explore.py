@@ -124,7 +124,7 @@ def tabulate_front(result: Result, baselines: Mapping[str, Mapping[str, float]])
 
     knee, rows = result.knee, result.thin_front(ROWS)
     objectives = [name for name, _ in result.objectives]
-    title = f"{result.run['name']}: {len(result.front):,} designs on the front"
+    title = f"{result.name}: {len(result.front):,} designs on the front"
     if len(rows) < len(result.front):
         title += f", {len(rows)} of them"
     cells = [

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from dse.exploration.recommendation import decides, recommend
-from dse.exploration.store import FILE, WAIT_S
+from dse.exploration.store import FILE, WAIT_S, Run
 from dse.templates.base import Floats
 from netlists.errors import DesignError, SettingsError
 from netlists.runtime.output import replaced
@@ -46,8 +46,9 @@ class Result:
     """An exploration, finished or not."""
 
     folder: Path
+    name: str  # of the space
     space: Mapping[str, Any]  # the content of its file
-    run: Mapping[str, Any]  # name (of the space), search, budget, seed, chunk, version, workload
+    run: Run
     objectives: Sequence[tuple[str, str]]  # columns, each with min or max
     parameters: Sequence[str]  # columns
     metrics: Sequence[str]  # columns
@@ -177,10 +178,11 @@ def _read(folder: Path, db: sqlite3.Connection) -> Result:
     space, name = yaml.safe_load(meta.pop("space")), meta.pop("name")
     if not isinstance(space, dict):
         raise ValueError("its space is no mapping")
-    run = {key: json.loads(value) for key, value in meta.items()}
-    if missing := {"search", "seed"} - run.keys():
+    values = {key: json.loads(value) for key, value in meta.items()}
+    if missing := {"search", "seed"} - values.keys():
         raise KeyError(min(missing))
-    columns, complete = run.pop("columns"), run.pop("complete", False)
+    settings: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Run)}
+    columns, complete = values["columns"], values.get("complete", False)
     evaluated, feasible, seconds = db.execute(
         "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0), ifnull(max(seconds), 0) FROM chunks"
     ).fetchone()
@@ -193,7 +195,7 @@ def _read(folder: Path, db: sqlite3.Connection) -> Result:
     counts = "SELECT reason, sum(designs) FROM reasons WHERE code > 0 GROUP BY reason ORDER BY 2 DESC, 1"
     reasons = [(reason, count) for reason, count in db.execute(counts)]
     return Result(
-        folder, space, {"name": name} | run, objectives, columns["parameters"], columns["metrics"], designs, history,
+        folder, name, space, Run(**settings), objectives, columns["parameters"], columns["metrics"], designs, history,
         evaluated, feasible, seconds, complete, reasons,
     )  # fmt: skip
 

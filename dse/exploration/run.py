@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from dse.exploration.results import Result, load_results, write_front
-from dse.exploration.store import Store, open_store
+from dse.exploration.store import Run, Store, open_store
 from dse.exploration.summary import SAMPLE, Summary, empty_summary, summarize
 from dse.exploration.tasks import make_task, receive
 from dse.search import UNGUIDED, Searcher, make_searcher, most_designs
@@ -111,7 +111,7 @@ def explore(
             raise SettingsError(f"{name} is {number}; expected at least 1")
     chunk = chunk or default_chunk(space)
     searcher = make_searcher(search, space, seed, budget)
-    run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
+    run = Run(search, seed, budget, chunk, version("chipscape"))
     total = most_designs(search, space, budget)
     fraction = min(1.0, SAMPLE / total)
     with open_store(Path(out), space, run, resume, fraction) as store:

@@ -23,12 +23,12 @@ def select_design(result: Result, which: str = KNEE) -> Design:
 def rebuild_space(result: Result) -> DesignSpace:
     """The space that was explored; raises `DesignError` if it cannot be made again, as a network file is gone."""
     try:
-        return make_space(result.space, result.run["name"])
+        return make_space(result.space, result.name)
     except DesignError as error:
         files = [Path(name) for name in result.space.get("networks", ()) if Path(name).suffix in NETWORK_FILES]
         gone = not all(file.exists() for file in files)
         advice = "; paths of networks are relative to the folder in which `dse explore` ran" if gone else ""
-        raise DesignError(f"{result.folder / FILE}: space {result.run['name']}: {error}{advice}") from None
+        raise DesignError(f"{result.folder / FILE}: space {result.name}: {error}{advice}") from None
 
 
 def rebuild_design(space: DesignSpace, row: StoredDesign) -> Design:

@@ -18,6 +18,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@dataclass(frozen=True)
+class Run:
+    """The settings of an exploration; a resumed run has the same, except for a larger budget."""
+
+    search: str
+    seed: int
+    budget: int | None = None  # designs; None: the default of the search
+    chunk: int | None = None  # designs per chunk
+    version: str | None = None  # of Chipscape
+
+
 class Store:
     """The file of one exploration, open for writing; see `open_store`."""
 
@@ -80,10 +92,10 @@ class Store:
         for end in ("", "-wal", "-shm"):
             self.file.with_name(FILE + end).unlink(missing_ok=True)
 
-    def begin(self, run: Mapping[str, Any], resume: bool, fraction: float) -> None:
+    def begin(self, run: Run, resume: bool, fraction: float) -> None:
         """Make the tables, or check that they hold the same run; raises `SettingsError` if they do not.
 
-        `run` holds the settings; `fraction` of the designs are sampled.
+        `fraction` of the designs are sampled.
         """
         tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if tables and sorted(tables) != sorted(TABLES):
@@ -93,7 +105,7 @@ class Store:
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
         columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
         text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
-        rest = {**run, "columns": columns, "workload": self.space.workload}
+        rest = {**asdict(run), "columns": columns, "workload": self.space.workload}
         settings = {"space": text, "name": self.space.name} | {key: json.dumps(value) for key, value in rest.items()}
         self.empty = not tables or not self.finished()
         if tables and self.empty:  # the run was stopped before its first chunk
@@ -121,9 +133,9 @@ class Store:
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
 
-    def _demand_extension(self, before: int | None, run: Mapping[str, Any]) -> None:
+    def _demand_extension(self, before: int | None, run: Run) -> None:
         try:
-            demand_extension(run["search"], self.space, before, run["budget"])
+            demand_extension(run.search, self.space, before, run.budget)
         except SettingsError as error:
             raise SettingsError(f"{self.file}: cannot resume, as {error}") from None
 
@@ -289,9 +301,7 @@ class Store:
 
 
 @contextmanager
-def open_store(
-    folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool, fraction: float = 1.0
-) -> Iterator[Store]:
+def open_store(folder: Path, space: DesignSpace, run: Run, resume: bool, fraction: float = 1.0) -> Iterator[Store]:
     """Open the store in a folder, which is made if it is missing, for as long as the block lasts.
 
     `fraction` of all designs are sampled.  An error in the block before the first chunk is stored leaves no new file or

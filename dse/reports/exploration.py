@@ -125,7 +125,7 @@ class ExplorationReport:
 def build_report(result: Result, which: str = KNEE) -> ExplorationReport:
     """The report of an exploration with one design in detail (`Result.select`); raises `DesignError`."""
     space = rebuild_space(result)
-    title = str(space.content.get("title") or result.run["name"])
+    title = str(space.content.get("title") or result.name)
     story = [*tell_story(result), *list_notes([network for network, _ in space.networks])]
     convergence, influence = measure_convergence(result), measure_influence(result, space)
     if not result.front and which == KNEE:
@@ -136,7 +136,7 @@ def build_report(result: Result, which: str = KNEE) -> ExplorationReport:
     design = _build_design_report(result, space, row)
     if _models_changed(space, row):
         story.append(
-            f"The models have changed since version {result.run.get('version')} explored: what follows about design"
+            f"The models have changed since version {result.run.version} explored: what follows about design"
             f" {row['id']} differs from the numbers of the front. Explore again."
         )
     return ExplorationReport(title, heading, story, convergence, influence, design, tabulate_front(result, space))
@@ -217,7 +217,7 @@ def tell_story(result: Result) -> list[str]:
     """What was searched and how, in sentences."""
     run = result.run
     story = [
-        f"{run['name']}: {run['search']} search, seed {run['seed']}, evaluated {result.evaluated:,} designs in"
+        f"{result.name}: {run.search} search, seed {run.seed}, evaluated {result.evaluated:,} designs in"
         f" {result.seconds:,.1f} s; {result.feasible:,} of them are feasible, {len(result.front):,} on the Pareto"
         " front."
     ]
@@ -325,7 +325,7 @@ def measure_influence(result: Result, space: DesignSpace) -> Influence | None:
     note = f"{len(result.sample):,} sampled designs, {len(feasible):,} of them feasible"
     if len(space.parts) > 1:
         note += "; each parameter among designs whose template has it"
-    if result.run["search"] not in UNGUIDED:
+    if result.run.search not in UNGUIDED:
         note += "; this search prefers good designs, so they are not a fair sample of the space"
     return Influence([varied[k] for k in order], {label: each[order] for label, each in series.items()}, note)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dse.cli import COMMANDS
 from dse.model.design import Design
 from dse.model.evaluation import evaluate
 from tests.dse import Command
@@ -20,9 +21,6 @@ technology: 28nm
 network: alexnet
 parameters: {rows: 32, columns: 32}
 """
-
-
-COMMANDS = ("evaluate", "validate", "networks", "templates", "devices", "explore", "report", "quantize")
 
 
 @pytest.fixture
@@ -184,7 +182,7 @@ def test_mistakes_are_one_line_and_exit_2(dse: Command, design: Path, command: t
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
 def test_every_command_explains_itself(dse: Command, command: str) -> None:
     code, out, _ = dse(command, "--help")
     assert code == 0

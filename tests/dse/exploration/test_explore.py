@@ -142,9 +142,9 @@ def test_ctrl_c_before_a_larger_budget_adds_anything(tmp_path: Path, monkeypatch
     with monkeypatch.context() as stop:
         stop.setattr(module, "connected", Mock(side_effect=KeyboardInterrupt))
         stopped = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
-    assert (stopped.run["budget"], stopped.complete, content(stopped)) == (1000, True, content(before))
+    assert (stopped.run.budget, stopped.complete, content(stopped)) == (1000, True, content(before))
     whole = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
-    assert (whole.run["budget"], whole.complete, whole.evaluated) == (2000, True, 2000)
+    assert (whole.run.budget, whole.complete, whole.evaluated) == (2000, True, 2000)
 
 
 def test_ctrl_c_and_resume(tmp_path: Path, log: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_larger_budget(
     run: dict[str, Any] = {"search": search, "seed": 2, "chunk": CHUNK}
     explore(space, tmp_path / "out", budget=before, **run)
     stopped = explore(space, tmp_path / "out", budget=after, resume=True, on_progress=stop_after(2), **run)
-    assert (stopped.complete, stopped.run["budget"]) == (False, after)
+    assert (stopped.complete, stopped.run.budget) == (False, after)
     time.sleep(0.5)  # tasks in flight come to their end
     done = sum(evaluated(log))
     again = explore(space, tmp_path / "out", budget=after, resume=True, **run)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from dse.exploration import store as store_module
 from dse.exploration.results import Result, load_results, write_front
-from dse.exploration.store import FILE, LOCK, Store, open_store
+from dse.exploration.store import FILE, LOCK, Run, Store, open_store
 from dse.exploration.summary import BINS, Summary, empty_summary, summarize
 from dse.workloads.builtin import alexnet
 from netlists.errors import ChipscapeError, SettingsError
@@ -24,7 +25,7 @@ from tests import ROOT
 from tests.dse.fake_space import COLORS, FakeSpace, true_front
 
 SPACE = FakeSpace(1000)
-RUN = {"search": "exhaustive", "budget": None, "seed": 0}
+RUN = Run("exhaustive", seed=0)
 
 
 def add(store: Store, number: int, index: Any, before: Summary, learns: bool = False) -> Summary:
@@ -47,7 +48,7 @@ def test_results_are_read_as_they_were_stored(tmp_path: Path) -> None:
     found = filled(tmp_path / "out")
     result = load_results(tmp_path / "out")
     assert (result.evaluated, result.feasible, result.seconds, result.complete) == (1000, 800, 9.5, True)
-    assert result.run == {"name": "fake", **RUN, "workload": SPACE.workload}
+    assert (result.name, result.run) == ("fake", RUN)
     assert result.space == SPACE.content
     # A metric shares the name of a parameter.
     assert result.parameters == ["width", "color"]
@@ -147,14 +148,12 @@ def test_a_killed_process_leaves_no_lock_and_no_half_chunk(tmp_path: Path) -> No
     [
         (SPACE, RUN, False, "holds an exploration of fake.*--resume"),
         (FakeSpace(999), RUN, True, "space was another"),
-        (SPACE, RUN | {"seed": 1}, True, "seed was 0, not 1"),
-        (SPACE, RUN | {"search": "nsga2"}, True, 'search was "exhaustive", not "nsga2"'),
-        (SPACE, RUN | {"budget": 999}, True, "cannot resume, as budget was 1,000; give that or a larger one"),
+        (SPACE, replace(RUN, seed=1), True, "seed was 0, not 1"),
+        (SPACE, replace(RUN, search="nsga2"), True, 'search was "exhaustive", not "nsga2"'),
+        (SPACE, replace(RUN, budget=999), True, "cannot resume, as budget was 1,000; give that or a larger one"),
     ],
 )
-def test_another_run_is_refused(
-    tmp_path: Path, space: FakeSpace, run: dict[str, Any], resume: bool, message: str
-) -> None:
+def test_another_run_is_refused(tmp_path: Path, space: FakeSpace, run: Run, resume: bool, message: str) -> None:
     filled(tmp_path)
     before = (tmp_path / FILE).read_bytes()
     with pytest.raises(SettingsError, match=message), open_store(tmp_path, space, run, resume):
@@ -229,7 +228,7 @@ def test_an_error_before_the_first_chunk_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_larger_budget_counts_once_a_chunk_is_written(tmp_path: Path) -> None:
-    run, larger = RUN | {"budget": 500}, RUN | {"budget": 1000}
+    run, larger = replace(RUN, budget=500), replace(RUN, budget=1000)
     found = empty_summary(SPACE)
     with open_store(tmp_path, SPACE, run, resume=False) as store:
         for number in range(5):
@@ -239,11 +238,11 @@ def test_a_larger_budget_counts_once_a_chunk_is_written(tmp_path: Path) -> None:
     with suppress(SettingsError), open_store(tmp_path, SPACE, larger, resume=True, fraction=0.02):
         raise SettingsError("no cluster")
     result = load_results(tmp_path)
-    assert (result.complete, result.run["budget"], contents(tmp_path)) == (True, 500, before)
+    assert (result.complete, result.run.budget, contents(tmp_path)) == (True, 500, before)
     with open_store(tmp_path, SPACE, larger, resume=True) as store:
         add(store, 5, range(500, 600), found)
     result = load_results(tmp_path)
-    assert (result.complete, result.run["budget"]) == (False, 1000)
+    assert (result.complete, result.run.budget) == (False, 1000)
 
 
 def test_files_may_be_deleted_meanwhile(tmp_path: Path) -> None:
@@ -271,9 +270,9 @@ def test_a_lock_that_its_owner_deletes_is_held(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_thinner_sample(tmp_path: Path) -> None:
-    with open_store(tmp_path, SPACE, RUN | {"budget": 900}, resume=False) as store:
+    with open_store(tmp_path, SPACE, replace(RUN, budget=900), resume=False) as store:
         found = add(store, 0, range(900), empty_summary(SPACE))
-    with open_store(tmp_path, SPACE, RUN | {"budget": 1000}, resume=True, fraction=0.02) as store:
+    with open_store(tmp_path, SPACE, replace(RUN, budget=1000), resume=True, fraction=0.02) as store:
         assert len(load_results(tmp_path).sample) == summarize(SPACE, np.arange(900), 0.05)[0].sample.index.size
         chunk, _ = summarize(SPACE, np.arange(900, 1000), 0.02)
         store.add(1, chunk, found, found.merge(chunk.without_sample()), 1.5, None)
@@ -285,9 +284,9 @@ def test_a_thinner_sample(tmp_path: Path) -> None:
 def test_a_store_without_chunks_is_replaced(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False):
         pass
-    with open_store(tmp_path, SPACE, RUN | {"seed": 5}, resume=False) as store:
+    with open_store(tmp_path, SPACE, replace(RUN, seed=5), resume=False) as store:
         store.finish(empty_summary(SPACE), 0.0, False)
-    assert load_results(tmp_path).run["seed"] == 5
+    assert load_results(tmp_path).run.seed == 5
     filled(tmp_path)
 
 

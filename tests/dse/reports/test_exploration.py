@@ -37,7 +37,7 @@ from dse.validation.baselines import evaluate_baselines
 from netlists.errors import DesignError
 from netlists.runtime.interrupts import INTERRUPTED
 from tests.dse import Command
-from tests.dse.exploration.explored import RUN, explored
+from tests.dse.exploration.toy_exploration import RUN, explore_toy
 from tests.dse.toy import CONTENT, space, toy
 
 __all__ = ["toy"]
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.usefixtures("toy")
 
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    return explored(tmp_path / "run", space())
+    return explore_toy(tmp_path / "run", space())
 
 
 def written_page(result: Result, file: Path) -> str:
@@ -97,7 +97,7 @@ def test_the_front_is_in_pareto_csv_whatever_explore_left(dse: Command, result: 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     content = CONTENT | {"title": f"{evil} & more", "conditions": ["rows * columns  <  900"]}
-    found = explored(tmp_path / "run", make_space(content, f"{evil}'\""))
+    found = explore_toy(tmp_path / "run", make_space(content, f"{evil}'\""))
     page = written_page(found, tmp_path / "page.html")
     assert "<script" not in page
     assert "<h1>&lt;script&gt;alert(1)&lt;/script&gt; &amp; more</h1>" in page
@@ -140,7 +140,7 @@ def test_the_page_holds_the_files_of_the_front(result: Result, tmp_path: Path) -
 
 def test_numbers_of_several_networks_are_the_mean_of_each(dse: Command, tmp_path: Path) -> None:
     both = space(networks={"alexnet": 1.0, "resnet18": 3.0})
-    found = explored(tmp_path / "run", both, fraction=0.2)
+    found = explore_toy(tmp_path / "run", both, fraction=0.2)
     design = select_design(found)
     assert design.network == "resnet18"
     alone = [evaluate(design, network) for network in ("alexnet", "resnet18")]
@@ -174,7 +174,7 @@ def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     )  # fmt: skip
     file = tmp_path / "a model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
-    found = explored(tmp_path / "run", space(networks={str(file): 1.0}), fraction=0.2)
+    found = explore_toy(tmp_path / "run", space(networks={str(file): 1.0}), fraction=0.2)
     same(evaluate(select_design(found)), found.knee)
     assert design_report(found).evaluation.network.name == "a model"
 
@@ -256,7 +256,7 @@ def test_an_exploration_that_was_stopped_has_its_page(
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(CONTENT))
     monkeypatch.setattr(
-        "dse.exploration.run.explore", lambda space, out, **_: explored(out, space, complete=False, fraction=0.05)
+        "dse.exploration.run.explore", lambda space, out, **_: explore_toy(out, space, complete=False, fraction=0.05)
     )
     code, out, err = dse("explore", file, "--out", tmp_path / "run")
     assert code == INTERRUPTED
@@ -268,7 +268,7 @@ def test_an_exploration_that_was_stopped_has_its_page(
 def test_nothing_feasible_and_nothing_evaluated(tmp_path: Path) -> None:
     small = space(constraints={"area_mm2": {"max": 1e-9}})
     for name, chunks in (("nothing", 1), ("infeasible", 2)):
-        found = explored(tmp_path / name, small, chunks=chunks, complete=False)
+        found = explore_toy(tmp_path / name, small, chunks=chunks, complete=False)
         page = written_page(found, tmp_path / f"{name}.html")
         assert ("No feasible design was found" if name == "infeasible" else "Nothing is evaluated") in page
         assert images(page) == []
@@ -287,7 +287,7 @@ def test_impossible_conditions_are_reported(tmp_path: Path) -> None:
 
 
 def test_objectives_of_every_kind(tmp_path: Path) -> None:
-    one = explored(tmp_path / "one", space(objectives=[{"edp": "min"}]))
+    one = explore_toy(tmp_path / "one", space(objectives=[{"edp": "min"}]))
     report = build_report(one)
     assert report.design
     assert report.front
@@ -296,7 +296,7 @@ def test_objectives_of_every_kind(tmp_path: Path) -> None:
     write_exploration(one, tmp_path / "one.html")
     four = space(objectives=[{"gops": "max"}, {"cycles": "min"}, {"area_mm2": "min"}, {"accuracy": "max"}],
                  accuracy={"parameter": "columns", "table": {3: 50.5, 6: 60, 8: 70, 16: 80, 32: 81}})  # fmt: skip
-    found = design_report(explored(tmp_path / "four", four))
+    found = design_report(explore_toy(tmp_path / "four", four))
     assert len(found.planes) == 3
     assert found.facts["accuracy"].endswith("%")
     write_exploration(load_results(tmp_path / "four"), tmp_path / "four.html")
