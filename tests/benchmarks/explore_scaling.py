@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 
 from dse.exploration.run import CHUNK_MOST as CHUNK
-from dse.exploration.run import Progress, explore
+from dse.exploration.run import ExplorationProgress, explore
 from dse.model.cost import build, totals
 from dse.space.file import load_space, make_space
 from dse.space.space import DesignSpace
@@ -90,7 +90,7 @@ def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float,
     cluster.wait_for_nodes()
     moments: list[tuple[float, float]] = []
 
-    def note(progress: Progress) -> None:
+    def note(progress: ExplorationProgress) -> None:
         moments.append((time.perf_counter(), time.process_time()))
 
     try:

@@ -13,8 +13,8 @@ import yaml
 from typer.testing import CliRunner
 
 from dse.cli import app
-from dse.exploration.chosen import design_of, space_of
 from dse.exploration.run import explore
+from dse.exploration.selection import rebuild_design, rebuild_space
 from dse.model.custom_parts import find_device, find_technology
 from dse.model.design import Design, load_design
 from dse.model.devices import device
@@ -214,7 +214,7 @@ def test_exploration_of_a_custom_part(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").unlink()
     knee = result.knee
     assert knee is not None
-    assert evaluate(design_of(space_of(result), knee)).metrics()["latency_ms"] == knee["latency_ms"]
+    assert evaluate(rebuild_design(rebuild_space(result), knee)).metrics()["latency_ms"] == knee["latency_ms"]
 
 
 def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The options of commands that read networks: sizes of an ONNX file, operators to leave out."""
+"""Options that several commands share: JSON output, and the sizes, batch and operators of networks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from netlists.errors import SettingsError
 
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables")]
 Sizes = Annotated[list[str] | None, typer.Option(metavar="NAME=N", help="A symbolic size of an .onnx file; repeatable")]
 Batch = Annotated[
     str | None,
@@ -19,8 +20,8 @@ Batch = Annotated[
 Skip = Annotated[list[str] | None, typer.Option(metavar="OPERATOR", help="Leave out of an .onnx file; repeatable")]
 
 
-def sizes_of(texts: list[str] | None) -> dict[str, int]:
-    """`NAME=N` as a mapping; raises `SettingsError`."""
+def parse_sizes(texts: list[str] | None) -> dict[str, int]:
+    """The sizes of several `NAME=N`, by name; raises `SettingsError`."""
     sizes = {}
     for text in texts or []:
         name, _, size = text.rpartition("=")
@@ -30,8 +31,11 @@ def sizes_of(texts: list[str] | None) -> dict[str, int]:
     return sizes
 
 
-def batch_of(text: str | None) -> tuple[str | None, int | None]:
-    """`N` or `NAME=N` as a name (empty: the only open size) and a number, None without; raises `SettingsError`."""
+def parse_batch(text: str | None) -> tuple[str | None, int | None]:
+    """The name and the number of `N` or `NAME=N`, both None without a text; raises `SettingsError`.
+
+    The name is empty if there is none: it stands for the only open size.
+    """
     if text is None:
         return None, None
     name, equals, number = text.rpartition("=")
