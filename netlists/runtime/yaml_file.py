@@ -1,4 +1,4 @@
-"""Read YAML files that people write: designs, spaces, published designs."""
+"""Read YAML files written by hand: designs, spaces, published designs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ import yaml
 
 from netlists.errors import DesignError, at
 
-MAX_BYTES = 1_000_000  # of a file; more is no design
-MAX_WHOLE = 2**63 - 1  # larger numbers are no sizes, and fit no array
+MAX_CHARACTERS = 1_000_000
+"""A longer file is not a design."""
+
+MAX_WHOLE = 2**63 - 1
+"""Larger whole numbers fit into no array."""
+
 NETWORK_FILES = (".onnx", ".csv")
-SHOWN = 40  # characters of a value in a message
+"""Suffixes of network files."""
+
+MAX_QUOTED = 40
+"""Characters of a value that are quoted in a message."""
 
 
 def beside(network: str, folder: Path) -> str:
-    """A network's name as it is; the path of its file, which is relative to a folder, as seen from here."""
+    """The name of a network unchanged, or the path of its file, which `network` gives relative to `folder`."""
     path = Path(network)
     return str(folder / path) if path.suffix in NETWORK_FILES and not path.is_absolute() else network
 
 
 def read_yaml(file: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds; raises `DesignError` that names the file, and the line where there is one."""
+    """The mapping in a YAML file; raises `DesignError` naming the file and, if it is known, the line."""
     try:
         text = Path(file).read_text(encoding="utf-8")
-        content = yaml.load(text, _Loader) if len(text) < MAX_BYTES else None
+        content = yaml.load(text, _Loader) if len(text) < MAX_CHARACTERS else None
     except (OSError, UnicodeDecodeError) as error:
         raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
     except yaml.MarkedYAMLError as error:
@@ -40,20 +47,20 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
 
 
 class _TwiceError(yaml.MarkedYAMLError):
-    """A mapping has a key twice."""
+    """A key occurs twice in a mapping."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data only, and no key of a mapping twice: YAML forbids it, the library takes the last one."""
+    """Plain data only, and no key twice in a mapping, which YAML forbids and the library accepts."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            found = super().construct_object(node, deep)
-        except (ValueError, ArithmeticError, LookupError, AttributeError):  # as the library leaves them, without a line
+            value = super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError):  # of the library, without a line
             raise _wrong(node, f"of type {node.tag.rpartition(':')[2]}") from None
-        if isinstance(found, int) and abs(found) > MAX_WHOLE:
+        if isinstance(value, int) and abs(value) > MAX_WHOLE:
             raise _wrong(node, "a number of at most 64 bits")
-        return found
+        return value
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -61,7 +68,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 continue
-            if (name := (key.tag, key.value)) in first:  # as the same node where both are one alias
+            if (name := (key.tag, key.value)) in first:  # the same node if both are one alias
                 problem = f"{key.value!r} is there already, in line {first[name].start_mark.line + 1}"
                 raise _TwiceError(problem=problem, problem_mark=key.start_mark)
             first[name] = key
@@ -69,4 +76,5 @@ class _Loader(yaml.SafeLoader):
 
 
 def _wrong(node: yaml.Node, expected: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=f"{node.value[:SHOWN]!r} is not {expected}", problem_mark=node.start_mark)
+    """The error for a value that is not what is expected."""
+    return yaml.MarkedYAMLError(problem=f"{node.value[:MAX_QUOTED]!r} is not {expected}", problem_mark=node.start_mark)

@@ -9,12 +9,11 @@ as that brings them nearer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
 from netlists.errors import LegalizationError
-from netlists.netlist import Floats, Ints, Netlist
+from netlists.netlist import Floats, Ints, Netlist, cached_view
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from netlists.runtime.clock import OutOfTimeError, demand_time
@@ -62,7 +61,7 @@ def legalize(placement: Placement, *, spacing_um: float | None = None, deadline:
     raise LegalizationError(_no_room(n, target, deadline))
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def check_room(netlist: Netlist) -> None:
     """Raise `LegalizationError` where no legal placement can exist.
 

@@ -94,7 +94,7 @@ def test_bookshelf_mistakes(tmp_path: Path, suffix: str, old: str, new: str, lin
 def test_terminal_without_a_place(tmp_path: Path) -> None:
     path = write_bookshelf(tmp_path, pl=BOOKSHELF["a.pl"].replace("rom 20 4 : N /FIXED\n", ""))
     with pytest.raises(
-        NetlistError, match=r"a\.nodes:6: fixed node 'rom' has no line in a\.pl, expected its place there"
+        NetlistError, match=r"a\.nodes:6: fixed node 'rom' has no line in a\.pl, expected its position there"
     ):
         netlists.load(path)
 
@@ -110,7 +110,7 @@ PB_CASES = [
         'input: "Grp/i"',
         'input: "Grp/j"',
         None,
-        "input 'Grp/j' of 'in' is no node of this file, expected a pin, port or cell; did you mean 'Grp/i'?",
+        "input 'Grp/j' of 'in' is not a node of this file, expected a pin, port or cell; did you mean 'Grp/i'?",
     ),
     ('input: "ram/a"', 'input: "ram"', None, "input 'ram' of 'in' is a macro, expected a pin"),
     (
@@ -213,7 +213,7 @@ PLC_CASES = [
     ("2 2.5 3e0 S 0", "2 2.5 up S 0", 9, "found 'up', expected a number"),
     ("2 2.5 3e0 S 0", "2 2.5 nan S 0", 9, "found 'nan', expected a number"),
     ("2 2.5 3e0 S 0", "3 2.5 3 S 0", 9, "index 3 is not a macro, port or cell"),
-    ("2 2.5 3e0 S 0", "1 2.5 3 S 0", 9, "index 1 comes a second time"),
+    ("2 2.5 3e0 S 0", "1 2.5 3 S 0", 9, "index 1 occurs a second time"),
 ]
 
 

@@ -261,7 +261,7 @@ def test_weights_of_ports_are_named(tmp_path: Path, count: int) -> None:
     assert set(netlist.net_weight) == {1.0}
     (note,) = netlist.notes
     ports_found = "1 port" if count == 1 else f"{count} ports"
-    assert note == f"netlist.pb.txt: weight of {ports_found} not used: nets of ports weigh 1, as in the reference"
+    assert note == f"netlist.pb.txt: weight of {ports_found} not used: it is 1, as in the reference"
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
@@ -280,7 +280,7 @@ def test_turned_macros_are_named(tmp_path: Path, turn: str) -> None:
     assert netlist.size_um[0].tolist() == [2, 1]  # not swapped
     assert netlist.orientation[0] == ORIENTATIONS.index(turn)
     (note,) = netlist.notes
-    assert note.startswith("netlist.pb.txt: 1 hard macro turned by 90 degrees: width and height are used as they stand")
+    assert note.startswith("netlist.pb.txt: 1 hard macro rotated by 90 degrees: width and height are used as they are")
     assert notes(tmp_path, text, HEAD + "0 3 2 N 0\n") == ()  # the .plc turns it back
 
 
@@ -325,7 +325,7 @@ def test_the_case_of_turned_macros() -> None:
     turned = ORIENTATION_MATRIX[netlist.orientation[netlist.pin_node[pin]]] @ netlist.pin_offset_um[pin]
     assert turned.tolist() == [10, 40]  # (y, -x) of (-40, 10)
     (note,) = netlist.notes
-    assert "4 hard macros turned by 90 degrees" in note
+    assert "4 hard macros rotated by 90 degrees" in note
 
 
 def test_the_flat_case() -> None:

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlists.errors import NetlistError
-from netlists.formats.bookshelf import reader as bookshelf
-from netlists.formats.circuit_training.prototext import Node, lines_at, quoted, read, scan
-from netlists.formats.circuit_training.reader import read_netlist, read_plc, write_netlist, write_plc
+from netlists.formats.bookshelf import reader, writer
+from netlists.formats.circuit_training.plc import read_plc, write_plc
+from netlists.formats.circuit_training.prototext import Node, lines_at, quote, read, scan
+from netlists.formats.circuit_training.reader import read_netlist
+from netlists.formats.circuit_training.writer import write_netlist
 from netlists.netlist import ORIENTATIONS, Kind, Netlist
 from netlists.placement import Placement
 from tests import BENCHMARKS
@@ -137,7 +139,7 @@ def test_lines_of_parts() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1))
 def test_names_are_escaped(name: str) -> None:
-    assert read(Path("x"), f"node {{ name: {quoted(name)} }}")[0][0][0] == name
+    assert read(Path("x"), f"node {{ name: {quote(name)} }}")[0][0][0] == name
 
 
 @settings(deadline=None)
@@ -175,10 +177,10 @@ def test_a_placement_comes_back_exactly(chip: Netlist, seed: int) -> None:
 def test_bookshelf_to_protobuf_and_back(chip: Netlist) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bookshelf.write(chip, folder / "a.aux")
-        write_netlist(bookshelf.read(folder / "a.aux"), folder / "netlist.pb.txt")
-        bookshelf.write(read_netlist(folder / "netlist.pb.txt"), folder / "b.aux")
-        assert bookshelf.read(folder / "b.aux").same_as(chip)
+        writer.write(chip, folder / "a.aux")
+        write_netlist(reader.read(folder / "a.aux"), folder / "netlist.pb.txt")
+        writer.write(read_netlist(folder / "netlist.pb.txt"), folder / "b.aux")
+        assert reader.read(folder / "b.aux").same_as(chip)
 
 
 def test_the_plc_header(tmp_path: Path, small: Netlist) -> None:
@@ -209,8 +211,12 @@ def test_offsets_on_soft_macros_cannot_be_written(tmp_path: Path, small: Netlist
 
 
 def test_metadata_is_checked(tmp_path: Path) -> None:
-    for key, value, what in (("rows", "1 2 3", "five a row"), ("origin_um", "1", "two"), ("empty_nets", "x", "number")):
-        text = PB.replace('__metadata__"\n', f'__metadata__"\n{attr(key, f"placeholder: {quoted(value)}")}', 1)
+    for key, value, what in (
+        ("rows", "1 2 3", "five per row"),
+        ("origin_um", "1", "two"),
+        ("empty_nets", "x", "number"),
+    ):
+        text = PB.replace('__metadata__"\n', f'__metadata__"\n{attr(key, f"placeholder: {quote(value)}")}', 1)
         with pytest.raises(NetlistError, match=rf"netlist\.pb\.txt:3: .*{what}"):
             read_netlist(write_pb(tmp_path, text))
 

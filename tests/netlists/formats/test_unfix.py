@@ -59,7 +59,7 @@ def test_which_nodes_are_freed(contest: Path, globs: tuple[str, ...], freed: lis
 
 def test_the_note_says_how_many(contest: Path) -> None:
     assert netlists.load(contest, unfix=("*",)).notes == (
-        "3 of 3 fixed nodes are freed (*); 3 ports that match stay where they are",
+        "3 of 3 fixed nodes are freed (*); 3 ports that match stay fixed",
     )
     assert netlists.load(contest, unfix=("ram*", "rom")).notes == ("3 of 3 fixed nodes are freed (ram*, rom)",)
     assert netlists.load(contest, unfix=["rom"]).notes == ("1 of 3 fixed nodes are freed (rom)",)

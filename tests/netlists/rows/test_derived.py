@@ -9,7 +9,7 @@ import pytest
 
 from netlists import load, save
 from netlists.netlist import Netlist, Rows
-from netlists.rows.derived import cell_rows, noted
+from netlists.rows.derived import add_note, cell_rows
 from tests.designs import case, design
 
 
@@ -56,15 +56,15 @@ def test_rows_of_the_netlist_are_kept() -> None:
     given = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
     n = chip([2.0], [2.0]).with_(rows=given)
     assert cell_rows(n) is given
-    assert noted(n) is n
+    assert add_note(n) is n
 
 
 def test_a_note_says_which_rows() -> None:
     n = chip([0.38, 0.57], [1.4, 1.4], (20, 20))
-    (note,) = noted(n).notes
+    (note,) = add_note(n).notes
     assert "2 standard cells but no rows" in note
     assert "14 rows 1.4 µm high with sites 0.19 µm wide" in note
-    assert not noted(design([(0, 0, 20, 20)])).notes
+    assert not add_note(design([(0, 0, 20, 20)])).notes
 
 
 @pytest.mark.parametrize("suffix", [".pb.txt", ".aux"])
