@@ -32,6 +32,9 @@ SNAP_UM = 1e-3
 Placement files are often rounded to three decimals.
 """
 
+MAX_QUOTED = 60
+"""Characters of a file that are quoted in a message."""
+
 MAX_HINT_NAMES = 20_000
 """Among more names than this the nearest one is not looked for, as that would take too long."""
 
@@ -48,6 +51,11 @@ ROTATED = [ORIENTATIONS.index(name) for name in ("E", "W", "FE", "FW")]
 def file_error(file: str | Path, line: int | None, message: str) -> NetlistError:
     """The error for a line of a file, or for the whole file if `line` is None."""
     return NetlistError(at(file, line, message))
+
+
+def unexpected(file: str | Path, line: int, text: str, expected: str) -> NetlistError:
+    """The error for other text than expected on a line of a file."""
+    return file_error(file, line, f"found {text[:MAX_QUOTED]!r}, expected {expected}")
 
 
 def read_text(path: Path, may_be_empty: bool = False) -> str:
@@ -89,14 +97,19 @@ def write_texts(files: Mapping[Path, str]) -> None:
     try:
         with ExitStack() as unfinished:
             for path, text in files.items():
-                if path.is_dir():  # checked before any file is renamed
-                    raise IsADirectoryError(EISDIR, strerror(EISDIR))
+                _demand_no_folder(path)  # before any file is renamed
                 data = text.encode()
                 part = unfinished.enter_context(replaced(path))
                 part.write_bytes(gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
         file = error.filename2 or path
         raise file_error(file, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
+
+
+def _demand_no_folder(path: Path) -> None:
+    """Raise `IsADirectoryError` if a folder has the name of a file that is to be written."""
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, strerror(EISDIR))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -111,7 +124,7 @@ def number(token: str) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) <= LIMIT:
-        raise ValueError(f"found {token[:40]!r}, expected a number within ±{LIMIT:g}")
+        raise ValueError(f"found {token[:MAX_QUOTED]!r}, expected a number within ±{LIMIT:g}")
     return value
 
 
@@ -122,7 +135,7 @@ def whole(token: str, low: int, high: int) -> int:
     except ValueError:
         value = low - 1
     if not low <= value <= high:
-        raise ValueError(f"found {token[:40]!r}, expected a whole number from {low} to {high}")
+        raise ValueError(f"found {token[:MAX_QUOTED]!r}, expected a whole number from {low} to {high}")
     return value
 
 
@@ -163,7 +176,7 @@ def rotated_notes(file: str, kind: npt.NDArray[np.int8], orientation: npt.NDArra
 def build_placement(
     netlist: Netlist, path: Path, node: Ints, line: Ints, center_um: Floats, orientation: npt.NDArray[np.int8]
 ) -> Placement:
-    """The placement in a file of K lines, of which line[k] [K] places node[k] [K] at center_um[k] [K, 2].
+    """The placement in a file of K lines: line number line[k] places node[k] at center_um[k] ([K, 2], in µm).
 
     Fixed nodes keep their position in the netlist.  Raises `PlacementError` if the file places one elsewhere, by more
     than `SNAP_UM`, or lacks a movable node.

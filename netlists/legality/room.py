@@ -95,7 +95,7 @@ def _demand_one_pattern(rows: Rows) -> None:
             pairs = list(zip(count.tolist(), distinct.tolist(), strict=True))
             listed = ", ".join(f"{rows} of {value:g} µm" for rows, value in pairs[:MAX_LISTED])
             raise NetlistError(
-                f"the rows have {len(distinct)} {what} ({listed}); expected one kind if standard cells are to be placed: "
+                f"the rows have {len(distinct)} {what} ({listed}); expected one for standard cells to be placed: "
                 "keep rows of one kind in the .scl"
             )
 
@@ -117,8 +117,8 @@ def _demand_disjoint(rows: Rows, slack: float) -> None:
 
 def _more_room(n: Netlist) -> str:
     """Advice on how to get more room on rows."""
-    where = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
-    return f"{where} or free fixed macros (--unfix)"
+    advice = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
+    return f"{advice} or free fixed macros (--unfix)"
 
 
 def _demand_spans(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows) -> None:

@@ -147,8 +147,8 @@ def _hard_macros(settings: GeneratorSettings, random: np.random.Generator) -> tu
         fill = full * rows * columns / count[g]
         narrow = random.uniform(0.35, 0.65)
         macro = np.floor(slot * np.array([fill**narrow, fill ** (1 - narrow)]) * 1000) / 1000
-        where = random.permutation(rows * columns)[: count[g]]
-        low = np.array([x, y]) + np.column_stack([where % columns, where // columns]) * slot
+        index = random.permutation(rows * columns)[: count[g]]
+        low = np.array([x, y]) + np.column_stack([index % columns, index // columns]) * slot
         low += random.uniform(0, 1, low.shape) * (slot - macro)
         members = group == g
         size[members], center[members] = macro, low + macro / 2

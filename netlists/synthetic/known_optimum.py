@@ -40,9 +40,7 @@ def known_optimum(macros: int = 3, *, seed: int = 0) -> tuple[Netlist, Placement
     zero, full = np.zeros(macros), np.full(macros, canvas)
     x, y = optimum.T
     ports = np.stack([np.stack([x, zero]), np.stack([x, full]), np.stack([zero, y]), np.stack([full, y])])
-    ports = ports.transpose(2, 0, 1).reshape(
-        -1, 2
-    )  # [4 M, 2] the four ports of each macro
+    ports = ports.transpose(2, 0, 1).reshape(-1, 2)  # [4 M, 2] the four ports of each macro
     counts = (4 * macros, macros, blocks)
     nets = np.arange(4 * macros)
     netlist = Netlist(

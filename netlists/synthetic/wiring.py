@@ -70,7 +70,7 @@ def _z_order(unit: Floats) -> Ints:
 
 
 def _drivers(nets: int, inputs: Ints, core: Ints, random: np.random.Generator) -> Ints:
-    """[N] the driver of each net: every input port and every macro once if there are enough nets, then random macros."""
+    """[N] the driver of each net: each input port and each macro once if there are enough nets, then random macros."""
     once = np.concatenate([inputs[: nets // 3], random.permutation(core)])[:nets]
     popular = random.permutation(np.exp(random.normal(0, 0.8, len(core))))
     more = random.choice(core, nets - len(once), p=popular / popular.sum())

@@ -83,11 +83,11 @@ def test_nets_are_those_between_clusters_with_their_weight() -> None:
         key = ends(source, net, grouped.cluster_of)
         if len(key[1]) > 1:
             expected[key] += source.net_weight[net]
-    found: Counter[tuple[int, frozenset[int]]] = Counter()
+    result: Counter[tuple[int, frozenset[int]]] = Counter()
     itself = np.arange(grouped.netlist.num_nodes)
     for net in range(grouped.netlist.num_nets):
-        found[ends(grouped.netlist, net, itself)] += grouped.netlist.net_weight[net]
-    assert found == expected
+        result[ends(grouped.netlist, net, itself)] += grouped.netlist.net_weight[net]
+    assert result == expected
 
 
 def test_the_cut_is_far_below_that_of_a_random_partition() -> None:

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from netlists.errors import NetlistError, at
+from netlists.errors import at
 from netlists.formats.textfile import LIMIT, file_error, whole
 from netlists.netlist import Floats, Ints
 
 MAX_COUNT = 10**9
 """Larger counts than this are a mistake in the file."""
-
-MAX_QUOTED = 60
-"""Characters of a line that are quoted in a message."""
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _HEADER = re.compile(r"(?i)(UCLA\b.*|(nodes|nets|wts|pl|scl|route|shapes) \d+\.\d+)")
@@ -31,11 +28,6 @@ def word_lines(text: str) -> Iterator[tuple[int, list[str]]]:
             if not (first and _HEADER.fullmatch(" ".join(fields))):
                 yield line, fields
             first = False
-
-
-def line_error(path: Path, line: int, fields: list[str], expected: str) -> NetlistError:
-    """The error for a line that has other words than expected."""
-    return file_error(path, line, f"found {' '.join(fields)[:MAX_QUOTED]!r}, expected {expected}")
 
 
 def declaration(path: Path, line: int, fields: list[str], *keywords: str) -> tuple[str, int] | None:

@@ -24,11 +24,10 @@ from netlists.formats.bookshelf.lines import (
     check_numbers,
     compare_count,
     declaration,
-    line_error,
     pairs,
     word_lines,
 )
-from netlists.formats.textfile import file_error, hint, number, whole
+from netlists.formats.textfile import MAX_QUOTED, file_error, hint, number, unexpected, whole
 from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Rows, freeze
 
 MOVABLE = 0  # role of a node in a `.nodes` file without a keyword
@@ -97,7 +96,7 @@ def parse_nodes(path: Path, text: str, notes: list[str]) -> Nodes:
                 continue
             kind = _ROLE.get(fields[3].lower()) if len(fields) == 4 else MOVABLE
             if len(fields) not in (3, 4) or kind is None:
-                raise line_error(path, line, fields, "'NAME WIDTH HEIGHT [terminal]'")
+                raise unexpected(path, line, " ".join(fields), "'NAME WIDTH HEIGHT [terminal]'")
             if name in index:
                 raise file_error(path, line, f"node {name!r} is defined a second time, expected every name once")
             index[name] = len(lines)
@@ -198,13 +197,13 @@ def _pin(path: Path, line: int, fields: list[str]) -> tuple[str, float, float]:
             return direction, dx, dy
     except ValueError:
         pass
-    raise line_error(path, line, fields, "'NODE [I|O|B] [: X Y]'")
+    raise unexpected(path, line, " ".join(fields), "'NODE [I|O|B] [: X Y]'")
 
 
 def _pin_error(path: Path, line: int, fields: list[str], index: dict[str, int], in_net: bool) -> NetlistError:
     """The error for a line that is neither a pin nor a declaration."""
     if not in_net:
-        return line_error(path, line, fields, "'NetDegree : D'")
+        return unexpected(path, line, " ".join(fields), "'NetDegree : D'")
     return _unknown_node(path, line, fields[0], index)
 
 
@@ -233,7 +232,7 @@ def parse_pl(path: Path, text: str, index: dict[str, int], notes: list[str]) -> 
             if v in nodes:
                 raise file_error(path, line, f"node {fields[0]!r} is placed a second time, expected every name once")
             if len(fields) < 3:
-                raise line_error(path, line, fields, "'NAME X Y [: ORIENTATION]'")
+                raise unexpected(path, line, " ".join(fields), "'NAME X Y [: ORIENTATION]'")
             nodes[v] = None
             x.append(float(fields[1]))
             y.append(float(fields[2].rstrip(":")))
@@ -266,9 +265,11 @@ def _place_attributes(path: Path, line: int, rest: str) -> tuple[int, bool, bool
             this_fixed, this_ni = _TAGS[upper.lstrip("/")]
             fixed, fixed_ni = fixed or this_fixed, fixed_ni or this_ni
         elif upper.startswith("/"):
-            unknown = word[:40]
+            unknown = word[:MAX_QUOTED]
         else:
-            raise file_error(path, line, f"found {word[:40]!r}, expected an orientation ({', '.join(_CODE)}) or /FIXED")
+            raise file_error(
+                path, line, f"found {word[:MAX_QUOTED]!r}, expected an orientation ({', '.join(_CODE)}) or /FIXED"
+            )
     return orientation, fixed, fixed_ni, unknown
 
 
@@ -283,7 +284,7 @@ def parse_wts(path: Path, text: str) -> dict[str, float]:
             name, weight = fields
             weights[name] = number(weight)
         except ValueError:
-            raise line_error(path, line, fields, "'NAME WEIGHT'") from None
+            raise unexpected(path, line, " ".join(fields), "'NAME WEIGHT'") from None
         if weights[name] < 0:
             raise file_error(path, line, f"weight of {name!r} is {weights[name]:g}, expected at least 0")
     return weights
@@ -304,7 +305,7 @@ def parse_scl(path: Path, text: str, notes: list[str]) -> Rows:
         first = fields[0].lower()
         if first == "corerow":
             if start or [word.lower() for word in fields[1:]] != ["horizontal"]:
-                raise line_error(path, line, fields, "End" if start else "a horizontal row")
+                raise unexpected(path, line, " ".join(fields), "End" if start else "a horizontal row")
             start, block, subrows = line, {}, []
             blocks += 1
         elif first == "end" and start:
@@ -319,7 +320,7 @@ def parse_scl(path: Path, text: str, notes: list[str]) -> Rows:
         elif count := declaration(path, line, fields, "numrows"):
             declared[count[0]] = line, count[1]
         else:
-            raise line_error(path, line, fields, "NumRows or CoreRow Horizontal")
+            raise unexpected(path, line, " ".join(fields), "NumRows or CoreRow Horizontal")
     if start:
         raise file_error(path, start, "unfinished CoreRow, expected End")
     compare_count(path, declared, "NumRows", (blocks, len(rows)), notes)

@@ -33,7 +33,7 @@ class Layout:
         return bool(np.all(np.diff(self.driver) > 0) and np.all(self.driver >= 0))
 
 
-def layout(netlist: Netlist) -> Layout:
+def compute_layout(netlist: Netlist) -> Layout:
     """The nodes of a file for a netlist.
 
     They are in the order of the netlist's `file_index` if that fits; if not, each node is followed by its pins.

@@ -19,8 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from netlists.formats.circuit_training.header import Header, node_counts, read_header
-from netlists.formats.circuit_training.layout import Layout, layout
-from netlists.formats.textfile import build_placement, decimal, file_error, number, read_text, whole, write_text
+from netlists.formats.circuit_training.layout import Layout, compute_layout
+from netlists.formats.textfile import (
+    build_placement,
+    decimal,
+    file_error,
+    number,
+    read_text,
+    unexpected,
+    whole,
+    write_text,
+)
 from netlists.netlist import ORIENTATIONS, Bools, Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 
@@ -90,7 +99,9 @@ def parse_plc(path: Path) -> PlcFile:
         if not fields:
             continue
         if len(fields) != 5 or fields[3] not in _CODE or fields[4] not in ("0", "1"):
-            raise file_error(path, line, f"found {text.strip()[:60]!r}, expected 'node_index x y orientation fixed'")
+            raise file_error(
+                path, line, f"found {text.strip()[:unexpected]!r}, expected 'node_index x y orientation fixed'"
+            )
         try:
             index.append(whole(fields[0], 0, MAX_INDEX))
             x.append(number(fields[1]))
@@ -114,7 +125,7 @@ def read_plc(netlist: Netlist, path: str | Path) -> Placement:
     that of another netlist, and `PlacementError` if it moves a fixed node or lacks a movable one.
     """
     plc = parse_plc(Path(path))
-    node = plc.nodes(layout(netlist).node_index)
+    node = plc.nodes(compute_layout(netlist).node_index)
     return build_placement(netlist, plc.path, node, plc.line, plc.center_um, plc.orientation)
 
 
@@ -126,21 +137,21 @@ def write_plc(placement: Placement, path: str | Path, costs: Mapping[str, float]
     file cannot be written.
     """
     p, path = placement, Path(path)
-    write_text(path, plc_text(p.netlist, layout(p.netlist), p.position_um, p.orientation, path, costs or {}))
+    write_text(path, plc_text(p.netlist, compute_layout(p.netlist), p.position_um, p.orientation, path, costs or {}))
 
 
 def plc_text(
-    netlist: Netlist, where: Layout, position_um: Floats, orientation: npt.NDArray[np.int8], path: Path,
+    netlist: Netlist, layout: Layout, position_um: Floats, orientation: npt.NDArray[np.int8], path: Path,
     costs: Mapping[str, float],
 ) -> str:  # fmt: skip
     """The text of a `.plc` for centers [V, 2] in µm and orientations [V].
 
     Nodes without a position (NaN) get no line.
     """
-    lines = [*_header(netlist, where, path, costs), "# node_index x y orientation fixed"]
+    lines = [*_header(netlist, layout, path, costs), "# node_index x y orientation fixed"]
     plain_port = ((netlist.kind == Kind.PORT) & (orientation == 0)).tolist()
     known = (np.isfinite(position_um[:, 0]) & np.isfinite(position_um[:, 1])).tolist()
-    rows = zip(where.node_index.tolist(), position_um.tolist(), orientation.tolist(), netlist.fixed.tolist(),
+    rows = zip(layout.node_index.tolist(), position_um.tolist(), orientation.tolist(), netlist.fixed.tolist(),
                plain_port, known, strict=True)  # fmt: skip
     lines += [
         f"{index} {decimal(x)} {decimal(y)} {'-' if plain else ORIENTATIONS[code]} {int(fixed)}"
@@ -150,7 +161,7 @@ def plc_text(
     return "\n".join(lines) + "\n"
 
 
-def _header(n: Netlist, where: Layout, path: Path, costs: Mapping[str, float]) -> Iterator[str]:
+def _header(n: Netlist, layout: Layout, path: Path, costs: Mapping[str, float]) -> Iterator[str]:
     """The `#` lines, with the fields of Circuit Training's files in their order."""
     width, height = n.canvas_um
     area = float(n.size_um[n.kind != Kind.PORT].prod(axis=1).sum())
@@ -175,7 +186,7 @@ def _header(n: Netlist, where: Layout, path: Path, costs: Mapping[str, float]) -
     yield f"# Smoothing factor : {r.smoothing}"
     yield "#"
     yield "# Counts of node types:"
-    pins = np.bincount(n.kind[n.pin_node[where.pin]], minlength=len(Kind))
+    pins = np.bincount(n.kind[n.pin_node[layout.pin]], minlength=len(Kind))
     for name, count in node_counts(np.bincount(n.kind, minlength=len(Kind)), pins).items():
         yield f"# {name:<15} : {count:>9}"
     yield "#"

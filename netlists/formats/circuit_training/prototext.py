@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from netlists.formats.textfile import file_error, number
+from netlists.formats.textfile import MAX_QUOTED, file_error, number
 
 Node = tuple[str, list[str], dict[str, str]]
 """Name, inputs and attributes, whose numbers are still text."""
@@ -239,7 +239,7 @@ class _Parser:
         return token
 
     def _wrong(self, token: Token, expected: str) -> Exception:
-        text = token.text if token.kind == "end" else repr(token.text[:40])
+        text = token.text if token.kind == "end" else repr(token.text[:MAX_QUOTED])
         return file_error(self._path, token.line, f"found {text}, expected {expected}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from netlists.errors import NetlistError
-from netlists.formats.circuit_training.layout import Layout, layout
+from netlists.formats.circuit_training.layout import Layout, compute_layout
 from netlists.formats.circuit_training.plc import plc_beside, plc_text
 from netlists.formats.circuit_training.prototext import quote
 from netlists.formats.textfile import decimal, write_texts
@@ -42,13 +42,13 @@ def write_netlist(netlist: Netlist, path: str | Path) -> None:
     written.
     """
     path = Path(path)
-    where = layout(netlist)
+    layout = compute_layout(netlist)
     plc = plc_beside(path)
-    placement = plc_text(netlist, where, netlist.position_um, netlist.orientation, plc, {})
-    write_texts({path: netlist_text(netlist, where), plc: placement})
+    placement = plc_text(netlist, layout, netlist.position_um, netlist.orientation, plc, {})
+    write_texts({path: netlist_text(netlist, layout), plc: placement})
 
 
-def netlist_text(netlist: Netlist, where: Layout) -> str:
+def netlist_text(netlist: Netlist, layout: Layout) -> str:
     """The text of the file; raises `NetlistError` for what the format cannot express."""
     n = netlist
     if METADATA in n.node_names:
@@ -60,26 +60,26 @@ def netlist_text(netlist: Netlist, where: Layout) -> str:
         raise NetlistError(
             f"a pin of soft macro {owner!r} has an offset; in protobuf netlists pins of soft macros are at the center"
         )
-    total = n.num_nodes + len(where.pin)
-    names = _file_names(n, where, total)
-    inputs = _inputs(n, where, names)
+    total = n.num_nodes + len(layout.pin)
+    names = _file_names(n, layout, total)
+    inputs = _inputs(n, layout, names)
     attrs = [""] * total
-    weight, number = _net_attrs(n, where, total)
-    for index, text in zip(where.node_index.tolist(), _node_attrs(n, where, weight, number), strict=True):
+    weight, number = _net_attrs(n, layout, total)
+    for index, text in zip(layout.node_index.tolist(), _node_attrs(n, layout, weight, number), strict=True):
         attrs[index] = text
-    for index, text in zip(where.pin_index.tolist(), _pin_attrs(n, where, weight, number), strict=True):
+    for index, text in zip(layout.pin_index.tolist(), _pin_attrs(n, layout, weight, number), strict=True):
         attrs[index] = text
     nodes = [f"node {{\n  name: {quote(name)}\n{i}{a}}}\n" for name, i, a in zip(names, inputs, attrs, strict=True)]
     return _metadata(n) + "".join(nodes)
 
 
-def _file_names(n: Netlist, where: Layout, total: int) -> list[str]:
+def _file_names(n: Netlist, layout: Layout, total: int) -> list[str]:
     """The name of each node in the file: pins keep their names unless another node has the same."""
     names = [""] * total
     taken = set(n.node_names)
-    for index, name in zip(where.node_index.tolist(), n.node_names, strict=True):
+    for index, name in zip(layout.node_index.tolist(), n.node_names, strict=True):
         names[index] = name
-    for index, pin in zip(where.pin_index.tolist(), where.pin.tolist(), strict=True):
+    for index, pin in zip(layout.pin_index.tolist(), layout.pin.tolist(), strict=True):
         base = n.pin_names[pin] if n.pin_names else f"{n.node_names[n.pin_node[pin]]}/P{pin}"
         name, again = base, 1
         while name in taken or not name:
@@ -89,33 +89,33 @@ def _file_names(n: Netlist, where: Layout, total: int) -> list[str]:
     return names
 
 
-def _inputs(n: Netlist, where: Layout, names: list[str]) -> list[str]:
+def _inputs(n: Netlist, layout: Layout, names: list[str]) -> list[str]:
     """The `input:` lines of each node in the file."""
     inputs = [""] * len(names)
     line = [f"  input: {quote(name)}\n" for name in names]
-    own = np.append(where.pin_index, -1)[where.pin_of]
-    pin_index = np.where(own >= 0, own, where.node_index[n.pin_node])[n.net_pin].tolist()  # [P]
+    own = np.append(layout.pin_index, -1)[layout.pin_of]
+    pin_index = np.where(own >= 0, own, layout.node_index[n.pin_node])[n.net_pin].tolist()  # [P]
     start = n.net_start.tolist()
-    for net, driver in enumerate(where.driver.tolist()):
+    for net, driver in enumerate(layout.driver.tolist()):
         if driver >= 0:
             inputs[driver] = "".join([line[k] for k in pin_index[start[net] + 1 : start[net + 1]]])
     return inputs
 
 
-def _net_attrs(n: Netlist, where: Layout, total: int) -> tuple[list[str], list[str]]:
+def _net_attrs(n: Netlist, layout: Layout, total: int) -> tuple[list[str], list[str]]:
     """The `weight` and `net_index` attributes of each node in the file."""
     weight, number = [""] * total, [""] * total
-    numbered = not where.in_order or bool(np.any(np.diff(n.net_start) == 1))
-    for net, (driver, value) in enumerate(zip(where.driver.tolist(), n.net_weight.tolist(), strict=True)):
+    numbered = not layout.in_order or bool(np.any(np.diff(n.net_start) == 1))
+    for net, (driver, value) in enumerate(zip(layout.driver.tolist(), n.net_weight.tolist(), strict=True)):
         if driver >= 0:
             weight[driver] = _number("weight", value) if value != 1 else ""
             number[driver] = _attr("net_index", f"i: {net}") if numbered else ""
     return weight, number
 
 
-def _node_attrs(n: Netlist, where: Layout, weight: list[str], number: list[str]) -> Iterator[str]:
+def _node_attrs(n: Netlist, layout: Layout, weight: list[str], number: list[str]) -> Iterator[str]:
     """The attributes of the nodes that are not pins, in the order of `Layout.node_index`."""
-    fields = zip(where.node_index.tolist(), n.node_names, n.kind.tolist(), n.size_um.tolist(), n.position_um.tolist(),
+    fields = zip(layout.node_index.tolist(), n.node_names, n.kind.tolist(), n.size_um.tolist(), n.position_um.tolist(),
                  n.orientation.tolist(), strict=True)  # fmt: skip
     for index, name, kind, (width, height), (x, y), orientation in fields:
         is_port = kind == Kind.PORT
@@ -143,11 +143,11 @@ def _side(n: Netlist, x: float, y: float) -> str:
     return min(distance, key=lambda side: distance[side])
 
 
-def _pin_attrs(n: Netlist, where: Layout, weight: list[str], number: list[str]) -> Iterator[str]:
+def _pin_attrs(n: Netlist, layout: Layout, weight: list[str], number: list[str]) -> Iterator[str]:
     """The attributes of the nodes that are pins, in the order of `Layout.pin`."""
-    owner = n.pin_node[where.pin]
-    offset_um = n.pin_offset_um[where.pin]
-    fields = zip(where.pin_index.tolist(), owner.tolist(), n.kind[owner].tolist(), offset_um.tolist(),
+    owner = n.pin_node[layout.pin]
+    offset_um = n.pin_offset_um[layout.pin]
+    fields = zip(layout.pin_index.tolist(), owner.tolist(), n.kind[owner].tolist(), offset_um.tolist(),
                  (n.position_um[owner] + offset_um).tolist(), strict=True)  # fmt: skip
     for index, v, kind, (dx, dy), (x, y) in fields:
         yield "".join(

@@ -84,11 +84,11 @@ def test_bookshelf_mistakes(tmp_path: Path, suffix: str, old: str, new: str, lin
     text = BOOKSHELF[f"a.{suffix}"]
     assert old in text
     path = write_bookshelf(tmp_path, **{suffix: text.replace(old, new, 1)})
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(path)
-    assert str(found.value).startswith(f"{tmp_path}/a.{suffix}:{line}: ")
-    assert message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/a.{suffix}:{line}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_terminal_without_a_place(tmp_path: Path) -> None:
@@ -173,10 +173,10 @@ def test_protobuf_mistakes(tmp_path: Path, old: str, new: str, at: str | None, m
     line = line_of(text, at or new)
     if at and at.startswith("key"):
         line -= 1  # an attribute begins with the line before its key
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(write_pb(tmp_path, text))
-    assert str(found.value).startswith(f"{tmp_path}/netlist.pb.txt:{line}: ")
-    assert message in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/netlist.pb.txt:{line}: ")
+    assert message in str(error.value)
 
 
 def test_unfinished_blocks(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ PLC_CASES = [
 @pytest.mark.parametrize(("old", "new", "line", "message"), PLC_CASES)
 def test_plc_mistakes(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert old in PLC
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(write_pb(tmp_path, plc=PLC.replace(old, new, 1)))
-    assert str(found.value).startswith(f"{tmp_path}/initial.plc:{line}: ")
-    assert message in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/initial.plc:{line}: ")
+    assert message in str(error.value)
 
 
 FILES = ["netlist.pb.txt", "initial.plc", *BOOKSHELF]

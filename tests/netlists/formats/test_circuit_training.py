@@ -178,11 +178,11 @@ def test_a_plc_without_a_canvas_takes_that_of_the_netlist(tmp_path: Path) -> Non
      (BOX + HEAD + "# Smoothing factor : -1\n", "4: smoothing factor is -1.0; expected 0 or more")],
 )  # fmt: skip
 def test_mistakes_in_the_head_of_a_netlist(tmp_path: Path, head: str, message: str) -> None:
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         alone(tmp_path, head + MACROS)
-    assert str(found.value).startswith(f"{tmp_path}/netlist.pb.txt:")
-    assert message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/netlist.pb.txt:")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_comments_between_nodes(tmp_path: Path) -> None:
@@ -260,8 +260,8 @@ def test_weights_of_ports_are_named(tmp_path: Path, count: int) -> None:
     netlist = load(write_pb(tmp_path, MACROS + ports + silent, HEAD))
     assert set(netlist.net_weight) == {1.0}
     (note,) = netlist.notes
-    ports_found = "1 port" if count == 1 else f"{count} ports"
-    assert note == f"netlist.pb.txt: weight of {ports_found} not used: it is 1, as in the reference"
+    ports = "1 port" if count == 1 else f"{count} ports"
+    assert note == f"netlist.pb.txt: weight of {ports} not used: it is 1, as in the reference"
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])

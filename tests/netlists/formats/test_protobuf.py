@@ -110,8 +110,8 @@ def test_both_ways_to_read_give_the_same_nodes(
     expected: list[Node] = [(name, inputs, {k: str(v) for k, v in attrs.items()}) for (name, inputs, attrs), _ in nodes]
     mixed = [text.replace("node {", "node{") if odd else text for text, (_, odd) in zip(texts, nodes, strict=True)]
     for text in "".join(texts), "".join(mixed):
-        found, starts = read(Path("x"), text)
-        assert found == expected
+        result, starts = read(Path("x"), text)
+        assert result == expected
         assert all(text.startswith("node", start) for start in starts)
     scanned, _, end = scan("".join(texts), 0)
     assert scanned == expected[: len(scanned)]

@@ -118,9 +118,9 @@ def chip(cells: list[tuple[float, float, float]], macro: tuple[float, float] = (
 def test_violations_name_the_cells(
     cells: list[tuple[float, float, float]], overlaps: list[int], off_rows: list[int]
 ) -> None:
-    found = cell_violations(chip(cells))
-    assert (found.overlaps.tolist(), found.off_rows.tolist()) == (overlaps, off_rows)
-    assert bool(found) == bool(overlaps or off_rows)
+    result = cell_violations(chip(cells))
+    assert (result.overlaps.tolist(), result.off_rows.tolist()) == (overlaps, off_rows)
+    assert bool(result) == bool(overlaps or off_rows)
 
 
 def test_cells_are_off_rows_without_any_and_fixed_ones_do_not_count() -> None:
@@ -141,8 +141,8 @@ def test_a_fixed_cell_counts_under_a_movable_macro_only() -> None:
 
 
 def test_cells_that_leave_the_canvas_are_named() -> None:
-    found = cell_violations(chip([(48, 0, 3), (0, 0, 3), (10, 35, 3)]))
-    assert found.out_of_canvas.tolist() == [1, 3]
+    result = cell_violations(chip([(48, 0, 3), (0, 0, 3), (10, 35, 3)]))
+    assert result.out_of_canvas.tolist() == [1, 3]
 
 
 def test_a_pile_of_cells_takes_no_time() -> None:
@@ -170,5 +170,5 @@ def test_cells_on_free_rows_touch_no_macro(seed: int) -> None:
     macro = (float(rng.uniform(-10, 55)), float(rng.uniform(-20, 45)))
     free = free_rows(chip([], macro), np.zeros(1, dtype=bool))
     cells = list(zip(free.x_um.tolist(), free.y_um.tolist(), (free.right_um - free.x_um).tolist(), strict=True))
-    found = cell_violations(chip(cells, macro))
-    assert not found
+    result = cell_violations(chip(cells, macro))
+    assert not result

@@ -76,10 +76,10 @@ def test_what_is_merely_difficult_passes(nodes: list[Node]) -> None:
     ],
 )  # fmt: skip
 def test_what_can_never_be_placed(nodes: list[Node], message: str) -> None:
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         demand_room(chip(nodes))
-    assert message in str(found.value)
-    assert "expected" in str(found.value)
+    assert message in str(error.value)
+    assert "expected" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_what_can_never_be_placed(nodes: list[Node], message: str) -> None:
 )
 def test_rows_of_several_kinds(change: dict[str, np.ndarray], message: str) -> None:
     rows = Rows(**(vars(even_rows([0, 10, 20, 30])) | change))
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         demand_room(chip([(CELL, 1, 10, None)], rows))
-    assert message in str(found.value)
+    assert message in str(error.value)
     demand_room(chip([(HARD, 1, 10, None)], rows))  # macros need no rows of one kind
 
 
@@ -118,11 +118,11 @@ def test_rows_that_overlap() -> None:
 )  # fmt: skip
 def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
     netlist = chip([(CELL, 2, 10, None)] * 20 + nodes).with_(rows=None)
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         demand_room(netlist)
-    assert message in str(found.value)
-    assert "enlarge the canvas" in str(found.value)
-    assert ".scl" not in str(found.value)
+    assert message in str(error.value)
+    assert "enlarge the canvas" in str(error.value)
+    assert ".scl" not in str(error.value)
     narrow: list[Node] = [(CELL, 2, 10, None)]
     demand_room(chip([*narrow * 20, (CELL, 50, 10, None)]).with_(rows=None))
 
@@ -150,11 +150,11 @@ def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
 def test_the_file_is_named_within_seconds(tmp_path: Path, nodes: str, pl: str, message: str) -> None:
     path = write_bookshelf(tmp_path, nodes=nodes, pl=pl + "c0 0 0\n", nets="NetDegree : 1\nc0 I\n", wts="")
     start = time.process_time()
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(path)
     assert time.process_time() - start < 5
-    assert str(found.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
 
 
 def test_freed_macros_make_room(tmp_path: Path) -> None:

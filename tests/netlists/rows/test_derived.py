@@ -37,8 +37,8 @@ def test_rows_follow_from_the_cells(
     n = chip(widths, heights, canvas)
     rows = cell_rows(n)
     assert rows is not None
-    found = (rows.height_um[0], rows.site_um[0], len(rows), rows.num_sites[0])
-    assert found == pytest.approx(expected, rel=1e-9)
+    result = (rows.height_um[0], rows.site_um[0], len(rows), rows.num_sites[0])
+    assert result == pytest.approx(expected, rel=1e-9)
     np.testing.assert_allclose(rows.y_um, expected[0] * np.arange(len(rows)))
     assert not rows.x_um.any()
     assert np.ptp(rows.num_sites) == 0
@@ -53,9 +53,9 @@ def test_no_rows_without_cells_or_room() -> None:
 
 
 def test_rows_of_the_netlist_are_kept() -> None:
-    given = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
-    n = chip([2.0], [2.0]).with_(rows=given)
-    assert cell_rows(n) is given
+    rows = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
+    n = chip([2.0], [2.0]).with_(rows=rows)
+    assert cell_rows(n) is rows
     assert add_note(n) is n
 
 

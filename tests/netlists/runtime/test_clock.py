@@ -80,10 +80,10 @@ def test_chunks_change_nothing(seed: int) -> None:
     order = np.argsort(-size.prod(axis=1), kind="stable")
     for weight in (np.inf, 0.5):
         failed, center = place_in_order(order, target, size, obstacle, *n.canvas_um, weight)
-        ours, found = place_in_time(order, target, size, obstacle, n.canvas_um, weight, np.inf)
+        ours, result = place_in_time(order, target, size, obstacle, n.canvas_um, weight, np.inf)
         assert ours == failed
         placed = order if failed < 0 else order[: int(np.flatnonzero(order == failed)[0])]
-        np.testing.assert_array_equal(found[placed], center[placed])
+        np.testing.assert_array_equal(result[placed], center[placed])
     legal = Placement.given(n).position_um[n.movable_hard]
     moved, again = legal.copy(), legal.copy()
     reinsert(order, moved, target, size, obstacle, *n.canvas_um)
@@ -200,17 +200,17 @@ def test_runs_end_soon_with_a_placement_or_one_error(method: str, budget_s: floa
 def test_a_search_of_many_trials_ends_at_its_deadline() -> None:
     start = legalize(Placement.given(load("jetty")))
     for seed in range(3):
-        found = refine(start, Budget(trials=10**12, deadline=time.perf_counter() + 0.1 * seed), seed=seed)
-        assert found.trials < 10**9
-        assert found.proxy <= evaluate(start).proxy
+        result = refine(start, Budget(trials=10**12, deadline=time.perf_counter() + 0.1 * seed), seed=seed)
+        assert result.trials < 10**9
+        assert result.proxy <= evaluate(start).proxy
 
 
 def test_screening_without_time_gives_the_first_start() -> None:
     for seed in range(3):
         starts = [Placement.given(chip(seed)), legalize(piled(chip(seed)))]
-        found = screen(starts, seconds=np.inf, seed=0, workers=1, deadline=NOW)
-        assert found[0].netlist is chip(seed)
-        assert not found[0].violations()
+        result = screen(starts, seconds=np.inf, seed=0, workers=1, deadline=NOW)
+        assert result[0].netlist is chip(seed)
+        assert not result[0].violations()
 
 
 @pytest.mark.parametrize(("waited", "left"), [(0.0, 10.0), (1.0, 9.0), (9.5, 0.5), (12.0, 1e-3)])
