@@ -267,9 +267,7 @@ def _place_attributes(path: Path, line: int, rest: str) -> tuple[int, bool, bool
         elif upper.startswith("/"):
             unknown = word[:MAX_QUOTED]
         else:
-            raise file_error(
-                path, line, f"found {word[:MAX_QUOTED]!r}, expected an orientation ({', '.join(_CODE)}) or /FIXED"
-            )
+            raise unexpected(path, line, word, f"an orientation ({', '.join(_CODE)}) or /FIXED")
     return orientation, fixed, fixed_ni, unknown
 
 

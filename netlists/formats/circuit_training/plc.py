@@ -99,9 +99,7 @@ def parse_plc(path: Path) -> PlcFile:
         if not fields:
             continue
         if len(fields) != 5 or fields[3] not in _CODE or fields[4] not in ("0", "1"):
-            raise file_error(
-                path, line, f"found {text.strip()[:unexpected]!r}, expected 'node_index x y orientation fixed'"
-            )
+            raise unexpected(path, line, text.strip(), "'node_index x y orientation fixed'")
         try:
             index.append(whole(fields[0], 0, MAX_INDEX))
             x.append(number(fields[1]))
