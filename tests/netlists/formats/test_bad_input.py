@@ -1,4 +1,4 @@
-"""Wrong files are named with line, what was found and what was expected, and nothing else is ever raised."""
+"""The error for a wrong file names file, line and what was expected, and no other error is raised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def line_of(text: str, part: str) -> int:
     return text[: text.index(part)].count("\n") + 1
 
 
-# File, what to replace, by what, line of the complaint, what it says.
+# File, text to replace, replacement, line in the message, rest of the message.
 BOOKSHELF_CASES = [
     ("nodes", "NumNodes : 5", "NumNodes : many", 3, "found 'many', expected a whole number"),
     ("nodes", "NumNodes : 5", "NumNodes : " + "9" * 5000, 3, "expected a whole number"),
@@ -104,7 +104,7 @@ def test_no_rows(tmp_path: Path) -> None:
         netlists.load(write_bookshelf(tmp_path, scl="UCLA scl 1.0\nNumRows : 0\n"))
 
 
-# What to replace, by what, on which text the complaint is (None: the replacement), what it says.
+# Text to replace, replacement, text whose line is in the message (None: the replacement), rest of the message.
 PB_CASES = [
     (
         'input: "Grp/i"',
@@ -283,7 +283,7 @@ def folder() -> Iterator[Path]:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_only_our_errors_come_out(folder: Path, data: st.DataObject) -> None:
-    """Cut, overwrite, insert, swap pieces of a valid file: it loads or is refused."""
+    """Cut, overwrite, insert or swap pieces of a valid file: it loads or is refused."""
     write_pb(folder)
     write_bookshelf(folder, aux="X : a.nodes a.nets a.wts a.pl a.scl a.chipscape.json")
     (folder / "a.chipscape.json").write_text(SIDECAR)

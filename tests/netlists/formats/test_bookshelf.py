@@ -73,7 +73,7 @@ def test_the_origin_is_the_corner_of_the_rows(tmp_path: Path, small: Netlist) ->
 
 
 def test_dialects(tmp_path: Path, small: Netlist) -> None:
-    """No first line, comments, blank lines, tabs, no blanks around ':', other case, several subrows."""
+    """No header, comments, blank lines, tabs, no blanks around ':', other case, several subrows."""
     nodes = BOOKSHELF["a.nodes"].replace("UCLA nodes 1.0\n", "# made by hand\n").replace(" : ", ":")
     nodes = nodes.replace("rom 4 4 terminal", "\n\trom\t4\t4\tTERMINAL  # fixed")
     nets = (
@@ -142,7 +142,7 @@ def test_write_then_read_gives_an_equal_netlist(chip: Netlist) -> None:
         assert reader.read(Path(folder) / "a.aux").same_as(chip)
 
 
-def test_the_sidecar_is_written_only_where_it_is_needed(tmp_path: Path, small: Netlist) -> None:
+def test_the_sidecar_is_written_only_if_it_is_needed(tmp_path: Path, small: Netlist) -> None:
     writer.write(small, tmp_path / "b.aux")
     assert (tmp_path / "b.aux").read_text() == "RowBasedPlacement : b.nodes b.nets b.wts b.pl b.scl\n"
     kind = small.kind.copy()
@@ -155,7 +155,7 @@ def test_the_sidecar_is_written_only_where_it_is_needed(tmp_path: Path, small: N
     }
 
 
-def test_an_edited_pl_wins_over_the_sidecar(tmp_path: Path, small: Netlist) -> None:
+def test_an_edited_pl_takes_precedence_over_the_sidecar(tmp_path: Path, small: Netlist) -> None:
     position_um = small.position_um.copy()
     position_um[0] = 1e-9 / 3, 2  # no corner in float64 gives this center
     netlist = small.with_(position_um=position_um)
@@ -185,7 +185,7 @@ def test_names_that_bookshelf_cannot_write(tmp_path: Path, small: Netlist, name:
     assert not list(tmp_path.glob("b.*"))
 
 
-def test_a_placement_comes_back(tmp_path: Path, small: Netlist) -> None:
+def test_a_placement_is_read_as_it_was_written(tmp_path: Path, small: Netlist) -> None:
     position_um, orientation = small.position_um.copy(), small.orientation.copy()
     position_um[[0, 3]] = [[5.1, 4 + 1 / 3], [0.1, 0.7]]
     orientation[0] = ORIENTATIONS.index("W")

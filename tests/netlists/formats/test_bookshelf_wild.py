@@ -1,4 +1,4 @@
-"""Bookshelf as other programs write it: what is mended or not used is said in a note, never dropped without a word."""
+"""Bookshelf files of other programs: there is a note on everything that is repaired or not used."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_missing_or_empty_weights(tmp_path: Path, content: str | None) -> None:
     assert result.notes == (missing if content is None else ())
 
 
-def test_weights_that_are_of_no_net(tmp_path: Path) -> None:
+def test_weights_that_belong_to_no_net(tmp_path: Path) -> None:
     result = reader.read(write_bookshelf(tmp_path, wts="n1 2\nram 3\nrom 3\nn9 4\n"))
     assert result.net_weight.tolist() == [1, 2]
     assert result.notes == (
@@ -100,7 +100,7 @@ def test_tags(tmp_path: Path, small: Netlist, tag: str, fixed: bool) -> None:
 
 
 @pytest.mark.parametrize(("orientation", "noted"), [("E", 1), ("FW", 1), ("FS", 0)])
-def test_macros_on_their_sides_are_noted(tmp_path: Path, small: Netlist, orientation: str, noted: int) -> None:
+def test_a_note_on_rotated_macros(tmp_path: Path, small: Netlist, orientation: str, noted: int) -> None:
     text = BOOKSHELF["a.pl"].replace("10 2 : FS", f"10 2 : {orientation}")
     result = reader.read(write_bookshelf(tmp_path, pl=text))
     assert result.size_um.tolist() == small.size_um.tolist()

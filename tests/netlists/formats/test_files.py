@@ -64,7 +64,7 @@ def test_bundled_designs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_folder_with_a_bundled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It hides the design only where it holds a netlist."""
+    """It hides the design only if it has a netlist."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "jetty").mkdir()
     assert netlists.load("jetty").name == "jetty"

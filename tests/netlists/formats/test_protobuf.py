@@ -50,10 +50,10 @@ def test_nodes_and_canvas(small: Netlist) -> None:
     assert small.routing.smoothing == 0
 
 
-def test_the_plc_wins_over_the_netlist(small: Netlist) -> None:
+def test_the_plc_takes_precedence_over_the_netlist(small: Netlist) -> None:
     assert small.position_um.tolist() == [[0, 5.5], [8, 8.5], [2.5, 3], [7, 7], [5, 5], [4.5, 4]]
     assert [ORIENTATIONS[k] for k in small.orientation] == ["N", "N", "S", "N", "N", "N"]
-    assert small.fixed.tolist() == [True, True, False, True, False, False]  # ports whatever the column says
+    assert small.fixed.tolist() == [True, True, False, True, False, False]  # ports whatever the column has
     assert small.file_index is not None
     assert small.file_index.tolist() == [0, 1, 2, 5, 6, 8]  # __metadata__ is not counted
 
@@ -64,11 +64,11 @@ def test_nets_weights_and_offsets(small: Netlist) -> None:
         [("ram", 1, -0.2), ("out", 0, 0), ("Grp", 0, 0)],  # pins of soft macros are at the center
         [("cell", 0, 0), ("Grp", 0, 0)],
     ]
-    assert small.net_weight.tolist() == [1, 3, 2]  # nets of ports weigh 1 whatever the file says
-    assert len(small.pin_node) == 6  # every pin, those without a net, too
+    assert small.net_weight.tolist() == [1, 3, 2]  # nets of ports have weight 1 whatever the file has
+    assert len(small.pin_node) == 6  # every pin, including those without a net
 
 
-def test_position_and_orientation_of_the_netlist_hold_where_the_plc_is_silent(tmp_path: Path) -> None:
+def test_position_and_orientation_of_the_netlist_are_used_if_the_plc_has_none(tmp_path: Path) -> None:
     netlist = read_netlist(write_pb(tmp_path, plc=PLC.replace("2 2.5 3e0 S 0\n", "").replace("6 5 5 - 0\n", "")))
     assert netlist.position_um[[2, 4]].tolist() == [[1, 1], [3, 3]]
     assert ORIENTATIONS[netlist.orientation[2]] == "FN"
@@ -89,7 +89,7 @@ def test_gzip_and_windows_line_ends(tmp_path: Path, small: Netlist) -> None:
     assert read_netlist(tmp_path / "x.pb.txt.gz").same_as(small)
 
 
-def test_no_plc_asks_for_one(tmp_path: Path) -> None:
+def test_the_error_without_a_plc(tmp_path: Path) -> None:
     path = write_pb(tmp_path)
     (tmp_path / "initial.plc").unlink()
     with pytest.raises(NetlistError, match="--plc"):
@@ -158,7 +158,7 @@ def test_write_then_read_gives_an_equal_netlist(chip: Netlist) -> None:
 
 @settings(deadline=None)
 @given(chips(), st.integers(0, 99))
-def test_a_placement_comes_back_exactly(chip: Netlist, seed: int) -> None:
+def test_a_placement_is_read_exactly_as_it_was_written(chip: Netlist, seed: int) -> None:
     rng = np.random.default_rng(seed)
     position_um = np.where(chip.fixed[:, None], chip.position_um, rng.random((chip.num_nodes, 2)) * chip.canvas_um)
     orientation = np.where(chip.fixed, chip.orientation, rng.integers(0, 8, chip.num_nodes)).astype(np.int8)

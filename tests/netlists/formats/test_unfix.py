@@ -1,4 +1,4 @@
-"""Fixed macros that are freed by a shell glob: which ones, what stays, what is said."""
+"""Fixed macros freed by a shell glob: which are freed, which stay fixed, and the note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no row covers, against a twin that looks at every unit square."""
+"""The area that no row covers, compared with a slow version that checks every unit square."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.designs import Box, design, row_set
 
 
 def slow_bare(covered: Floats, canvas: tuple[int, int], least: tuple[int, int]) -> Bools:
-    """[H, W] which unit squares are bare, without low and then without narrow gaps."""
+    """[H, W] whether each unit square is bare, without low and then without narrow gaps."""
     width, height = canvas
     result = np.ones((height, width), dtype=bool)
     for x0, y0, x1, y1 in covered.astype(int):
@@ -33,7 +33,7 @@ def slow_bare(covered: Floats, canvas: tuple[int, int], least: tuple[int, int]) 
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 5), st.sampled_from([1.0, 1 / 3, 380.0]))
-def test_bare_squares_are_those_of_the_twin(seed: int, wide: int, high: int, scale: float) -> None:
+def test_bare_squares_equal_those_of_the_slow_version(seed: int, wide: int, high: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     low = rng.integers(-2, 18, (rng.integers(0, 12), 2))
     covered = np.hstack([low, low + rng.integers(1, 14, low.shape)]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Rows for cells that have none: from sizes alone, the same ones every time, and said."""
+"""Rows derived from cells: they depend on sizes alone, are reproducible, and a note describes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def chip(widths: list[float], heights: list[float], canvas: tuple[float, float] 
     [
         ([0.38, 0.57, 0.95], [1.4] * 3, (20, 20), (1.4, 0.19, 14, 105)),  # NanGate45
         ([0.054 * k for k in (3, 5, 8)], [0.27] * 3, (20, 20), (0.27, 0.054, 74, 370)),  # ASAP7
-        ([2.0, 2.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),  # one width: four sites to the height
+        ([2.0, 2.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),  # one width: four sites per height
         ([12.0, 18.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),
         ([0.1234, 0.4321], [0.64] * 2, (20, 20), (0.64, 0.01, 31, 2000)),  # no common divisor
         ([4.0, 6.0, 8.0], [8.0, 8.0, 16.0], (100, 100), (8.0, 2.0, 12, 50)),  # most are 8 high
@@ -59,7 +59,7 @@ def test_rows_of_the_netlist_are_kept() -> None:
     assert add_note(n) is n
 
 
-def test_a_note_says_which_rows() -> None:
+def test_a_note_describes_the_rows() -> None:
     n = chip([0.38, 0.57], [1.4, 1.4], (20, 20))
     (note,) = add_note(n).notes
     assert "2 standard cells but no rows" in note
