@@ -26,8 +26,11 @@ from placer.commands.options import (
     Grid,
     NetlistPath,
     OutDir,
+    PlacementPath,
     PlcFile,
     Seed,
+    SourcePath,
+    TargetPath,
     Unfix,
     Weights,
     Workers,
@@ -74,7 +77,7 @@ def main_options(
 @app.command()
 def evaluate(
     netlist: NetlistPath,
-    placement: Annotated[Path | None, typer.Option(help=".plc or .pl; the netlist's own by default")] = None,
+    placement: PlacementPath = None,
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
@@ -248,8 +251,8 @@ def sweep(
 
 @app.command()
 def convert(
-    source_file: Annotated[str, typer.Argument(metavar="IN", help=".aux, .pb.txt[.gz], a folder or a bundled name")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help=".aux or .pb.txt[.gz]")],
+    source_file: SourcePath,
+    target: TargetPath,
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
@@ -265,8 +268,8 @@ def convert(
 
 @app.command()
 def cluster(
-    source_file: Annotated[str, typer.Argument(metavar="IN", help=".aux, .pb.txt[.gz], a folder or a bundled name")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help=".aux or .pb.txt[.gz]")],
+    source_file: SourcePath,
+    target: TargetPath,
     clusters: Annotated[int | None, typer.Option(help="Number of soft macros; from the number of cells")] = None,
     seed: Seed = 0,
     plc: PlcFile = None,

@@ -29,9 +29,9 @@ def networks(
     Example: dse networks resnet50
     """
     from dse.commands.printing import print_notes
-    from dse.workloads.files import load_network
     from dse.reports.tables import make_network_layer_table, make_network_table, print_table
     from dse.workloads.builtin import NETWORKS
+    from dse.workloads.files import load_network
 
     counts, images = parse_batch(batch)
     names = [name] if name else NETWORKS
@@ -110,8 +110,8 @@ def describe_template(family: Template) -> dict[str, Any]:
 
 def find_parts(name: str | None = None) -> tuple[list[Device], list[Technology]]:
     """FPGA parts and ASIC technologies: all of them, or that of a name or file; raises `DesignError`."""
-    from dse.model.devices import ALIASES, DEVICES
     from dse.model.custom_parts import SUFFIXES, find_device, find_technology
+    from dse.model.devices import ALIASES, DEVICES
     from dse.model.technology import TECHNOLOGIES
     from netlists.errors import DesignError, did_you_mean
     from netlists.runtime.yaml_file import read_yaml

@@ -14,7 +14,7 @@ from numba import njit
 from netlists.errors import PlacementError, SettingsError
 from netlists.netlist import Floats, Ints
 from netlists.placement import Placement
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 from placer.annealing.moves import HARD_STEP, KINDS, Movers, propose
 from placer.cost import evaluate
 from placer.cost.arrays import Orientations
@@ -171,7 +171,7 @@ def spacing_um(placement: Placement) -> float:
     if placement.violations():
         raise PlacementError("hard macros overlap or leave the canvas; legalize the placement before the search")
     n = placement.netlist
-    hair = HAIR * max(n.canvas_um)
+    hair = MACRO_GAP * max(n.canvas_um)
     center, size = placement.position_um[n.movable_hard], n.size_um[n.movable_hard]
     return hair if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * hair) else 0.0
 

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netlists.errors import SettingsError
+from netlists.formats.files import NETLIST_HELP
+from netlists.formats.registry import netlist_endings, placement_endings
 
 if TYPE_CHECKING:
     from netlists.netlist import Netlist
     from placer.runs.run_folder import Source
 
-NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
+NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=NETLIST_HELP)]
+SourcePath = Annotated[str, typer.Argument(metavar="IN", help=NETLIST_HELP)]
+TargetPath = Annotated[Path, typer.Argument(metavar="OUT", help=netlist_endings())]
+PlacementPath = Annotated[
+    Path | None, typer.Option("--placement", help=f"{placement_endings()}; the netlist's own by default")
+]
 PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
 Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
 Unfix = Annotated[

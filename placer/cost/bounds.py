@@ -14,7 +14,11 @@ from placer.cost.arrays import CostArrays, cost_arrays
 from placer.cost.proxy import Cost
 from placer.cost.wirelength import pin_positions, wirelength_cost
 
-HAIR = 1e-9  # grid cells, of lengths that are whole numbers of them but for rounding; µm where nodes meet the boundary
+ROUNDING_CELLS = 1e-9
+"""Rounding of lengths in grid cells: a length this close to a whole number of cells is that number."""
+
+ROUNDING_UM = 1e-9
+"""Rounding of positions in µm: a node that extends this far over the boundary of the canvas is inside."""
 
 
 def lower_bounds(netlist: Netlist) -> Cost:
@@ -62,7 +66,7 @@ def least_congestion(netlist: Netlist, arrays: CostArrays, spans: Floats) -> flo
     A side of L cells covers at least floor(L) - 1 of them in full, and what is left falls on two cells or one, half of
     it or more on one.  Across, tracks are lost in every cell that the macro reaches, but for a ragged last one.
     """
-    whole, reached = covered(spans), np.maximum(np.ceil(spans - HAIR) - 1.0, 1.0)[:, ::-1]
+    whole, reached = covered(spans), np.maximum(np.ceil(spans - ROUNDING_CELLS) - 1.0, 1.0)[:, ::-1]
     full = np.array([arrays.macro_vertical_per_um, arrays.macro_horizontal_per_um]) / (
         arrays.vertical_per_um,
         arrays.horizontal_per_um,
@@ -90,7 +94,7 @@ def spans_in_cells(netlist: Netlist) -> Floats:
 
 def covered(spans: Floats) -> Floats:
     """Fewest cells that intervals of such lengths cover entirely, wherever they begin."""
-    return np.maximum(np.floor(spans + HAIR) - 1.0, 0.0)
+    return np.maximum(np.floor(spans + ROUNDING_CELLS) - 1.0, 0.0)
 
 
 def fullest(spans: Floats) -> Floats:
@@ -101,5 +105,6 @@ def fullest(spans: Floats) -> Floats:
 def inside(netlist: Netlist) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """[V] nodes that lie inside the canvas in every legal placement: all but fixed ones that stick out."""
     half, position = netlist.size_um / 2, np.nan_to_num(netlist.position_um, nan=-np.inf)
-    within = ((position - half >= -HAIR) & (position + half <= np.array(netlist.canvas_um) + HAIR)).all(axis=1)
+    low, high = position - half, position + half
+    within = ((low >= -ROUNDING_UM) & (high <= np.array(netlist.canvas_um) + ROUNDING_UM)).all(axis=1)
     return np.asarray(~netlist.fixed | within)

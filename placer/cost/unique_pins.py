@@ -8,14 +8,13 @@ nothing.  On ariane133_ng45 this leaves 6,770 points of 44,514 connections and 1
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from netlists.netlist import Floats, Ints, Netlist
+from netlists.netlist import Floats, Ints, Netlist, cached_view
 
 Indices = npt.NDArray[np.int32]
 
@@ -33,9 +32,9 @@ class Points(NamedTuple):
     point_net: Indices  # [E]
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def points(netlist: Netlist) -> Points:
-    """The points of a netlist; those of the netlists of late are remembered."""
+    """The points of a netlist."""
     place = np.column_stack([netlist.connection_node, netlist.connection_offset_um])
     unique, point = np.unique(place, axis=0, return_inverse=True)
     point = point.reshape(-1)

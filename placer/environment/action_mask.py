@@ -17,7 +17,7 @@ from numba import njit
 
 from netlists.netlist import Bools, Floats, Ints
 from netlists.runtime.kernel import inlined_kernel, kernel
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 from placer.cost.arrays import CostArrays, Positions
 from placer.cost.density import cell_of
 
@@ -38,7 +38,7 @@ class Scratch(NamedTuple):
 @njit(cache=True)
 def scratch_for(cost: CostArrays, blockers: Ints, blocked: Floats, node: int) -> Scratch:
     """Memory enough for a node among some blockers, wherever these are, and blocked rectangles [K, 4]."""
-    hair = HAIR * max(cost.canvas_width_um, cost.canvas_height_um)
+    hair = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
     w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
     count = 0
     for u in blockers:
@@ -115,7 +115,7 @@ def grow_boxes(
     cost: CostArrays, position: Positions, blockers: Ints, blocked: Floats, node: int, box: Floats
 ) -> None:  # fmt: skip
     """Fill the boxes [., 4] where the node's center may not be: blockers and blocked rectangles grown by half of it."""
-    hair = HAIR * max(cost.canvas_width_um, cost.canvas_height_um)
+    hair = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
     for k in range(blockers.size):
         u = blockers[k]
         for d in range(2):

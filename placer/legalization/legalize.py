@@ -9,16 +9,15 @@ as that brings them nearer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
 from netlists.errors import LegalizationError
-from netlists.netlist import Floats, Ints, Netlist
+from netlists.netlist import Floats, Ints, Netlist, cached_view
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from netlists.runtime.clock import OutOfTimeError, demand_time
-from netlists.tolerance import HAIR, TOUCH
+from netlists.tolerance import MACRO_GAP, TOUCH
 from placer.legalization.displacement import ROUNDING, disjoint, displacement, improve, push_apart, settle
 from placer.legalization.free_space import place_in_order, place_in_time
 from placer.legalization.packing import fixed_rectangles, grown, packing
@@ -47,10 +46,10 @@ def legalize(placement: Placement, *, spacing_um: float | None = None, deadline:
     check_room(n)
     if spacing_um is None:
         settled = settle(target, size, obstacle, canvas, TOUCH * side)
-        if np.abs(settled - target).max() < HAIR * side and disjoint(settled, size, obstacle, *canvas, 0.0):
+        if np.abs(settled - target).max() < MACRO_GAP * side and disjoint(settled, size, obstacle, *canvas, 0.0):
             return _moved(placement, settled)
     # Macros smaller by rounding find an exact tiling, which is then settled.
-    usual = (HAIR * side, ROUNDING * side, -TOUCH / 4 * side)
+    usual = (MACRO_GAP * side, ROUNDING * side, -TOUCH / 4 * side)
     spacings = usual if spacing_um is None else (spacing_um + ROUNDING * side,)
     for found, spacing in _solutions(n, target, spacings, deadline):
         if spacing < 0:
@@ -62,7 +61,7 @@ def legalize(placement: Placement, *, spacing_um: float | None = None, deadline:
     raise LegalizationError(_no_room(n, target, deadline))
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def check_room(netlist: Netlist) -> None:
     """Raise `LegalizationError` where no legal placement can exist.
 

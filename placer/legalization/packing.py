@@ -7,11 +7,9 @@ room goes earlier in later tries (squeaky wheel optimization: Joslin and Clement
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
-from netlists.netlist import Floats, Ints, Netlist, frozen
+from netlists.netlist import Floats, Ints, Netlist, cached_view, freeze
 from netlists.rows.cover import blocked
 from netlists.runtime.clock import OutOfTimeError
 from placer.legalization.free_space import place_in_time
@@ -49,7 +47,7 @@ def packing(netlist: Netlist, spacings_um: tuple[float, ...], deadline: float = 
     """Legal centers [M, 2] of the movable hard macros and the spacing they keep, or None where none were found.
 
     Of the spacings, falling, the last is searched for, and the first kept that the order found admits.  The result
-    depends on sizes, fixed macros and canvas alone; those of the netlists of late are remembered.  Raises
+    depends on sizes, fixed macros and canvas alone; it is stored with the netlist.  Raises
     `OutOfTimeError` when the deadline comes first.
     """
     known = _known(netlist, spacings_um)
@@ -58,7 +56,7 @@ def packing(netlist: Netlist, spacings_um: tuple[float, ...], deadline: float = 
     return known[0]
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def _known(netlist: Netlist, spacings_um: tuple[float, ...]) -> list[Packed]:
     """The packing once it is known."""
     return []
@@ -79,7 +77,7 @@ def _packed(netlist: Netlist, spacings_um: tuple[float, ...], deadline: float) -
         order = np.argsort(-key, kind="stable")
         failed, center = place_in_time(order, target, size, obstacle, netlist.canvas_um, weight, deadline)
         if failed < 0:
-            return _loosened(netlist, spacings_um, order, target, weight, deadline) or (frozen(center), spacings_um[-1])
+            return _loosened(netlist, spacings_um, order, target, weight, deadline) or (freeze(center), spacings_um[-1])
         work += int(len(obstacle) + np.flatnonzero(order == failed)[0]) ** 3
         if work > WORK:
             break
@@ -99,5 +97,5 @@ def _loosened(
         except OutOfTimeError:
             break
         if failed < 0:
-            return frozen(center), spacing
+            return freeze(center), spacing
     return None

@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError
 from netlists.formats.files import is_bundled
-from netlists.netlist import Netlist
+from netlists.formats.registry import native_format
+from netlists.netlist import Netlist, cached_view
 from netlists.placement import Placement
 from netlists.runtime.output import replaced
 from placer.cost import Maps, ProxyCost, summary
@@ -86,8 +86,7 @@ def convergence(metrics: Mapping[str, Any]) -> tuple[list[float], list[float]]:
 def write_run(folder: Path, result: Result, source: Source, command: str) -> FinishedRun:
     """Write the placement and `metrics.json`, each whole or not at all; raises `OSError` and `NetlistError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    protobuf = result.placement.netlist.file_index is not None
-    name = "placement.plc" if protobuf else "placement.pl"
+    name = f"placement{native_format(result.placement.netlist).placement_suffix}"
     metrics = result.metrics | {
         "netlist": result.placement.netlist.name,
         "interrupted": result.interrupted,
@@ -100,7 +99,7 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
         "versions": versions(),
     }
     costs = {key: float(metrics[key]) for key in ("wirelength", "density", "congestion")}
-    save_placement(result.placement, folder / name, costs if protobuf else None)
+    save_placement(result.placement, folder / name, costs)
     write_text(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
     return FinishedRun(folder, result.placement, metrics)
 
@@ -129,12 +128,9 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def digest(netlist: Netlist) -> str:
-    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it.
-
-    Those of the netlists of late are remembered, as a sweep asks for each run.
-    """
+    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it."""
     n = netlist
     found = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
     arrays: list[Any] = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]

@@ -7,13 +7,12 @@ features are computed on it; costs that are reported never are.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist
+from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist, cached_view
 
 
 class NodeNets(NamedTuple):
@@ -27,9 +26,9 @@ class NodeNets(NamedTuple):
     node_net: Ints  # [E]
 
 
-@lru_cache(maxsize=4)
+@cached_view
 def node_nets(netlist: Netlist) -> NodeNets:
-    """Merge the nets of a netlist; nets within one node are dropped.  Those of the netlists of late are remembered."""
+    """Merge the nets of a netlist; nets within one node are dropped."""
     net, node = netlist.connection_net, netlist.connection_node
     key, where = np.unique(net * netlist.num_nodes + node, return_inverse=True)
     pins = np.bincount(where)

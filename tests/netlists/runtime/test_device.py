@@ -1,4 +1,4 @@
-"""Where torch computes: names that users give, what they stand for, and that settings keep them."""
+"""The device on which torch computes: names, the devices that they mean, and that settings keep the names."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("settings", [PlaceSettings, train_settings])
-def test_cuda_without_a_gpu_says_what_to_do(settings: Callable[..., Any]) -> None:
+def test_the_error_for_cuda_without_a_gpu(settings: Callable[..., Any]) -> None:
     with pytest.raises(SettingsError, match=r"torch finds no GPU here; .* or choose device cpu") as error:
         settings(device="cuda")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("settings", [PlaceSettings, train_settings])
-def test_names_that_are_none(settings: Callable[..., Any]) -> None:
+def test_unknown_names(settings: Callable[..., Any]) -> None:
     with pytest.raises(SettingsError, match="device is 'cdua'; expected one of auto, cpu, cuda; did you mean 'cuda'"):
         settings(device="cdua")
 

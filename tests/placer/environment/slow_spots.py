@@ -7,7 +7,7 @@ from itertools import product
 from math import sqrt
 
 from netlists.netlist import Floats, Ints, Netlist
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 
 Point = tuple[Fraction, Fraction]
 
@@ -34,7 +34,7 @@ class Cell:
         self.empty = self.low[0] > self.high[0] or self.low[1] > self.high[1]
         wanted = [((c, r)[d] + within(float(size[d]), float(side[d]))) * side[d] for d in (0, 1)]
         self.target = [min(max(wanted[d], self.low[d]), self.high[d]) for d in (0, 1)]
-        hair = Fraction(HAIR) * max(canvas)
+        hair = Fraction(MACRO_GAP) * max(canvas)
         self.boxes = []
         for u in blockers:
             at, reach = exact(position[u]), [(size[d] + Fraction(float(netlist.size_um[u, d]))) / 2 for d in (0, 1)]

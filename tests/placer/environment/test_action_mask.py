@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 from placer.cost import cost_arrays
 from placer.environment.action_mask import find_spots, inside, scratch_for, wanted
 from tests.placer.environment.slow_spots import Cell
@@ -129,7 +129,7 @@ def test_spots_on_paper() -> None:
     netlist = board([(4.0, 4.0), (4.0, 4.0)], (1, 3), (12.0, 5.0))
     spot, fits = spots(netlist, np.array([(0.0, 0.0), (2.0, 2.5)]), [1], 0)
     assert fits.tolist() == [[False, True, True]]
-    assert spot[0, 1] == pytest.approx([6 + 12 * HAIR, 2.0])  # as low as it can: its height is no whole cell
+    assert spot[0, 1] == pytest.approx([6 + 12 * MACRO_GAP, 2.0])  # as low as it can: its height is no whole cell
 
 
 @pytest.mark.parametrize(

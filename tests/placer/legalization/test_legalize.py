@@ -10,7 +10,7 @@ from netlists.errors import LegalizationError, NetlistError
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import TOUCH, Placement
 from netlists.synthetic.generate import GeneratorSettings, generate, random_case
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 from placer.legalization.legalize import covered_area, legalize
 
 
@@ -106,7 +106,7 @@ def test_two_macros_move_apart_by_the_least() -> None:
     netlist = blocks([(10, 10), (10, 10)], (100, 100))
     legal = legalize(placed(netlist, [(50, 50), (53, 51)]))
     moved = np.hypot(*(legal.position_um - [(50, 50), (53, 51)]).T).sum()
-    assert 7 <= moved <= 7 + 2 * HAIR * 100
+    assert 7 <= moved <= 7 + 2 * MACRO_GAP * 100
 
 
 def test_macros_in_a_row_slide_together() -> None:
