@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from netlists import load
 from netlists.errors import LegalizationError, PlacementError, SettingsError
-from netlists.netlist import Netlist
+from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.generate import generate, random_case
-from placer.annealing.metropolis import ACCEPTED, LEGAL, PROPOSED, ROUTED, Budget, Found
-from placer.annealing.moves import HARD_FLIP, KINDS, SHARES, movers
+from placer.annealing.metropolis import ACCEPTED, LEGAL, PROPOSED, ROUTED, Budget, SearchResult
+from placer.annealing.moves import FREQUENCIES, MoveKind, allow_moves
 from placer.annealing.refine import RefineSettings, refine
 from placer.cost import evaluate
 from placer.legalization.legalize import legalize
@@ -31,7 +31,7 @@ def jetty() -> Placement:
     return legal(load("jetty"))
 
 
-def assert_sound(start: Placement, found: Found) -> None:
+def assert_sound(start: Placement, found: SearchResult) -> None:
     assert not found.placement.violations()
     assert found.proxy == pytest.approx(evaluate(found.placement).proxy, rel=1e-12)
     assert found.proxy <= evaluate(start).proxy
@@ -117,13 +117,13 @@ def test_exactly_touching_macros_are_not_driven_apart() -> None:
     n = load("jetty")
     four = n.hard[:4]
     kind, fixed, size, position = n.kind.copy(), n.fixed.copy(), n.size_um.copy(), n.position_um.copy()
-    kind[n.hard[4:]] = 1
+    kind[n.hard[4:]] = Kind.SOFT
     size[four] = np.array(n.canvas_um) / 2
     position[four] = np.array([[1, 1], [3, 1], [1, 3], [3, 3]]) * np.array(n.canvas_um) / 4
     start = Placement.given(n.with_(kind=kind, fixed=fixed, size_um=size, position_um=position))
     found = refine(start, Budget(trials=20_000))
     assert_sound(start, found)
-    assert found.statistics[HARD_FLIP, ACCEPTED] > 0
+    assert found.statistics[MoveKind.HARD_FLIP, ACCEPTED] > 0
     corners = {tuple(p) for p in found.placement.position_um[four]}
     assert corners == {tuple(p) for p in position[four]}
 
@@ -166,7 +166,7 @@ def test_wrong_use_is_refused(jetty: Placement) -> None:
 
 
 def test_every_kind_of_proposal_has_a_share() -> None:
-    assert len(SHARES) == len(KINDS)
-    chance = movers(load("jetty"), 0.0).chance
+    assert set(FREQUENCIES) == set(MoveKind)
+    chance = allow_moves(load("jetty"), 0.0).chance
     assert np.all(np.diff(chance) > 0)
     assert chance[-1] == 1

@@ -13,7 +13,7 @@ from netlists.netlist import Kind, Netlist, Routing
 from netlists.synthetic.generate import generate, random_case
 from placer.annealing.baseline import spiral
 from placer.cost import evaluate, lower_bounds
-from placer.cost.bounds import covered, fullest
+from placer.cost.bounds import cells_covered, largest_cover
 
 
 @settings(deadline=None, max_examples=60)
@@ -51,8 +51,8 @@ def slow_cover(length: float, start: float) -> list[float]:
 def test_spans_are_the_least_over_all_positions(length: float) -> None:
     covers = [slow_cover(length, start) for start in np.linspace(1, 2, 201)]
     span = np.array([length])
-    assert covered(span)[0] == min(sum(part > 1 - 1e-9 for part in cover) for cover in covers)
-    assert fullest(span)[0] == pytest.approx(min(max(cover) for cover in covers), abs=0.003)
+    assert cells_covered(span)[0] == min(sum(part > 1 - 1e-9 for part in cover) for cover in covers)
+    assert largest_cover(span)[0] == pytest.approx(min(max(cover) for cover in covers), abs=0.003)
 
 
 def test_even_spreading_and_blocked_tracks() -> None:
