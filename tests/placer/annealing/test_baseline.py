@@ -25,12 +25,12 @@ def jetty() -> Netlist:
 
 
 def test_better_than_its_start(jetty: Netlist) -> None:
-    start, found = spiral(jetty), anneal(jetty, Budget(trials=50_000))
+    start, result = spiral(jetty), anneal(jetty, Budget(trials=50_000))
     assert not start.violations()
-    assert not found.placement.violations()
-    assert found.proxy == pytest.approx(evaluate(found.placement).proxy)
-    assert found.proxy < 0.8 * evaluate(start).proxy
-    assert np.all(found.statistics[:FIRST_HARD, PROPOSED] == 0)  # soft macros are placed by force alone
+    assert not result.placement.violations()
+    assert result.proxy == pytest.approx(evaluate(result.placement).proxy)
+    assert result.proxy < 0.8 * evaluate(start).proxy
+    assert np.all(result.statistics[:FIRST_HARD, PROPOSED] == 0)  # soft macros are placed by forces only
 
 
 def test_ignores_the_positions_in_the_file(jetty: Netlist) -> None:
@@ -51,9 +51,9 @@ def test_a_netlist_without_movable_hard_macros(jetty: Netlist) -> None:
     fixed = jetty.fixed.copy()
     fixed[jetty.hard] = True
     n = jetty.with_(fixed=fixed)
-    found = anneal(n, Budget(trials=1000))
-    np.testing.assert_array_equal(found.placement.position_um[n.hard], n.position_um[n.hard])
-    assert found.proxy < evaluate(spiral(n)).proxy
+    result = anneal(n, Budget(trials=1000))
+    np.testing.assert_array_equal(result.placement.position_um[n.hard], n.position_um[n.hard])
+    assert result.proxy < evaluate(spiral(n)).proxy
 
 
 @settings(deadline=None, max_examples=30)

@@ -71,10 +71,10 @@ def test_of_two_threads_whose_macros_collide_the_higher_undoes_its_moves(threads
     shared.owner[:] = rng.integers(threads, size=shared.owner.size)
     moved = allowed.hard[rng.random(allowed.hard.size) < 0.7]
     shared.position_um[moved] += rng.normal(0, 0.1 * start.netlist.canvas_um[0], size=(moved.size, 2))
-    found = find_conflicts(start.netlist.size_um.copy(), shared, allowed, start.position_um.copy())
+    result = find_conflicts(start.netlist.size_um.copy(), shared, allowed, start.position_um.copy())
     expected = slow_conflicts(start.netlist.size_um, shared.owner.tolist(), start.position_um, shared.position_um,
                            allowed.hard.tolist(), gap)  # fmt: skip
-    assert set(np.flatnonzero(found)) == expected
+    assert set(np.flatnonzero(result)) == expected
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
@@ -82,11 +82,11 @@ def test_all_trials_are_made(jetty: Placement, workers: int) -> None:
     search = CooperativeSearch(
         jetty, allowed_in(jetty), lambda fraction: Phase(0.0, 0.0), Budget(trials=3_000), seed=0, threads=workers
     )
-    found = search.advance(1.0).result
-    assert found.trials == 3_000 * workers == found.statistics[:, PROPOSED].sum()
-    assert not found.placement.violations()
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
-    frequency = found.statistics[:, PROPOSED] / found.trials
+    result = search.advance(1.0).result
+    assert result.trials == 3_000 * workers == result.statistics[:, PROPOSED].sum()
+    assert not result.placement.violations()
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(jetty).proxy
+    frequency = result.statistics[:, PROPOSED] / result.trials
     np.testing.assert_allclose(
         frequency, np.array([FREQUENCIES[kind] for kind in MoveKind]) / sum(FREQUENCIES.values()), atol=0.03
     )
@@ -136,20 +136,20 @@ def test_a_search_continues_where_it_was(jetty: Placement) -> None:
         jetty, allowed_in(jetty), lambda fraction: Phase(0.0, 0.0), Budget(trials=6_000), seed=0, threads=2
     )
     for until in (0.3, 0.31, 0.9, 1.0):
-        found = search.advance(until).result
+        result = search.advance(until).result
         assert until * 6_000 <= search.shared.memory[TRIALS_MADE] <= 6_000
-    assert found.trials == 12_000
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
+    assert result.trials == 12_000
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(jetty).proxy
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_search_ends_in_time(jetty: Placement, workers: int) -> None:
     ticks = itertools.count()  # of a clock that is read at the start and from time to time
-    found = refine(jetty, Budget(seconds=10.0, clock=lambda: float(next(ticks))), workers=workers)
+    result = refine(jetty, Budget(seconds=10.0, clock=lambda: float(next(ticks))), workers=workers)
     assert next(ticks) < 20
-    assert found.trials > 0
-    assert not found.placement.violations()
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
+    assert result.trials > 0
+    assert not result.placement.violations()
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(jetty).proxy
 
 
 def test_no_thread_waits_for_one_that_fails(jetty: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,10 +192,10 @@ def test_a_search_that_is_stopped_ends_with_what_it_has(jetty: Placement) -> Non
         while search.lowest >= evaluate(jetty).proxy:
             time.sleep(0.01)
         search.stop()
-        found = job.result(timeout=20).result
-    assert 0 < found.trials < 2 * 10**9
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(jetty).proxy
-    assert search.advance(1.0).result.trials == found.trials
+        result = job.result(timeout=20).result
+    assert 0 < result.trials < 2 * 10**9
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(jetty).proxy
+    assert search.advance(1.0).result.trials == result.trials
 
 
 def test_searches_side_by_side_are_independent(jetty: Placement) -> None:

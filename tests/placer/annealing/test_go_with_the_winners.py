@@ -70,9 +70,9 @@ def test_the_worse_half_continues_from_the_better(start: Placement) -> None:
 
 def test_the_best_of_all_is_kept(start: Placement) -> None:
     searches = [Scripted(start, [0.5, 0.6, 0.6, 0.6]), Scripted(start, [0.8, 0.7, 0.55, 0.4])]
-    found = run(searches, start)
-    assert found.proxy == 0.4
-    assert found.trials == 20
+    result = run(searches, start)
+    assert result.proxy == 0.4
+    assert result.trials == 20
     assert [until for until, _ in searches[0].calls] == [*COMPARE_AT, 1.0]
     assert [restart is not None for _, restart in searches[0].calls] == [False, False, False, True]
     assert [restart is not None for _, restart in searches[1].calls] == [False, True, True, False]
@@ -100,8 +100,8 @@ def few_macros(start: Placement) -> Placement:
     return Placement(n.with_(fixed=fixed, position_um=start.position_um), start.position_um, start.orientation)
 
 
-def positions(found: SearchResult) -> Floats:
-    return found.placement.position_um
+def positions(result: SearchResult) -> Floats:
+    return result.placement.position_um
 
 
 def test_workers_that_one_search_cannot_use_make_another(start: Placement) -> None:
@@ -125,6 +125,6 @@ def test_ctrl_c_ends_all_searches(start: Placement) -> None:
 
     ticks = itertools.count()
     budget = Budget(seconds=2_000, clock=lambda: float(next(ticks)))
-    found = refine(few_macros(start), budget, workers=3, progress=interrupt)
-    assert found.interrupted
-    assert found.proxy <= evaluate(few_macros(start)).proxy
+    result = refine(few_macros(start), budget, workers=3, progress=interrupt)
+    assert result.interrupted
+    assert result.proxy <= evaluate(few_macros(start)).proxy

@@ -51,13 +51,13 @@ def three_nodes() -> Iterator[Any]:
 def test_searches_run_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: Any) -> None:
     cluster, nodes = three_nodes
     fleet = Fleet(start.netlist)
-    found = fleet.refine([start], Budget(trials=4_000), 0, 1)
+    result = fleet.refine([start], Budget(trials=4_000), 0, 1)
     assert fleet.as_dict()["searches"] == 3
     assert fleet.as_dict()["lost"] == 0
     assert fleet.as_dict()["cpu_seconds"] > 0
-    assert found.trials == 12_000
-    assert not found.placement.violations()
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
+    assert result.trials == 12_000
+    assert not result.placement.violations()
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(start).proxy
 
     reports: list[float] = []
 
@@ -80,10 +80,10 @@ def test_if_no_node_is_ready_this_process_refines(start: Placement, monkeypatch:
     monkeypatch.setattr(ray_searches, "PATIENCE", 0.0)
     with connected("local"):
         fleet = Fleet(start.netlist)
-        found = fleet.refine([start], Budget(seconds=0.5), 0, 1)
+        result = fleet.refine([start], Budget(seconds=0.5), 0, 1)
     assert fleet.as_dict()["searches"] == 0
-    assert found.trials > 0
-    assert found.proxy < evaluate(start).proxy
+    assert result.trials > 0
+    assert result.proxy < evaluate(start).proxy
 
 
 def test_place_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

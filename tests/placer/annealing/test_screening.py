@@ -36,18 +36,18 @@ def test_the_start_with_the_best_short_refinement_wins(workers: int, monkeypatch
     finalists = np.argsort(quick)[:2]
     longer = [score(legal[k], LONGER, seed=1)[0] for k in finalists]
     winner = legal[finalists[int(np.argmin(longer))]]
-    found = screen(starts, seconds=np.inf, seed=1, workers=workers)[0]
-    np.testing.assert_array_equal(found.position_um, winner.position_um)
-    assert not found.violations()
+    result = screen(starts, seconds=np.inf, seed=1, workers=workers)[0]
+    np.testing.assert_array_equal(result.position_um, winner.position_um)
+    assert not result.violations()
     assert max(quick) > min(quick) > min(longer)
-    assert evaluate(found).proxy > min(longer)
+    assert evaluate(result).proxy > min(longer)
 
 
 def test_without_time_the_first_start_wins() -> None:
     starts = random_starts(load("jetty"), 3)
-    found = screen(starts, seconds=0.0, seed=0, workers=1)[0]
-    hard = found.netlist.hard
-    np.testing.assert_allclose(found.position_um[hard], starts[0].position_um[hard])
+    result = screen(starts, seconds=0.0, seed=0, workers=1)[0]
+    hard = result.netlist.hard
+    np.testing.assert_allclose(result.position_um[hard], starts[0].position_um[hard])
 
 
 def test_screening_ends_in_time() -> None:
@@ -70,7 +70,7 @@ def test_starts_that_cannot_be_legalized_are_skipped(monkeypatch: pytest.MonkeyP
 
     assert not legalize(bad).violations()
     monkeypatch.setattr(screening, "legalize", refuse)
-    (found,) = screen([bad, good], seconds=np.inf, seed=0, workers=1)
-    np.testing.assert_array_equal(found.position_um[netlist.hard], good.position_um[netlist.hard])
+    (result,) = screen([bad, good], seconds=np.inf, seed=0, workers=1)
+    np.testing.assert_array_equal(result.position_um[netlist.hard], good.position_um[netlist.hard])
     with pytest.raises(LegalizationError, match="no room"):
         screen([bad, bad], seconds=np.inf, seed=0, workers=1)

@@ -42,9 +42,9 @@ def change_at_random(cost: IncrementalCost, rng: np.random.Generator, spread: fl
     return cost.try_orientation(v, int(rng.integers(len(ORIENTATIONS))))
 
 
-def assert_same(found: CostTerms, expected: CostTerms) -> None:
+def assert_same(result: CostTerms, expected: CostTerms) -> None:
     for part in ("wirelength", "density", "congestion", "hpwl_um"):
-        assert getattr(found, part) == pytest.approx(getattr(expected, part), rel=1e-9, abs=1e-13), part
+        assert getattr(result, part) == pytest.approx(getattr(expected, part), rel=1e-9, abs=1e-13), part
 
 
 @settings(deadline=None, max_examples=60)
@@ -113,12 +113,12 @@ def test_breadth_lets_more_cells_and_edges_count(seed: int, breadth: float) -> N
     for _ in range(2):
         tried = cost.try_move(node, 3.0, 4.0)
         cost.accept()
-        for values, usual, found in (
+        for values, usual, result in (
             (cost.state.density, 3, 2 * tried.density),
             (cost.state.congestion, 3, tried.congestion),
         ):
             ordered = np.sort(values.ravel())[::-1]
-            assert found == pytest.approx(ordered[: int(usual * breadth)].mean(), rel=1e-9)
+            assert result == pytest.approx(ordered[: int(usual * breadth)].mean(), rel=1e-9)
         recompute(cost.state)
         assert cost.cost.proxy == pytest.approx(tried.proxy, rel=1e-9)
 

@@ -33,16 +33,16 @@ def assert_same_nets(netlist: Netlist) -> None:
     for net, weight in zip(ends(netlist), netlist.net_weight, strict=True):
         if len(net) > 1:
             wanted.setdefault(tuple(net), []).append(float(weight))
-    found = [[place[q] for q in p.net_pin[a:b]] for a, b in zip(p.net_start, p.net_start[1:], strict=False)]
-    merged_net_of = {(net[0], *sorted(net[1:])): k for k, net in enumerate(found)}
-    assert len(merged_net_of) == len(found)
+    result = [[place[q] for q in p.net_pin[a:b]] for a, b in zip(p.net_start, p.net_start[1:], strict=False)]
+    merged_net_of = {(net[0], *sorted(net[1:])): k for k, net in enumerate(result)}
+    assert len(merged_net_of) == len(result)
     assert set(merged_net_of) == set(wanted)
     for key, k in merged_net_of.items():
         np.testing.assert_allclose(p.weight[k], sum(wanted[key]), rtol=1e-12)
         np.testing.assert_allclose(p.tracks[k], sum(max(w, 1.0) for w in wanted[key]), rtol=1e-12)
     for q in range(len(place)):
         nets = p.pin_net[p.pin_start[q] : p.pin_start[q + 1]]
-        assert sorted(nets) == [k for k, net in enumerate(found) if place[q] in net]
+        assert sorted(nets) == [k for k, net in enumerate(result) if place[q] in net]
 
 
 @settings(deadline=None, max_examples=30)

@@ -1,4 +1,4 @@
-"""The finish of the soft-macro placement: its kernels against their definitions, and what it must do to any netlist."""
+"""Detailed placement of soft macros: its kernels against their definitions, and what holds for any netlist."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_spans_and_lengths_are_their_definition(netlist: Netlist, seed: int) -> 
             np.testing.assert_array_equal([low[:, i], high[:, i]], [pins.min(axis=0), pins.max(axis=0)])
             total += nets.weight[k] * (np.ptp([*pins, at], axis=0) - np.ptp(pins, axis=0))
         for d in (0, 1):
-            found = sum_distances(low[d], high[d], weight, count, at[d])
-            assert found == pytest.approx(total[d], rel=1e-9, abs=1e-9 * max(netlist.canvas_um))
+            result = sum_distances(low[d], high[d], weight, count, at[d])
+            assert result == pytest.approx(total[d], rel=1e-9, abs=1e-9 * max(netlist.canvas_um))
 
 
 @settings(deadline=None, max_examples=60)
