@@ -103,8 +103,8 @@ BREADTH = 2
 class Regions(NamedTuple):
     """The macros of one thread by region; G regions."""
 
-    soft: Ints  # [.] soft macros
-    hard: Ints  # [.] hard macros
+    soft: Ints  # [M] soft macros
+    hard: Ints  # [M] hard macros
     soft_start: Ints  # [G+1] region k has soft[soft_start[k]:soft_start[k+1]]
     hard_start: Ints  # [G+1]
 
@@ -145,7 +145,7 @@ def work(
 ) -> None:
     """Search as thread number `me` while the fraction of the search that is over goes from `fraction` to `until`.
 
-    `schedule` [., 3] has the temperatures of soft and hard macros, in proxy, and the breadth at evenly spaced fractions
+    `schedule` [F, 3] has the temperatures of soft and hard macros, in proxy, and the breadth at evenly spaced fractions
     of the search.  With `trials` above 0 each thread makes so many in the whole search, and nothing depends on time;
     otherwise `shared.clock` says what fraction is over.  `congestion_gain` [1] and `statistics` [NUM_KINDS, STATISTICS]
     are those of `metropolis.search`.  The `region_rng` of all threads must draw the same numbers.  Returns early if a
@@ -200,7 +200,7 @@ def start_from_shared(state: CostState, shared: SharedArrays) -> None:
 
 @njit(cache=True, nogil=True)
 def enter_phase(state: CostState, shared: SharedArrays, me: int, schedule: Floats, fraction: float, row: int) -> int:
-    """The row of `schedule` [., 3] for a fraction of the search; if it is not `row`, its breadth applies from now on.
+    """The row of `schedule` [F, 3] for a fraction of the search; if it is not `row`, its breadth applies from now on.
 
     The schedule has temperatures, in proxy, and breadths.  Before the breadth changes the placement is compared with
     the best so far by the proxy itself.

@@ -87,8 +87,8 @@ NOTHING = -1
 class Moves(NamedTuple):
     """Which nodes a search may move, where hard macros may go, and how often each kind of move is tried."""
 
-    soft: Ints  # [.] movable soft macros and cells
-    hard: Ints  # [.] movable hard macros
+    soft: Ints  # [M] movable soft macros and cells
+    hard: Ints  # [M] movable hard macros
     obstacle: Ints  # [M] hard macros, including fixed ones
     blocked: Floats  # [K, 4] rectangles in µm that no row covers: columns LOW_X, LOW_Y, HIGH_X, HIGH_Y
     gap_um: float  # least distance of hard macros from each other and from what is blocked
@@ -288,7 +288,7 @@ def draw_connected_pin(state: CostState, v: int, rng: np.random.Generator) -> in
 
 @kernel
 def pick(nodes: Ints, rng: np.random.Generator) -> int:
-    """A random entry of an array [.] of indices of nodes."""
+    """A random one of the indices `nodes` [M]."""
     node: int = nodes[int(rng.random() * nodes.size)]
     return node
 

@@ -17,7 +17,7 @@ from placer.annealing.moves import FIRST_HARD, NUM_KINDS, Moves
 
 @njit(cache=True, nogil=True)
 def split_nodes(nodes: Ints, position: Floats, angle: float, count: int, first: int, last: int) -> tuple[Ints, Ints]:
-    """Split nodes, indices [.], into `count` regions of equal size, plus or minus one, by repeated halving.
+    """Split nodes, indices [M], into `count` regions of equal size, plus or minus one, by repeated halving.
 
     `position` [V, 2] has the centers in µm; `angle` in radians is that of the first cut, and every cut is
     perpendicular to the one before.  Returns the nodes in a new order and the start of each region in it [count + 1];
@@ -48,7 +48,7 @@ def split_nodes(nodes: Ints, position: Floats, angle: float, count: int, first: 
 
 @njit(cache=True, nogil=True)
 def moves_in_region(allowed: Moves, soft: Ints, hard: Ints, count: int) -> Moves:
-    """The moves in one of `count` regions, with the indices of its soft macros [.] and of its hard macros [.].
+    """The moves in one of `count` regions, with the indices of its soft macros [M] and of its hard macros [M].
 
     If all regions get equally many trials and have equally many macros, each macro is tried as often as with `allowed`.
     """

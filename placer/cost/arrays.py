@@ -16,10 +16,10 @@ Orientations = npt.NDArray[np.int8]
 """[V] index into `netlists.netlist.ORIENTATIONS`."""
 
 ROW = 0
-"""Column of an array of grid cells [., 2] that has the row."""
+"""Column of an array of grid cells [K, 2] that has the row."""
 
 COL = 1
-"""Column of an array of grid cells [., 2] that has the column."""
+"""Column of an array of grid cells [K, 2] that has the column."""
 
 
 class CostArrays(NamedTuple):
@@ -31,7 +31,7 @@ class CostArrays(NamedTuple):
     weight: Floats  # [N]
     size_um: Floats  # [V, 2]
     hard: Ints  # [M] nodes that block routing
-    solid: Ints  # [.] nodes that count in the density: hard and soft macros, cells
+    solid: Ints  # [K] nodes that count in the density: hard and soft macros, cells
     canvas_width_um: float
     canvas_height_um: float
     rows: int

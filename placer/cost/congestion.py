@@ -115,7 +115,7 @@ def route_all(
 def route(cells: Ints, count: int, weight: float, horizontal_ends: Floats, vertical_ends: Floats) -> None:
     """Add the ends of the runs of one net over its `count` different cells.
 
-    `cells` [., 2] has the row and the column of each, the driver's first.  `horizontal_ends` [R, C+1] and
+    `cells` [K, 2] has the row and the column of each, the driver's first.  `horizontal_ends` [R, C+1] and
     `vertical_ends` [R+1, C] are numbers of tracks; a negative weight removes the net.
     """
     row, col = cells[0, ROW], cells[0, COL]

@@ -98,7 +98,7 @@ def collect_cells(
     """The number of different cells of a net's pins net_pin[first:last], which are written to `cells`, driver's first.
 
     `pin_cell` [Q, 2] has the row and column of each pin, `net_pin` [E] the indices of the pins; `cell_stamp` [R*C] gets
-    `stamp` for every cell of the net; `cells` [., 2] has room for one row more than the net has pins.
+    `stamp` for every cell of the net; `cells` [K, 2] has room for one row more than the net has pins.
     """
     count = 0
     for e in range(first, last):

@@ -25,7 +25,7 @@ from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
 from placer.cost.unique_pins import UniquePins, unique_pins
 
 Cells = npt.NDArray[np.int32]
-"""[., 2] row and column of grid cells: columns `ROW` and `COL` of `arrays`."""
+"""[K, 2] row and column of grid cells: columns `ROW` and `COL` of `arrays`."""
 
 HPWL = 0
 """Entry of `CostState.terms`: weighted HPWL in µm."""

@@ -211,7 +211,7 @@ def fill_lines(cost: CostArrays, node: int, position: Floats, count: int, stride
 
 @kernel
 def weighted_median(values: Floats, weight: Floats, count: int) -> float:
-    """The least of the first `count` values [.] that, with all below it, has half of their weight [.].
+    """The least of the first `count` values [K] that, with all below it, has half of their weight [K].
 
     Both arrays are reordered.  Quickselect (Hoare, "Algorithm 65: Find", 1961).
     """

@@ -46,7 +46,7 @@ class SoftArrays(NamedTuple):
 
     nets: NodeNets
     cost: CostArrays
-    movable: Ints  # [.] soft macros and cells that are not fixed
+    movable: Ints  # [M] soft macros and cells that are not fixed
     cos_rows: Floats  # [R, R] orthonormal DCT-II
     cos_cols: Floats  # [C, C]
 
@@ -70,7 +70,7 @@ def cosines(n: int) -> Floats:
 def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step: float, springs: Floats) -> None:
     """Move every movable node by a fraction `step` of the way to the balance of its springs, all at once.
 
-    `position` [V, 2] has the centers in µm, `movable` the indices [.] of the nodes.  In each direction a net of k pins
+    `position` [V, 2] has the centers in µm, `movable` the indices [M] of the nodes.  In each direction a net of k pins
     has springs of weight / ((k - 1) distance) from every pin to its two extreme pins, whose quadratic energy equals the
     net's HPWL; `slack_um` is added to the distance, so that it is never 0.  `springs` [V, 4] is scratch: columns
     WEIGHT and MOMENT, each in x and y.
