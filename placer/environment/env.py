@@ -32,7 +32,7 @@ from netlists.errors import LegalizationError, SettingsError
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from netlists.placement import Placement
 from netlists.runtime.clock import ENDLESS, Clock, over
-from placer.cost import Cost
+from placer.cost import CostTerms
 from placer.environment import episode
 from placer.environment.features import MAP_NAMES, SCALAR_NAMES, Singles, observe
 from placer.legalization.legalize import check_room, legalize
@@ -128,9 +128,9 @@ class EpisodeBatch:
         return len(self.order)
 
     @property
-    def costs(self) -> list[Cost]:
+    def costs(self) -> list[CostTerms]:
         """Of each episode that has ended."""
-        return [Cost(*(float(x) for x in row)) for row in self._cost]
+        return [CostTerms(*(float(x) for x in row)) for row in self._cost]
 
     def reset(self, out: Observation | None = None) -> Observation:
         """Begin all episodes anew; the observation is written into the arrays of `out`, if given."""

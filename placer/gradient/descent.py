@@ -23,7 +23,7 @@ from placer.cost import ProxyCost
 from placer.gradient.smooth_proxy import Routes, Smoothing, SmoothProxy
 from placer.incumbent import Search
 from placer.legalization.legalize import legalize
-from placer.soft.detailed import with_soft_placed
+from placer.soft.detailed import place_soft_detailed
 from placer.soft.force_directed import soft_arrays
 
 Span = tuple[float, float]
@@ -203,6 +203,6 @@ class Finish:
             legal = legalize(Placement(n, found, n.orientation.copy()), deadline=deadline)
         except LegalizationError as error:
             return error
-        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, deadline)
+        settled = place_soft_detailed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, deadline)
         both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
         return min(both, key=lambda scored: scored[0])

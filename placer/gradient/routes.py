@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from netlists.netlist import Floats, Ints, Netlist
-from placer.cost.unique_pins import joined
+from placer.cost.unique_pins import merge_nets
 
 Spots = npt.NDArray[np.int32]
 Each = Callable[[Callable[[int], Any], range], Iterable[Any]]
@@ -50,7 +50,7 @@ def merged_nets(netlist: Netlist, merge_um: float = 0.0) -> MergedNets:
     spot = spot.ravel()
     pins = np.bincount(spot)
     offset = np.column_stack([np.bincount(spot, n.connection_offset_um[:, d]) for d in (0, 1)]) / pins[:, None]
-    return MergedNets(key[:, 0].astype(np.int64), offset, *joined(spot, n))
+    return MergedNets(key[:, 0].astype(np.int64), offset, *merge_nets(spot, n))
 
 
 def trace(nets: MergedNets, cell: Ints, each: Each = map) -> Segments:

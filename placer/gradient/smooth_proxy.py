@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from netlists.netlist import ORIENTATION_MATRIX, Netlist
+from placer.cost.definition import CONGESTION_FRACTION, DENSITY_FACTOR, DENSITY_FRACTION
 from placer.gradient.overlap import shared_areas
 from placer.gradient.routes import MergedNets, merged_nets, trace
 from placer.soft.force_directed import cosines
@@ -132,7 +133,7 @@ class SmoothProxy:
 
     def density(self, cover: Tensor, smoothing: Smoothing) -> Tensor:
         """[B] half the mean of the fullest tenth of the cells of `cover` [B, R, C]."""
-        return 0.5 * mean_of_worst(cover.flatten(1), 0.1, smoothing.top)
+        return DENSITY_FACTOR * mean_of_worst(cover.flatten(1), DENSITY_FRACTION, smoothing.top)
 
     def energy(self, cover: Tensor) -> Tensor:
         """[B] electrostatic energy of `cover` [B, R, C] as charge, a cell: it falls as nodes spread over the canvas.
@@ -176,7 +177,7 @@ class SmoothProxy:
         """[B] mean of the worst twentieth of the edges' demand over capacity."""
         horizontal, vertical = self.congestion_maps(position, routes, smoothing)
         both = torch.cat([vertical.flatten(1), horizontal.flatten(1)], 1)
-        return mean_of_worst(both, 0.05, smoothing.top)
+        return mean_of_worst(both, CONGESTION_FRACTION, smoothing.top)
 
     def congestion_maps(self, position: Tensor, routes: Routes, smoothing: Smoothing) -> tuple[Tensor, Tensor]:
         """Demand over capacity across the right and the top edge of each cell, both [B, R, C].

@@ -37,7 +37,7 @@ from placer.legalization.legalize import legalize
 from placer.legalization.on_grid import on_rows, one_by_one
 from placer.runs.settings import PlaceSettings
 from placer.runs.stages import Stage, Stages, cpu_seconds
-from placer.soft.soft_only import in_the_middle, settle_soft
+from placer.soft.multi_start import center_soft, settle_soft
 
 REFINE_SHARE = {"rl": 0.85, "gradient": 0.85, "greedy": 1.0, "random": 0.85, "anneal": 0.0}
 """Part of the budget kept for screening and refinement; annealing is a search of its own, without later stages."""
@@ -194,7 +194,7 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
     """The best placement that the method finds, also noted in `search`; and whether Ctrl-C ended it."""
     orientation = netlist.orientation.copy()
     if not netlist.movable_hard.size and settings.start == "scratch":
-        position = in_the_middle(netlist, netlist.position_um)
+        position = center_soft(netlist, netlist.position_um)
         search.best = ProxyCost(netlist)(position, orientation).proxy
         return Placement(netlist, position, orientation), False
     if settings.method == "anneal":

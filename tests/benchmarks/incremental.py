@@ -16,8 +16,8 @@ from netlists import load
 from netlists.netlist import Ints, Netlist
 from netlists.placement import Placement
 from placer.cost import ProxyCost
-from placer.cost.incremental import IncrementalCost, price, put, reject
-from placer.cost.state import State
+from placer.cost.incremental import IncrementalCost, add_to_trial, evaluate_trial, reject
+from placer.cost.state import CostState
 
 ANYWHERE, NEAR, SWAP, FLIP = range(4)
 CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
@@ -25,11 +25,11 @@ CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
 
 
 @njit(cache=True)
-def try_and_reject(state: State, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
+def try_and_reject(state: CostState, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
     """Try that many changes of one kind; returns the lowest proxy seen."""
     a = state.arrays
     w, h = a.canvas_width_um, a.canvas_height_um
-    position, turn = state.position, state.orientation
+    position, turn = state.position_um, state.orientation
     lowest = np.inf
     for _ in range(times):
         v, u = nodes[int(rng.random() * nodes.size)], nodes[int(rng.random() * nodes.size)]
@@ -37,15 +37,17 @@ def try_and_reject(state: State, nodes: Ints, kind: int, times: int, rng: np.ran
         if kind == SWAP:
             if u == v:
                 continue
-            put(state, v, position[u, 0], position[u, 1], turn[v])
-            put(state, u, x, y, turn[u])
+            add_to_trial(state, v, position[u, 0], position[u, 1], turn[v])
+            add_to_trial(state, u, x, y, turn[u])
         elif kind == FLIP:
-            put(state, v, x, y, turn[v] ^ 1)
+            add_to_trial(state, v, x, y, turn[v] ^ 1)
         elif kind == NEAR:
-            put(state, v, x + (rng.random() - 0.5) * w / a.cols, y + (rng.random() - 0.5) * h / a.rows, turn[v])
+            add_to_trial(
+                state, v, x + (rng.random() - 0.5) * w / a.cols, y + (rng.random() - 0.5) * h / a.rows, turn[v]
+            )
         else:
-            put(state, v, rng.random() * w, rng.random() * h, turn[v])
-        lowest = min(lowest, price(state, np.inf, 0.0))
+            add_to_trial(state, v, rng.random() * w, rng.random() * h, turn[v])
+        lowest = min(lowest, evaluate_trial(state, np.inf, 0.0))
         reject(state)
     return lowest
 

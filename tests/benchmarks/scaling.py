@@ -28,7 +28,7 @@ from netlists.errors import LegalizationError
 from netlists.placement import Placement
 from netlists.synthetic.generate import generate, random_case
 from placer import place
-from placer.annealing.metropolis import Budget, Found
+from placer.annealing.metropolis import Budget, SearchResult
 from placer.annealing.refine import refine
 from placer.cost import evaluate
 from placer.legalization.legalize import legalize
@@ -48,7 +48,7 @@ def greedy(name: str) -> Placement:
     return place(load(find(name)), method="greedy", refine=False, budget_s=GREEDY_S, workers=1).placement
 
 
-def refined(name: str, workers: int, seed: int, *, trials: int = 0, seconds: float = 0.0) -> tuple[Found, float]:
+def refined(name: str, workers: int, seed: int, *, trials: int = 0, seconds: float = 0.0) -> tuple[SearchResult, float]:
     """A refinement with so many trials in all, or seconds, and the seconds that it took."""
     budget = Budget(trials=trials // workers) if trials else Budget(seconds=seconds)
     start, began = greedy(name), time.perf_counter()

@@ -29,9 +29,9 @@ from placer.legalization.free_space import place_in_order, place_in_time, reinse
 from placer.legalization.legalize import legalize
 from placer.legalization.packing import fixed_rectangles
 from placer.runs.settings import METHODS
-from placer.soft.detailed import detail_soft, with_soft_placed
+from placer.soft.detailed import detail_soft, place_soft_detailed
 from placer.soft.force_directed import place_soft, soft_arrays
-from placer.soft.soft_only import settle_soft
+from placer.soft.multi_start import settle_soft
 
 NOW = 0.0  # a deadline that has passed
 
@@ -91,7 +91,7 @@ def test_chunks_change_nothing(seed: int) -> None:
     np.testing.assert_array_equal(again, moved)
     assert (moved != legal).any()
     position = piled(n).position_um.copy()
-    together = with_soft_placed(soft_arrays(n), position, 37, 5)
+    together = place_soft_detailed(soft_arrays(n), position, 37, 5)
     place_soft(soft_arrays(n), position, 37)
     detail_soft(soft_arrays(n), position, 5)
     np.testing.assert_array_equal(together, position)
@@ -126,10 +126,10 @@ def test_a_legal_placement_needs_no_time() -> None:
 def test_soft_macros_stay_when_the_time_is_up(seed: int, ticking: Ticking) -> None:
     start = piled(chip(seed))
     arrays = soft_arrays(chip(seed))
-    same = with_soft_placed(arrays, start.position_um, 50, 5, NOW)
+    same = place_soft_detailed(arrays, start.position_um, 50, 5, NOW)
     np.testing.assert_array_equal(same, start.position_um)
     ticking.read = 0
-    assert (with_soft_placed(arrays, start.position_um, 50, 5, 4.0) != start.position_um).any()
+    assert (place_soft_detailed(arrays, start.position_um, 50, 5, 4.0) != start.position_um).any()
     assert ticking.read == 4
     settled, _ = settle_soft(start, NOW)
     np.testing.assert_array_equal(settled.position_um, start.position_um)

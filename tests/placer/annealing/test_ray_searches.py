@@ -1,4 +1,4 @@
-"""Refinement on Ray: a search on every node, a lost one costs its own, errors as without Ray."""
+"""Refinement on Ray: a search on every node, a lost node loses its own work only, errors are those without Ray."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def three_nodes() -> Iterator[Any]:
         cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_searches_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: Any) -> None:
+def test_searches_run_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: Any) -> None:
     cluster, nodes = three_nodes
     fleet = Fleet(start.netlist)
-    found = fleet.refine([start], Budget(trials=4_000), 0, 1)
+    result = fleet.refine([start], Budget(trials=4_000), 0, 1)
     assert fleet.as_dict()["searches"] == 3
     assert fleet.as_dict()["lost"] == 0
     assert fleet.as_dict()["cpu_seconds"] > 0
-    assert found.trials == 12_000
-    assert not found.placement.violations()
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
+    assert result.trials == 12_000
+    assert not result.placement.violations()
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(start).proxy
 
-    told: list[float] = []
+    reports: list[float] = []
 
     def kill_one(seconds: float, proxy: float) -> None:
         if seconds > 0.5 and len(nodes) == 2:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
-        told.append(proxy)
+        reports.append(proxy)
 
     fewer = fleet.refine([start], Budget(seconds=8.0), 1, 1, kill_one)
     assert len(nodes) == 1
@@ -72,18 +72,18 @@ def test_searches_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: An
     assert fleet.as_dict()["lost"] == 1
     assert not fewer.placement.violations()
     assert fewer.proxy == evaluate(fewer.placement).proxy < evaluate(start).proxy
-    assert told
+    assert reports
 
 
-def test_where_no_node_is_ready_this_process_refines(start: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_node_is_ready_this_process_refines(start: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_cluster, "CORES", 1)
     monkeypatch.setattr(ray_searches, "PATIENCE", 0.0)
     with connected("local"):
         fleet = Fleet(start.netlist)
-        found = fleet.refine([start], Budget(seconds=0.5), 0, 1)
+        result = fleet.refine([start], Budget(seconds=0.5), 0, 1)
     assert fleet.as_dict()["searches"] == 0
-    assert found.trials > 0
-    assert found.proxy < evaluate(start).proxy
+    assert result.trials > 0
+    assert result.proxy < evaluate(start).proxy
 
 
 def test_place_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_place_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.metrics["proxy"] == evaluate(result.placement).proxy
 
 
-def test_ray_is_refused_where_nothing_is_refined() -> None:
+def test_ray_is_refused_if_nothing_is_refined() -> None:
     for options in ({"method": "anneal"}, {"refine": False}):
         with pytest.raises(SettingsError, match="ray gives the refinement"):
             PlaceSettings(ray="local", **options)

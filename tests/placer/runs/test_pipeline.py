@@ -18,13 +18,13 @@ from netlists.placement import Placement
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import PlaceSettings, Result, evaluate, place
 from placer.annealing.baseline import anneal
-from placer.annealing.metropolis import Budget, Found
+from placer.annealing.metropolis import Budget, SearchResult
 from placer.environment.env import EpisodeBatch
 from placer.incumbent import Progress, Search
 from placer.legalization.legalize import legalize
 from placer.runs.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels
 from placer.runs.settings import METHODS
-from placer.soft.soft_only import settle_soft
+from placer.soft.multi_start import settle_soft
 
 
 @cache
@@ -92,9 +92,9 @@ def test_the_refinement_gains_something() -> None:
 def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds: list[float | None] = []
 
-    def stand_in(placement: Placement, budget: Budget, **_: object) -> Found:
+    def stand_in(placement: Placement, budget: Budget, **_: object) -> SearchResult:
         seconds.append(budget.seconds)
-        return Found(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
+        return SearchResult(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
 
     load_kernels("greedy", True, "auto")
     monkeypatch.setattr("placer.runs.pipeline.refine", stand_in)

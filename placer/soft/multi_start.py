@@ -1,4 +1,4 @@
-"""The search where soft macros are all that may move: several soft-macro placements, the best by exact cost."""
+"""Multi-start placement of soft macros: the search if only they can move; the best of several by exact cost."""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
 from netlists.runtime.clock import over
 from placer.cost import ProxyCost
-from placer.soft.detailed import with_soft_placed
+from placer.soft.detailed import place_soft_detailed
 from placer.soft.force_directed import soft_arrays
 
 SOFT_ROUNDS = (50, 100, 200, 400)
+"""Rounds of the force-directed placement, one run each per start."""
+
 SOFT_SWEEPS = 20
+"""Sweeps of the detailed placement after each run."""
 
 
-def in_the_middle(netlist: Netlist, position_um: Floats) -> Floats:
-    """The positions [V, 2] with the movable soft macros and cells in the middle of the canvas."""
+def center_soft(netlist: Netlist, position_um: Floats) -> Floats:
+    """A copy of positions [V, 2] with the movable soft macros and cells in the middle of the canvas."""
     position: Floats = position_um.copy()
     position[soft_arrays(netlist).movable] = np.array(netlist.canvas_um) / 2
     return position
 
 
 def settle_soft(placement: Placement, deadline: float) -> tuple[Placement, bool]:
-    """The best of several soft-macro placements around the same hard macros, and the given one, until `deadline`.
+    """The best of the placement itself and several soft-macro placements around its hard macros, until the deadline.
 
-    Each number of rounds is run from the soft macros' places given and from the middle of the canvas.  Also tells
-    whether Ctrl-C ended it.
+    Each number of rounds is run twice: from the current positions of the soft macros and from the middle of the canvas.
+    Also returns whether Ctrl-C ended the search.
     """
-    n, given = placement.netlist, placement.position_um
+    n, current = placement.netlist, placement.position_um
     arrays, cost = soft_arrays(n), ProxyCost(n)
-    best, lowest = given, cost(given, placement.orientation).proxy
-    starts = (in_the_middle(n, given), given)
+    best, lowest = current, cost(current, placement.orientation).proxy
+    starts = (center_soft(n, current), current)
     interrupted = False
     try:
         for rounds, start in product(SOFT_ROUNDS if arrays.movable.size else (), starts):
             if not over(deadline):
-                position = with_soft_placed(arrays, start, rounds, SOFT_SWEEPS, deadline)
+                position = place_soft_detailed(arrays, start, rounds, SOFT_SWEEPS, deadline)
                 proxy = cost(position, placement.orientation).proxy
                 if proxy < lowest:
                     best, lowest = position, proxy
