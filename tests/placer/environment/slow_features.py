@@ -11,7 +11,7 @@ from netlists.placement import Placement
 from placer.environment.env import EpisodeBatch
 from placer.soft.node_nets import node_nets
 from tests.placer.cost import slow_cost
-from tests.placer.environment import slow_spots
+from tests.placer.environment import slow_action_mask
 
 
 def with_merged_nets(netlist: Netlist) -> Netlist:
@@ -70,7 +70,7 @@ class Seen:
     def within(self) -> tuple[float, float]:
         """Where in an empty cell the macro's center goes, in cells."""
         (width, height), (w, h) = self.netlist.size_um[self.node], self.netlist.cell_um
-        return float(slow_spots.within(float(width), w)), float(slow_spots.within(float(height), h))
+        return float(slow_action_mask.within(float(width), w)), float(slow_action_mask.within(float(height), h))
 
     def wire(self, *, placed_only: bool) -> Floats:
         """[R, C] how much longer the nets become by the macro going where it would in each empty cell."""

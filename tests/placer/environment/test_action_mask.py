@@ -15,7 +15,7 @@ from netlists.rows.cover import blocked
 from netlists.tolerance import HAIR
 from placer.cost import cost_arrays
 from placer.environment.action_mask import find_spots, inside, scratch_for, wanted
-from tests.placer.environment.slow_spots import Cell
+from tests.placer.environment.slow_action_mask import Cell
 from tests.placer.legalization.test_legalize import blocks, overlaps
 
 CANVAS = (24.0, 16.0)
