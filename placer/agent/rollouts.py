@@ -26,7 +26,7 @@ from torch import Tensor
 
 from netlists.runtime.clock import OutOfTimeError
 from placer.agent.policy import PlacementPolicy
-from placer.environment.env import EpisodeBatch, Observation, spans
+from placer.environment.env import EpisodeBatch, Observation, split_range
 from placer.environment.features import MAP_NAMES, SCALAR_NAMES
 
 PART, LARGE_PART = 16, 32  # episodes that the policy sees at a time on the CPU; in rollouts of LARGE and more
@@ -124,7 +124,7 @@ def parts_of(batch: int) -> list[tuple[int, int]]:
 
 def play_in_turns(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
     """As `play`, on any device: groups take turns at the policy and at all threads of `episodes`."""
-    groups = spans(episodes.batch, GROUPS)
+    groups = split_range(episodes.batch, GROUPS)
     return _play(policy, embedding, plan, episodes, groups, len(groups), episodes.threads, staged=True)
 
 
