@@ -21,7 +21,7 @@ from netlists.cluster import cluster
 from netlists.errors import LegalizationError, PlacementError
 from netlists.netlist import Kind, Netlist, Rows
 from netlists.placement import Placement
-from netlists.runtime.device import resolved
+from netlists.runtime.device import resolve
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer.annealing.baseline import anneal
 from placer.annealing.metropolis import Budget
@@ -204,12 +204,12 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
         if settings.method == "rl":
             from placer.agent.placing import Agent  # loads torch
 
-            device = resolved(settings.device)
+            device = resolve(settings.device)
             Agent(netlist, search, settings.seed, settings.workers, settings.weights, device).run(settings.iterations)
         elif settings.method == "gradient":
             from placer.gradient.descent import gradient  # loads torch
 
-            device = resolved(settings.device)
+            device = resolve(settings.device)
             gradient(netlist, search, settings.seed, settings.workers, settings.iterations, device=device)
         else:
             from placer.environment import heuristics
