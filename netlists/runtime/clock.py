@@ -1,4 +1,4 @@
-"""The time limit of a job: deadlines are values of `time.perf_counter` in seconds, infinite if there is none."""
+"""The time limits of a job: deadlines are values of `time.perf_counter` in seconds, infinite if there is no limit."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from netlists.errors import LegalizationError
 
 
 class OutOfTimeError(LegalizationError):
-    """The deadline passed before a legal placement was found."""
+    """The deadline came before there was a legal placement."""
 
 
 class Clock(Protocol):
-    """How long a search may continue."""
+    """The deadlines of a search."""
 
     @property
     def deadline(self) -> float:
-        """When episodes end, finished or not, in seconds of `time.perf_counter`."""
+        """When episodes end, complete or not."""
 
     @property
     def last(self) -> float:
-        """Until when an episode may be legalized; later than `deadline` if there is no placement yet."""
+        """When the legalization of an episode ends; later than `deadline` as long as there is no placement."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Endless:
 
 
 ENDLESS = Endless()
+"""The clock by default."""
 
 
 def over(deadline: float) -> bool:

@@ -1,4 +1,4 @@
-"""The device on which torch computes: a name given by the user, checked, and the device that it means here."""
+"""The device on which torch computes: names of devices for users, and what they mean on this machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ MEMORY_FRACTION = 0.25
 
 
 def check(name: str) -> None:
-    """Raise `SettingsError` if there is no device of that name; torch is loaded for cuda only."""
+    """Check the name of a device; loads torch for cuda only.
+
+    Raises `SettingsError` if there is no such name, or for cuda if torch finds no GPU.
+    """
     if name not in DEVICES:
         raise SettingsError(f"device is {name!r}; expected one of {', '.join(DEVICES)}{did_you_mean(name, DEVICES)}")
     if name == "cuda":
-        resolved(name)
+        resolve(name)
 
 
-def resolved(name: str) -> torch.device:
+def resolve(name: str) -> torch.device:
     """The device that a name means: for auto the first GPU if torch finds one, otherwise the CPU.
 
     Raises `SettingsError` for cuda if torch finds no GPU.
@@ -33,15 +36,13 @@ def resolved(name: str) -> torch.device:
 
     has_gpu = torch.cuda.is_available()
     if name == "cuda" and not has_gpu:
-        raise SettingsError(
-            "device is cuda, but torch finds no GPU here; expected an NVIDIA GPU and a build of torch with CUDA, "
-            "or choose device cpu"
-        )
+        raise SettingsError("device is cuda, but torch finds no GPU here; expected an NVIDIA GPU and a build of torch "
+                            "with CUDA, or choose device cpu")  # fmt: skip
     return torch.device("cuda" if has_gpu and name != "cpu" else "cpu")
 
 
 def room_bytes(device: torch.device, on_cpu: int) -> int:
-    """Bytes that the largest array may take: `MEMORY_FRACTION` of the memory of a GPU, `on_cpu` on the CPU."""
+    """Bytes that the largest array may take: a fraction of the memory of a GPU, or `on_cpu` on the CPU."""
     import torch
 
     return (

@@ -22,7 +22,7 @@ from placer.agent import checkpoints
 from placer.agent.placing import filling, fitting_envs, new_policy
 from placer.agent.policy import PlacementPolicy, netlist_graph
 from placer.agent.ppo import IterationStats, Learner, PPOSettings, iterate_together
-from placer.agent.ray_rollouts import hired
+from placer.agent.ray_rollouts import ray_players
 from placer.agent.rollouts import Plan, play
 from placer.environment.env import EpisodeBatch
 from placer.incumbent import Listener, Progress
@@ -96,7 +96,7 @@ class Training:
             self._demand_same(checkpoint, meta, names)
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
-        where = device.resolved(settings.device)
+        where = device.resolve(settings.device)
         self.policy: PlacementPolicy = policy.to(where)
         # All must play as many episodes.
         if ppo.num_envs == PPOSettings().num_envs:
@@ -126,7 +126,7 @@ class Training:
         with ExitStack() as stack:
             if self.settings.ray:
                 chips = [learner.episodes.netlist for learner in self.learners]
-                players = stack.enter_context(hired(self.settings.ray, chips, self.ppo.env))
+                players = stack.enter_context(ray_players(self.settings.ray, chips, self.ppo.env))
                 for learner, player in zip(self.learners, players, strict=True):
                     learner.player = player
             self.out.mkdir(parents=True, exist_ok=True)

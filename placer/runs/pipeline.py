@@ -21,7 +21,7 @@ from netlists.cluster import cluster
 from netlists.errors import LegalizationError, PlacementError
 from netlists.netlist import Kind, Netlist, Rows
 from netlists.placement import Placement
-from netlists.runtime.device import resolved
+from netlists.runtime.device import resolve
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer.annealing.baseline import anneal
 from placer.annealing.metropolis import Budget
@@ -34,7 +34,7 @@ from placer.cost import ProxyCost, evaluate, lower_bounds, summary
 from placer.environment.env import EpisodeBatch
 from placer.incumbent import Listener, Search
 from placer.legalization.legalize import legalize
-from placer.legalization.on_grid import on_rows, one_by_one
+from placer.legalization.row_alignment import align_to_rows, place_one_by_one
 from placer.runs.settings import PlaceSettings
 from placer.runs.stages import Stage, Stages, cpu_seconds
 from placer.soft.multi_start import center_soft, settle_soft
@@ -93,7 +93,7 @@ def place(
         fleet = Fleet(work) if asked.ray else None
         placement, interrupted = place_macros(work, settings, search, stages, fleet)
     with stages.stage("expand"):
-        placement = on_rows(clustering.expand(placement))
+        placement = align_to_rows(clustering.expand(placement))
     hpwl_history = list[tuple[float, float]]()
     if has_cells(netlist):
         with stages.stage("cells"):
@@ -178,7 +178,7 @@ def load_row_kernels() -> None:
     size[chip.hard] = 12.0
     rows = Rows(np.zeros(25), y, np.full(25, 4.0), np.full(25, 0.5), np.full(25, 200))
     chip = chip.with_(kind=kind, size_um=size, rows=rows)
-    placed = one_by_one(piled(chip))
+    placed = place_one_by_one(piled(chip))
     assert placed is not None
     if place_cells(placed, seconds=0.0).interrupted:
         raise KeyboardInterrupt  # as in `load_kernels`
@@ -204,12 +204,12 @@ def find_hard(netlist: Netlist, settings: PlaceSettings, search: Search) -> tupl
         if settings.method == "rl":
             from placer.agent.placing import Agent  # loads torch
 
-            device = resolved(settings.device)
+            device = resolve(settings.device)
             Agent(netlist, search, settings.seed, settings.workers, settings.weights, device).run(settings.iterations)
         elif settings.method == "gradient":
             from placer.gradient.descent import gradient  # loads torch
 
-            device = resolved(settings.device)
+            device = resolve(settings.device)
             gradient(netlist, search, settings.seed, settings.workers, settings.iterations, device=device)
         else:
             from placer.environment import heuristics

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from netlists import Netlist, load
-from netlists.runtime.device import resolved
+from netlists.runtime.device import resolve
 from placer.agent.checkpoints import load_policy
 from placer.agent.placing import GPU_ENVS, PRETRAINED
 from placer.agent.policy import PlacementPolicy, netlist_graph
@@ -120,7 +120,7 @@ def report(netlist: Netlist, threads: list[int]) -> None:
     """Print the tables of one netlist."""
     print(f"{netlist.name}: {len(netlist.movable_hard)} steps an episode, grid {netlist.grid[0]} by {netlist.grid[1]}")
     Players(netlist, 1, 1, "cpu").play()  # compiles
-    devices = ["cpu", "cuda"] if resolved("auto").type == "cuda" else ["cpu"]
+    devices = ["cpu", "cuda"] if resolve("auto").type == "cuda" else ["cpu"]
     print("device  threads    steps/s   against one thread")
     for device in devices:
         alone = 0.0

@@ -1,4 +1,4 @@
-"""Deadlines: long work ends soon after its deadline, with a legal placement or one error."""
+"""Deadlines: long computations check the clock, end soon after it, and leave a legal result or one error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOW = 0.0  # a deadline that has passed
 
 
 class Ticking:
-    """A clock that advances by one second each time it is read."""
+    """A clock that advances by a second whenever it is read."""
 
     def __init__(self) -> None:
         self.read = 0
@@ -49,7 +49,7 @@ class Ticking:
 
 @pytest.fixture
 def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
-    """The module that replaces `time` in `netlists.runtime.clock`."""
+    """The clock that `netlists.runtime.clock` reads instead of the time."""
     clock = Ticking()
     monkeypatch.setattr("netlists.runtime.clock.time", SimpleNamespace(perf_counter=clock))
     return clock
@@ -57,7 +57,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
 
 @cache
 def chip(seed: int) -> Netlist:
-    """About 60 hard macros, a third of them fixed in every second netlist."""
+    """A netlist of 60 hard macros, of which 20 are fixed if the seed is odd."""
     settings = GeneratorSettings(
         hard_macros=60, macro_sizes=9, hard_coverage=(0.2, 0.45, 0.65)[seed % 3], fixed_macros=20 * (seed % 2),
         soft_macros=30, nets=300, ports=10, grid=(12, 12),
@@ -80,10 +80,10 @@ def test_chunks_change_nothing(seed: int) -> None:
     order = np.argsort(-size.prod(axis=1), kind="stable")
     for weight in (np.inf, 0.5):
         failed, center = place_in_order(order, target, size, obstacle, *n.canvas_um, weight)
-        ours, result = place_in_time(order, target, size, obstacle, n.canvas_um, weight, np.inf)
+        ours, chunked = place_in_time(order, target, size, obstacle, n.canvas_um, weight, np.inf)
         assert ours == failed
         placed = order if failed < 0 else order[: int(np.flatnonzero(order == failed)[0])]
-        np.testing.assert_array_equal(result[placed], center[placed])
+        np.testing.assert_array_equal(chunked[placed], center[placed])
     legal = Placement.given(n).position_um[n.movable_hard]
     moved, again = legal.copy(), legal.copy()
     reinsert(order, moved, target, size, obstacle, *n.canvas_um)
@@ -101,29 +101,29 @@ def test_chunks_change_nothing(seed: int) -> None:
 def test_legalization_ends_at_the_deadline(seed: int, ticking: Ticking) -> None:
     n, ends = chip(seed), []
     legalize(piled(n), deadline=1e9)
-    looks = ticking.read  # of a legalization without a deadline
-    assert looks > 8
-    for deadline in np.linspace(0, looks, 9).round():
+    reads = ticking.read  # of a legalization without a deadline
+    assert reads > 8
+    for deadline in np.linspace(0, reads, 9).round():
         ticking.read = 0
         try:
             assert not legalize(piled(n), deadline=deadline).violations()
             ends.append(True)
         except OutOfTimeError:
             ends.append(False)
-        assert ticking.read <= deadline + 25  # each further step reads the clock once and ends
+        assert ticking.read <= deadline + 25  # every remaining step reads the clock once and ends
     assert ends[0] is False
     assert ends[-1] is True
-    assert sorted(ends) == ends  # more time never gives a worse result
+    assert sorted(ends) == ends  # more time never leads to a worse end
 
 
 def test_a_legal_placement_needs_no_time() -> None:
     for seed in range(3):
-        given = Placement.given(chip(seed))
-        assert legalize(given, deadline=NOW) is given
+        legal = Placement.given(chip(seed))
+        assert legalize(legal, deadline=NOW) is legal
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_soft_macros_stay_when_the_time_is_up(seed: int, ticking: Ticking) -> None:
+def test_soft_macros_stay_if_the_time_is_up(seed: int, ticking: Ticking) -> None:
     start = piled(chip(seed))
     arrays = soft_arrays(chip(seed))
     same = place_soft_detailed(arrays, start.position_um, 50, 5, NOW)
@@ -150,14 +150,14 @@ def any_allowed(episodes: EpisodeBatch) -> float:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("steps", [1, 7])
-def test_an_interrupted_episode_ends_legal(seed: int, steps: int, ticking: Ticking) -> None:
+def test_an_episode_that_ends_early_is_legal(seed: int, steps: int, ticking: Ticking) -> None:
     n = chip(seed)
     episodes = EpisodeBatch(n, 3, threads=1)
     episodes.clock = At(float(steps), np.inf)
     any_allowed(episodes)
     assert episodes.t == steps
     assert episodes.cut
-    assert episodes.failed.tolist() == [False, True, True]  # one is enough
+    assert episodes.failed.tolist() == [False, True, True]  # one legal placement is enough
     assert not episodes.placement(0).violations()
     search = Search("random", np.inf, 0.0)
     search.offer(episodes)
@@ -165,7 +165,7 @@ def test_an_interrupted_episode_ends_legal(seed: int, steps: int, ticking: Ticki
     assert search.best == evaluate(episodes.placement(0)).proxy
 
 
-def test_interrupted_episodes_are_dropped_if_there_is_a_placement() -> None:
+def test_episodes_without_any_time_fail() -> None:
     for seed in range(3):
         episodes = EpisodeBatch(chip(seed), 2, threads=1)
         episodes.clock = At(NOW, NOW)
@@ -205,16 +205,16 @@ def test_a_search_of_many_trials_ends_at_its_deadline() -> None:
         assert result.proxy <= evaluate(start).proxy
 
 
-def test_screening_without_time_gives_the_first_start() -> None:
+def test_screening_without_time_returns_the_first_start() -> None:
     for seed in range(3):
         starts = [Placement.given(chip(seed)), legalize(piled(chip(seed)))]
-        result = screen(starts, seconds=np.inf, seed=0, workers=1, deadline=NOW)
-        assert result[0].netlist is chip(seed)
-        assert not result[0].violations()
+        winners = screen(starts, seconds=np.inf, seed=0, workers=1, deadline=NOW)
+        assert winners[0].netlist is chip(seed)
+        assert not winners[0].violations()
 
 
 @pytest.mark.parametrize(("waited", "left"), [(0.0, 10.0), (1.0, 9.0), (9.5, 0.5), (12.0, 1e-3)])
-def test_the_time_that_nodes_were_waited_for_is_taken_off(waited: float, left: float) -> None:
+def test_the_wait_for_nodes_is_subtracted_from_the_budget(waited: float, left: float) -> None:
     budget = Budget(seconds=10.0, clock=lambda: 100.0 + waited)
     assert left_of(budget, 100.0).seconds == pytest.approx(left)
     assert left_of(Budget(trials=7), 100.0).trials == 7

@@ -16,7 +16,7 @@ from placer.annealing.baseline import spiral
 from placer.annealing.metropolis import Budget
 from placer.annealing.refine import refine
 from placer.environment.env import EpisodeBatch, Observation
-from placer.environment.episode import cover_by
+from placer.environment.episode import cover_map
 from placer.legalization.legalize import legalize
 from tests.designs import Box, case, design, row_set
 
@@ -55,12 +55,12 @@ def test_the_mask_allows_places_on_rows_only(shape: str) -> None:
     rng, episodes = np.random.default_rng(0), EpisodeBatch(cluster(n, 4, threads=1).netlist, 3, threads=1)
     seen: Observation | None = episodes.reset()
     assert seen is not None
-    np.testing.assert_allclose(seen.maps[0, 0], cover_by(blocked(n), n), rtol=1e-6)
+    np.testing.assert_allclose(seen.maps[0, 0], cover_map(blocked(n), n), rtol=1e-6)
     while seen is not None:
         assert not seen.mask.all()
         v = episodes.order[seen.t]
         for b, cell in zip(*np.nonzero(seen.mask), strict=True):
-            center = episodes.state.spot[b, cell // 10, cell % 10]
+            center = episodes.state.place[b, cell // 10, cell % 10]
             low, high = center - n.size_um[v] / 2, center + n.size_um[v] / 2
             inside = (low >= 0).all() and (high <= 100).all()
             assert inside

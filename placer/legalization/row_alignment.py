@@ -1,7 +1,8 @@
-"""Hard macros on the rows and sites of a design, legal, near where they are.
+"""Row alignment: hard macros moved onto the rows and sites of a design, legal and near their places.
 
-Corners are rounded to the grid of rows and sites once macros are apart with sizes of whole steps.  If that fails, or
-if the rows make no grid, each macro in turn goes to the nearest free place whose corner is on a site, large ones first.
+Macros are first moved apart with their sizes rounded up to whole steps of the grid of rows and sites; then their
+corners can be rounded to that grid.  If this fails, or if the rows form no grid, each macro in turn, the largest first,
+goes to the nearest free place at which its lower-left corner is on a site.
 """
 
 from __future__ import annotations
@@ -14,40 +15,42 @@ from netlists.legality.verdict import macros_off_rows
 from netlists.netlist import Floats, Ints, Rows
 from netlists.placement import TOUCH, Placement
 from netlists.rows.derived import cell_rows
+from placer.legalization.free_space import HIGH_X, HIGH_Y, LOW_X, LOW_Y
 from placer.legalization.legalize import legalize
 from placer.legalization.packing import fixed_rectangles
 
 
-def on_rows(placement: Placement) -> Placement:
-    """The placement with its movable hard macros on rows and sites, if the design has rows, and legal.
+def align_to_rows(placement: Placement) -> Placement:
+    """The placement with its movable hard macros legal and, if the design has rows, on rows and sites.
 
-    Macros that are legal and stand there already stay; so do all if no such placement is found.
+    A placement that is so already is returned as it is, and so is one for which no such placement is found.
     """
     if not placement.violations() and not macros_off_rows(placement).size:
         return placement
     try:
-        return legalize_on_grid(placement)
+        return legalize_on_rows(placement)
     except LegalizationError:
         return placement
 
 
-def legalize_on_grid(placement: Placement) -> Placement:
-    """Hard macros legalized, with their lower-left corners on sites and rows if there is room for that.
+def legalize_on_rows(placement: Placement) -> Placement:
+    """The placement with its hard macros legalized, their lower-left corners on rows and sites if there is room.
 
-    Needs rows, given or derived.  Raises `LegalizationError` as `legalize` does.
+    Requires rows, from the file or derived.  Raises `LegalizationError` as `legalize` does.
     """
-    for way in (_rounded, one_by_one):
-        found = way(placement)
-        if found is not None and not found.violations() and not macros_off_rows(found).size:
-            return found
+    for align in (_round_to_grid, place_one_by_one):
+        aligned = align(placement)
+        if aligned is not None and not aligned.violations() and not macros_off_rows(aligned).size:
+            return aligned
     return legalize(placement)
 
 
-def _rounded(placement: Placement) -> Placement | None:
-    """Macros apart, then rounded to the grid; None if they find no room for that.
+def _round_to_grid(placement: Placement) -> Placement | None:
+    """Move macros apart, then round their corners to the grid; None if there is no room for that.
 
-    Corners rounded to a grid (halves upward, always) keep rectangles apart whose sides are whole steps of it; others
-    are legalized as if theirs were, and fixed ones as if their edges were on the grid.
+    Rounding corners to a grid (halves always upward) keeps rectangles apart if their sides are whole steps of it.
+    So macros are legalized with their sides rounded up to whole steps, and fixed ones with their edges moved outward
+    to the grid.
     """
     n, rows = placement.netlist, cell_rows(placement.netlist)
     assert rows is not None
@@ -69,18 +72,21 @@ def _rounded(placement: Placement) -> Placement | None:
     except (LegalizationError, NetlistError):
         return None
     corner = loose[movable] - size[movable] / 2
-    return _moved(placement, origin + np.floor((corner - origin) / step + 0.5) * step)
+    return _with_corners_at(placement, origin + np.floor((corner - origin) / step + 0.5) * step)
 
 
 def _pitch_um(rows: Rows) -> float:
-    """The distance between rows, if it is the same for all; else the height of the lowest."""
+    """The distance between neighboring rows in µm if it is the same for all; otherwise the height of the lowest row."""
     gaps = np.diff(np.unique(rows.y_um))
     even = gaps.size and np.ptp(gaps) <= TOUCH * float(gaps.sum())
     return float(gaps.mean()) if even else float(rows.height_um.min())
 
 
-def one_by_one(placement: Placement) -> Placement | None:
-    """Each macro at the nearest free place on rows and sites, in the order of their areas; None if one finds none."""
+def place_one_by_one(placement: Placement) -> Placement | None:
+    """Place each macro, the largest first, at the nearest free place on rows and sites; None if one finds none.
+
+    Requires rows, from the file or derived.
+    """
     n, rows = placement.netlist, cell_rows(placement.netlist)
     assert rows is not None
     movable = n.movable_hard
@@ -88,15 +94,15 @@ def one_by_one(placement: Placement) -> Placement | None:
     order = np.argsort(-size.prod(axis=1), kind="stable")
     by_level = np.lexsort((rows.x_um, rows.y_um))
     slack = TOUCH * max(n.canvas_um)
-    found, corner = nearest_corners(
+    fits, corner = nearest_corners(
         order, placement.position_um[movable] - size / 2, size, fixed_rectangles(n), np.array(n.canvas_um),
         rows.x_um[by_level], rows.y_um[by_level], rows.site_um[by_level], rows.num_sites[by_level], slack,
     )  # fmt: skip
-    return _moved(placement, corner) if found else None
+    return _with_corners_at(placement, corner) if fits else None
 
 
-def _moved(placement: Placement, corner: Floats) -> Placement:
-    """The placement with the lower-left corners [M, 2] of the movable hard macros where they are given."""
+def _with_corners_at(placement: Placement, corner: Floats) -> Placement:
+    """The placement with the lower-left corners of its movable hard macros at `corner` [M, 2] in µm."""
     n, position = placement.netlist, placement.position_um.copy()
     position[n.movable_hard] = corner + n.size_um[n.movable_hard] / 2
     return Placement(n, position, placement.orientation)
@@ -107,10 +113,13 @@ def nearest_corners(
     order: Ints, target: Floats, size: Floats, obstacle: Floats, canvas: Floats, left: Floats, bottom: Floats,
     site: Floats, count: Ints, slack: float,
 ) -> tuple[bool, Floats]:  # fmt: skip
-    """Whether all macros found a place, and their lower-left corners [M, 2], on sites of rows [K].
+    """Whether all macros found a place, and their lower-left corners [M, 2] in µm, on sites of rows.
 
-    In turn each takes the place with the least sum of moves in x and y from its `target` [M, 2] at which it overlaps
-    no obstacle [F, 4] and no macro before it by more than `slack`.
+    In turn each macro takes the place at which it overlaps no obstacle and no earlier macro by more than `slack` µm
+    with the least sum of the moves in x and y.  `order` [M] holds the indices of the macros, `target` and `size`
+    [M, 2] their preferred corners and sizes in µm, `obstacle` [F, 4] low x, low y, high x and high y in µm, and
+    `canvas` [2] its size in µm; `left`, `bottom`, `site` [K] in µm and `count` [K] are the ends, bottoms, pitches and
+    numbers of sites of the rows.
     """
     fixed = len(obstacle)
     box = np.empty((fixed + len(order), 4))
@@ -136,13 +145,13 @@ def nearest_corners(
                     beyond = s
                     for i in range(fixed + turn):
                         if (
-                            box[i, 0] < x + w - slack and box[i, 2] > x + slack
-                            and box[i, 1] < y + h - slack and box[i, 3] > y + slack
+                            box[i, LOW_X] < x + w - slack and box[i, HIGH_X] > x + slack
+                            and box[i, LOW_Y] < y + h - slack and box[i, HIGH_Y] > y + slack
                         ):  # fmt: skip
                             if way > 0:
-                                beyond = max(beyond, np.ceil((box[i, 2] - left[k] - slack) / site[k]), s + 1)
+                                beyond = max(beyond, np.ceil((box[i, HIGH_X] - left[k] - slack) / site[k]), s + 1)
                             else:
-                                beyond = min(beyond, np.floor((box[i, 0] - w - left[k] + slack) / site[k]), s - 1)
+                                beyond = min(beyond, np.floor((box[i, LOW_X] - w - left[k] + slack) / site[k]), s - 1)
                     if beyond == s:
                         best = rise + abs(x - target[m, 0])
                         corner[m, 0], corner[m, 1] = x, y
@@ -151,5 +160,6 @@ def nearest_corners(
         if best == np.inf:
             return False, corner
         i = fixed + turn
-        box[i, 0], box[i, 1], box[i, 2], box[i, 3] = corner[m, 0], corner[m, 1], corner[m, 0] + w, corner[m, 1] + h
+        box[i, LOW_X], box[i, LOW_Y] = corner[m, 0], corner[m, 1]
+        box[i, HIGH_X], box[i, HIGH_Y] = corner[m, 0] + w, corner[m, 1] + h
     return True, corner
