@@ -14,6 +14,7 @@ from netlists.connectivity.statistics import (
     count_net_degrees,
     count_node_degrees,
     find_components,
+    group_net_degrees,
 )
 from netlists.connectivity.strengths import Connectivity, connectivity
 from netlists.connectivity.summary import Graphs, Summary, build_graphs, summarize
@@ -33,6 +34,7 @@ __all__ = [
     "count_node_degrees",
     "estimate_rent",
     "find_components",
+    "group_net_degrees",
     "hierarchy_rows",
     "summarize",
     "trace_dataflow",

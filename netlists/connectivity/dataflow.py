@@ -1,10 +1,10 @@
 """The dataflow between hard macros: which macro drives which, through how many cells, over how many bits.
 
 Macro placers that follow the hierarchy of a design pull macros together by such a graph, as the netlist alone rarely
-joins two macros directly.  The weight of a connection falls with the number of steps on its way: Vidal-Obiols,
-Cortadella, Petit, Galceran-Oms and Martorell, "RTL-aware dataflow-driven macro placement", DATE 2019; Kahng, Varadarajan
-and Wang, "Hier-RTLMP", IEEE TCAD 43(3), 2024.  These papers count registers; a netlist without a cell library does not
-say which cells are registers, so that every cell or soft macro counts as one hop here.
+joins two macros directly.  The weight of a connection grows with its bits and falls with a power of the number of steps
+on its way, as in Vidal-Obiols, Cortadella, Petit, Galceran-Oms and Martorell, "RTL-aware dataflow-driven macro
+placement", DATE 2019.  That paper counts registers.  A netlist without a cell library does not say which cells are
+registers, so that every cell and every soft macro counts as one hop here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from netlists.cluster import MAX_SINKS
 from netlists.errors import SettingsError
 from netlists.netlist import Floats, Ints, Kind, Netlist
 
-MAX_HOPS = 4
-"""Longer ways are not followed by default: number of cells and soft macros between two hard macros."""
+SOFT_HOPS = 4
+"""Most hops by default in a netlist of soft macros: each stands for hundreds of cells."""
 
-DECAY = 0.5
-"""Factor of the weight of a connection for each hop."""
+CELL_HOPS = 30
+"""Most hops by default in a netlist with standard cells: between two macros lie dozens of gates."""
+
+FADING = 2
+"""Exponent k of the weight of a connection: bits that arrive after h hops count 1 / (h + 1)^k."""
 
 MACROS_PER_PASS = 64
 """Number of macros whose ways are followed at the same time; bounds the memory, [V, 64] numbers."""
@@ -54,8 +57,13 @@ class Dataflow:
 
     @property
     def weight(self) -> Floats:
-        """[K] bits, halved for every hop."""
-        return np.asarray(self.bits @ DECAY ** np.arange(self.bits.shape[1]))
+        """[K] sum of bits / (hops + 1)^`FADING`."""
+        return np.asarray(self.bits @ (1.0 / (1 + np.arange(self.bits.shape[1])) ** FADING))
+
+    @property
+    def max_hops(self) -> int:
+        """H, the number of hops up to which ways were followed."""
+        return self.bits.shape[1] - 1
 
     def heaviest(self, count: int) -> Ints:
         """Indices of at most `count` connections of the largest weight, the heaviest first; ties in order."""
@@ -78,47 +86,55 @@ class Dataflow:
         return graph
 
 
-def trace_dataflow(netlist: Netlist, max_hops: int = MAX_HOPS) -> Dataflow:
+def trace_dataflow(netlist: Netlist, max_hops: int | None = None) -> Dataflow:
     """Follow the nets from every hard macro, driver to sinks, through at most `max_hops` cells and soft macros.
 
-    Ways end at hard macros and ports.  Nets of more than `MAX_SINKS` sinks (clocks, resets) are not followed.  A macro
-    that feeds itself makes no connection.  Takes time in proportion to macros × pins × hops.  Raises `SettingsError`
-    for a negative number of hops.
+    The default is `CELL_HOPS` for netlists with standard cells and `SOFT_HOPS` for others.  Ways end at hard macros and
+    ports.  Nets of more than `MAX_SINKS` sinks (clocks, resets) are not followed.  A macro that feeds itself makes no
+    connection.  The time grows with macros × pins × hops.  Raises `SettingsError` for a negative number of hops.
     """
+    if max_hops is None:
+        max_hops = CELL_HOPS if len(netlist.cells) else SOFT_HOPS
     if max_hops < 0:
         raise SettingsError(f"max_hops is {max_hops}; expected 0 or more")
     nets = _followed_nets(netlist)
     driver = netlist.connection_node[netlist.net_start[nets]]
-    inner = np.isin(netlist.kind, (Kind.SOFT, Kind.CELL))
-    to_inner = _sinks(netlist, nets, inner)  # [V, nets] 1 if the net ends at a cell or soft macro
-    to_hard = _sinks(netlist, nets, netlist.kind == Kind.HARD)[netlist.hard]  # [M, nets]
+    to_inner = _sinks(netlist, nets, np.isin(netlist.kind, (Kind.SOFT, Kind.CELL)))
+    to_hard = _sinks(netlist, nets, netlist.kind == Kind.HARD)[netlist.hard]
     to_hard = to_hard @ sp.diags_array(netlist.net_weight[nets], dtype=np.float64)
-    passes = []
+    sources, targets, bits = [netlist.hard[:0]], [netlist.hard[:0]], [np.zeros((0, max_hops + 1))]
     for first in range(0, len(netlist.hard), MACROS_PER_PASS):
         macros = netlist.hard[first : first + MACROS_PER_PASS]
-        reached = np.zeros((netlist.num_nodes, len(macros)), dtype=np.float32)
-        reached[macros, np.arange(len(macros))] = 1
-        bits = _follow(reached, driver, to_inner, to_hard, max_hops)
-        bits[:, first + np.arange(len(macros)), np.arange(len(macros))] = 0  # a macro that feeds itself
-        passes.append(bits.transpose(2, 1, 0))
-    every = np.concatenate(passes) if passes else np.zeros((0, 0, max_hops + 1))
-    source, target = np.nonzero(every.any(axis=2))
-    return Dataflow(netlist, netlist.hard[source], netlist.hard[target], every[source, target])
+        arrived = _follow(netlist.num_nodes, macros, driver, to_inner, to_hard, max_hops)
+        source, target = np.nonzero(arrived.any(axis=2))
+        others = first + source != target
+        source, target = source[others], target[others]
+        sources.append(macros[source])
+        targets.append(netlist.hard[target])
+        bits.append(arrived[source, target])
+    return Dataflow(netlist, np.concatenate(sources), np.concatenate(targets), np.concatenate(bits))
 
 
 def _follow(
-    reached: np.ndarray, driver: Ints, to_inner: sp.csr_array, to_hard: sp.csr_array, max_hops: int
+    num_nodes: int, sources: Ints, driver: Ints, to_inner: sp.csr_array, to_hard: sp.csr_array, max_hops: int
 ) -> Floats:
-    """[H+1, M, S] bits at each hard macro, from the S sources that `reached` [V, S] starts at."""
-    bits = np.zeros((max_hops + 1, to_hard.shape[0], reached.shape[1]))
+    """[S, M, H+1] the bits that arrive at each hard macro from S sources.
+
+    `driver` [nets] is the node that drives each net; `to_inner` [V, nets] is 1 and `to_hard` [M, nets] the weight of a
+    net where the net ends at a node.
+    """
+    reached = np.zeros((num_nodes, len(sources)), dtype=np.float32)
+    reached[sources, np.arange(len(sources))] = 1
+    bits = np.zeros((len(sources), to_hard.shape[0], max_hops + 1))
     seen = reached > 0
     for hops in range(max_hops + 1):
         driven = reached[driver]  # [nets, S]
-        bits[hops] = to_hard @ driven
-        if hops < max_hops:
-            ahead = (to_inner @ driven > 0) & ~seen
-            seen |= ahead
-            reached = ahead.astype(np.float32)
+        bits[:, :, hops] = (to_hard @ driven).T
+        ahead = (to_inner @ driven > 0) & ~seen
+        if not ahead.any():
+            break
+        seen |= ahead
+        reached = ahead.astype(np.float32)
     return bits
 
 

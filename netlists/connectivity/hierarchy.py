@@ -2,8 +2,8 @@
 
 `/` separates levels, and so does `.`, as in the names of generate blocks (`bank[0].ram/mem`); a backslash before a
 separator makes it a part of the name, as in DEF.  In a netlist in which no name has either, an index separates levels:
-`bank_3_ram_1` lies in `bank_3_ram` in `bank_3` in `bank`.  Beside real separators an index says nothing, as tools number
-nets and cells with it.
+`bank_3_ram_1` lies in `bank_3_ram` in `bank_3` in `bank`.  Beside real separators an index says nothing, as tools
+number cells with it.
 """
 
 from __future__ import annotations

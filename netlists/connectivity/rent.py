@@ -49,9 +49,9 @@ def estimate_rent(netlist: Netlist, *, seed: int = 0, threads: int | None = None
     """The Rent exponent of a netlist, or None if it is too small or no net leaves a block.
 
     Nodes are hard macros, soft macros and cells; ports lie outside every block.  A net leaves a block if it has pins
-    inside and outside; nets of more than `MAX_SINKS` sinks are left out.  Two levels of at least `FIT_BLOCKS` blocks are
-    needed.  The result depends on the seed, not on the number of threads, all cores by default.  Raises
-    `SettingsError` for a seed out of range.
+    inside and outside; nets of more than `MAX_SINKS` sinks are left out.  The fit needs two levels of at least
+    `FIT_BLOCKS` blocks.  The result depends on the seed, not on the number of threads, which is that of the cores by
+    default.  Raises `SettingsError` for a seed out of range.
     """
     demand_seed(seed)
     nodes = np.flatnonzero(netlist.kind != Kind.PORT)
@@ -98,9 +98,7 @@ def bisect(net: Ints, node: Ints, num_nodes: int, levels: int, seed: int, thread
         context = partitioner.context_from_file(str(settings))
     context.logging = False
     context.set_partitioning_parameters(2**levels, IMBALANCE, mtkahypar.Objective.KM1)
-    hypergraph = partitioner.create_hypergraph(
-        context, num_nodes, len(nets), nets, [1] * num_nodes, [1] * len(nets)
-    )
+    hypergraph = partitioner.create_hypergraph(context, num_nodes, len(nets), nets, [1] * num_nodes, [1] * len(nets))
     return np.array(hypergraph.partition(context).get_partition(), dtype=np.int64)
 
 
@@ -108,11 +106,11 @@ def count_terminals(net: Ints, block: Ints, outer: np.ndarray) -> int:
     """The number of pairs of a block and a net that leaves it.
 
     `net` and `block` [P] are the indices of the net and of the block of each pin; `outer` [N] tells whether a net has
-    a pin outside all blocks, an index of a net that it says so of leaves every block that it touches.
+    a pin outside all blocks, so that it leaves every block that it touches.
     """
-    pairs = np.unique(net * (int(block.max(initial=0)) + 1) + block)
-    touched = pairs // (int(block.max(initial=0)) + 1)
-    blocks = np.bincount(touched, minlength=len(outer))
+    num_blocks = int(block.max(initial=0)) + 1
+    net_of_pair = np.unique(net * num_blocks + block) // num_blocks
+    blocks = np.bincount(net_of_pair, minlength=len(outer))
     return int(blocks[(blocks > 1) | outer].sum())
 
 

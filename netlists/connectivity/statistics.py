@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import networkx as nx
@@ -10,6 +11,9 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from netlists.netlist import Ints, Netlist
+
+DEGREE_BOUNDS = (0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 500)
+"""Largest number of pins of each group of nets in a histogram; a last group holds all nets with more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,17 @@ def count_net_degrees(netlist: Netlist) -> dict[int, int]:
     """The number of nets by their number of pins, in rising order."""
     pins, nets = np.unique(np.diff(netlist.net_start), return_counts=True)
     return dict(zip(pins.tolist(), nets.tolist(), strict=True))
+
+
+def group_net_degrees(net_degrees: Mapping[int, int]) -> dict[str, int]:
+    """The same in the groups of `DEGREE_BOUNDS`, named "2", "6-10" or "501 and more"; empty groups are left out."""
+    groups = {}
+    for low, high in zip((-1, *DEGREE_BOUNDS), (*DEGREE_BOUNDS, None), strict=True):
+        nets = sum(count for pins, count in net_degrees.items() if low < pins and (high is None or pins <= high))
+        name = f"{low + 1} and more" if high is None else f"{high}" if high == low + 1 else f"{low + 1}-{high}"
+        if nets:
+            groups[name] = nets
+    return groups
 
 
 def count_node_degrees(netlist: Netlist) -> Ints:

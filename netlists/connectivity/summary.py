@@ -142,7 +142,8 @@ class Summary:
     rent: RentRule | None  # None for small netlists
     hierarchy: tuple[Module, ...]  # the top levels as an outline, the whole design first
     modules: int  # in the whole hierarchy, without the root
-    connections: int  # between hard macros
+    connections: int  # directed, between hard macros
+    max_hops: int  # most cells and soft macros on the way of a connection
     heaviest_connections: tuple[Connection, ...]
     notes: tuple[str, ...]  # of the reader
 
@@ -161,7 +162,7 @@ class Graphs:
 
 
 def build_graphs(netlist: Netlist, *, seed: int = 0) -> Graphs:
-    """The dataflow, the hierarchy and the Rent exponent of a netlist.  Raises `SettingsError` for a seed out of range."""
+    """Build the dataflow, the hierarchy and the Rent fit of a netlist.  Raises `SettingsError` for a bad seed."""
     return Graphs(trace_dataflow(netlist), build_hierarchy(netlist), estimate_rent(netlist, seed=seed))
 
 
@@ -178,7 +179,8 @@ def summarize(netlist: Netlist, graphs: Graphs | None = None) -> Summary:
         net_degrees=count_net_degrees(n), node_degrees=_degrees_by_kind(n), net_weights=_weights(n),
         components=_count_components(n), rent=_rent_rule(graphs.rent),
         hierarchy=tuple(_module(tree, name) for name in hierarchy_rows(tree, DEPTH, MODULES)), modules=len(tree) - 1,
-        connections=len(flow.source), heaviest_connections=_list_connections(flow, HEAVIEST), notes=n.notes,
+        connections=len(flow.source), max_hops=flow.max_hops,
+        heaviest_connections=_list_connections(flow, HEAVIEST), notes=n.notes,
     )  # fmt: skip
 
 
@@ -242,16 +244,12 @@ def _rent_rule(rent: Rent | None) -> RentRule | None:
 
 def _module(tree: nx.DiGraph, name: str) -> Module:
     a = tree.nodes[name]
-    return Module(
-        name, a["label"], a["depth"], a["hard"], a["soft"], a["cells"], a["macro_area_um2"], a["area_um2"]
-    )
+    return Module(name, a["label"], a["depth"], a["hard"], a["soft"], a["cells"], a["macro_area_um2"], a["area_um2"])
 
 
 def _list_connections(flow: Dataflow, most: int) -> tuple[Connection, ...]:
     names, bits, hops, weight = flow.netlist.node_names, flow.total_bits, flow.hops, flow.weight
     return tuple(
-        Connection(
-            names[flow.source[k]], names[flow.target[k]], float(bits[k]), int(hops[k]), float(weight[k])
-        )
+        Connection(names[flow.source[k]], names[flow.target[k]], float(bits[k]), int(hops[k]), float(weight[k]))
         for k in flow.heaviest(most)
     )
