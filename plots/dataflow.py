@@ -117,7 +117,8 @@ def _draw_dots(axes: Axes, graph: nx.DiGraph, place: Mapping[int, Floats]) -> No
 
 def _hop_bounds(hops: list[int]) -> list[int]:
     """The largest number of hops of each color, rising, without repetition."""
-    return sorted(set(np.quantile(hops, np.linspace(0, 1, len(HOP_COLORS) + 1)[1:], method="higher").astype(int)))
+    bounds = np.quantile(hops, np.linspace(0, 1, len(HOP_COLORS) + 1)[1:], method="higher")
+    return [int(bound) for bound in np.unique(bounds)]
 
 
 def _draw_lines(axes: Axes, pairs: Mapping[tuple[int, int], tuple[float, int]], place: Mapping[int, Floats]) -> None:

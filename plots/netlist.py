@@ -118,8 +118,8 @@ def _nets(s: Summary) -> page.Section:
         )
         figures[caption] = draw_rent(s.rent)
         notes.append(
-            "The smaller the Rent exponent, the more local the wiring: a two-dimensional mesh has 0.5, logic usually 0.5 to"
-            " 0.75, and random wiring 1."
+            "The smaller the Rent exponent, the more local the wiring: a two-dimensional mesh has 0.5, logic usually"
+            " 0.5 to 0.75, and random wiring 1."
         )
     degrees = [[kind.replace("_", " "), d.nodes, d.mean, d.largest] for kind, d in s.node_degrees.items()]
     table = page.Table("Pins per node", ["", "nodes", "mean", "largest"], degrees)
