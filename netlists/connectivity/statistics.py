@@ -42,7 +42,7 @@ def build_bipartite_graph(netlist: Netlist) -> nx.Graph:
         graph.add_node(("net", n), weight=weight)
     for n, v in zip(netlist.connection_net.tolist(), netlist.connection_node.tolist(), strict=True):
         if graph.has_edge(("net", n), ("node", v)):
-            graph.edges["net", n]["node", v]["pins"] += 1
+            graph.edges[("net", n), ("node", v)]["pins"] += 1
         else:
             graph.add_edge(("net", n), ("node", v), pins=1)
     return graph
