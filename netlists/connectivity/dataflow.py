@@ -48,7 +48,7 @@ class Dataflow:
     @property
     def hops(self) -> Ints:
         """[K] number of hops on the shortest way."""
-        return np.argmax(self.bits > 0, axis=1).astype(np.int64)
+        return np.asarray(np.argmax(self.bits > 0, axis=1), dtype=np.int64)
 
     @property
     def total_bits(self) -> Floats:
@@ -63,7 +63,7 @@ class Dataflow:
     @property
     def max_hops(self) -> int:
         """H, the number of hops up to which ways were followed."""
-        return self.bits.shape[1] - 1
+        return int(self.bits.shape[1]) - 1
 
     def heaviest(self, count: int) -> Ints:
         """Indices of at most `count` connections of the largest weight, the heaviest first; ties in order."""

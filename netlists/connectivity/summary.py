@@ -208,7 +208,7 @@ def _group_macro_sizes(netlist: Netlist) -> tuple[MacroSize, ...]:
     count = np.bincount(group.ravel(), minlength=len(sizes))
     fixed = np.bincount(group.ravel(), netlist.fixed[netlist.hard], minlength=len(sizes))
     order = np.argsort(-sizes.prod(axis=1), kind="stable")
-    return tuple(MacroSize(*sizes[k].tolist(), int(count[k]), int(fixed[k])) for k in order)
+    return tuple(MacroSize(float(sizes[k, 0]), float(sizes[k, 1]), int(count[k]), int(fixed[k])) for k in order)
 
 
 def _degrees_by_kind(netlist: Netlist) -> dict[str, Degrees]:

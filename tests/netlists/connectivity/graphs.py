@@ -23,11 +23,13 @@ def build(
     """A netlist of nodes with the letters H, S, P or C and nets of node indices, the driver first; one pin per node."""
     kind = np.array([LETTERS[letter] for letter in kinds], dtype=np.int8)
     fixed = kind == Kind.PORT
-    position = np.column_stack([np.arange(len(kind)), np.arange(len(kind))]) % 100.0
+    position = np.repeat(np.arange(len(kind), dtype=np.float64)[:, None] % 100, 2, axis=1)
+    if not placed:
+        position[~fixed] = np.nan
     return Netlist(
         name="paper", node_names=tuple(names) or tuple(f"n{v}" for v in range(len(kind))), kind=kind,
         size_um=np.ones((len(kind), 2)) if size_um is None else size_um, fixed=fixed,
-        position_um=position if placed else np.where(fixed[:, None], position, np.nan),
+        position_um=position,
         orientation=np.zeros(len(kind), dtype=np.int8), pin_node=np.arange(len(kind)),
         pin_offset_um=np.zeros((len(kind), 2)),
         net_start=np.cumsum([0, *(len(net) for net in nets)]).astype(np.int64),
