@@ -143,8 +143,8 @@ def _draw_names(axes: Axes, graph: nx.DiGraph, place: Mapping[int, Floats]) -> N
     halo = [withStroke(linewidth=1.8, foreground=(1, 1, 1, 0.8))]
     for v, name in zip(graph, names, strict=True):
         axes.text(
-            place[v][0], place[v][1], style.plain(name, 28), fontsize=6, color=style.INK, ha="center", va="center", zorder=5,
-            parse_math=False, path_effects=halo,
+            place[v][0], place[v][1], style.plain(name, 28), fontsize=6, color=style.INK, ha="center", va="center",
+            zorder=5, parse_math=False, path_effects=halo,
         )  # fmt: skip
 
 
