@@ -46,7 +46,7 @@ def test_lines_join_the_centers_of_macros_and_are_as_wide_as_their_weight() -> N
     lines = lines_of(chip)
     widths = {
         tuple(round(float(x)) for x, _ in segment): float(width)
-        for segment, width in zip(lines.get_segments(), lines.get_linewidth(), strict=True)
+        for segment, width in zip(lines.get_segments(), np.asarray(lines.get_linewidth()).tolist(), strict=True)
     }
     assert set(widths) == {(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)}
     low, high = LINE_PT
