@@ -24,7 +24,13 @@ LINE_PT = (0.3, 3.5)
 """Widths of the lightest and of the heaviest line."""
 
 DOTS_PT2 = (12.0, 260.0)
-"""Areas of the smallest and of the largest macro in a layout by springs."""
+"""Areas of the smallest and of the largest macro in a layout by springs of few macros, in square points."""
+
+CROWD = 40
+"""Number of macros above which the dots shrink in proportion."""
+
+SPREAD = 3.0
+"""Length of the springs as a multiple of the mean distance of macros."""
 
 LAYOUT_SEED = 0
 MOST_LABELS = 60
@@ -77,8 +83,10 @@ def _places(netlist: Netlist) -> dict[int, Floats]:
 def _layout(graph: nx.DiGraph, pairs: Mapping[tuple[int, int], tuple[float, int]]) -> dict[int, Floats]:
     """Places of the macros by springs; macros without a connection stand below the others in rows."""
     joined = nx.Graph()
-    joined.add_weighted_edges_from((a, b, weight) for (a, b), (weight, _) in pairs.items())
-    place: dict[int, Floats] = nx.spring_layout(joined, seed=LAYOUT_SEED) if joined else {}
+    most = max((weight for weight, _ in pairs.values()), default=1.0)
+    joined.add_weighted_edges_from((a, b, weight / most) for (a, b), (weight, _) in pairs.items())
+    length = SPREAD / np.sqrt(max(len(joined), 1))
+    place: dict[int, Floats] = nx.spring_layout(joined, k=length, seed=LAYOUT_SEED) if joined else {}
     alone = [v for v in graph if v not in place]
     per_row = max(1, int(np.ceil(np.sqrt(4 * len(alone)))))
     for k, v in enumerate(alone):
@@ -101,7 +109,7 @@ def _draw_dots(axes: Axes, graph: nx.DiGraph, place: Mapping[int, Floats]) -> No
         return
     points = np.array([place[v] for v in graph])
     area = np.array([graph.nodes[v]["area_um2"] for v in graph])
-    low, high = DOTS_PT2
+    low, high = (size / max(1.0, len(graph) / CROWD) for size in DOTS_PT2)
     size = low + (high - low) * area / max(area.max(), np.finfo(float).tiny)
     axes.scatter(
         points[:, 0],

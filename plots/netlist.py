@@ -78,11 +78,12 @@ def _numbers(s: Summary) -> page.Section:
         "Components": s.components.count,
     }  # fmt: skip
     u = s.utilization
+    dense = None if u.cells_in_free_area is None else f"{u.cells_in_free_area:.1%}"
     parts = [("hard macros", u.hard_macros), ("soft macros", u.soft_macros), ("cells", u.cells)]
     areas = page.Table(
         "Area as a fraction of the canvas", ["", "fraction"],
         [[name, f"{value:.1%}"] for name, value in [*parts, ("all", u.total)]]
-        + [["soft macros and cells in the area left by hard macros", f"{u.cells_in_free_area:.1%}"]],
+        + [["soft macros and cells in the area left by hard macros", dense]],
     )  # fmt: skip
     some = f": the {SIZES} largest of {len(s.macro_sizes):,}" if len(s.macro_sizes) > SIZES else ""
     sizes = page.Table(

@@ -79,7 +79,7 @@ class Utilization:
     soft_macros: float
     cells: float
     total: float
-    cells_in_free_area: float  # soft macros and cells over the area that hard macros leave; infinite if they leave none
+    cells_in_free_area: float | None  # soft macros and cells over the area without hard macros; None if there is none
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _utilization(netlist: Netlist) -> Utilization:
     free = canvas_um2 - hard
     return Utilization(
         hard / canvas_um2, soft / canvas_um2, cells / canvas_um2, (hard + soft + cells) / canvas_um2,
-        (soft + cells) / free if free > 0 else float("inf"),
+        (soft + cells) / free if free > 0 else None,
     )  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def _overview(s: Summary) -> Table:
         ),
         (
             "  of the free area",
-            f"{u.cells_in_free_area:.1%} taken by soft macros and cells (free: without hard macros)",
+            f"{_percent(u.cells_in_free_area)} taken by soft macros and cells (free: without hard macros)",
         ),
         ("net weights", _weights(s)),
         ("components", f"{c.count:,}, {c.isolated_nodes:,} of them single nodes; the largest has {c.largest:,} nodes"),
@@ -103,6 +103,10 @@ def _overview(s: Summary) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{fraction:.1%}"
 
 
 def _weights(s: Summary) -> str:

@@ -44,3 +44,9 @@ def test_a_summary_is_plain_data() -> None:
     assert data["hard_macros"] == 12
     assert data["utilization"]["total"] == pytest.approx(0.6, abs=0.01)
     assert {"source", "target", "bits", "hops", "weight"} == set(data["heaviest_connections"][0])
+
+
+def test_macros_that_fill_the_canvas_leave_no_free_area() -> None:
+    s = summarize(build("HC", [[0, 1]], size_um=np.array([[100.0, 100.0], [1.0, 1.0]])))
+    assert s.utilization.cells_in_free_area is None
+    json.dumps(s.as_dict(), allow_nan=False)
