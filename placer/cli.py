@@ -1,4 +1,4 @@
-"""The command `placer`: evaluate, place, train, sweep, convert, cluster and report.
+"""The command `placer`: evaluate, place, train, sweep, convert, cluster, report and info.
 
 Libraries that take seconds to load (torch, matplotlib) are imported by the commands that need them.
 """
@@ -21,6 +21,7 @@ from netlists.runtime.interrupts import INTERRUPTED, NOTHING, loading
 from netlists.runtime.output import check_out
 from netlists.runtime.ray_connection import LOCAL
 from placer.annealing.ray_cluster import CORES
+from placer.commands.info import info
 from placer.commands.options import (
     Device,
     Grid,
@@ -302,6 +303,9 @@ def report(
     out.parent.mkdir(parents=True, exist_ok=True)
     comparison(out, runs)
     print(f"report: {out}")
+
+
+app.command()(info)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The page of an exploration: what to build, the front, how the search went, what matters, and what if."""
+"""The page of an exploration: what to build, the Pareto front, how the search went, what matters, and what-if plots."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _trade_offs(content: Exploration) -> page.Section | None:
     if not content.scatters:
         return None
     notes = [
-        "Arrows on the axes point to the better side. Gray: feasible designs that were sampled whatever they cost, most"
-        " of them; a front of three objectives looks like a cloud from each side."
+        "Arrows on the axes point to the better side. Gray: most of the feasible designs in a random sample. A front of"
+        " three objectives looks like a cloud from each side."
     ]
     return page.Section("Trade-offs", notes=notes, small=content.scatters)
 
@@ -64,14 +64,14 @@ def _search(content: Exploration) -> page.Section | None:
     figures = {}
     if content.influence:
         caption = (
-            "Which parameters matter: the share of the variance of each objective (of its logarithm) that a parameter"
-            f" explains alone; parameters together explain the rest. From {content.influence_note}."
+            "Which parameters matter: the fraction of the variance of each objective (of its logarithm) that a"
+            f" parameter explains alone; interactions of parameters explain the rest. From {content.influence_note}."
         )
         figures[caption] = content.influence
     if content.convergence:
         caption = (
-            "Whether the search has converged: hypervolume that the front dominates, up to a tenth of its extent beyond"
-            " its worst values, after so many designs"
+            "Whether the search has converged: the hypervolume that the front dominates against the number of designs;"
+            " the reference point lies a tenth of the extent of the front beyond its worst values"
         )
         figures[caption] = content.convergence
     return page.Section("What matters, and how the search went", small=figures) if figures else None
@@ -81,8 +81,9 @@ def _what_if(content: Exploration) -> page.Section | None:
     if not content.sweeps:
         return None
     notes = [
-        "One parameter changes, the others stay as they are in the design. Objectives are multiples of its own; dotted"
-        " lines cross where it is. A cross marks a value that is not feasible, at the bottom where it does not run."
+        "One parameter changes, the others stay as they are in the design. Objectives are relative to those of the"
+        " design, which lies where the dotted lines cross. A cross marks a value that is not feasible; it stands at the"
+        " bottom if the network does not run."
     ]
     return page.Section("What if", notes=notes, small=content.sweeps)
 

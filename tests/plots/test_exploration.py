@@ -1,4 +1,4 @@
-"""Sensitivity as figures, and the page of an exploration from plain data."""
+"""Figures of sensitivities, and the page of an exploration from plain data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_bars_are_as_long_as_the_shares() -> None:
     assert widths == [[50.0, 10.0], [25.0, 0.0]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["rows", "columns"]
     style.png(sensitivity.bars([f"$parameter_{k}$" * 5 for k in range(40)], {"<b>": np.linspace(0, 1, 40)}))
-    with pytest.raises(SettingsError, match="area has 1 shares; expected 2"):
+    with pytest.raises(SettingsError, match="area has 1 fractions; expected 2"):
         sensitivity.bars(["rows", "columns"], {"area": [1.0]})
 
 

@@ -1,4 +1,4 @@
-"""Which nodes the nets of a placed netlist join, and how strongly: what a viewer draws as flylines."""
+"""Which nodes the nets of a placed netlist join, and how strongly: the data behind the flylines of the report page."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from netlists.placement import Placement
 
 @dataclass(frozen=True, eq=False)
 class Connectivity:
-    """Nets at each of V nodes, and the K connections of macros with other nodes.
+    """The number and weight of the nets at each of V nodes, and K connections from macros to other nodes.
 
-    A net of weight w that joins k nodes adds w / (k - 1) to the connection of each two of them, so that its total at a
-    node is w.  Standard cells count together by grid cell: partner V + r is the r-th grid cell, row by row from below.
+    A net of weight w that joins k nodes adds w / (k - 1) to the connection between each two of them, so that the
+    connections of a node add up to the weight of its nets.  Standard cells are grouped by grid cell: partner V + r
+    stands for all cells in the r-th grid cell, counted row by row from the bottom.
     """
 
-    nets: Ints  # [V] number of nets at each node, those within the node alone left out
-    weight: Floats  # [V] sum of their weights
-    macro: Ints  # [K] a hard or soft macro, rising
-    partner: Ints  # [K] what it is connected with; the strongest connection of each macro first
-    strength: Floats  # [K]
+    nets: Ints  # [V] number of nets at each node, without nets that lie within the node
+    weight: Floats  # [V] sum of the weights of those nets
+    macro: Ints  # [K] index of a hard or soft macro, in rising order
+    partner: Ints  # [K] index of the node or grid cell that it connects to; each macro's strongest connection first
+    strength: Floats  # [K] sum of w / (k - 1)
 
 
 def connectivity(placement: Placement) -> Connectivity:
     """Sum up the nets of a placed netlist."""
     n = placement.netlist
-    key = np.unique(n.connection_net * n.num_nodes + n.connection_node)  # each node once in a net
+    key = np.unique(n.connection_net * n.num_nodes + n.connection_node)  # each node once per net
     net, node = key // n.num_nodes, key % n.num_nodes
     degree = np.bincount(net, minlength=n.num_nets)
-    outside = degree[net] > 1
-    net, node = net[outside], node[outside]
+    joining = degree[net] > 1
+    net, node = net[joining], node[joining]
     weight = n.net_weight[net]
     nets = np.bincount(node, minlength=n.num_nodes)
     total = np.bincount(node, weight, minlength=n.num_nodes).astype(np.float64)
@@ -41,11 +42,11 @@ def connectivity(placement: Placement) -> Connectivity:
     macros = np.concatenate([n.hard, n.soft])
     groups = n.num_nodes + n.grid[0] * n.grid[1]
     at_macro = np.isin(n.kind[node], (Kind.HARD, Kind.SOFT))
-    share = weight[at_macro] / (degree[net[at_macro]] - 1)
-    left = sp.csr_array((share, (node[at_macro], net[at_macro])), shape=(n.num_nodes, n.num_nets))[macros]
+    per_pair = weight[at_macro] / (degree[net[at_macro]] - 1)
+    left = sp.csr_array((per_pair, (node[at_macro], net[at_macro])), shape=(n.num_nodes, n.num_nets))[macros]
     right = sp.csr_array((np.ones(len(net)), (net, _group(placement)[node])), shape=(n.num_nets, groups))
-    found = (left @ right).tocoo()
-    macro, partner, strength = macros[found.coords[0]], found.coords[1].astype(np.int64), found.data
+    product = (left @ right).tocoo()
+    macro, partner, strength = macros[product.coords[0]], product.coords[1].astype(np.int64), product.data
     others = (macro != partner) & (strength > 0)
     macro, partner, strength = macro[others], partner[others], strength[others]
     order = np.lexsort((partner, -strength, macro))
@@ -53,7 +54,7 @@ def connectivity(placement: Placement) -> Connectivity:
 
 
 def _group(placement: Placement) -> Ints:
-    """[V] the node itself, or V + the grid cell that a standard cell lies in."""
+    """[V] index of the node itself or, for a standard cell, V + the index of the grid cell in which it lies."""
     n = placement.netlist
     group = np.arange(n.num_nodes)
     rows, columns = n.grid
