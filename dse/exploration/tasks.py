@@ -11,6 +11,7 @@ from dse.exploration.summary import Summary, summarize
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, first_line
+from netlists.runtime.ray_connection import why_lost
 
 RETRIES = 5  # of a task whose worker or node was lost
 
@@ -52,7 +53,6 @@ def received(answer: Any, chunk: int) -> tuple[Summary, Floats]:
         raise ChipscapeError(f"chunk {chunk}: a task failed ({reason}); expected the same version of"
                              " Chipscape on every node") from error.cause  # fmt: skip
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[-1].partition(". ")[0].strip()
         raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk}, the last one as follows:"
-                             f" {reason}; see `ray status`, then go on with --resume") from None  # fmt: skip
+                             f" {why_lost(error)}; see `ray status`, then go on with --resume") from None  # fmt: skip
     return found

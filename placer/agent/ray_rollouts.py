@@ -22,10 +22,9 @@ from torch import Tensor
 
 from netlists.errors import ChipscapeError
 from netlists.netlist import Netlist
-from netlists.runtime.ray_connection import processors
+from netlists.runtime.ray_connection import POLL_S, RETRIES, connected, processors, wait_for, why_lost
 from placer.agent.policy import PlacementPolicy
 from placer.agent.rollouts import PER_EPISODE, Plan, Player, Rollout, parts_of, play
-from placer.annealing.ray_cluster import POLL_S, RETRIES, connected
 from placer.environment.env import EnvSettings, EpisodeBatch
 
 STARTING = -1  # instead of a part
@@ -107,7 +106,7 @@ class Crew:
         """Wait for an actor: its part, and the rollout, None at its start, or why the actor is lost."""
         import ray
 
-        while not (answers := ray.wait(list(self._busy), timeout=POLL_S)[0]):
+        while not (answers := wait_for(self._busy, POLL_S)):
             if not processors():
                 raise ChipscapeError("the Ray cluster has no node left; go on with --resume on another")
         actor, part = self._busy.pop(answers[0])
@@ -116,14 +115,14 @@ class Crew:
         except ray.exceptions.RayTaskError as error:  # raised by the episodes
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            return part, str(error).strip().splitlines()[-1].partition(". ")[0].strip()
+            return part, why_lost(error)
         self._idle.append(actor)
         return part, found
 
 
 @contextmanager
 def hired(address: str, netlists: Sequence[Netlist], settings: EnvSettings) -> Iterator[list[Player]]:
-    """A player for each netlist on the Ray cluster at an address, as long as the block; see `ray_cluster.connected`."""
-    with connected(address):
+    """A player for each netlist on the Ray cluster at an address, as long as the block; see `connected`."""
+    with connected(address, needed=1):
         crew = Crew(netlists, settings)
         yield [partial(crew.play, k) for k in range(len(netlists))]

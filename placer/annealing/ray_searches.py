@@ -16,7 +16,7 @@ from netlists import load
 from netlists.errors import SettingsError, first_line
 from netlists.netlist import Netlist
 from netlists.placement import Placement
-from netlists.runtime.ray_connection import processors
+from netlists.runtime.ray_connection import processors, wait_for
 from placer.annealing.cooperative import feeds
 from placer.annealing.metropolis import Budget, Found, Progress
 from placer.annealing.moves import movers
@@ -127,10 +127,9 @@ class Fleet:
         self, starts: Sequence[Placement], proxies: Sequence[float], budget: Budget, begun: float, seed: int
     ) -> list[RemoteSearch]:
         """A search in every process that is ready, from the starts in turn; the budget begins to run there."""
-        import ray
 
         patience = None if budget.seconds is None else PATIENCE * budget.seconds
-        ready, _ = ray.wait(list(self.loading), num_returns=len(self.loading), timeout=patience)
+        ready = wait_for(self.loading, patience, len(self.loading))
         left: dict[str, Any] = {"trials": budget.trials}
         if budget.seconds is not None:
             left = {"seconds": left_of(budget, begun).seconds}

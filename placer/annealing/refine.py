@@ -19,10 +19,10 @@ import numpy as np
 
 from netlists.errors import SettingsError
 from netlists.placement import Placement
+from netlists.runtime.ray_connection import CORES
 from placer.annealing.cooperative import Phase, Team, feeds
 from placer.annealing.metropolis import Budget, Found, Progress, spacing_um
 from placer.annealing.moves import KINDS, movers
-from placer.annealing.ray_cluster import CORES
 from placer.annealing.winners import compete
 from placer.cost import evaluate
 

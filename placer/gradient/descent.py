@@ -21,7 +21,7 @@ from netlists.placement import Placement
 from netlists.runtime.device import room_bytes
 from placer.cost import ProxyCost
 from placer.gradient.smooth_proxy import Routes, Smoothing, SmoothProxy
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 from placer.legalization.legalize import legalize
 from placer.soft.detailed import with_soft_placed
 from placer.soft.force_directed import soft_arrays
@@ -124,7 +124,7 @@ class Descent:
 
 
 def gradient(
-    netlist: Netlist, search: Search, seed: int, threads: int, iterations: int | None,
+    netlist: Netlist, search: Incumbent, seed: int, threads: int, iterations: int | None,
     settings: GradientSettings | None = None, device: torch.device = CPU,
 ) -> None:  # fmt: skip
     """Rounds of starts until the budget of the search is used, or a number of them whatever the time.
@@ -160,7 +160,7 @@ def fitting_starts(proxy: SmoothProxy, most: float) -> int:
     return max(usual, int(min(GPU_STARTS, most, room_bytes(proxy.device, 0) // (4 * proxy.floats))))
 
 
-def descend(descent: Descent, search: Search, seconds: float) -> None:
+def descend(descent: Descent, search: Incumbent, seconds: float) -> None:
     """Steps for all of the schedule in the settings, or for as much of one as fits the time."""
     began, steps = time.perf_counter(), descent.settings.steps
     while descent.steps < steps:
@@ -178,7 +178,7 @@ def descend(descent: Descent, search: Search, seconds: float) -> None:
 class Finish:
     """Legalizes starts, settles their soft macros, and offers them to the search; one start a thread at a time."""
 
-    def __init__(self, netlist: Netlist, search: Search, threads: int = 1) -> None:
+    def __init__(self, netlist: Netlist, search: Incumbent, threads: int = 1) -> None:
         self.netlist, self.search, self.threads = netlist, search, threads
         self.soft, self.cost = soft_arrays(netlist), ProxyCost(netlist)
         self.seconds = FINISH_S / threads  # a start, as last measured
@@ -191,7 +191,7 @@ class Finish:
                 if isinstance(found, LegalizationError):
                     self.search.error = found
                 else:
-                    self.search.keep(*found)
+                    self.search.keep(found[0], Placement(self.netlist, found[1], self.netlist.orientation))
         self.seconds = (time.perf_counter() - began) / len(position)
 
     def _finished(self, found: Floats) -> tuple[float, Floats] | LegalizationError:
