@@ -40,7 +40,7 @@ def place_greedily(episodes: EpisodeBatch, incumbent: Incumbent) -> None:
 
 
 def place_randomly(episodes: EpisodeBatch, incumbent: Incumbent, seed: int, iterations: int | None = None) -> None:
-    """Play batches of episodes with uniformly random allowed cells: until the budget is used, or `iterations` of them."""
+    """Play batches of episodes with random allowed cells until the budget is used, or `iterations` batches."""
     episodes.clock = incumbent
     generator = np.random.default_rng(seed)
 

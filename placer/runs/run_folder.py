@@ -125,9 +125,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     file = folder / METRICS
     try:
         metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        missing = [key for key in NEEDED if key not in metrics]
-        if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
-            raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
+        _demand_keys(metrics)
     except FileNotFoundError:
         raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
     except OSError as error:
@@ -135,6 +133,13 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
     return metrics
+
+
+def _demand_keys(metrics: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if something is missing that a run needs to be read back."""
+    missing = [key for key in NEEDED if key not in metrics]
+    if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
+        raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
 
 
 def read_earlier_run(folder: Path, netlist: Netlist) -> dict[str, Any] | None:
