@@ -31,7 +31,7 @@ from dse.search import UNGUIDED, Searcher, make_searcher, most_designs
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
-from netlists.runtime.ray_connection import LOCAL, connected, processors
+from netlists.runtime.ray_connection import LOCAL, connected, processors, wait_for
 
 CHUNKS = 64
 """Chunks of a whole space, for searches that do not learn."""
@@ -231,7 +231,7 @@ class _Exploration:
                 if not chunk.waiting:
                     self._close(chunk)
                     listener(self.progress())
-            answers = ray.wait(list(running), timeout=LOOK_S)[0] if running else []
+            answers = wait_for(running, LOOK_S) if running else []
             ended = [(answer, *running.pop(answer)) for answer in answers]
 
     def _parts(self, processors: int) -> list[_Part]:

@@ -11,6 +11,7 @@ from dse.exploration.summary import Summary, summarize
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, first_line
+from netlists.runtime.ray_connection import why_lost
 
 RETRIES = 5
 """How often a task is repeated after its worker or node was lost."""
@@ -57,7 +58,6 @@ def receive(answer: Any, chunk: int) -> tuple[Summary, Floats]:
         raise ChipscapeError(f"chunk {chunk}: a task failed ({reason}); expected the same version of"
                              " Chipscape on every node") from error.cause  # fmt: skip
     except ray.exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[-1].partition(". ")[0].strip()
-        raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk}, the last one as follows:"
-                             f" {reason}; see `ray status`, then continue with --resume") from None  # fmt: skip
+        raise ChipscapeError(f"{RETRIES + 1} workers were lost over chunk {chunk}, the last as follows:"
+                             f" {why_lost(error)}; see `ray status`, continue with --resume") from None  # fmt: skip
     return result

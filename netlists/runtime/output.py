@@ -37,3 +37,9 @@ def check_out(out: Path) -> None:
         raise SettingsError(
             f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
         ) from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; raises `OSError`."""
+    with replaced(path) as part:
+        part.write_text(text, encoding="utf-8")

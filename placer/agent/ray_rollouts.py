@@ -22,10 +22,9 @@ from torch import Tensor
 
 from netlists.errors import ChipscapeError
 from netlists.netlist import Netlist
-from netlists.runtime.ray_connection import processors
+from netlists.runtime.ray_connection import POLL_S, RETRIES, connected, processors, wait_for, why_lost
 from placer.agent.policy import PlacementPolicy
 from placer.agent.rollouts import PER_EPISODE, Plan, Player, Rollout, parts_of, play
-from placer.annealing.ray_cluster import POLL_S, RETRIES, connected
 from placer.environment.env import EnvSettings, EpisodeBatch
 
 STARTING = -1
@@ -116,7 +115,7 @@ class ActorPool:
         """Wait for an actor: its part with the rollout, None at its start, or a message if the actor is lost."""
         import ray
 
-        while not (answers := ray.wait(list(self._busy), timeout=POLL_S)[0]):
+        while not (answers := wait_for(self._busy, POLL_S)):
             if not processors():
                 raise ChipscapeError("the Ray cluster has no node left; continue with --resume on another")
         actor, part = self._busy.pop(answers[0])
@@ -125,7 +124,7 @@ class ActorPool:
         except ray.exceptions.RayTaskError as error:  # raised by the episodes
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            return part, str(error).strip().splitlines()[-1].partition(". ")[0].strip()
+            return part, why_lost(error)
         self._idle.append(actor)
         return part, answer
 
@@ -133,6 +132,6 @@ class ActorPool:
 @contextmanager
 def ray_players(address: str, netlists: Sequence[Netlist], settings: EnvSettings) -> Iterator[list[Player]]:
     """A player for each netlist on the Ray cluster at an address, for the duration of the block; see `connected`."""
-    with connected(address):
+    with connected(address, needed=1):
         pool = ActorPool(netlists, settings)
         yield [partial(pool.play, k) for k in range(len(netlists))]

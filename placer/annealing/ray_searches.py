@@ -17,7 +17,7 @@ from netlists import load
 from netlists.errors import SettingsError, first_line
 from netlists.netlist import Netlist
 from netlists.placement import Placement
-from netlists.runtime.ray_connection import processors
+from netlists.runtime.ray_connection import processors, wait_for
 from placer.annealing.cooperative import count_useful_threads
 from placer.annealing.go_with_the_winners import SearchLostError, SearchStage, go_with_the_winners
 from placer.annealing.metropolis import Budget, Reporter, SearchResult
@@ -135,10 +135,8 @@ class Fleet:
         self, starts: Sequence[Placement], proxies: Sequence[float], budget: Budget, start_s: float, seed: int
     ) -> list[RemoteSearch]:
         """A search in every process that is ready, from the starts in turn; the budget begins there."""
-        import ray
-
         patience_s = None if budget.seconds is None else PATIENCE * budget.seconds
-        ready, _ = ray.wait(list(self.loading), num_returns=len(self.loading), timeout=patience_s)
+        ready = wait_for(self.loading, patience_s, len(self.loading))
         left: dict[str, Any] = {"trials": budget.trials}
         if budget.seconds is not None:
             left = {"seconds": left_of(budget, start_s).seconds}

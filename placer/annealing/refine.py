@@ -19,11 +19,11 @@ import numpy as np
 
 from netlists.errors import SettingsError
 from netlists.placement import Placement
+from netlists.runtime.ray_connection import CORES
 from placer.annealing.cooperative import CooperativeSearch, Phase, count_useful_threads
 from placer.annealing.go_with_the_winners import go_with_the_winners
 from placer.annealing.metropolis import STATISTICS, Budget, Reporter, SearchResult, spacing_um
 from placer.annealing.moves import NUM_KINDS, allow_moves
-from placer.annealing.ray_cluster import CORES
 from placer.cost import evaluate
 
 SEED_STRIDE = 1_000_003

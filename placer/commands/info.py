@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netlists.runtime.output import check_out
-from placer.commands.options import Grid, NetlistPath, PlcFile, Unfix, command_line, loaded, source
+from placer.commands.options import Grid, NetlistPath, PlcFile, Unfix, command_line, load_netlist, parse_source
 
 if TYPE_CHECKING:
     from netlists.connectivity import Summary
@@ -30,7 +30,7 @@ SMALLEST_MODULE = 0.005
 """Modules of a smaller fraction of the area of all instances are left out of the table of the terminal."""
 
 
-def info(
+def run(
     netlist: NetlistPath,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="Write a page with pictures")] = None,
@@ -46,7 +46,7 @@ def info(
         check_out(out.parent)
     from netlists.connectivity import build_graphs, summarize
 
-    chip = loaded(source(netlist, plc, grid, unfix))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix))
     graphs = build_graphs(chip)
     summary = summarize(chip, graphs)
     if out:

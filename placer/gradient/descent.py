@@ -21,7 +21,7 @@ from netlists.placement import Placement
 from netlists.runtime.device import room_bytes
 from placer.cost import ProxyCost
 from placer.gradient.smooth_proxy import Routes, Smoothing, SmoothProxy
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 from placer.legalization.legalize import legalize
 from placer.soft.detailed import place_soft_detailed
 from placer.soft.force_directed import soft_arrays
@@ -144,7 +144,7 @@ class Descent:
 
 
 def gradient(
-    netlist: Netlist, search: Search, seed: int, threads: int, iterations: int | None,
+    netlist: Netlist, search: Incumbent, seed: int, threads: int, iterations: int | None,
     settings: GradientSettings | None = None, device: torch.device = CPU,
 ) -> None:  # fmt: skip
     """Run batches of starts until the budget of the search is used up, or `iterations` of them regardless of the time.
@@ -180,7 +180,7 @@ def fitting_starts(proxy: SmoothProxy, most: float) -> int:
     return max(usual, int(min(GPU_STARTS, most, room_bytes(proxy.device, 0) // (FLOAT_BYTES * proxy.floats))))
 
 
-def descend(descent: Descent, search: Search, seconds: float) -> None:
+def descend(descent: Descent, search: Incumbent, seconds: float) -> None:
     """Take the steps of the settings, or as many as fit into `seconds`, over which the schedule is then compressed."""
     began, steps = time.perf_counter(), descent.settings.steps
     while descent.steps < steps:
@@ -198,7 +198,7 @@ def descend(descent: Descent, search: Search, seconds: float) -> None:
 class Finisher:
     """Legalizes starts, places their soft macros, and adds them to the search, one start per thread at a time."""
 
-    def __init__(self, netlist: Netlist, search: Search, threads: int = 1) -> None:
+    def __init__(self, netlist: Netlist, search: Incumbent, threads: int = 1) -> None:
         self.netlist, self.search, self.threads = netlist, search, threads
         self.soft, self.cost = soft_arrays(netlist), ProxyCost(netlist)
         self.seconds = FINISH_S / threads  # per start, as last measured
@@ -211,7 +211,7 @@ class Finisher:
                 if isinstance(result, LegalizationError):
                     self.search.error = result
                 else:
-                    self.search.keep(*result)
+                    self.search.keep(result[0], Placement(self.netlist, result[1], self.netlist.orientation))
         self.seconds = (time.perf_counter() - began) / len(position)
 
     def _finish_one(self, position: Floats) -> tuple[float, Floats] | LegalizationError:

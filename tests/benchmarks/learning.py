@@ -26,8 +26,8 @@ from placer.agent.rollouts import Plan, play
 from placer.agent.training import train
 from placer.cost import evaluate
 from placer.environment.env import EpisodeBatch
-from placer.environment.heuristics import greedy
-from placer.incumbent import Search
+from placer.environment.heuristics import place_greedily
+from placer.incumbent import Incumbent
 from tests.benchmarks import find
 
 SAMPLES = 32
@@ -50,9 +50,9 @@ def episodes_of(policy: PlacementPolicy, netlist: Netlist, count: int, seed: int
 
 def greedy_baseline(netlist: Netlist) -> float:
     """Proxy of `--method greedy`, before its last soft stage."""
-    search = Search("greedy", np.inf, time.perf_counter(), None)
-    greedy(EpisodeBatch(netlist, 1, PPOSettings().env), search)
-    return search.best
+    incumbent = Incumbent("greedy", np.inf, time.perf_counter())
+    place_greedily(EpisodeBatch(netlist, 1, PPOSettings().env), incumbent)
+    return incumbent.best
 
 
 def row(netlist: Netlist, seed: int, budget_s: float, workers: int, folder: Path) -> list[float]:

@@ -17,11 +17,11 @@ import numpy as np
 import yaml
 
 from netlists.legality.verdict import is_legal
+from netlists.runtime.progress import live_line
 from placer import PlaceSettings
-from placer.commands.terminal import shown_sweep
 from placer.cost.bounds import lower_bounds
+from placer.runs.methods import METHODS
 from placer.runs.run_folder import Source
-from placer.runs.settings import METHODS
 from placer.runs.sweep import sweep
 from placer.runs.sweep_table import Outcome
 from tests import SHARED
@@ -76,23 +76,23 @@ def main() -> None:
         budget_s=given.cpu_seconds / given.workers, workers=given.workers,
         weights=given.weights,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch, shown_sweep() as show:
+    with tempfile.TemporaryDirectory() as scratch, live_line() as show:
         found = sweep(
             sources, given.out or Path(scratch), methods=given.methods, seeds=given.seeds, settings=settings,
-            address=given.ray, resume=True, progress=show,
+            address=given.ray, resume=True, progress=lambda progress: show(progress.line),
         )  # fmt: skip
     reference = yaml.safe_load(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else {}
     print(line({key: key for key in COLUMNS}))
     for name, chip in found.chips.items():
         least = lower_bounds(chip)
         for method in given.methods:
-            runs = [o for o in found.outcomes if (o.job.netlist, o.job.settings.method) == (name, method)]
+            runs = [o for o in found.outcomes if (o.run.netlist, o.run.settings.method) == (name, method)]
             if runs:
                 print(line(row(name, method, runs, least.proxy, reference.get(name, {}).get("proxy"))))
         print(f"{name}: density is at least {least.density:.4f}, congestion at least {least.congestion:.4f}")
     for outcome in found.outcomes:
         if outcome.error:
-            print(f"{outcome.job.name}: {outcome.error}")
+            print(f"{outcome.run.name}: {outcome.error}")
 
 
 if __name__ == "__main__":

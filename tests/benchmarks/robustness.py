@@ -22,7 +22,7 @@ from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.generate import generate, random_case
 from placer import place
-from placer.runs.settings import METHODS
+from placer.runs.methods import METHODS
 
 BANDS = (0.0, 0.2, 0.4, 0.6, 1.0)
 ROUNDING = 1e-9  # macros may overlap by this part of the canvas

@@ -24,11 +24,11 @@ from placer.annealing.screening import screen
 from placer.cost import evaluate
 from placer.environment.env import EpisodeBatch
 from placer.environment.heuristics import run
-from placer.incumbent import FIRST_SHARE, GRACE_S, Search
+from placer.incumbent import FIRST_FRACTION, GRACE_S, Incumbent
 from placer.legalization.free_space import place_in_order, place_in_time, reinsert, reinsert_in_time
 from placer.legalization.legalize import legalize
 from placer.legalization.packing import fixed_rectangles
-from placer.runs.settings import METHODS
+from placer.runs.methods import METHODS
 from placer.soft.detailed import detail_soft, place_soft_detailed
 from placer.soft.force_directed import place_soft, soft_arrays
 from placer.soft.multi_start import settle_soft
@@ -159,7 +159,7 @@ def test_an_episode_that_ends_early_is_legal(seed: int, steps: int, ticking: Tic
     assert episodes.cut
     assert episodes.failed.tolist() == [False, True, True]  # one legal placement is enough
     assert not episodes.placement(0).violations()
-    search = Search("random", np.inf, 0.0)
+    search = Incumbent("random", np.inf, 0.0)
     search.offer(episodes)
     assert len(search.pool) == 1
     assert search.best == evaluate(episodes.placement(0)).proxy
@@ -179,11 +179,11 @@ def test_episodes_without_any_time_fail() -> None:
 
 
 def test_the_first_placement_may_take_longer() -> None:
-    search = Search("rl", 3.0, 100.0, job_s=20.0)
-    assert (search.deadline, search.last) == (100 + 20 * FIRST_SHARE, 120 + GRACE_S)
-    search.keep(1.0, np.zeros((2, 2)))
+    search = Incumbent("rl", 3.0, 100.0, job_s=20.0)
+    assert (search.deadline, search.last) == (100 + 20 * FIRST_FRACTION, 120 + GRACE_S)
+    search.keep(1.0, Placement.given(chip(0)))
     assert (search.deadline, search.last, search.end) == (103.0, 103.0, 120.0)
-    assert Search("rl", 3.0, 100.0).deadline == np.inf
+    assert Incumbent("rl", 3.0, 100.0).deadline == np.inf
 
 
 @pytest.mark.parametrize("method", METHODS)

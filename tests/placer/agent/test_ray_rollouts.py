@@ -14,16 +14,15 @@ import pytest
 from netlists import load
 from netlists.errors import ChipscapeError, LegalizationError
 from netlists.netlist import Kind, Netlist
-from netlists.runtime.ray_connection import LOCAL
+from netlists.runtime import ray_connection
+from netlists.runtime.ray_connection import LOCAL, connected
 from placer.agent import ray_rollouts
 from placer.agent.placing import new_policy
 from placer.agent.ppo import Learner, PPOSettings
 from placer.agent.ray_rollouts import ActorPool, RolloutActor
 from placer.agent.rollouts import Plan, Rollout
 from placer.agent.training import Training, TrainSettings, train
-from placer.annealing import ray_cluster
-from placer.annealing.ray_cluster import connected
-from placer.incumbent import Progress
+from placer.incumbent import RunProgress
 from tests.placer.agent.test_training import SMALL, TIMES, without_times
 
 # Parts of 16 and 4 episodes; two iterations of learning.
@@ -71,13 +70,13 @@ def test_neither_the_number_of_actors_nor_a_lost_one_changes_the_result(
 
     killed: list[Any] = []
 
-    def kill_one(progress: Progress) -> None:
+    def kill_one(progress: RunProgress) -> None:
         pool = pool_of(training.learners[0].player)
         if progress.iteration == 1:
             killed.append(pool._idle[-1])  # plays next
             ray.kill(killed[0])
 
-    monkeypatch.setattr(ray_cluster, "CORES", 2)
+    monkeypatch.setattr(ray_connection, "CORES", 2)
     training = Training([load("jetty")], SETTINGS, tmp_path, TrainSettings(None, ITERATIONS, 5, 1, ray=LOCAL))
     assert not training.run(kill_one)
     pool = pool_of(training.learners[0].player)
@@ -146,7 +145,7 @@ def test_an_empty_cluster_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_complete_iterations_are_saved_if_the_cluster_is_lost(tmp_path: Path) -> None:
-    def lose(progress: Progress) -> None:
+    def lose(progress: RunProgress) -> None:
         if progress.iteration == 2:
             raise ChipscapeError("the Ray cluster has no node left")
 

@@ -10,9 +10,10 @@ import pytest
 from netlists import load
 from netlists.errors import SettingsError
 from netlists.placement import Placement
-from placer.annealing import ray_cluster, ray_searches
+from netlists.runtime import ray_connection
+from netlists.runtime.ray_connection import connected
+from placer.annealing import ray_searches
 from placer.annealing.metropolis import Budget
-from placer.annealing.ray_cluster import connected
 from placer.annealing.ray_searches import Fleet
 from placer.cost import evaluate
 from placer.legalization.legalize import legalize
@@ -76,7 +77,7 @@ def test_searches_run_on_all_nodes_and_one_is_lost(start: Placement, three_nodes
 
 
 def test_if_no_node_is_ready_this_process_refines(start: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster, "CORES", 1)
+    monkeypatch.setattr(ray_connection, "CORES", 1)
     monkeypatch.setattr(ray_searches, "PATIENCE", 0.0)
     with connected("local"):
         fleet = Fleet(start.netlist)
@@ -87,7 +88,7 @@ def test_if_no_node_is_ready_this_process_refines(start: Placement, monkeypatch:
 
 
 def test_place_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster, "CORES", 2)
+    monkeypatch.setattr(ray_connection, "CORES", 2)
     result = place(load("jetty"), method="greedy", ray="local", iterations=1, workers=1)
     assert not result.placement.violations()
     assert result.metrics["cluster"]["searches"] >= 1

@@ -369,8 +369,8 @@ def stopped_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("placer.runs.pipeline.place_macros", stop)
     monkeypatch.setattr("placer.agent.training.iterate_together", stop)
-    monkeypatch.setattr("placer.runs.sweep.finished", stop)
-    monkeypatch.setattr("placer.runs.sweep.connected", lambda *_: nullcontext())
+    monkeypatch.setattr("placer.runs.sweep.run_all", stop)
+    monkeypatch.setattr("placer.runs.sweep.connected", lambda *_, **__: nullcontext())
 
 
 @pytest.mark.parametrize("command", ["place", "train", "sweep"])

@@ -24,7 +24,7 @@ from placer.environment.env import (
     Observation,
     placing_order,
 )
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 from tests.placer.legalization.test_legalize import blocks, overlaps
 
 
@@ -180,11 +180,11 @@ def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.Mon
     assert episodes.costs[1] == ended[1]
     assert episodes.costs[0].proxy == pytest.approx(ended[0].proxy + FAILED)
     assert reward[0] < reward[1] - FAILED / 2
-    search = Search("random", 1.0, time.perf_counter())
+    search = Incumbent("random", 1.0, time.perf_counter())
     search.offer(episodes)
     assert search.best == ended[1].proxy
-    assert search.position_um is not None
-    np.testing.assert_array_equal(search.position_um, episodes.placement(1).position_um)
+    assert search.placement is not None
+    np.testing.assert_array_equal(search.placement.position_um, episodes.placement(1).position_um)
     episodes.reset()
     observation, _ = episodes.step(np.array([corner, corner]))
     assert observation is not None
@@ -194,12 +194,12 @@ def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.Mon
 
 def test_a_failed_episode_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placer.environment.env.legalize", no_room)
-    episodes, search = EpisodeBatch(in_the_way(), 1), Search("random", 1.0, time.perf_counter())
+    episodes, search = EpisodeBatch(in_the_way(), 1), Incumbent("random", 1.0, time.perf_counter())
     episodes.reset()
     for _ in range(2):
         episodes.step(np.array([55]))
     search.offer(episodes)
-    assert search.position_um is None
+    assert search.placement is None
     assert str(search.error) == "no room"
     assert episodes.error is search.error
 

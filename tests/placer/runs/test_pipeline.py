@@ -19,11 +19,10 @@ from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import PlaceSettings, Result, evaluate, place
 from placer.annealing.baseline import anneal
 from placer.annealing.metropolis import Budget, SearchResult
-from placer.environment.env import EpisodeBatch
-from placer.incumbent import Progress, Search
+from placer.incumbent import Candidates, Incumbent, RunProgress
 from placer.legalization.legalize import legalize
-from placer.runs.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels
-from placer.runs.settings import METHODS
+from placer.runs.methods import LEAST_S, METHODS, TRIALS
+from placer.runs.pipeline import demand_legal, load_kernels
 from placer.soft.multi_start import settle_soft
 
 
@@ -68,18 +67,18 @@ def test_without_refinement_the_later_searches_are_left_out() -> None:
 
 
 def test_without_refinement_hard_macros_stay_where_the_policy_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    searches: list[Search] = []
-    offer = Search.offer
+    incumbents: list[Incumbent] = []
+    offer = Incumbent.offer
 
-    def watched(search: Search, episodes: EpisodeBatch) -> None:
-        searches.append(search)
-        offer(search, episodes)
+    def watch(incumbent: Incumbent, candidates: Candidates) -> None:
+        incumbents.append(incumbent)
+        offer(incumbent, candidates)
 
-    monkeypatch.setattr(Search, "offer", watched)
+    monkeypatch.setattr(Incumbent, "offer", watch)
     result, hard = quick(jetty(), "rl", refine=False), jetty().hard
-    found = searches[-1].position_um
-    assert found is not None
-    np.testing.assert_array_equal(result.placement.position_um[hard], found[hard])
+    best = incumbents[-1].placement
+    assert best is not None
+    np.testing.assert_array_equal(result.placement.position_um[hard], best.position_um[hard])
 
 
 def test_the_refinement_gains_something() -> None:
@@ -172,7 +171,7 @@ def test_crowded_canvases_end_legal(coverage: float) -> None:
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.iteration == 2:
             raise KeyboardInterrupt
 

@@ -19,10 +19,10 @@ import pytest
 from netlists import load, load_placement, save
 from netlists.errors import SettingsError
 from placer import PlaceSettings, place
+from placer.runs.methods import METHODS
 from placer.runs.run_folder import Source
-from placer.runs.settings import METHODS
-from placer.runs.sweep import Sweep, SweepProgress, gpu_share, sweep
-from placer.runs.sweep_table import COLUMNS, RESULTS
+from placer.runs.sweep import Sweep, SweepProgress, gpu_fraction, sweep
+from placer.runs.sweep_table import COLUMNS, RESULTS, SweepRun, read_outcome, write_outcome
 from tests import ROOT
 
 QUICK = PlaceSettings(workers=1, iterations=1)
@@ -135,12 +135,12 @@ def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
 
 def test_who_asks_for_a_gpu() -> None:
     asked = {
-        (method, device): gpu_share(replace(QUICK, method=method, device=device), 2.0)
+        (method, device): gpu_fraction(replace(QUICK, method=method, device=device), 2.0)
         for method in METHODS
         for device in ("auto", "cpu")
     }
     assert {which for which, share in asked.items() if share} == {("rl", "auto"), ("gradient", "auto")}
-    assert gpu_share(QUICK, 0.0) == 0.0
+    assert gpu_fraction(QUICK, 0.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -170,22 +170,20 @@ def test_two_netlists_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_settings_and_another_netlist_are_another_run(tmp_path: Path) -> None:
-    from placer.runs.sweep_table import Job, keep, kept
-
-    job, source = Job("jetty", PlaceSettings("greedy", iterations=1, workers=1)), Source("jetty")
+    run, source = SweepRun("jetty", PlaceSettings("greedy", iterations=1, workers=1)), Source("jetty")
     chip = load("jetty")
-    result = place(chip, job.settings)
-    keep(job, result, tmp_path, source, "")
-    assert kept(job, tmp_path, source, chip)
-    assert not kept(Job("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source, chip)
-    assert not kept(job, tmp_path, Source("harbor"), chip)
+    result = place(chip, run.settings)
+    write_outcome(run, result, tmp_path, source, "")
+    assert read_outcome(run, tmp_path, source, chip)
+    assert not read_outcome(SweepRun("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source, chip)
+    assert not read_outcome(run, tmp_path, Source("harbor"), chip)
     size = chip.size_um.copy()
     size[chip.hard[3], 1] *= 0.9
     for change in ({"size_um": size}, {"net_weight": chip.net_weight * 2}, {"grid": (9, 9)}):
-        assert not kept(job, tmp_path, source, chip.with_(**change))
-    file = tmp_path / job.name / "metrics.json"
-    file.write_text(json.dumps({"settings": job.settings.as_dict()}))
-    assert not kept(job, tmp_path, source, chip)
-    assert kept(job, tmp_path / "elsewhere", source, chip) is None
-    keep(job, result, tmp_path, source, "")
+        assert not read_outcome(run, tmp_path, source, chip.with_(**change))
+    file = tmp_path / run.name / "metrics.json"
+    file.write_text(json.dumps({"settings": run.settings.as_dict()}))
+    assert not read_outcome(run, tmp_path, source, chip)
+    assert read_outcome(run, tmp_path / "elsewhere", source, chip) is None
+    write_outcome(run, result, tmp_path, source, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jetty-greedy-0"]

@@ -16,11 +16,11 @@ from netlists.netlist import Netlist, Rows
 from netlists.placement import Placement
 from placer.cli import app, main
 from placer.commands.report_pages import violations
-from placer.commands.terminal import shown_rows
+from placer.commands.terminal import select_rows
 from placer.cost import summary
 from placer.runs.pipeline import demand_legal, place
 from placer.runs.settings import PlaceSettings
-from placer.runs.sweep_table import RESULTS, Job, Outcome, best, write_table
+from placer.runs.sweep_table import RESULTS, Outcome, SweepRun, best_outcomes, write_table
 from plots.report import Run, render
 from tests.designs import Box, case, design, row_set
 
@@ -72,21 +72,21 @@ def test_every_count_is_shown_everywhere(
 def test_a_legal_placement_is_shown_as_such() -> None:
     found = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
     assert found["legal"] is True
-    assert [key for key in shown_rows(found) if key in COUNTS] == ["overlaps", "out_of_canvas"]
+    assert [key for key in select_rows(found) if key in COUNTS] == ["overlaps", "out_of_canvas"]
     page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
     assert '<span class="good">yes</span>' in page
 
 
 def outcome(seed: int, proxy: float, **counts: int) -> Outcome:
     metrics: dict[str, Any] = dict.fromkeys(COUNTS, 0) | counts | {"proxy": proxy}
-    return Outcome(Job("chip", PlaceSettings("greedy", seed=seed)), metrics | {"legal": is_legal(metrics)})
+    return Outcome(SweepRun("chip", PlaceSettings("greedy", seed=seed)), metrics | {"legal": is_legal(metrics)})
 
 
 @pytest.mark.parametrize("key", ["overlaps", "macros_off_rows", "cells_off_rows"])
 def test_an_illegal_run_does_not_win_a_sweep(key: str, tmp_path: Path) -> None:
     runs = [outcome(0, 0.5, **{key: 2}), outcome(1, 0.9), outcome(2, 0.8)]
-    assert best(runs)["chip"] is runs[2]
-    assert best(runs[:1])["chip"] is runs[0]
+    assert best_outcomes(runs)["chip"] is runs[2]
+    assert best_outcomes(runs[:1])["chip"] is runs[0]
     write_table(tmp_path, runs)
     lines = list(csv.DictReader((tmp_path / RESULTS).read_text().splitlines()))
     assert [line[key] for line in lines] == ["2", "0", "0"]
