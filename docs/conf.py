@@ -1,0 +1,73 @@
+"""Settings of Sphinx; everything under `docs/generated` is written here, before the pages are read."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from docs import generate  # noqa: E402  the path has to be set first
+
+project = "Chipscape"
+author = "The Chipscape authors"
+release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+version = release
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"]
+exclude_patterns = ["build", "generated/tables"]
+html_theme = "furo"
+html_title = f"Chipscape {release}"
+
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.xref_missing"]  # links to files of the repository, from pages that are included
+
+autosummary_generate = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "mixed"
+autodoc_default_options = {"members": True, "undoc-members": False}
+
+CODE = re.compile(r"``?([^`]+)``?")
+INDENT = "    "
+
+
+def as_rst(lines: list[str]) -> list[str]:
+    """A docstring, plain text with `code` and indented blocks, as reStructuredText."""
+    result: list[str] = []
+    literal = False
+    for line in lines:
+        indented = line.startswith(INDENT)
+        if indented and not literal:
+            result += ["", "::", ""]
+        elif literal and line.strip() and not indented:
+            result.append("")
+        literal = indented or (literal and not line.strip())
+        if not literal and line.startswith("- "):
+            result.append("")
+        result.append(line if literal else escaped(line))
+    return result
+
+
+def escaped(line: str) -> str:
+    """A line of text in which only `code` has a meaning."""
+    parts = CODE.split(line)
+    return "".join(f"``{part}``" if k % 2 else re.sub(r"([\\*|_])", r"\\\1", part) for k, part in enumerate(parts))
+
+
+def convert_docstring(app: Any, what: str, name: str, subject: Any, options: Any, lines: list[str]) -> None:
+    """Replace the lines of a docstring that autodoc has read."""
+    lines[:] = as_rst(lines)
+
+
+def setup(app: Any) -> None:
+    """Write what is generated, and read docstrings as plain text."""
+    generate.write()
+    app.connect("autodoc-process-docstring", convert_docstring)
