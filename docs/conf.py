@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -32,7 +31,8 @@ autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_class_signature = "mixed"
+autodoc_type_aliases = {name: name for name in ("Floats", "Ints", "Bools", "Bytes")}
+python_use_unqualified_type_names = True
 autodoc_default_options = {"members": True, "undoc-members": False}
 
 CODE = re.compile(r"``?([^`]+)``?")

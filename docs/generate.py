@@ -14,6 +14,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import tomllib
 import typer
 import yaml
 
@@ -72,9 +72,9 @@ def command_group(program: str) -> Any:
     def keep(app: typer.Typer, *_: Any, **__: Any) -> None:
         groups.append(typer.main.get_command(app))
 
-    with patch.object(typer.Typer, "__call__", keep), patch.object(sys, "argv", [program, "train"]):
-        with suppress(SystemExit):
-            getattr(import_module(module), function)()
+    arguments = patch.object(sys, "argv", [program, "train"])
+    with patch.object(typer.Typer, "__call__", keep), arguments, suppress(SystemExit):
+        getattr(import_module(module), function)()
     return groups[0]
 
 
