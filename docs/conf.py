@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sp
 exclude_patterns = ["build", "generated/tables"]
 html_theme = "furo"
 html_title = f"Chipscape {release}"
+html_show_copyright = False
+html_math_renderer = "mathml"  # below; MathJax would have to be loaded from the network
+smartquotes = False  # they would turn --option into a dash
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 4
@@ -67,7 +71,19 @@ def convert_docstring(app: Any, what: str, name: str, subject: Any, options: Any
     lines[:] = as_rst(lines)
 
 
+def render_math(translator: Any, node: Any, block: bool) -> None:
+    """Write an equation as MathML, which browsers show by themselves."""
+    from docutils.nodes import SkipNode
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    translator.body.append(tex2mathml(node.astext(), as_block=block))
+    raise SkipNode
+
+
 def setup(app: Any) -> None:
-    """Write what is generated, and read docstrings as plain text."""
+    """Write what is generated, read docstrings as plain text, write equations as MathML."""
     generate.write()
+    app.add_html_math_renderer(
+        "mathml", (partial(render_math, block=False), None), (partial(render_math, block=True), None)
+    )
     app.connect("autodoc-process-docstring", convert_docstring)

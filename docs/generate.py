@@ -136,12 +136,12 @@ def _default(option: Any) -> str:
 
 def methods() -> str:
     """The placement methods."""
-    return choices("method", registry("placer.runs.settings", "METHODS"))
+    return choices("method", registry("placer.runs.settings", "METHODS"), "summary")
 
 
 def searches() -> str:
     """The searchers of a design space."""
-    return choices("search", registry("dse.search", "SEARCHES", "NAMES"))
+    return choices("search", registry("dse.search", "SEARCHES", "NAMES"), "help")
 
 
 def registry(module: str, *names: str) -> Any:
@@ -150,10 +150,10 @@ def registry(module: str, *names: str) -> Any:
     return next(getattr(loaded, name) for name in names if hasattr(loaded, name))
 
 
-def choices(kind: str, entries: Iterable[str] | Mapping[str, Any]) -> str:
-    """A table of choices: by name alone, or with the help line of each entry."""
+def choices(kind: str, entries: Iterable[str] | Mapping[str, Any], text: str) -> str:
+    """A table of choices: by name alone, or with the field `text` of each entry."""
     if isinstance(entries, Mapping):
-        return table([kind, "what it is"], [(f"`{name}`", entry.help) for name, entry in entries.items()])
+        return table([kind, "what it is"], [(f"`{name}`", getattr(entry, text)) for name, entry in entries.items()])
     return table([kind], [(f"`{name}`",) for name in entries])
 
 

@@ -1,7 +1,7 @@
 """What a system adds to the time that the models give: work between layers, and DRAM that does not reach its peak.
 
 The models run an array beside a memory at full bandwidth, layer after layer, with nothing between.  Measured systems
-are 1.4 to 2.6 times slower (README, "How optimistic the models are").  `overhead` of a design or space says what is
+are 1.4 to 2.6 times slower (tests/benchmarks/RESULTS.md).  `overhead` of a design or space says what is
 known of a system; by default it adds nothing.
 """
 
