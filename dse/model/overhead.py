@@ -1,8 +1,8 @@
 """The time that a system adds to that of the models: work between layers, and DRAM that does not reach its peak.
 
 The models run an array beside a memory at full bandwidth, layer after layer, with nothing in between.  Measured systems
-are 1.4 to 2.6 times slower (README, "How optimistic the models are").  The field `overhead` of a design or space states
-what is known about a system; by default it adds nothing.
+are 1.1 to 2.6 times slower (tests/benchmarks/RESULTS.md).  The field `overhead` of a design or space states what is
+known about a system; by default it adds nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Microseconds per tried and rejected change beside the full evaluation: `python -m tests.benchmarks.incremental`.
+"""How fast is the incremental cost?  `python -m tests.benchmarks.incremental [NETLIST...]`
 
-Nodes are drawn evenly; `soft` and `hard` go anywhere on the canvas, `near` within half a cell; one core, CPU time.
+Measures the CPU time of one core per change that is tried and rejected, and its ratio to a full evaluation.  Nodes are
+drawn evenly; `soft` and `hard` changes go anywhere on the canvas, `near` ones stay within half a grid cell.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
 
 @njit(cache=True)
 def try_and_reject(state: CostState, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
-    """Try that many changes of one kind; returns the lowest proxy seen."""
+    """Try and reject `times` changes of one kind to `nodes` [n] (indices); returns the lowest proxy of them."""
     a = state.arrays
     w, h = a.canvas_width_um, a.canvas_height_um
     position, turn = state.position_um, state.orientation
@@ -53,7 +54,7 @@ def try_and_reject(state: CostState, nodes: Ints, kind: int, times: int, rng: np
 
 
 def microseconds(call: Callable[[], object], times: int) -> float:
-    """CPU time of a call that does something `times` times, per time."""
+    """CPU time in µs per repetition of a call that repeats something `times` times."""
     start = time.process_time()
     call()
     return (time.process_time() - start) / times * 1e6
@@ -80,10 +81,10 @@ def report(netlist: Netlist, times: int) -> None:
 
 
 def main() -> None:
-    """Report on the netlists named."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the tables of the netlists that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("netlists", nargs="*", default=["harbor", "jetty"])
-    parser.add_argument("--times", type=int, default=20_000)
+    parser.add_argument("--times", type=int, default=20_000, help="changes of each kind")
     arguments = parser.parse_args()
     for name in arguments.netlists:
         report(load(name), arguments.times)
