@@ -111,5 +111,5 @@ class Products(TorchFunctionMode):
 
 
 def largest(values: Tensor) -> float:
-    """The largest absolute value of `values` [...]; 0 if there is none."""
+    """The largest absolute value of `values` [B, ...], in any unit; 0 if there are none."""
     return float(values.abs().max()) if values.numel() else 0.0
