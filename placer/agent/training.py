@@ -46,7 +46,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How long to train, and where.  Raises `SettingsError` if a value is out of range.
+    """How long to train, and on which machine and device.  Raises `SettingsError` if a value is out of range.
 
     Training ends after `iterations` on every netlist, including those before it was resumed, or before the iteration
     that would not fit into `budget_s` seconds of this run.
@@ -106,9 +106,9 @@ class Training:
             self._demand_same(checkpoint, meta, names)
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
-        where = device.resolve(settings.device)
-        self.policy: PlacementPolicy = policy.to(where)
-        ppo = self._fit_envs(netlists, where, meta.get("num_envs"))
+        learning_device = device.resolve(settings.device)
+        self.policy: PlacementPolicy = policy.to(learning_device)
+        ppo = self._fit_envs(netlists, learning_device, meta.get("num_envs"))
         self.num_envs = ppo.num_envs
         self.learners = [
             Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)
@@ -119,18 +119,18 @@ class Training:
             self.history, self.iteration = meta["history"], meta["iteration"]
         self.snapshot = self._capture()
 
-    def _fit_envs(self, netlists: Sequence[Netlist], where: torch.device, before: int | None) -> PPOSettings:
+    def _fit_envs(self, netlists: Sequence[Netlist], target: torch.device, before: int | None) -> PPOSettings:
         """The settings of the learners, whose episodes per iteration fit memory and budget: as many on each netlist.
 
         A run that is resumed has the number that it had `before`, if it fits.
         """
-        ppo, default = self.ppo, self.ppo.num_envs == PPOSettings().num_envs
-        if default:
-            ppo = fill_gpu(ppo, where, 1, inf)
-        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, where) for netlist in netlists))
+        ppo, is_default = self.ppo, self.ppo.num_envs == PPOSettings().num_envs
+        if is_default:
+            ppo = fill_gpu(ppo, target, 1, inf)
+        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, target) for netlist in netlists))
         if before is not None:
             return replace(ppo, num_envs=min(ppo.num_envs, before))
-        if not self.settings.resume and self.settings.budget_s is not None and not self.settings.ray and default:
+        if not self.settings.resume and self.settings.budget_s is not None and not self.settings.ray and is_default:
             most = affordable_envs(netlists, self.policy, ppo, self.settings)
             return replace(ppo, num_envs=min(ppo.num_envs, most))
         return ppo

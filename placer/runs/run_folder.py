@@ -1,6 +1,6 @@
 """The folder of a finished run: its placement and `metrics.json`, written and read back, and what reports show of it.
 
-A finished run is replaced only by one of the same netlist, and if asked so by a better one; see `read_earlier_run`.
+`placer place` replaces a finished run only by a run of the same netlist that is not worse.
 """
 
 from __future__ import annotations

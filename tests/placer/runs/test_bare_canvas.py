@@ -76,10 +76,10 @@ def test_the_mask_allows_places_on_rows_only(shape: str) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_search_stays_on_rows(shape: str, workers: int) -> None:
     start = legalize(Placement.given(shaped(shape)))
-    found = refine(start, Budget(trials=4000), workers=workers)
-    demand_inside(found.placement)
-    assert found.statistics.sum() > 0
-    assert (found.placement.position_um != start.position_um).any()
+    result = refine(start, Budget(trials=4000), workers=workers)
+    demand_inside(result.placement)
+    assert result.statistics.sum() > 0
+    assert (result.placement.position_um != start.position_um).any()
 
 
 @pytest.mark.parametrize("method", ["greedy", "random", "anneal", "gradient"])
@@ -92,8 +92,8 @@ def test_every_method_ends_legally(shape: str, method: str) -> None:
 def test_rows_that_cover_all_change_nothing() -> None:
     plain = design([(80, 80, 18, 19), (45, 70, 14.5, 20), (5, 5, 12, 30)])
     rows = plain.with_(rows=row_set([(0, 0, 100, 95)]))  # a margin lower than a row
-    found = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
-    np.testing.assert_array_equal(found[0], found[1])
+    positions = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
+    np.testing.assert_array_equal(*positions)
 
 
 @pytest.mark.parametrize("method", ["greedy", "anneal"])

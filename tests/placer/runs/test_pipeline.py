@@ -122,10 +122,10 @@ def test_netlists_without_hard_macros(method: str) -> None:
 
 
 def test_annealing_is_a_whole_search_of_its_own() -> None:
-    result, found = quick(jetty(), "anneal", seed=1), anneal(jetty(), Budget(trials=TRIALS), seed=1)
+    result, search = quick(jetty(), "anneal", seed=1), anneal(jetty(), Budget(trials=TRIALS), seed=1)
     assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
-    np.testing.assert_array_equal(result.placement.position_um, found.placement.position_um)
-    np.testing.assert_array_equal(result.placement.orientation, found.placement.orientation)
+    np.testing.assert_array_equal(result.placement.position_um, search.placement.position_um)
+    np.testing.assert_array_equal(result.placement.orientation, search.placement.orientation)
 
 
 def test_nothing_to_move() -> None:
@@ -198,14 +198,14 @@ def test_ctrl_c_while_kernels_are_compiled(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_soft_stage_never_makes_it_worse() -> None:
-    given = Placement.given(jetty())
-    settled, _ = settle_soft(given, np.inf)
-    assert evaluate(settled).proxy < evaluate(given).proxy
+    start = Placement.given(jetty())
+    settled, _ = settle_soft(start, np.inf)
+    assert evaluate(settled).proxy < evaluate(start).proxy
     assert evaluate(settle_soft(settled, np.inf)[0]).proxy <= evaluate(settled).proxy
-    np.testing.assert_array_equal(settled.position_um[jetty().hard], given.position_um[jetty().hard])
+    np.testing.assert_array_equal(settled.position_um[jetty().hard], start.position_um[jetty().hard])
 
 
-def given(**options: Any) -> Result:
+def from_input(**options: Any) -> Result:
     return quick(crowded(), start="given", **options)
 
 
@@ -221,13 +221,13 @@ def crowded() -> Netlist:
 def test_from_the_given_placement_without_refinement_it_is_only_legalized(method: str) -> None:
     start = Placement.given(crowded())
     assert start.violations()
-    result = given(method=method, refine=False)
+    result = from_input(method=method, refine=False)
     assert [stage.name for stage in result.stages] == ["cluster", "legalize", "expand"]
     np.testing.assert_array_equal(result.placement.position_um, legalize(start).position_um)
 
 
 def test_the_given_placement_is_refined() -> None:
-    result = given()
+    result = from_input()
     assert [stage.name for stage in result.stages] == ["cluster", "legalize", "refine", "expand"]
     proxy = {stage.name: stage.proxy for stage in result.stages}
     assert result.history[0][1] == proxy["legalize"]
@@ -237,7 +237,7 @@ def test_the_given_placement_is_refined() -> None:
 
 def test_annealing_from_the_given_placement_is_never_worse_than_it() -> None:
     start = legalize(Placement.given(crowded()))
-    result = given(method="anneal")
+    result = from_input(method="anneal")
     assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
     assert result.metrics["proxy"] <= evaluate(start).proxy
     assert result.metrics["proxy"] != quick(crowded(), "anneal").metrics["proxy"]

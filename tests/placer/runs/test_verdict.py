@@ -58,22 +58,22 @@ def test_every_count_is_shown_everywhere(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(wrong(key), tmp_path / "chip.aux")
-    found = json.loads(command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux", "--json"))
-    assert found[key] >= 1
-    assert found["legal"] is False
+    cost = json.loads(command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux", "--json"))
+    assert cost[key] >= 1
+    assert cost["legal"] is False
     table = command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux")
     assert key in table
     assert [line.split("│")[2].strip() for line in table.split("\n") if "legal" in line] == ["no"]
-    page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
+    page = render([Run("chip", cost=cost, violations=violations(cost))], title="", figures={})
     assert '<span class="bad">no</span>' in page
     assert '<span class="good">' not in page
 
 
 def test_a_legal_placement_is_shown_as_such() -> None:
-    found = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
-    assert found["legal"] is True
-    assert [key for key in select_rows(found) if key in COUNTS] == ["overlaps", "out_of_canvas"]
-    page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
+    cost = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
+    assert cost["legal"] is True
+    assert [key for key in select_rows(cost) if key in COUNTS] == ["overlaps", "out_of_canvas"]
+    page = render([Run("chip", cost=cost, violations=violations(cost))], title="", figures={})
     assert '<span class="good">yes</span>' in page
 
 
@@ -98,8 +98,8 @@ def test_what_only_fixed_macros_do_wrong_does_not_stop_place(fixed: tuple[int, .
     n = design([(0, 0, 30, 30), (20, 0, 30, 30), (85, 50, 20, 20), (0, 0, 10, 10)], fixed=(*fixed, 2))
     result = place(n, method="greedy", iterations=1, workers=1)
     demand_legal(result.placement)
-    shown = {key: result.metrics[key] for key in COUNTS if result.metrics[key]}
-    assert shown == {"overlaps": 1, "fixed_overlaps": 1, "out_of_canvas": 1, "fixed_out_of_canvas": 1}
+    counts = {key: result.metrics[key] for key in COUNTS if result.metrics[key]}
+    assert counts == {"overlaps": 1, "fixed_overlaps": 1, "out_of_canvas": 1, "fixed_out_of_canvas": 1}
     assert result.metrics["legal"] is False
 
 
