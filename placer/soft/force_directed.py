@@ -31,12 +31,14 @@ FIRST_PULL = 0.8
 LAST_PULL = 0.04
 """Fraction of the way to its balance that a node is pulled in the last round."""
 
-WEIGHT = 0
-"""First column of the springs of a node: sums of their weights, in x and y."""
-
-MOMENT = 2
-"""Third column of the springs of a node: sums of weight × the position at which the spring has length 0, in x and y."""
-
+WEIGHT_X = 0
+"""Column of the springs of a node: sum of their weights in x; that in y follows."""
+WEIGHT_Y = 1
+"""Column of the springs of a node: sum of their weights in y."""
+MOMENT_X = 2
+"""Column of the springs of a node: sum of weight × the position in µm at which the spring has length 0, in x."""
+MOMENT_Y = 3
+"""Column of the springs of a node: the same sum in y."""
 SPRING_COLUMNS = 4
 """Number of columns of the springs of a node."""
 
@@ -73,7 +75,7 @@ def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step:
     `position` [V, 2] has the centers in µm, `movable` the indices [M] of the nodes.  In each direction a net of k pins
     has springs of weight / ((k - 1) distance) from every pin to its two extreme pins, whose quadratic energy equals the
     net's HPWL; `slack_um` is added to the distance, so that it is never 0.  `springs` [V, 4] is scratch: columns
-    WEIGHT and MOMENT, each in x and y.
+    WEIGHT_X, WEIGHT_Y, MOMENT_X, MOMENT_Y.
     """
     for v in range(springs.shape[0]):
         for i in range(SPRING_COLUMNS):
@@ -89,8 +91,8 @@ def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step:
             )
     for v in movable:
         for d in range(2):
-            if springs[v, WEIGHT + d] > 0.0:
-                position[v, d] += step * (springs[v, MOMENT + d] / springs[v, WEIGHT + d] - position[v, d])
+            if springs[v, WEIGHT_X + d] > 0.0:
+                position[v, d] += step * (springs[v, MOMENT_X + d] / springs[v, WEIGHT_X + d] - position[v, d])
 
 
 @loose_kernel
@@ -106,14 +108,14 @@ def add_two_pin_net(
     v_x, v_y = position[v, 0] + offset[first, 0], position[v, 1] + offset[first, 1]
     u_x, u_y = position[u, 0] + offset[second, 0], position[u, 1] + offset[second, 1]
     w_x, w_y = weight / (abs(v_x - u_x) + slack_um), weight / (abs(v_y - u_y) + slack_um)
-    springs[v, WEIGHT] += w_x
-    springs[v, WEIGHT + 1] += w_y
-    springs[v, MOMENT] += w_x * (u_x - offset[first, 0])
-    springs[v, MOMENT + 1] += w_y * (u_y - offset[first, 1])
-    springs[u, WEIGHT] += w_x
-    springs[u, WEIGHT + 1] += w_y
-    springs[u, MOMENT] += w_x * (v_x - offset[second, 0])
-    springs[u, MOMENT + 1] += w_y * (v_y - offset[second, 1])
+    springs[v, WEIGHT_X] += w_x
+    springs[v, WEIGHT_Y] += w_y
+    springs[v, MOMENT_X] += w_x * (u_x - offset[first, 0])
+    springs[v, MOMENT_Y] += w_y * (u_y - offset[first, 1])
+    springs[u, WEIGHT_X] += w_x
+    springs[u, WEIGHT_Y] += w_y
+    springs[u, MOMENT_X] += w_x * (v_x - offset[second, 0])
+    springs[u, MOMENT_Y] += w_y * (v_y - offset[second, 1])
 
 
 @loose_kernel
@@ -152,10 +154,10 @@ def add_larger_net(
         w_left = 0.0 if e in (right, left) else both_x * to_right
         w_top = 0.0 if e == top else both_y * to_bottom
         w_bottom = 0.0 if e in (top, bottom) else both_y * to_top
-        springs[v, WEIGHT] += w_right + w_left
-        springs[v, WEIGHT + 1] += w_top + w_bottom
-        springs[v, MOMENT] += w_right * (x_high - dx) + w_left * (x_low - dx)
-        springs[v, MOMENT + 1] += w_top * (y_high - dy) + w_bottom * (y_low - dy)
+        springs[v, WEIGHT_X] += w_right + w_left
+        springs[v, WEIGHT_Y] += w_top + w_bottom
+        springs[v, MOMENT_X] += w_right * (x_high - dx) + w_left * (x_low - dx)
+        springs[v, MOMENT_Y] += w_top * (y_high - dy) + w_bottom * (y_low - dy)
         right_w, right_x = right_w + w_right, right_x + w_right * x
         left_w, left_x = left_w + w_left, left_x + w_left * x
         top_w, top_y = top_w + w_top, top_y + w_top * y
@@ -174,8 +176,8 @@ def add_springs(node: Ints, offset: Floats, e: int, d: int, weight: float, momen
     index, `offset` [E, 2] the offset in µm of each entry.
     """
     v = unsigned(node[e])
-    springs[v, WEIGHT + d] += weight
-    springs[v, MOMENT + d] += moment - weight * offset[e, d]
+    springs[v, WEIGHT_X + d] += weight
+    springs[v, MOMENT_X + d] += moment - weight * offset[e, d]
 
 
 @njit(cache=True, nogil=True)
