@@ -79,7 +79,7 @@ class GradientSettings:
 
 
 class Descent:
-    """B starts on their way down; `step` moves them.
+    """A descent of B starts; `step` moves them.
 
     Throughout, `done` is the fraction of the descent that is over, from 0 to 1.
     """
@@ -204,7 +204,7 @@ class Finisher:
         self.seconds = FINISH_S / threads  # per start, as last measured
 
     def __call__(self, position: Tensor) -> None:
-        """Finisher placements whose centers are `position` [B, V, 2] in µm."""
+        """Finish placements whose centers are `position` [B, V, 2] in µm."""
         began = time.perf_counter()
         with ThreadPoolExecutor(self.threads) as pool:
             for result in pool.map(self._finish_one, position.detach().cpu().double().numpy()):
