@@ -79,15 +79,15 @@ class ActorPool:
 
         learned = ray.put((deepcopy(policy).cpu(), embedding.cpu()))
         parts = [plan.part(*part) for part in parts_of(len(plan))]
-        waiting, losses, done = deque(range(len(parts))), Counter[int](), dict[int, Columns]()
+        waiting, losses, results = deque(range(len(parts))), Counter[int](), dict[int, Columns]()
         self._start_actors(len(parts))
-        while len(done) < len(parts):
+        while len(results) < len(parts):
             while waiting and self._idle:
                 actor, part = self._idle.pop(), waiting.popleft()
                 self._busy[actor.play.remote(k, learned, parts[part])] = actor, part
             part, answer = self._await_answer()
             if isinstance(answer, list):
-                done[part] = answer
+                results[part] = answer
             elif answer and part != STARTING:
                 losses[part] += 1
                 if losses[part] > RETRIES:
@@ -101,7 +101,7 @@ class ActorPool:
                 raise ChipscapeError(
                     f"no actor of the Ray cluster is left ({answer}); expected Chipscape on every node"
                 )
-        columns = zip(*(done[part] for part in range(len(parts))), strict=True)
+        columns = zip(*(results[part] for part in range(len(parts))), strict=True)
         return Rollout(*(torch.from_numpy(np.concatenate(column, axis=int(field.name not in PER_EPISODE)))
                          for field, column in zip(fields(Rollout), columns, strict=True)))  # fmt: skip
 

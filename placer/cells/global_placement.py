@@ -127,7 +127,7 @@ class _Forces(NamedTuple):
 
 
 class _Descent:
-    """Nesterov's method on its way: `solution` is the point so far, `lookahead` the one whose gradient is used."""
+    """Nesterov's method: `solution` is the point so far, `lookahead` the one at which gradients are computed."""
 
     def __init__(self, problem: _Problem, center: Floats, start: Floats, warm: bool) -> None:
         """`center` [V, 2] are the centers of all nodes, `start` the first point."""

@@ -61,7 +61,7 @@ class EpisodeArrays(NamedTuple):
 
 
 class EpisodeState(NamedTuple):
-    """B episodes on their way."""
+    """The state of B episodes."""
 
     position: Floats  # [B, V, 2] centers in µm
     hard_map: Floats  # [B, R, C] cover by hard macros in their final places and by areas that no row covers

@@ -79,7 +79,7 @@ class GradientSettings:
 
 
 class Descent:
-    """B starts on their way down; `step` moves them.
+    """A descent of B starts; `step` moves them.
 
     Throughout, `done` is the fraction of the descent that is over, from 0 to 1.
     """

@@ -142,7 +142,7 @@ def snug_corner(
 ) -> tuple[bool, float, float]:  # fmt: skip
     """The corner in which a macro leaves the least waste: (whether it fits, x, y).
 
-    A corner is a place where the macro touches something in x and in y.  The one chosen maximizes `contact_fraction`
+    A corner is a place at which the macro touches something in x and in y.  The best one maximizes `contact_fraction`
     minus `distance_weight` times the distance to the target over (canvas_w + canvas_h): the touching-perimeter rule of
     Lodi, Martello and Vigo, "Heuristic and metaheuristic approaches for a class of two-dimensional bin packing
     problems", INFORMS J. Computing 11(4), 1999, section 2.4, with the distance added.  The corners of the rectangles

@@ -141,8 +141,8 @@ def _solutions(
     for spacing in spacings:
         size, obstacle = inflate(netlist, spacing)
         demand_time(deadline)
-        pushed = [push_apart(target, size, obstacle, canvas_um, first) for first in (0, 1)]
-        starts = [*pushed, _place_nearest(target, size, obstacle, canvas_um, deadline)]
+        apart = [push_apart(target, size, obstacle, canvas_um, first) for first in (0, 1)]
+        starts = [*apart, _place_nearest(target, size, obstacle, canvas_um, deadline)]
         legal = [start for start in starts if start is not None]
         nearer = [reduce_displacement(start, target, size, obstacle, canvas_um, deadline) for start in legal]
         if nearer:
