@@ -53,9 +53,7 @@ def row_stationary(design: Mapping[str, float], layer: Layer, mapping: Mapping[s
                                 )  # fmt: skip
                 if first_tile or not whole_group:
                     loaded += filter_bits
-                    if (
-                        first_tile or filter_bits > int(design["filter_kb"]) * 8192
-                    ):  # else the buffer still has them
+                    if first_tile or filter_bits > int(design["filter_kb"]) * 8192:  # else the buffer still has them
                         counts[Count.DRAM_WEIGHT] += filter_bits
                 first_tile = False
     # Every load of a whole input skips its padding.
