@@ -69,7 +69,7 @@ STEP = w.COLUMNS + 2  # down a map, the first number of `line_steps`
 APART = w.COLUMNS + 3  # down a map, the second number of `line_steps`
 EXTENT = w.COLUMNS + 4  # input columns under one output
 TOUCHED = w.COLUMNS + 5  # input columns under all outputs of a row
-READ = w.COLUMNS + 6  # those of them that are no padding
+READ = w.COLUMNS + 6  # those of them that are not padding
 PADDING = w.COLUMNS + 7  # rows of padding that outputs touch
 EXTENDED = w.COLUMNS + 8  # number of columns
 
@@ -78,7 +78,7 @@ REASONS = (
     "the register files of an element hold no filter row",
     "the filters of one pass do not fit the filter buffer",
     "inputs and partial sums of one pass do not fit the global buffer",
-    "the mapping needs more elements than the array has, or a block of filters is no multiple of a pass",
+    "the mapping needs more elements than the array has, or a block of filters is not a multiple of a pass",
     "the mapping has an empty tile",
 )
 NO_ROW, NO_FILTERS, NO_TILE, NO_ARRAY, NO_TILES = range(1, len(REASONS))
