@@ -32,7 +32,7 @@ from dse.templates.families import FAMILIES
 from dse.templates.strips import cut_strips, first_lines, strip_sizes
 from dse.workloads import layers as w
 from dse.workloads.layers import Layer
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 SCHEMES = ("inter_kernel", "intra_kernel", "partition")
 INTER, INTRA, PARTITION = range(len(SCHEMES))
@@ -101,9 +101,10 @@ def unroll_strip(layer: Ints, windows: int, rows: int, columns: int) -> tuple[in
 @kernel
 def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, out: Ints) -> int:
     """Fill the counts [COUNTS] of one layer [F] on a design [D] under a mapping; returns the number of a reason."""
-    weight_bits, input_bits, _ = base.layer_bits(design, layer)
+    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
     groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
     kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
+    steps, read = lane_steps(layer, int(design[TIN]), scheme)
     room = half_buffer_bits(design[INPUT_KB]) // input_bits  # input elements
     rows, columns, elements = cut_strips(layer, room)
     filled = elements  # input elements that are written to the buffer, per group
@@ -114,15 +115,15 @@ def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, 
         return NO_WINDOW
     whole, length, rests, rest = strip_sizes(layer, rows, columns)
     strips = whole + rests
+    first = first_lines(layer, elements, strips)
     cells = min(int(design[TOUT]), kernels)
     fitting = half_buffer_bits(design[WEIGHT_KB]) // (window * weight_bits)  # kernels
-    first = first_lines(layer, elements, strips)
-    sweeps = 1  # how often all inputs come from DRAM
+    passes = 1  # how often all inputs come from DRAM
     if stay == KERNELS:
         if fitting < cells:
             return NO_KERNELS
         block = kernels if fitting >= kernels else fitting // cells * cells
-        sweeps = ceil_div(kernels, block) if strips > 1 else 1
+        passes = ceil_div(kernels, block) if strips > 1 else 1
         whole, length, rests, rest = 1, pixels, 0, 0
     held = half_buffer_bits(design[OUTPUT_KB]) // (cells * int(design[base.PSUM_BITS]))  # pixels with their sums
     if held < 1:
@@ -134,62 +135,46 @@ def count_layer(design: Floats, layer: Ints, scheme: int, keep: int, stay: int, 
     weights = window * kernels  # weights that come from DRAM, per group
     if stay == INPUTS and fitting < kernels:
         weights *= strips if fitting >= cells else loads
+    sweeps = groups * ceil_div(kernels, cells)
     base.count_operations(design, layer, out, False)
-    _count_time(design, layer, scheme, first, sweeps * elements, weights, out)
-    _count_traffic(design, layer, scheme, keep, loads, sweeps * filled, weights, out)
-    return 0
-
-
-@kernel
-def _count_time(design: Floats, layer: Ints, scheme: int, first: int, inputs: int, weights: int, out: Ints) -> None:
-    """Fill cycles and DRAM traffic.
-
-    Per group, `inputs` and `weights` are the elements that come from DRAM, and `first` those of the inputs without
-    which the array cannot begin.
-    """
-    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
-    groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
-    kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    cells = min(int(design[TOUT]), kernels)
-    steps, _ = lane_steps(layer, int(design[TIN]), scheme)
-    out[base.COMPUTE] = groups * ceil_div(kernels, cells) * steps * pixels
+    out[base.COMPUTE] = sweeps * steps * pixels
     out[base.FILL] = PIPELINE
-    out[base.DRAM_INPUT] = groups * inputs * input_bits
+    out[base.DRAM_INPUT] = groups * passes * elements * input_bits
     out[base.DRAM_WEIGHT] = groups * weights * weight_bits
     out[base.DRAM_OUTPUT] = groups * kernels * pixels * output_bits
     begin = first * input_bits + cells * min(window, int(design[TIN])) * weight_bits
     moved = out[base.DRAM_INPUT] + out[base.DRAM_WEIGHT] + out[base.DRAM_OUTPUT]
     out[base.STALL] = base.stall_cycles(design, moved, begin, cells * output_bits, out[base.COMPUTE] + PIPELINE)
-
-
-@kernel
-def _count_traffic(
-    design: Floats, layer: Ints, scheme: int, keep: int, loads: int, filled: int, weights: int, out: Ints
-) -> None:
-    """Fill the traffic of buffers, network and registers.
-
-    Buffers: what comes from DRAM is written (unrolled for intra-kernel: `filled` elements per group), what the lanes
-    take is read.  The output buffer takes each sum once and gives it to DRAM; if weights are kept, it takes and gives
-    each sum in every step.
-    """
-    weight_bits, input_bits, output_bits = base.layer_bits(design, layer)
-    psum = int(design[base.PSUM_BITS])
-    groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
-    kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    steps, read = lane_steps(layer, int(design[TIN]), scheme)
-    streamed = groups * ceil_div(kernels, min(int(design[TOUT]), kernels)) * pixels * read  # inputs to the lanes
-    loaded = groups * loads * window * kernels  # weights to the lanes
-    sums = groups * pixels * kernels
+    words = weight_bits, input_bits, output_bits, int(design[base.PSUM_BITS])
     trips = 1 if keep == SUMS else 2 * steps - 1
-    out[base.BUFFER_INPUT] = (streamed + groups * filled) * input_bits
-    out[base.BUFFER_WEIGHT] = (loaded + groups * weights) * weight_bits
-    out[base.BUFFER_OUTPUT] = sums * (trips * psum + output_bits)
+    _count_traffic(
+        words, sweeps * pixels * read, groups * loads * window * kernels, groups * pixels * kernels, steps, trips, out
+    )
+    out[base.BUFFER_INPUT] += groups * passes * filled * input_bits
+    out[base.BUFFER_WEIGHT] += out[base.DRAM_WEIGHT]
+    return 0
+
+
+@inlined_kernel
+def _count_traffic(
+    words: tuple[int, int, int, int], streamed: int, loaded: int, sums: int, steps: int, trips: int, out: Ints
+) -> None:
+    """Fill the traffic of buffers, network and registers, except what is written to the buffers from DRAM.
+
+    `words` are the bits of a weight, an input, an output and a partial sum; `streamed` inputs and `loaded` weights go
+    to the lanes.  Each of `sums` outputs gets `steps` additions; the output buffer takes and gives it `trips` times,
+    and gives it to DRAM once.
+    """
+    weight_bits, input_bits, output_bits, psum_bits = words
+    out[base.BUFFER_INPUT] = streamed * input_bits
+    out[base.BUFFER_WEIGHT] = loaded * weight_bits
+    out[base.BUFFER_OUTPUT] = sums * (trips * psum_bits + output_bits)
     out[base.NETWORK_INPUT] = out[base.MACS] * input_bits  # along the kernels
     out[base.NETWORK_WEIGHT] = loaded * weight_bits
-    out[base.NETWORK_OUTPUT] = sums * steps * psum  # from adder tree to accumulator
+    out[base.NETWORK_OUTPUT] = sums * steps * psum_bits  # from adder tree to accumulator
     out[base.REGISTER_INPUT] = 2 * streamed * input_bits
     out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight_bits
-    out[base.REGISTER_OUTPUT] = 2 * sums * steps * psum
+    out[base.REGISTER_OUTPUT] = 2 * sums * steps * psum_bits
 
 
 @kernel

@@ -29,7 +29,7 @@ from numba import njit
 
 from dse.templates.families import Family
 from dse.workloads import layers as w
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -207,7 +207,7 @@ def layer_macs(layer: Ints) -> int:
     return int(layer[w.BATCH] * layer[w.M] * layer[w.P] * layer[w.Q] * window)
 
 
-@kernel
+@inlined_kernel
 def dram_bits_per_cycle(design: Floats) -> float:
     """Bits that the off-chip memory of a design [D] moves per clock cycle at its full bandwidth."""
     bits: float = design[DRAM_GB_S] * BITS_PER_CYCLE / design[CLOCK_MHZ]
@@ -220,7 +220,7 @@ def dram_cycles(design: Floats, bits: int) -> int:
     return ceil(bits / dram_bits_per_cycle(design))
 
 
-@kernel
+@inlined_kernel
 def stall_cycles(design: Floats, moved: int, begin: int, end: int, busy: int) -> int:
     """STALL of a design [D] that moves `moved` bits to and from DRAM while its array is busy for `busy` cycles.
 

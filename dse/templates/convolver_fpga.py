@@ -36,7 +36,7 @@ from dse.templates.base import Floats, Hardware, Ints, Parameter, Template, ceil
 from dse.templates.families import FAMILIES
 from dse.workloads import layers as w
 from dse.workloads.layers import Layer
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 OWN = (
     Parameter("pes", 2, "elements", "processing elements: output maps in parallel", 1, 1024),
@@ -126,7 +126,7 @@ def fill_shape(design: Floats, layer: Ints, shape: Ints) -> None:
         _fill_map(design, layer, shape)
 
 
-@kernel
+@inlined_kernel
 def _fill_list(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the map of a layer with kernels of one pixel: a list of pixels."""
     side = int(design[TILE])
@@ -136,7 +136,7 @@ def _fill_list(design: Floats, layer: Ints, shape: Ints) -> None:
     shape[STREAM] = 0
 
 
-@kernel
+@inlined_kernel
 def _fill_map(design: Floats, layer: Ints, shape: Ints) -> None:
     """Fill the map of a layer, and the largest tile of it."""
     side, window = int(design[TILE]), int(design[KERNEL])

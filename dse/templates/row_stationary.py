@@ -69,7 +69,7 @@ STEP = w.COLUMNS + 2  # down a map, the first number of `line_steps`
 APART = w.COLUMNS + 3  # down a map, the second number of `line_steps`
 EXTENT = w.COLUMNS + 4  # input columns under one output
 TOUCHED = w.COLUMNS + 5  # input columns under all outputs of a row
-READ = w.COLUMNS + 6  # those of them that are no padding
+READ = w.COLUMNS + 6  # those of them that are not padding
 PADDING = w.COLUMNS + 7  # rows of padding that outputs touch
 EXTENDED = w.COLUMNS + 8  # number of columns
 
@@ -78,7 +78,7 @@ REASONS = (
     "the register files of an element hold no filter row",
     "the filters of one pass do not fit the filter buffer",
     "inputs and partial sums of one pass do not fit the global buffer",
-    "the mapping needs more elements than the array has, or a block of filters is no multiple of a pass",
+    "the mapping needs more elements than the array has, or a block of filters is not a multiple of a pass",
     "the mapping has an empty tile",
 )
 NO_ROW, NO_FILTERS, NO_TILE, NO_ARRAY, NO_TILES = range(1, len(REASONS))
@@ -157,9 +157,9 @@ def tile_inputs(layer: Ints, strip: int) -> int:
 @kernel
 def count_layer(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     """Fill the counts [COUNTS] of one layer [EXTENDED] on a design [D] under a mapping [G] that fits."""
-    _passes(design, layer, mapping, out)
-    _traffic(design, layer, mapping, out)
-    _registers(design, layer, out)
+    _count_passes(design, layer, mapping, out)
+    _count_traffic(design, layer, mapping, out)
+    _count_registers(design, layer, out)
     busy = out[base.COMPUTE] + out[base.FILL]
     _, input_bits, _ = layer_bits(design, layer)
     deep = min(mapping[MAP_Q] * mapping[MAP_R], layer[CHANNELS])
@@ -183,7 +183,7 @@ def count_used(sets: int, size: int, each: int) -> int:
 
 
 @kernel
-def _passes(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
+def _count_passes(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     """Fill the cycles of all groups' passes, full and partial, and the hops of words in the array."""
     weight_bits, input_bits, _ = layer_bits(design, layer)
     channels, filters, rows = layer[CHANNELS], layer[FILTERS], layer[w.R]
@@ -239,7 +239,7 @@ def _passes(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
 
 
 @kernel
-def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
+def _count_traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
     """Fill the bits through DRAM and global buffer, of all groups."""
     weight_bits, input_bits, output_bits = layer_bits(design, layer)
     images, height, kernel = layer[w.BATCH], layer[w.P], layer[w.R]
@@ -283,7 +283,7 @@ def _traffic(design: Floats, layer: Ints, mapping: Ints, out: Ints) -> None:
 
 
 @kernel
-def _registers(design: Floats, layer: Ints, out: Ints) -> None:
+def _count_registers(design: Floats, layer: Ints, out: Ints) -> None:
     """Fill operations and register files: a MAC reads three words and writes one; arrivals are written."""
     weight_bits, input_bits, _ = layer_bits(design, layer)
     active = base.count_operations(design, layer, out, design[GATE_ZEROS] > 0)

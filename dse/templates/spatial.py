@@ -31,7 +31,7 @@ from dse.templates.families import FAMILIES
 from dse.templates.strips import cut_strips, first_lines, strip_sizes
 from dse.workloads import layers as w
 from dse.workloads.layers import Layer
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 OWN = (
     Parameter("atomic_c", 64, "inputs", "input channels in parallel", 1, 65_536),
@@ -62,13 +62,13 @@ IMAGE_CHANNELS = 4  # most channels of a pixel format
 JOINED_LINES = (2, 4)  # numbers of lines that channel extension may join
 
 
-@kernel
+@inlined_kernel
 def input_room(design: Floats, bits: int) -> int:
     """Inputs of `bits` bits each that half of the input part of a design's [D] buffer holds."""
     return half_buffer_bits(design[BUFFER_KB] * (1 - design[WEIGHT_SHARE])) // bits
 
 
-@kernel
+@inlined_kernel
 def weight_room(design: Floats, bits: int) -> int:
     """Kernels of `bits` bits each that half of the weight part of a design's [D] buffer holds."""
     return half_buffer_bits(design[BUFFER_KB] * design[WEIGHT_SHARE]) // bits
@@ -128,29 +128,29 @@ def count_layer(design: Floats, layer: Ints, keep: int, out: Ints) -> int:
     end = min(length, ACCUMULATORS) * cells * output_bits
     moved = out[base.DRAM_INPUT] + out[base.DRAM_WEIGHT] + out[base.DRAM_OUTPUT]
     out[base.STALL] = base.stall_cycles(design, moved, begin, end, out[base.COMPUTE] + out[base.FILL])
-    _count_traffic(design, layer, cells, groups * window * kernels * stripes, out)
+    words = weight_bits, input_bits, int(design[base.PSUM_BITS])
+    streamed, loaded = groups * window * pixels * ceil_div(kernels, cells), groups * window * kernels * stripes
+    _count_traffic(words, streamed, loaded, groups * kernels * pixels * atoms, out)
     return 0
 
 
-@kernel
-def _count_traffic(design: Floats, layer: Ints, cells: int, loaded: int, out: Ints) -> None:
-    """Fill the traffic of buffer, network and registers, for so many cells at work and weights loaded into them.
+@inlined_kernel
+def _count_traffic(words: tuple[int, int, int], streamed: int, loaded: int, sums: int, out: Ints) -> None:
+    """Fill the traffic of buffer, network and registers.
 
-    The buffer gives each vector of inputs once to all cells, and the weights of a position once per stripe.
+    `words` are the bits of a weight, an input and a partial sum.  The buffer gives `streamed` inputs, each once to all
+    cells, and `loaded` weights, those of a position once per stripe; cells send `sums` partial sums to accumulators.
     """
-    weight_bits, input_bits, _ = base.layer_bits(design, layer)
-    groups, pixels = layer[w.GROUPS], layer[w.BATCH] * layer[w.P] * layer[w.Q]
-    kernels, window = layer[w.M] // groups, layer[w.C] // groups * layer[w.R] * layer[w.S]
-    sums = groups * kernels * pixels * positions(design, layer) * int(design[base.PSUM_BITS])
-    out[base.BUFFER_INPUT] = groups * window * pixels * ceil_div(kernels, cells) * input_bits + out[base.DRAM_INPUT]
+    weight_bits, input_bits, psum_bits = words
+    out[base.BUFFER_INPUT] = streamed * input_bits + out[base.DRAM_INPUT]
     out[base.BUFFER_WEIGHT] = loaded * weight_bits + out[base.DRAM_WEIGHT]
     out[base.BUFFER_OUTPUT] = 0
     out[base.NETWORK_INPUT] = out[base.MACS] * input_bits  # each input travels along the cells
     out[base.NETWORK_WEIGHT] = loaded * weight_bits
-    out[base.NETWORK_OUTPUT] = sums  # from cell to accumulator
+    out[base.NETWORK_OUTPUT] = sums * psum_bits
     out[base.REGISTER_INPUT] = 2 * out[base.MACS] * input_bits
     out[base.REGISTER_WEIGHT] = (out[base.MACS] + loaded) * weight_bits
-    out[base.REGISTER_OUTPUT] = 2 * sums
+    out[base.REGISTER_OUTPUT] = 2 * out[base.NETWORK_OUTPUT]
 
 
 @kernel

@@ -8,7 +8,7 @@ from numba import njit
 
 from dse.templates.base import Ints, ceil_div
 from dse.workloads import layers as w
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 
 @njit(cache=True, inline="always")
@@ -84,7 +84,7 @@ def strip_sizes(layer: Ints, rows: int, columns: int) -> tuple[int, int, int, in
     return whole, length, rests * min(1, rest), rest
 
 
-@kernel
+@inlined_kernel
 def first_lines(layer: Ints, elements: int, strips: int) -> int:
     """Input elements of a group of a layer [F] that must be on chip before the array can begin.
 

@@ -42,7 +42,7 @@ from dse.templates.families import FAMILIES
 from dse.templates.strips import touched_lines
 from dse.workloads import layers as w
 from dse.workloads.layers import Layer
-from netlists.runtime.kernel import kernel
+from netlists.runtime.kernel import inlined_kernel, kernel
 
 DATAFLOWS = ("ws", "os", "is")
 WS, OS, IS = range(len(DATAFLOWS))
@@ -151,7 +151,7 @@ def count_reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints
         out[OUTPUT] += (count[WINDOW] - 1) * 2 * shape[PIXELS] * shape[FILTERS] * bits[PSUM]
 
 
-@kernel
+@inlined_kernel
 def _count_input_reads(design: Floats, shape: Ints, bits: Ints, size: Ints, count: Ints, order: int, out: Ints) -> None:
     """Fill the DRAM bits of inputs.
 
@@ -310,7 +310,7 @@ def count_layer(design: Floats, layer: Ints, shape: Ints, bits: Ints, size: Ints
     return 0
 
 
-@kernel
+@inlined_kernel
 def _count_traffic(design: Floats, shape: Ints, bits: Ints, count: Ints, traffic: Ints, out: Ints) -> None:
     """Fill the traffic of all groups, from the DRAM bits [3] of one group."""
     groups, px, win, k, macs = shape[GROUPS], shape[PIXELS], shape[WINDOW], shape[FILTERS], out[base.MACS]

@@ -134,7 +134,7 @@ def test_a_design_sets_fields_of_its_layers_batch_and_kinds() -> None:
     ("mapping", "message"),
     [
         ({"conv9": {}}, "no layer 'conv9'; did you mean 'conv"),
-        ({"conv1": {"ordr": 0}}, "maps no 'ordr'; did you mean 'order'"),
+        ({"conv1": {"ordr": 0}}, "has no mapping of 'ordr'; did you mean 'order'"),
         ({"conv1": {"order": 99}}, "order is 99; expected 0 to 5"),
     ],
 )

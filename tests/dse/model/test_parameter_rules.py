@@ -110,7 +110,7 @@ def test_a_space_keeps_values_that_fit_some_others() -> None:
     ("changes", "message"),
     [
         ({"constraints": {"latency_ms": {"max": -1}}}, "constraints.latency_ms: max is -1; expected at least 0"),
-        ({"networks": {"alexnet": 0}}, "networks.alexnet: weight is 0; expected more than 0"),
+        ({"networks": {"alexnet": 0}}, "networks.alexnet: weight is 0; expected a finite number above 0"),
         ({"accuracy": {"parameter": "rows", "table": {8: 101}}}, "accuracy: rows 8 has 101; expected a percentage"),
         ({"accuracy": {"parameter": "rows", "table": {8: float("nan")}}}, "expected a percentage"),
     ],
