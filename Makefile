@@ -1,10 +1,12 @@
-# make demo | test | lint | clean.  Needs python3.11 or newer with venv and pip; everything else goes into .venv.
+# make demo | test | lint | docs | clean-kernels | clean
+# Needs python3.11 or newer with venv and pip; everything else goes into .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := run/demo
+CODE := netlists placer dse plots tests docs
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean-kernels clean
 
 demo: .venv/installed
 	$(BIN)/placer place harbor --out $(DEMO) --method rl --budget 240 --workers 2 --seed 0
@@ -19,12 +21,24 @@ lint: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Warnings are errors: a page that a reader would find broken is not built.
+docs: .venv/docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/build/html
+	@echo "manual: docs/build/html/index.html"
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: $(PYTHON) is Python %d.%d; expected 3.11 or newer: make PYTHON=python3.11" % sys.version_info[:2])'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test]'
 	touch $@
 
-clean:
-	rm -rf .venv build dist *.egg-info run .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+# Numba's caches do not notice changes in functions that a kernel calls from another module.
+clean-kernels:
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean: clean-kernels
+	rm -rf .venv build dist *.egg-info run docs/build docs/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis

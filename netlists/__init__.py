@@ -1,4 +1,8 @@
-"""Chip netlists: what a chip is, and the files it comes in."""
+"""Chip netlists: the data of a chip, the files it is stored in, and what every command needs.
+
+Imports none of `placer`, `dse` and `plots`, and loads no torch and no numba.  Begin with `netlist` and `placement`; the
+functions and classes below are those that users of the library need.
+"""
 
 from netlists.errors import (
     CheckpointError,

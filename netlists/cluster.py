@@ -1,9 +1,9 @@
-"""Standard cells to soft macros: a hypergraph partition by mt-kahypar, and the way back.
+"""Group standard cells into soft macros by a hypergraph partition with mt-kahypar, and expand placements again.
 
-Clusters minimize the connectivity of the cut, sum over nets of weight * (clusters on the net - 1), with areas balanced
-within `IMBALANCE`.  The partitioner is Gottesbüren, Heuer, Maas, Sanders and Schlag, "Scalable high-quality hypergraph
-partitioning", ACM Trans. Algorithms 20(1), 2024, in its deterministic mode: the result depends on the seed alone, not
-on the number of threads.
+Clusters minimize the connectivity of the cut, the sum over nets of weight * (clusters on the net - 1), with areas
+balanced within `IMBALANCE`.  The partitioner is that of Gottesbüren, Heuer, Maas, Sanders and Schlag, "Scalable
+high-quality hypergraph partitioning", ACM Trans. Algorithms 20(1), 2024, in its deterministic mode: the result depends
+on the seed alone, not on the number of threads.
 """
 
 from __future__ import annotations
@@ -22,20 +22,32 @@ import numpy.typing as npt
 
 from netlists.errors import SettingsError, demand_seed
 from netlists.formats.circuit_training.writer import SOFT_PREFIX
-from netlists.netlist import Floats, Ints, Kind, Netlist, frozen
+from netlists.netlist import Floats, Ints, Kind, Netlist, freeze
 from netlists.placement import Placement
 
 MAX_SINKS = 500
-"""Nets with more sinks are dropped, as Circuit Training's grouping does: clocks and resets say nothing about place."""
+"""Nets with more sinks are dropped, as in Circuit Training's grouping: clocks and resets do not attract cells."""
 
-CELLS_PER_CLUSTER, FEWEST, MOST = 200, 100, 800
-"""The default number of clusters: cells / 200, within 100 to 800."""
+CELLS_PER_CLUSTER = 200
+"""Cells per cluster by default, within `MIN_CLUSTERS` and `MAX_CLUSTERS`."""
+
+MIN_CLUSTERS = 100
+"""Fewest clusters by default."""
+
+MAX_CLUSTERS = 800
+"""Most clusters by default."""
 
 IMBALANCE = 0.1
-WEIGHT_STEPS = 1_000_000  # total of the integer cell weights that stand for areas
+"""Fraction by which the area of a cluster may exceed the mean."""
 
-# mt-kahypar's deterministic preset, but for the coarsest hypergraph (20 nodes a block instead of 160) and 4 initial
-# partitions instead of 20: with hundreds of blocks 4 times as fast, and the cut is no worse.
+WEIGHT_STEPS = 1_000_000
+"""Sum of the integer weights that represent the areas of the cells."""
+
+MIN_AREA_UM2 = 1e-12
+"""Least weight of a cell in the mean position of its cluster, in µm², so that cells without an area count."""
+
+# The deterministic preset of mt-kahypar, except for the coarsest hypergraph (20 nodes per block instead of 160) and 4
+# initial partitions instead of 20: with hundreds of blocks it is 4 times as fast, and the cut is no worse.
 PARTITIONER = """
 mode=direct
 preset-type=deterministic
@@ -74,14 +86,14 @@ r-flow-algo=do_nothing
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """A netlist whose standard cells became soft macros, with the one it came from."""
+    """A netlist whose standard cells have become soft macros, and the flat netlist that it was made from."""
 
-    netlist: Netlist  # clustered
-    source: Netlist  # flat
-    cluster_of: Ints  # [V of source] the node of `netlist` that each node of `source` became or joined
+    netlist: Netlist  # the clustered netlist
+    source: Netlist  # the flat netlist, of V nodes
+    cluster_of: Ints  # [V] the node of `netlist` that each node of `source` became or joined
 
     def expand(self, placement: Placement) -> Placement:
-        """The flat placement: cells at the center of their cluster, all others where and how `placement` has them."""
+        """The flat placement: cells at the center of their cluster, all other nodes as in `placement`."""
         position = placement.position_um[self.cluster_of]
         orientation = placement.orientation[self.cluster_of]
         cells = self.source.cells
@@ -90,43 +102,46 @@ class Clustering:
 
 
 def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, threads: int | None = None) -> Clustering:
-    """Group the movable standard cells into `clusters` soft macros named `Grp_0`, `Grp_1`, ... (without those taken).
+    """Group the movable standard cells into `clusters` soft macros named `Grp_0`, `Grp_1`, ... (except names in use).
 
-    Hard macros, ports and soft macros stay, in their order; fixed cells stay too, as fixed soft macros of their own;
-    the clusters follow.  A cluster has the area of its cells, one grid column of width (more where it would be higher
-    than the canvas), and starts at the mean position of those of its cells that have one, weighted by area.  On each
-    net the pins of a soft macro, as which fixed cells count too, become one at its center, where the protobuf format
-    has them; nets inside one cluster and nets of more than `MAX_SINKS` sinks are dropped, the latter with a note; nets
-    with the same driver and sinks become one with the sum of their weights.  Rows stay, as hard macros stand on them.
-    `threads` defaults to all cores.  Empty clusters are left out.  Raises `SettingsError` unless 1 <= clusters <=
-    movable cells, and for a seed out of range.
+    Nodes: hard macros, ports and soft macros are kept in their order; so are fixed cells, each as a fixed soft macro;
+    the clusters follow.  A cluster has the area of its cells and the width of a grid column (more if it would be higher
+    than the canvas).  Its position is the mean of those of its cells that have one, weighted by area.  Empty clusters
+    are left out.
+
+    Nets: the pins of a soft macro on a net become one pin at its center, where the protobuf format has it.  Nets inside
+    one cluster and nets of more than `MAX_SINKS` sinks are dropped, the latter with a note.  Nets with the same driver
+    and the same sinks become one with the sum of their weights.
+
+    Rows are kept, as hard macros are placed on them.  `threads` is the number of all cores by default.  Raises
+    `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
     """
     demand_seed(seed)
     cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
     if not cells.size and clusters is None:
-        return Clustering(netlist, netlist, frozen(np.arange(netlist.num_nodes)))
+        return Clustering(netlist, netlist, freeze(np.arange(netlist.num_nodes)))
     if clusters is None:
-        clusters = min(max(FEWEST, min(MOST, len(cells) // CELLS_PER_CLUSTER)), len(cells))
+        clusters = min(max(MIN_CLUSTERS, min(MAX_CLUSTERS, len(cells) // CELLS_PER_CLUSTER)), len(cells))
     if not 1 <= clusters <= len(cells):
         raise SettingsError(f"{clusters} clusters of {len(cells)} movable standard cells; expected 1 to {len(cells)}")
     block = _partition(netlist, cells, clusters, seed, threads or os.cpu_count() or 1)
-    _, block = np.unique(block, return_inverse=True)  # numbers of empty clusters are not used
+    _, block = np.unique(block, return_inverse=True)  # renumber, without empty clusters
     stay = np.setdiff1d(np.arange(netlist.num_nodes), cells)
     cluster_of = np.empty(netlist.num_nodes, dtype=np.int64)
     cluster_of[stay] = np.arange(len(stay))
     cluster_of[cells] = len(stay) + block
-    return Clustering(_clustered(netlist, stay, cells, block, cluster_of), netlist, frozen(cluster_of))
+    return Clustering(_clustered(netlist, stay, cells, block, cluster_of), netlist, freeze(cluster_of))
 
 
 def _partition(netlist: Netlist, cells: Ints, clusters: int, seed: int, threads: int) -> Ints:
     """[cells] the cluster of each cell."""
     if clusters == 1 or clusters == len(cells):
         return np.arange(len(cells)) % clusters
-    import mtkahypar  # slow to load, and of no use to readers of clustered netlists
+    import mtkahypar  # slow to load, and needed only here
 
     nets, weights = _hyperedges(netlist, cells)
     area = netlist.size_um[cells].prod(axis=1)
-    share = area / max(area.sum(), np.finfo(float).tiny)
+    fraction = area / max(area.sum(), np.finfo(float).tiny)
     partitioner = mtkahypar.initialize(threads, print_warnings=False)
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings.ini"
@@ -135,18 +150,18 @@ def _partition(netlist: Netlist, cells: Ints, clusters: int, seed: int, threads:
     context.logging = False
     context.set_partitioning_parameters(clusters, IMBALANCE, mtkahypar.Objective.KM1)
     hypergraph = partitioner.create_hypergraph(
-        context, len(cells), len(nets), nets, (1 + np.round(share * WEIGHT_STEPS).astype(np.int64)).tolist(), weights
+        context, len(cells), len(nets), nets, (1 + np.round(fraction * WEIGHT_STEPS).astype(np.int64)).tolist(), weights
     )
     return np.array(hypergraph.partition(context).get_partition(), dtype=np.int64)
 
 
 def _hyperedges(netlist: Netlist, cells: Ints) -> tuple[list[list[int]], list[int]]:
-    """For each net of 2 to MAX_SINKS + 1 connections with at least 2 cells: those, as indices into `cells`; weights."""
+    """The cells, as indices into `cells`, and the weight of each net of 2 to MAX_SINKS + 1 connections and 2 cells."""
     index = np.full(netlist.num_nodes, -1)
     index[cells] = np.arange(len(cells))
     cell = index[netlist.connection_node]
-    ours = (cell >= 0) & (np.diff(netlist.net_start) <= MAX_SINKS + 1)[netlist.connection_net]
-    pairs = np.unique(np.column_stack([netlist.connection_net[ours], cell[ours]]), axis=0)
+    usable = (cell >= 0) & (np.diff(netlist.net_start) <= MAX_SINKS + 1)[netlist.connection_net]
+    pairs = np.unique(np.column_stack([netlist.connection_net[usable], cell[usable]]), axis=0)
     count = np.bincount(pairs[:, 0], minlength=netlist.num_nets)
     pairs = pairs[count[pairs[:, 0]] >= 2]
     nets, first = np.unique(pairs[:, 0], return_index=True)
@@ -155,9 +170,10 @@ def _hyperedges(netlist: Netlist, cells: Ints) -> tuple[list[list[int]], list[in
 
 
 def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_of: Ints) -> Netlist:
+    """The clustered netlist; `stay` are the nodes that are kept, `block` [cells] is the cluster of each cell."""
     count = int(block.max()) + 1
     kind = np.concatenate([netlist.kind[stay], np.full(count, Kind.SOFT)]).astype(np.int8)
-    kind[kind == Kind.CELL] = Kind.SOFT  # the fixed ones
+    kind[kind == Kind.CELL] = Kind.SOFT  # fixed cells
     area = np.bincount(block, netlist.size_um[cells].prod(axis=1), count)
     height = np.minimum(area / netlist.cell_um[0], netlist.canvas_um[1])
     width = np.where(height < netlist.canvas_um[1], netlist.cell_um[0], area / netlist.canvas_um[1])
@@ -166,7 +182,7 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
     names = [netlist.node_names[i] for i in stay]
     return Netlist(
         name=netlist.name,
-        node_names=(*names, *_free_names(names, count)),
+        node_names=(*names, *_unused_names(names, count)),
         kind=kind,
         size_um=np.vstack([netlist.size_um[stay], size]),
         fixed=np.concatenate([netlist.fixed[stay], np.zeros(count, dtype=bool)]),
@@ -179,28 +195,28 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
         routing=netlist.routing,
         rows=netlist.rows,
         origin_um=netlist.origin_um,
-        notes=(*netlist.notes, *_dropped(netlist)),
+        notes=(*netlist.notes, *_dropped_nets_note(netlist)),
         **pins,
     )
 
 
-def _free_names(taken: list[str], count: int) -> list[str]:
-    """Names for clusters, by which Circuit Training knows soft macros, that no other node has."""
+def _unused_names(taken: list[str], count: int) -> list[str]:
+    """Names for clusters by which Circuit Training recognizes soft macros, and that no other node has."""
     used = set(taken)
     return list(islice((name for i in counting() if (name := f"{SOFT_PREFIX}_{i}") not in used), count))
 
 
-def _dropped(netlist: Netlist) -> list[str]:
-    """A note on nets that clustering drops."""
+def _dropped_nets_note(netlist: Netlist) -> list[str]:
+    """A note on the nets that clustering drops, if there are any."""
     many = int(np.sum(np.diff(netlist.net_start) > MAX_SINKS + 1))
     nets = "1 net" if many == 1 else f"{many:,} nets"
     return [f"{nets} of more than {MAX_SINKS} sinks left out of the clustered netlist"] if many else []
 
 
 def _mean_position(netlist: Netlist, cells: Ints, block: Ints, size: Floats) -> Floats:
-    """[clusters, 2] mean of the known positions of members, weighted by area and kept inside; NaN where none is."""
+    """[clusters, 2] mean position of the cells that have one, weighted by area and moved into the canvas; else NaN."""
     known = np.isfinite(netlist.position_um[cells]).all(axis=1)
-    weight = np.maximum(netlist.size_um[cells[known]].prod(axis=1), 1e-12)
+    weight = np.maximum(netlist.size_um[cells[known]].prod(axis=1), MIN_AREA_UM2)
     total = np.bincount(block[known], weight, len(size))
     position = netlist.position_um[cells[known]]
     sums = np.column_stack([np.bincount(block[known], weight * position[:, axis], len(size)) for axis in (0, 1)])
@@ -211,9 +227,9 @@ def _mean_position(netlist: Netlist, cells: Ints, block: Ints, size: Floats) -> 
 
 
 def _merged_nets(netlist: Netlist, cluster_of: Ints, kind: npt.NDArray[np.int8]) -> tuple[Ints, dict[str, Any], Floats]:
-    """net_start, the pin arrays and net_weight of the clustered netlist, nets in the order of their first source.
+    """net_start, the pin arrays and net_weight of the clustered netlist, in the order of the first of the merged nets.
 
-    `kind` is that of the clustered netlist's nodes.
+    `kind` has the kinds of the nodes of the clustered netlist.
     """
     node = cluster_of[netlist.connection_node]
     offset = np.where((kind[node] == Kind.SOFT)[:, None], 0.0, netlist.connection_offset_um)
@@ -242,4 +258,5 @@ def _merged_nets(netlist: Netlist, cluster_of: Ints, kind: npt.NDArray[np.int8])
 
 
 def _array(values: Iterable[int]) -> Ints:
+    """An array of the values."""
     return np.fromiter(values, dtype=np.int64)

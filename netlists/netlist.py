@@ -1,15 +1,31 @@
-"""`Netlist`: what a chip is, as frozen flat arrays that check themselves once.
+"""`Netlist`: a chip as frozen flat arrays, which are checked once.
 
-Nodes are hard macros, soft macros (clusters of standard cells), ports and standard cells; pins sit on nodes; a net
-is a list of pins whose first one drives it.  Lengths are in µm, measured from the lower-left corner of the canvas.
+Nodes are hard macros, soft macros (clusters of standard cells), ports and standard cells.  Pins are on nodes.  A net is
+a list of pins, the first of which drives it.  Lengths are in µm; positions are measured from the lower-left corner of
+the canvas.
+
+A view is data derived from a netlist.  It is computed once, stored with the netlist and freed with it: a
+`cached_property` of `Netlist`, or a function decorated with `cached_view`.  These are all of them:
+
+    Netlist.hard, .soft, .ports, .cells       indices of the nodes of a kind
+    Netlist.movable_hard, .movable_soft       indices of the nodes that may be moved
+    Netlist.connection_node, _offset_um, _net   node, pin offset and net of each connection
+    netlists.rows.cover.blocked               rectangles of the canvas that no row covers
+    netlists.rows.derived.cell_rows           the rows on which standard cells are placed
+    placer.cost.unique_pins.points            distinct pins and merged nets, for the exact cost
+    placer.soft.node_nets.node_nets           nets merged at node level, for features and soft macros
+    placer.legalization.legalize.check_room   whether a legal placement of the macros can exist
+    placer.legalization.packing._known        the packing found from the sizes of the macros alone
+    placer.runs.run_folder.digest             SHA-256 of the content
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +36,11 @@ from netlists.tolerance import too_large
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Arguments = ParamSpec("Arguments")
+View = TypeVar("View")
 
 ORIENTATIONS = ("N", "S", "FN", "FS", "E", "W", "FE", "FW")
-"""DEF orientation names; an orientation is stored as its index here."""
+"""The orientation names of DEF; an orientation is stored as its index in this tuple."""
 
 ORIENTATION_MATRIX: Floats = np.array(
     [
@@ -37,27 +55,30 @@ ORIENTATION_MATRIX: Floats = np.array(
     ],
     dtype=np.float64,
 )
-"""[8, 2, 2] what each orientation does to a pin's offset from the center of its node."""
+"""[8, 2, 2] the matrix by which each orientation multiplies the offset of a pin from the center of its node."""
 
 
 class Kind(IntEnum):
-    """What a node is."""
+    """The kinds of nodes."""
 
-    HARD = 0  # a macro of fixed shape: memories, IP blocks; must not overlap another
+    HARD = 0  # a macro of fixed shape (memory, IP block); must not overlap another hard macro
     SOFT = 1  # a cluster of standard cells; may overlap anything
-    PORT = 2  # an input or output of the chip, at a fixed place
+    PORT = 2  # an input or output of the chip, at a fixed position
     CELL = 3  # a standard cell, to be clustered or placed on rows
 
 
 @dataclass(frozen=True)
 class Routing:
-    """Routing capacity, as in the header of a Circuit Training `.plc`; tracks per µm."""
+    """Routing capacity in tracks per µm, as in the header of a Circuit Training `.plc`.
 
-    horizontal_per_um: float = 70.33
-    vertical_per_um: float = 74.51
-    macro_horizontal_per_um: float = 51.79  # tracks that a hard macro uses up over itself
-    macro_vertical_per_um: float = 51.79
-    smoothing: int = 2  # net congestion is averaged over this many cells to each side
+    Raises `NetlistError` for a capacity that is not positive, or another value that is negative or not finite.
+    """
+
+    horizontal_per_um: float = 70.33  # horizontal tracks per µm of height
+    vertical_per_um: float = 74.51  # vertical tracks per µm of width
+    macro_horizontal_per_um: float = 51.79  # horizontal tracks that a hard macro blocks, per µm of its height
+    macro_vertical_per_um: float = 51.79  # vertical tracks that a hard macro blocks, per µm of its width
+    smoothing: int = 2  # net congestion is averaged over this many grid cells on each side
 
     def __post_init__(self) -> None:
         if not (0 < self.horizontal_per_um < np.inf and 0 < self.vertical_per_um < np.inf):
@@ -72,7 +93,7 @@ class Routing:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """K rows of placement sites for standard cells (Bookshelf `.scl`), one entry a subrow."""
+    """K rows of placement sites for standard cells, as in Bookshelf's `.scl`; each subrow is one entry."""
 
     x_um: Floats  # [K] left end
     y_um: Floats  # [K] bottom
@@ -82,7 +103,7 @@ class Rows:
 
     @property
     def right_um(self) -> Floats:
-        """[K] right end of each row."""
+        """[K] right end of each row, in µm."""
         return self.x_um + self.site_um * self.num_sites
 
     def __len__(self) -> int:
@@ -91,33 +112,35 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Netlist:
-    """V nodes joined by N nets through Q pins in P connections, on a fixed canvas with a grid of R×C cells.
+    """V nodes joined by N nets on a fixed canvas with a grid of R×C cells.
 
-    A pin may serve several nets (an input pin of a soft macro stands for many).  `position_um` and `orientation` are
-    those of the file the netlist came from: binding for fixed nodes and ports, a suggestion for the others (NaN: none).
+    The nets have P connections in all, to Q pins: a pin may belong to several nets, as an input pin of a soft macro
+    stands for many.  `position_um` and `orientation` are those of the file that the netlist came from: binding for
+    fixed nodes and ports, a suggestion for the others (NaN if there is none).  Raises `NetlistError` if a rule is
+    broken (see `check`).
     """
 
     name: str
     node_names: tuple[str, ...]  # [V]
     kind: npt.NDArray[np.int8]  # [V] a `Kind`
     size_um: Floats  # [V, 2] width, height
-    fixed: Bools  # [V] may not be moved; always true for ports
+    fixed: Bools  # [V] whether the node may not be moved; always true for ports
     position_um: Floats  # [V, 2] centers
     orientation: npt.NDArray[np.int8]  # [V] index into ORIENTATIONS
-    pin_node: Ints  # [Q] owner of each pin
-    pin_offset_um: Floats  # [Q, 2] from the center of the owner, for orientation N
-    net_start: Ints  # [N+1] net n has connections net_start[n]:net_start[n+1], the driver first
+    pin_node: Ints  # [Q] the node that each pin is on
+    pin_offset_um: Floats  # [Q, 2] from the center of that node, for orientation N
+    net_start: Ints  # [N+1] net n has the connections net_start[n]:net_start[n+1], the driver first
     net_pin: Ints  # [P] the pin of each connection
     net_weight: Floats  # [N]
     canvas_um: tuple[float, float]  # width, height
     grid: tuple[int, int]  # rows R, columns C
     routing: Routing = field(default_factory=Routing)
     rows: Rows | None = None
-    origin_um: tuple[float, float] = (0.0, 0.0)  # where the canvas' lower-left corner lies in the file
-    pin_names: tuple[str, ...] = ()  # [Q], or empty where pins have no names
-    net_names: tuple[str, ...] = ()  # [N], or empty where nets have no names
+    origin_um: tuple[float, float] = (0.0, 0.0)  # the lower-left corner of the canvas in the coordinates of the file
+    pin_names: tuple[str, ...] = ()  # [Q], or empty if pins have no names
+    net_names: tuple[str, ...] = ()  # [N], or empty if nets have no names
     file_index: Ints | None = None  # [V] index of each node in a protobuf file, which counts pins too
-    notes: tuple[str, ...] = ()  # what its reader changed, or could not use: a line each, for the user
+    notes: tuple[str, ...] = ()  # what the reader changed or could not use, one line each, for the user
 
     def __post_init__(self) -> None:
         check(self)
@@ -125,85 +148,96 @@ class Netlist:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields, without the views: these are computed again from a copy."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     @property
     def num_nodes(self) -> int:
+        """V."""
         return len(self.kind)
 
     @property
     def num_nets(self) -> int:
+        """N."""
         return len(self.net_weight)
 
     @property
     def cell_um(self) -> tuple[float, float]:
-        """Width and height of a grid cell."""
+        """Width and height of a grid cell, in µm."""
         return self.canvas_um[0] / self.grid[1], self.canvas_um[1] / self.grid[0]
 
     @cached_property
     def hard(self) -> Ints:
-        """[M] the hard macros, in node order."""
+        """[M] indices of the hard macros, rising."""
         return np.flatnonzero(self.kind == Kind.HARD)
 
     @cached_property
     def soft(self) -> Ints:
-        """The soft macros, in node order."""
+        """Indices of the soft macros, rising."""
         return np.flatnonzero(self.kind == Kind.SOFT)
 
     @cached_property
     def ports(self) -> Ints:
-        """The ports, in node order."""
+        """Indices of the ports, rising."""
         return np.flatnonzero(self.kind == Kind.PORT)
 
     @cached_property
     def cells(self) -> Ints:
-        """The standard cells, in node order."""
+        """Indices of the standard cells, rising."""
         return np.flatnonzero(self.kind == Kind.CELL)
 
     @cached_property
     def movable_hard(self) -> Ints:
-        """The hard macros that may be moved, in node order."""
+        """Indices of the hard macros that may be moved, rising."""
         return self.hard[~self.fixed[self.hard]]
 
     @cached_property
     def movable_soft(self) -> Ints:
-        """The soft macros, then the cells, that may be moved."""
+        """Indices of the soft macros, then of the standard cells, that may be moved."""
         soft = np.concatenate([self.soft, self.cells])
-        return frozen(soft[~self.fixed[soft]])
+        return freeze(soft[~self.fixed[soft]])
 
     @cached_property
     def connection_node(self) -> Ints:
-        """[P] the node at each connection of the nets."""
-        return frozen(self.pin_node[self.net_pin])
+        """[P] the node of each connection."""
+        return freeze(self.pin_node[self.net_pin])
 
     @cached_property
     def connection_offset_um(self) -> Floats:
-        """[P, 2] offset of each connection from the center of its node, for orientation N."""
-        return frozen(self.pin_offset_um[self.net_pin])
+        """[P, 2] offset of each connection from the center of its node in µm, for orientation N."""
+        return freeze(self.pin_offset_um[self.net_pin])
 
     @cached_property
     def connection_net(self) -> Ints:
         """[P] the net of each connection."""
-        return frozen(np.repeat(np.arange(self.num_nets), np.diff(self.net_start)))
+        return freeze(np.repeat(np.arange(self.num_nets), np.diff(self.net_start)))
 
     def index(self, node_name: str) -> int:
-        """Node index of a name; raises `NetlistError` with the nearest name when there is none."""
-        found = self._index_of.get(node_name)
-        if found is None:
+        """The index of the node with a name; raises `NetlistError` with the nearest name if there is none."""
+        index = self._index_of.get(node_name)
+        if index is None:
             hint = did_you_mean(node_name, self.node_names)
             raise NetlistError(f"no node named {node_name!r} among {self.num_nodes}{hint}")
-        return found
+        return index
 
     @cached_property
     def _index_of(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.node_names)}
 
+    @cached_property
+    def _views(self) -> dict[Any, Any]:
+        """The results of the functions decorated with `cached_view`."""
+        return {}
+
     def with_(self, **changes: Any) -> Netlist:
-        """A copy with some fields replaced, checked again."""
+        """A copy with some fields replaced, checked again; raises `NetlistError` as `check` does."""
         return replace(self, **changes)
 
     def same_as(self, other: Netlist) -> bool:
-        """Whether both describe the same chip: every field equal, but for pin and net names and notes.
+        """Whether both describe the same chip: every field is equal except pin names, net names and notes.
 
-        Connections are compared, not the pin table: a pin shared by two nets equals two pins at one place.
+        Connections are compared, not the table of pins: a pin shared by two nets equals two pins at one position.
         """
         scalars = ("node_names", "canvas_um", "grid", "routing", "origin_um")
         arrays = ("kind", "size_um", "fixed", "position_um", "orientation", "net_start", "net_weight")
@@ -215,8 +249,28 @@ class Netlist:
         )
 
 
-def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array, made read-only."""
+def cached_view(
+    compute: Callable[Concatenate[Netlist, Arguments], View],
+) -> Callable[Concatenate[Netlist, Arguments], View]:
+    """Decorate a function of a netlist so that its result is stored with the netlist, and freed with it.
+
+    Further arguments, if any, must be hashable; each combination of them has a result of its own.  The result must not
+    be changed.  List the function in the table at the top of this module.
+    """
+
+    @wraps(compute)
+    def view(netlist: Netlist, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> View:
+        key = (compute, args, *kwargs.items())
+        if key not in netlist._views:
+            netlist._views[key] = compute(netlist, *args, **kwargs)
+        result: View = netlist._views[key]
+        return result
+
+    return view
+
+
+def freeze(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Make an array [K] (or of any other shape) of values read-only, and return it."""
     array.flags.writeable = False
     return array
 
@@ -232,7 +286,12 @@ def _same_rows(a: Rows | None, b: Rows | None) -> bool:
 
 
 def check(netlist: Netlist) -> None:
-    """Raise `NetlistError` naming the first node, pin or net that breaks a rule of `Netlist`."""
+    """Check the arrays of a netlist.
+
+    Raises `NetlistError` naming the first node, pin or net that breaks a rule: shapes agree, names are unique, indices
+    are in range, numbers are finite, sizes and weights are at least 0, fixed nodes have positions, ports are fixed, and
+    movable hard macros are no larger than the canvas.
+    """
     n = netlist
     v, q, nets = len(n.node_names), len(n.pin_node), len(n.net_weight)
     _check_shapes(n, v, q, nets)
@@ -255,9 +314,9 @@ def _check_shapes(n: Netlist, v: int, q: int, nets: int) -> None:
         "pin_offset_um": (q, 2), "net_start": (nets + 1,), "net_pin": (n.net_start[-1] if len(n.net_start) else 0,),
     }  # fmt: skip
     for field_name, shape in expected.items():
-        found = getattr(n, field_name).shape
-        if found != shape:
-            raise NetlistError(f"{field_name} has shape {found}; expected {shape}")
+        actual = getattr(n, field_name).shape
+        if actual != shape:
+            raise NetlistError(f"{field_name} has shape {actual}; expected {shape}")
     for names, count, what in ((n.pin_names, q, "pin_names"), (n.net_names, nets, "net_names")):
         if names and len(names) != count:
             raise NetlistError(f"{what} has {len(names)} names; expected {count} or none")
@@ -265,7 +324,7 @@ def _check_shapes(n: Netlist, v: int, q: int, nets: int) -> None:
 
 def _check_values(n: Netlist, v: int, q: int) -> None:
     if n.net_start[0] != 0 or np.any(np.diff(n.net_start) < 0):
-        raise NetlistError("net_start must begin at 0 and never fall")
+        raise NetlistError("net_start must begin at 0 and never decrease")
     for values, limit, what in ((n.pin_node, v, "pin"), (n.net_pin, q, "connection")):
         stray = np.flatnonzero((values < 0) | (values >= limit))
         if stray.size:
@@ -280,7 +339,7 @@ def _check_values(n: Netlist, v: int, q: int) -> None:
     if np.any((n.orientation < 0) | (n.orientation >= len(ORIENTATIONS))):
         raise NetlistError(f"an orientation is out of range; expected one of {', '.join(ORIENTATIONS)}")
     if np.any((n.kind == Kind.PORT) & ~n.fixed):
-        raise NetlistError("a port is not fixed; ports have a given place")
+        raise NetlistError("a port is not fixed; ports have a fixed position")
 
 
 def _check_sizes(n: Netlist) -> None:

@@ -1,4 +1,4 @@
-"""`Placement`: where the nodes of a netlist lie, and what is wrong with it; the `Placer` protocol."""
+"""`Placement`: the positions of the nodes of a netlist, and its violations; the `Placer` protocol."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy.typing as npt
 from netlists.errors import PlacementError
 from netlists.netlist import Floats, Ints, Netlist
 from netlists.rows.cover import blocked
-from netlists.tolerance import TOUCH as TOUCH  # those who look at placements need it
+from netlists.tolerance import TOUCH as TOUCH  # exported, as most users of placements need it
 
 
 @dataclass(frozen=True, eq=False)
 class Violations:
-    """What makes a placement of hard macros illegal, as node indices; true if something of it can be mended."""
+    """What makes a placement of hard macros illegal, as node indices; true if moving macros can repair some of it."""
 
     overlaps: Ints  # [K, 2] pairs of hard macros that overlap, at least one of them movable
-    out_of_canvas: Ints  # movable hard macros that stick out of the canvas
-    outside_rows: Ints  # movable hard macros on a part of the canvas that no row covers
+    out_of_canvas: Ints  # [K] movable hard macros that extend beyond the canvas
+    outside_rows: Ints  # [K] movable hard macros on a part of the canvas that no row covers
     fixed_overlaps: Ints  # [K, 2] pairs of fixed hard macros that overlap
-    fixed_out_of_canvas: Ints  # fixed hard macros that stick out of the canvas
+    fixed_out_of_canvas: Ints  # [K] fixed hard macros that extend beyond the canvas
 
     def __bool__(self) -> bool:
         return bool(len(self.overlaps) or len(self.out_of_canvas) or len(self.outside_rows))
@@ -32,12 +32,12 @@ class Violations:
 class Placement:
     """Center positions [V, 2] in µm and orientations [V] (index into ORIENTATIONS) for the nodes of a netlist.
 
-    Raises `PlacementError` when shapes differ, a position is not finite, or a fixed node was moved.
+    Raises `PlacementError` if shapes differ, a position is not finite, or a fixed node was moved.
     """
 
     netlist: Netlist
-    position_um: Floats
-    orientation: npt.NDArray[np.int8]
+    position_um: Floats  # [V, 2]
+    orientation: npt.NDArray[np.int8]  # [V]
 
     def __post_init__(self) -> None:
         n = self.netlist
@@ -46,10 +46,10 @@ class Placement:
                 f"placement has shapes {self.position_um.shape} and {self.orientation.shape}; "
                 f"expected ({n.num_nodes}, 2) and ({n.num_nodes},)"
             )
-        lost = np.flatnonzero(~np.isfinite(self.position_um).all(axis=1))
-        if lost.size:
+        unplaced = np.flatnonzero(~np.isfinite(self.position_um).all(axis=1))
+        if unplaced.size:
             raise PlacementError(
-                f"node {n.node_names[lost[0]]!r} has no position ({lost.size} of {n.num_nodes} nodes); "
+                f"node {n.node_names[unplaced[0]]!r} has no position ({unplaced.size} of {n.num_nodes} nodes); "
                 "give a placement file or run `placer place`"
             )
         moved = np.flatnonzero(n.fixed & (self.position_um != n.position_um).any(axis=1))
@@ -60,13 +60,13 @@ class Placement:
 
     @classmethod
     def given(cls, netlist: Netlist) -> Placement:
-        """The placement in the netlist's own file; raises `PlacementError` where a node has none."""
+        """The placement in the netlist's own file; raises `PlacementError` if a node has no position there."""
         return cls(netlist, netlist.position_um, netlist.orientation)
 
     def violations(self) -> Violations:
-        """The hard macros that overlap, stick out of the canvas or lie where no row is.
+        """The hard macros that overlap, extend beyond the canvas or are on a part of it that no row covers.
 
-        Widths and heights are those stored, whatever the orientation.
+        Widths and heights are used as they are stored, whatever the orientation.
         """
         n = self.netlist
         hard = n.hard
@@ -77,32 +77,35 @@ class Placement:
         pairs = overlapping_pairs(low, high, slack)
         fixed = n.fixed[hard]
         both_fixed = fixed[pairs].all(axis=1)
-        stray = np.zeros(len(hard), dtype=bool)
-        for bare in blocked(n):
-            stray |= ((low < bare[2:] - slack) & (high > bare[:2] + slack)).all(axis=1)
+        off_rows = np.zeros(len(hard), dtype=bool)
+        for rectangle in blocked(n):
+            off_rows |= ((low < rectangle[2:] - slack) & (high > rectangle[:2] + slack)).all(axis=1)
         return Violations(
-            hard[pairs[~both_fixed]], hard[outside & ~fixed], hard[stray & ~fixed], hard[pairs[both_fixed]],
+            hard[pairs[~both_fixed]], hard[outside & ~fixed], hard[off_rows & ~fixed], hard[pairs[both_fixed]],
             hard[outside & fixed],
         )  # fmt: skip
 
 
 def overlapping_pairs(low: Floats, high: Floats, slack: float) -> Ints:
-    """[K, 2] index pairs i < j of rectangles [M, 2] corners that overlap by more than `slack` both ways."""
+    """[K, 2] pairs of indices i < j of rectangles that overlap by more than `slack` in both directions.
+
+    Their corners are `low` and `high` [M, 2], in the unit of `slack`.
+    """
     order = np.argsort(low[:, 0], kind="stable")
     left = low[order, 0]
-    found: list[Ints] = []
+    pairs_of: list[Ints] = []
     for k, i in enumerate(order):
-        # Sorted by left edge: only those that start before i ends can touch it.
+        # Rectangles are sorted by their left edge: only those that begin before the right edge of i can overlap it.
         stop = np.searchsorted(left, high[i, 0] - slack)
         rest = order[k + 1 : stop]
         hit = rest[np.minimum(high[i, 1], high[rest, 1]) - np.maximum(low[i, 1], low[rest, 1]) > slack]
         hit = hit[np.minimum(high[i, 0], high[hit, 0]) - low[hit, 0] > slack]
-        found.append(np.column_stack([np.full(hit.size, i), hit]))
-    pairs = np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
+        pairs_of.append(np.column_stack([np.full(hit.size, i), hit]))
+    pairs = np.concatenate(pairs_of) if pairs_of else np.empty((0, 2), dtype=np.int64)
     return np.sort(pairs, axis=1)
 
 
 class Placer(Protocol):
-    """Anything that places a netlist; the same seed gives the same placement."""
+    """A function that places a netlist; the same seed gives the same placement."""
 
     def __call__(self, netlist: Netlist, *, seed: int) -> Placement: ...

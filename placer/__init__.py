@@ -1,4 +1,7 @@
-"""Macro placement: `place` a netlist, `evaluate` a placement."""
+"""Macro placement: `place` a netlist, `evaluate` a placement.
+
+Imports `netlists`; only `cli` and `commands` also import `plots`.  Begin with `runs.pipeline`.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,7 @@ __all__ = ["PlaceSettings", "Result", "evaluate", "place"]
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: the commands, and users of `placer.cost` alone, should not wait for the rest to load.
+    # On first use: the commands, and users of `placer.cost` alone, should not wait until the rest is loaded.
     if name == "evaluate":
         from placer.cost import evaluate
 

@@ -1,4 +1,4 @@
-"""Heat maps of the grid: horizontal and vertical routing congestion and density, side by side on one scale."""
+"""Heat maps of the grid: horizontal congestion, vertical congestion and density, side by side on one scale."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Map = npt.NDArray[np.float64]
 def draw(
     horizontal: Map, vertical: Map, density: Map, *, canvas_um: tuple[float, float] | None = None, title: str = ""
 ) -> Figure:
-    """Draw three maps [R, C] of loads, row 0 at the bottom; 1 is full, overflow is orange to red.
+    """Draw three maps [R, C] of loads, row 0 at the bottom.  A load of 1 is full; overflow is orange to red.
 
-    Axes are in µm when the canvas (width, height) is given, else in grid cells.
-    Raises `PlacementError` when the shapes differ.
+    Axes are in µm if the canvas (width, height) is passed, otherwise in grid cells.
+    Raises `PlacementError` if the shapes differ.
     """
     maps = {"Horizontal congestion": horizontal, "Vertical congestion": vertical, "Density": density}
     if len({values.shape for values in maps.values()}) != 1 or horizontal.ndim != 2:

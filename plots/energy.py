@@ -1,4 +1,4 @@
-"""Where time and energy go: one row a layer, latency stacked by what the cycles are spent on, energy by part."""
+"""Where time and energy go: one row per layer, latency stacked by kind of cycle, energy by component."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from plots import style
 Floats = npt.NDArray[np.float64]
 
 CYCLE_COLORS = {"compute": style.BLUE, "fill": style.ORANGE, "stall": style.VERMILION}
-PART_COLORS = {
+"""Color of each kind of cycle."""
+
+COMPONENT_COLORS = {
     "mac": style.BLUE, "register": style.SKY, "network": style.PURPLE, "buffer": style.GREEN, "dram": style.VERMILION,
     "wire": style.ORANGE, "static": style.FAINT,
 }  # fmt: skip
-ROW_IN, MOST_IN = 0.2, 60.0  # height of a row, and of the whole figure at most
+"""Color of each component that energy is spent in."""
+
+ROW_IN = 0.2
+"""Height of a row in inches."""
+
+MOST_IN = 60.0
+"""Largest height of the whole figure in inches."""
+
 SMALLEST_PT = 3.0
+"""Smallest type size of the names of layers, in points."""
 
 
 def draw(
@@ -30,20 +40,20 @@ def draw(
     *,
     title: str = "",
 ) -> Figure:
-    """Draw L layers in the order in which they run: milliseconds [L] by sort of cycle, millijoules [L] by part.
+    """Draw L layers in the order in which they run: milliseconds [L] by kind of cycle, millijoules [L] by component.
 
-    Layers that do not run have NaN: their row stays empty.  Raises `SettingsError` when lengths differ.
+    Layers that do not run have NaN, and their row stays empty.  Raises `SettingsError` if lengths differ.
     """
     for key, values in (*latency_ms.items(), *energy_mj.items()):
         if len(values) != len(names):
-            raise SettingsError(f"{key} has {len(values)} values; expected {len(names)}, one a layer")
+            raise SettingsError(f"{key} has {len(values)} values; expected {len(names)}, one per layer")
     height = min(MOST_IN, ROW_IN * len(names) + 1.5)
     figure = style.figure(10.0, height)
     if title:
         figure.suptitle(style.plain(title), fontsize=style.TITLE_PT, color=style.INK, parse_math=False)
     left, right = figure.subplots(1, 2, sharey=True)
     _stack(left, latency_ms, CYCLE_COLORS)
-    _stack(right, energy_mj, PART_COLORS)
+    _stack(right, energy_mj, COMPONENT_COLORS)
     style.dress(left, title="Latency", x="ms")
     style.dress(right, title="Energy", x="mJ")
     room_pt = 72 * (height - 1.5) / max(1, len(names))
@@ -53,9 +63,9 @@ def draw(
     return figure
 
 
-def _stack(axes: Axes, parts: Mapping[str, Sequence[float] | Floats], colors: Mapping[str, str]) -> None:
+def _stack(axes: Axes, series: Mapping[str, Sequence[float] | Floats], colors: Mapping[str, str]) -> None:
     start: float | Floats = 0.0
-    for name, values in parts.items():
+    for name, values in series.items():
         width = np.nan_to_num(np.asarray(values, np.float64))
         if not width.any():
             continue

@@ -1,4 +1,4 @@
-"""A self-contained HTML page of sections: facts, tables, figures, notes, text to copy."""
+"""A self-contained HTML page made of sections: facts, tables, figures, notes, and text to copy."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from plots.report import environment
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under column names; the first column names the row, numbers are written as on every page."""
+    """Rows under column names.  The first column names the row; `report.as_text` writes the values."""
 
     heading: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
-    texts: Sequence[str] = ()  # one a row, lines as they are, which open below its name
+    texts: Sequence[str] = ()  # one per row: preformatted text that unfolds below the name of the row
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One part of the page; whatever is empty is left out."""
+    """One section of the page; empty fields are left out."""
 
     heading: str
     facts: Mapping[str, object] = field(default_factory=dict)  # name: value, in large type
-    small: Mapping[str, Figure | bytes] = field(default_factory=dict)  # the same, side by side where there is room
-    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure, or PNG bytes
+    small: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure or PNG bytes, side by side
+    figures: Mapping[str, Figure | bytes] = field(
+        default_factory=dict
+    )  # caption: figure or PNG bytes, below each other
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
-    texts: Mapping[str, str] = field(default_factory=dict)  # heading: lines as they are, a file or a loop nest
+    texts: Mapping[str, str] = field(default_factory=dict)  # heading: preformatted text, such as a file or a loop nest
 
 
 def write(path: str | Path, sections: Sequence[Section], *, title: str, footer: str = "") -> None:
-    """Write the page, whole or not at all; it needs no network, scripts or fonts of its own.  Raises `OSError`.
+    """Write the page, whole or not at all.  It needs no network, scripts or fonts, and all text is escaped.
 
-    Everything that comes from input files is escaped.
+    Raises `OSError` if the file cannot be written.
     """
     page = environment().get_template("page.html").render(title=title, sections=sections, footer=footer)
     # Names from a file system may hold bytes that are not UTF-8.

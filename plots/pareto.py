@@ -1,4 +1,4 @@
-"""What an exploration found: objectives against each other, and how the front grew with the evaluations."""
+"""Results of an exploration: objectives against each other, and the growth of the front with the evaluations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ from plots import style
 
 Floats = npt.NDArray[np.float64]
 
-SMALL_IN = (3.8, 3.3)  # of a picture that stands beside others and fits a phone
-WIDE_RANGE = 8.0  # of positive values: a linear axis would crowd the small ones
-SHOWN = 0.9  # of the sample; its worst designs would crowd the front
+SMALL_IN = (3.8, 3.3)
+"""Width and height in inches of a picture that stands beside others and fits on a phone."""
+
+WIDE_RANGE = 8.0
+"""Ratio of the largest to the smallest value above which an axis is logarithmic."""
+
+SAMPLE_FRACTION = 0.9
+"""Fraction of the sample that the axes show; its worst designs would crowd the front."""
+
 MARKERS = ("D", "s", "^", "v", "P")
+"""Markers of published designs."""
 
 
 def draw(
@@ -33,11 +40,11 @@ def draw(
     published: Mapping[str, tuple[float, float]] | None = None,
     connected: bool = False,
 ) -> Figure:
-    """Draw two objectives of a front [n, 2] before a sample [m, 2] of all designs.
+    """Draw two objectives of a Pareto front [n, 2] on top of those of a sample [m, 2] of all designs.
 
-    `labels` name the axes with their units, `better` says for each whether min or max is wanted; one design is marked
-    as `chosen`, others as `published`.  `connected` draws the border of what the front dominates, for a front of these
-    two objectives alone.  Raises `SettingsError` for an empty front.
+    `labels` are the names of the axes with their units; `better` is "min" or "max" for each.  One design is marked as
+    `chosen`, others as `published`.  `connected` draws the border of the dominated region, for a front of these two
+    objectives only.  Raises `SettingsError` for an empty front.
     """
     front, sample = np.asarray(front, np.float64), np.asarray(sample, np.float64).reshape(-1, 2)
     if front.ndim != 2 or front.shape[1] != 2 or not len(front):
@@ -77,15 +84,15 @@ def _mark(axes: Axes, at: tuple[float, float], marker: str, area: float, color: 
 
 
 def _directed(label: str, better: str) -> str:
-    """A label with an arrow to the better side; that of a vertical axis turns with its label."""
+    """A label with an arrow to the better side; on a vertical axis the arrow is rotated with the label."""
     return f"← {label}" if better == "min" else f"{label} →"
 
 
 def _span(axes: Axes, name: str, marked: Floats, sample: Floats, better: str) -> None:
-    """Limits of an axis with all that is marked and most of the sample; logarithmic for a wide range."""
+    """Set the limits of an axis to include all marked designs and most of the sample; logarithmic for a wide range."""
     values = marked
     if len(sample):
-        values = np.append(marked, np.quantile(sample, SHOWN if better == "min" else 1 - SHOWN))
+        values = np.append(marked, np.quantile(sample, SAMPLE_FRACTION if better == "min" else 1 - SAMPLE_FRACTION))
     low, high = float(values.min()), float(values.max())
     wide = low > 0 and high > WIDE_RANGE * low
     if wide:
@@ -99,7 +106,7 @@ def _span(axes: Axes, name: str, marked: Floats, sample: Floats, better: str) ->
 
 
 def ticks(axis: Axis, logarithmic: bool, ratio: float) -> None:
-    """Few ticks, with numbers in full."""
+    """Put few ticks on an axis, with their numbers written out; `ratio` is that of the largest to the smallest."""
     if logarithmic:
         axis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if ratio < 200 else (1,), numticks=7))
         axis.set_minor_formatter(NullFormatter())
@@ -109,7 +116,7 @@ def ticks(axis: Axis, logarithmic: bool, ratio: float) -> None:
 
 
 def short(value: float) -> str:
-    """A number for a tick: 250, 0.05, 20k, 3M."""
+    """A number as the label of a tick: 250, 0.05, 20k, 3M."""
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
         if size <= abs(value) < 1e15:
             return f"{value / size:.4g}{unit}"
@@ -117,23 +124,23 @@ def short(value: float) -> str:
 
 
 def _legend(figure: Figure) -> None:
-    """Above the axes, where it covers nothing."""
-    made = figure.legend(
+    """Put the legend above the axes, where it covers nothing."""
+    legend = figure.legend(
         loc="outside upper left", fontsize=style.TICK_PT, frameon=False, ncols=2, labelcolor=style.INK, borderpad=0.0,
         handletextpad=0.3, columnspacing=1.0, labelspacing=0.3,
     )  # fmt: skip
-    for handle in made.legend_handles:
+    for handle in legend.legend_handles:
         if isinstance(handle, PathCollection):
             handle.set_sizes([max(16.0, float(handle.get_sizes()[0]))])
 
 
 def converged(evaluations: Sequence[float], hypervolume: Sequence[float]) -> Figure:
-    """Draw the hypervolume [T] of the front, as a share of the last one, against the designs evaluated [T].
+    """Draw the hypervolume [T] of the front, as a fraction of the last one, against the number of designs [T].
 
-    Raises `SettingsError` when there are none or lengths differ.
+    Raises `SettingsError` if there are none or lengths differ.
     """
     if not evaluations or len(evaluations) != len(hypervolume):
-        raise SettingsError(f"{len(evaluations)} evaluations and {len(hypervolume)} hypervolumes; expected one each")
+        raise SettingsError(f"{len(evaluations)} evaluations and {len(hypervolume)} hypervolumes; expected one of each")
     figure = style.figure(*SMALL_IN)
     axes = figure.add_subplot()
     axes.step(evaluations, hypervolume, where="post", color=style.BLUE, linewidth=1.6, gid="hypervolume")
@@ -147,5 +154,5 @@ def converged(evaluations: Sequence[float], hypervolume: Sequence[float]) -> Fig
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
     axes.grid(True, color=style.GRID_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    style.dress(axes, x="designs evaluated", y="hypervolume, share of the last")
+    style.dress(axes, x="designs evaluated", y="hypervolume (% of the last)")
     return figure

@@ -1,4 +1,4 @@
-"""The picture of a placement: canvas, grid, macros, ports and, under them, a congestion map."""
+"""The picture of a placement: canvas, grid, macros, ports, and a map of loads below them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,24 @@ from netlists.placement import Placement
 from plots import style
 from plots.labels import short_labels
 
-HARD_FILL, HARD_LINE = "#b8c4d0", style.INK
+HARD_FILL = "#b8c4d0"
+HARD_LINE = style.INK
 FIXED_FILL = "#f3d9a4"
-SOFT_FILL, CELL_FILL, PORT_FILL = style.GREEN, style.SKY, style.PURPLE
-WRONG_LINE = "#c4005a"  # not among the colors of the map
-MAX_GRID_LINES = 200  # beyond, lines would hide what lies under them
+SOFT_FILL = style.GREEN
+CELL_FILL = style.SKY
+PORT_FILL = style.PURPLE
+
+WRONG_LINE = "#c4005a"
+"""Outline of illegal macros; not among the colors of the map."""
+
+MAX_GRID_LINES = 200
+"""Most rows or columns of a grid that is drawn; more lines would hide the picture below them."""
+
 LABEL_SIZES_PT = (9, 7, 5.5)
-NOTCH = (0.30, 0.15)  # legs along the macro's own x and y, as fractions of its shorter side
+"""Type sizes of the names of macros; the first that fits is used."""
+
+NOTCH = (0.30, 0.15)
+"""Legs of the cut corner along the macro's own x and y axis, as fractions of its shorter side."""
 
 
 def draw(
@@ -35,10 +46,10 @@ def draw(
 ) -> Figure:
     """Draw a placement to scale, in µm from the lower-left corner of the canvas.
 
-    Hard macros are outlined, fixed ones hatched, those that overlap or leave the canvas outlined in crimson.  The cut
-    corner of a hard macro is its lower-left one in orientation N, the longer leg along the macro's own x axis.
-    `heat` [R, C], row 0 at the bottom, is a load where 1 is full.
-    Raises `PlacementError` when `heat` does not have the shape of the netlist's grid.
+    Hard macros are outlined, fixed ones also hatched; those that overlap or leave the canvas are outlined in crimson.
+    The cut corner of a hard macro is its lower-left corner in orientation N; the longer leg of the cut lies along the
+    macro's own x axis.  `heat` [R, C] is a map of loads with row 0 at the bottom; a load of 1 is full.
+    Raises `PlacementError` if `heat` does not have the shape of the netlist's grid.
     """
     n = placement.netlist
     if heat is not None and heat.shape != n.grid:
@@ -68,14 +79,20 @@ def draw(
 
 
 def corners(placement: Placement, nodes: Ints) -> Floats:
-    """[K, 4, 2] corners of nodes, counterclockwise from the lower left; sizes are those stored, as in `violations`."""
+    """[K, 4, 2] corners in µm of the nodes with the indices [K], counterclockwise from the lower left.
+
+    Sizes are those of the netlist whatever the orientation, as in `Placement.violations`.
+    """
     half = placement.netlist.size_um[nodes, None] / 2
     signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     return np.asarray(placement.position_um[nodes, None] + half * signs)
 
 
 def notches(placement: Placement, nodes: Ints) -> Floats:
-    """[K, 2, 2] the line that cuts the corner of each node which is the lower-left one in orientation N."""
+    """[K, 2, 2] ends in µm of the lines that cut the corners of the nodes with the indices [K].
+
+    The corner is the one that is at the lower left in orientation N.
+    """
     turn = ORIENTATION_MATRIX[placement.orientation[nodes]]  # [K, 2, 2]
     size = placement.netlist.size_um[nodes]
     corner = placement.position_um[nodes] + size / 2 * (turn @ np.array([-1.0, -1.0]))
@@ -85,14 +102,17 @@ def notches(placement: Placement, nodes: Ints) -> Floats:
 
 
 def view(placement: Placement) -> tuple[Floats, Floats]:
-    """Corners of the part shown: the canvas, and what sticks out of it by up to half its size."""
+    """Lower-left and upper-right corner [2] in µm of the picture.
+
+    It holds the canvas, and the macros and ports outside it up to a distance of half its size.
+    """
     n = placement.netlist
     canvas = np.array(n.canvas_um)
     points = [np.zeros((1, 2)), canvas[None], placement.position_um[n.ports], corners(placement, n.hard).reshape(-1, 2)]
-    shown = np.concatenate(points)
+    corner = np.concatenate(points)
     margin = 0.015 * canvas.max()
-    low = np.maximum(shown.min(axis=0), -canvas / 2) - margin
-    return low, np.minimum(shown.max(axis=0), 1.5 * canvas) + margin
+    low = np.maximum(corner.min(axis=0), -canvas / 2) - margin
+    return low, np.minimum(corner.max(axis=0), 1.5 * canvas) + margin
 
 
 def _draw_grid(axes: Axes, canvas_um: tuple[float, float], grid: tuple[int, int]) -> None:
@@ -126,7 +146,7 @@ def _draw_nodes(axes: Axes, placement: Placement, *, over_heat: bool) -> None:
     fixed_hard = n.hard[n.fixed[n.hard]]
     line = {"edgecolors": HARD_LINE, "linewidths": float(np.clip(12 / np.sqrt(len(n.hard) + 1), 0.3, 1.0))}
     fade = 0.3 if over_heat else 1.0  # let the map shine through
-    # Cells have no outline: the smallest then add up to their density where many share a pixel.
+    # Cells have no outline, so that the opacity of many small cells in a pixel adds up to their density.
     _add(axes, placement, n.cells, "cells", facecolors=CELL_FILL, linewidths=0, alpha=0.55 * fade)
     _add(
         axes,
@@ -154,13 +174,13 @@ def _add(axes: Axes, placement: Placement, nodes: Ints, gid: str, **look: object
 
 
 def wrong(placement: Placement) -> Ints:
-    """The hard macros that overlap or leave the canvas."""
-    found = placement.violations()
-    return np.union1d(found.overlaps, found.out_of_canvas).astype(np.int64)
+    """The indices of the hard macros that overlap or leave the canvas."""
+    violations = placement.violations()
+    return np.union1d(violations.overlaps, violations.out_of_canvas).astype(np.int64)
 
 
 def _draw_labels(axes: Axes, placement: Placement, um_per_pt: float) -> None:
-    """Write the names of hard macros into them where they fit: whole, or else shortened."""
+    """Write the names of hard macros into those in which they fit, shortened if the full name does not fit."""
     n = placement.netlist
     halo = [withStroke(linewidth=1.8, foreground=(1, 1, 1, 0.75))]  # readable on hatching and on the map
     names = [n.node_names[v] for v in n.hard]

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page about one or several placement runs."""
+"""The report: a self-contained HTML page about one or several placement runs."""
 
 from __future__ import annotations
 
@@ -20,36 +20,39 @@ LABELS = {
     "proxy": "Proxy cost", "wirelength": "Wirelength cost", "density": "Density cost",
     "congestion": "Congestion cost", "hpwl_um": "HPWL (µm)", "overlaps": "Overlaps",
     "legal": "Legal", "out_of_canvas": "Out of canvas", "fixed_overlaps": "Overlaps of fixed macros",
-    "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where no row is",
+    "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where there is no row",
     "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
     "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites",
     "hard_macros": "Hard macros", "soft_macros": "Soft macros",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip
-"""What the keys of `metrics.json` are called on the page; other keys are shown as they are."""
+"""Names of the keys of `metrics.json` on the page; other keys stay as they are."""
 
 LOWER_IS_BETTER = ("proxy", "wirelength", "density", "congestion", "hpwl_um")
-WIDE = 1.8  # figures wider than this times their height scroll on a phone instead of shrinking
+"""Keys of the costs whose best values are highlighted."""
+
+WIDE = 1.8
+"""Ratio of width to height above which a figure scrolls on a phone instead of shrinking."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What the page shows of one placement run; whatever is empty is left out."""
+    """The content of the page about one placement run; empty fields are left out."""
 
-    netlist: str  # its name; runs on netlists of the same name are compared
+    netlist: str  # name; runs on netlists of the same name are compared
     method: str = ""
-    title: str = ""  # netlist and method when empty
+    title: str = ""  # netlist and method if empty
     cost: Mapping[str, float] = field(default_factory=dict)  # as printed by `placer evaluate --json`
-    bounds: Mapping[str, float] = field(default_factory=dict)  # what no placement can go below, keys as in `cost`
-    violations: Mapping[str, int] | None = None  # what makes it illegal: how many of each; None: not known
+    bounds: Mapping[str, float] = field(default_factory=dict)  # lower bounds of costs, keys as in `cost`
+    violations: Mapping[str, int] | None = None  # number of violations of each kind; None if unknown
     facts: Mapping[str, object] = field(default_factory=dict)  # about the netlist: file, canvas, grid, ...
-    stages: Sequence[Mapping[str, object]] = ()  # one row a stage, the same keys: name, seconds, cpu_seconds, proxy
+    stages: Sequence[Mapping[str, object]] = ()  # one row per stage: name, seconds, cpu_seconds, proxy
     settings: Mapping[str, object] = field(default_factory=dict)
     command: str = ""
     view: View | None = None
-    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure, or PNG bytes
+    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)  # caption: figure or PNG bytes
     notes: Sequence[str] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)  # of the programs that made the run
+    versions: Mapping[str, str] = field(default_factory=dict)  # versions of the programs used in the run
 
     @property
     def name(self) -> str:
@@ -58,23 +61,23 @@ class Run:
 
     @property
     def legal(self) -> bool | None:
-        """Whether nothing makes the placement illegal; None when that is not known."""
+        """Whether the placement has no violation; None if unknown."""
         return None if self.violations is None else not any(self.violations.values())
 
     @property
     def broken(self) -> dict[str, int]:
-        """What makes the placement illegal, without what does not occur."""
+        """The kinds of violations that occur, with their numbers."""
         return {key: count for key, count in (self.violations or {}).items() if count}
 
     def above(self, key: str) -> str:
-        """How far a cost lies above its bound, as the page says it; empty without a useful bound."""
+        """By what percentage a cost lies above its bound, as text; empty without a positive bound."""
         bound = self.bounds.get(key, 0.0)
         return f"{100 * (self.cost[key] / bound - 1):+.1f}%" if bound > 0 else ""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as it stands in the page."""
+    """A PNG that is embedded in the page."""
 
     caption: str
     content: bytes
@@ -103,10 +106,11 @@ def write(
     title: str = "Placement report",
     figures: Mapping[str, Figure | bytes] | None = None,
 ) -> None:
-    """Write the page, whole or not at all: a comparison and `figures` about all runs first, then a section a run.
+    """Write the page, whole or not at all: a comparison of all runs with `figures`, then one section per run.
 
-    Views of one chip stand side by side in the comparison, others in the section of their run.  The page needs no
-    network and no fonts of its own, and runs no script but its own.  Raises `OSError` when the file cannot be written.
+    Several views of the same chip stand side by side in the comparison; other views stand in the sections of their
+    runs.  The page needs no network and no fonts, and its content security policy allows only its own script.
+    Raises `OSError` if the file cannot be written.
     """
     page = render(runs, title=title, figures=figures or {})
     # Names from a file system may hold bytes that are not UTF-8.
@@ -127,36 +131,36 @@ def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | by
 
 def _viewers(runs: Sequence[Run]) -> tuple[list[Viewer], dict[int, Viewer]]:
     """The viewers of several runs on one chip, and those of single runs by the index of the run."""
-    found = viewers([(run.name, run.view) for run in runs if run.view])
-    alone = {id(v.views[0]): v for v in found if len(v.views) == 1}
-    return [v for v in found if len(v.views) > 1], {
+    every = viewers([(run.name, run.view) for run in runs if run.view])
+    alone = {id(v.views[0]): v for v in every if len(v.views) == 1}
+    return [v for v in every if len(v.views) > 1], {
         i: alone[id(r.view)] for i, r in enumerate(runs) if id(r.view) in alone
     }
 
 
 def environment() -> Environment:
-    """Where the pages of this package come from, and how they write values."""
-    made = Environment(
+    """The jinja2 environment of the pages: templates of this package, and filters that format values."""
+    jinja = Environment(
         loader=PackageLoader("plots", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters.update(shown=shown, label=lambda key: LABELS.get(key, key), pictures=pictures)
-    return made
+    jinja.filters.update(as_text=as_text, label=lambda key: LABELS.get(key, key), pictures=pictures)
+    return jinja
 
 
 def best(runs: Sequence[Run]) -> set[tuple[int, str]]:
     """(index of a run, cost key) of the lowest costs on each netlist, ties included.
 
-    Illegal placements do not compete, and if all costs are equal none is best.
+    Illegal placements are left out, and if all costs are equal none is best.
     """
-    found: set[tuple[int, str]] = set()
+    lowest: set[tuple[int, str]] = set()
     for netlist in {run.netlist for run in runs}:
         rivals = {i: run.cost for i, run in enumerate(runs) if run.netlist == netlist and run.legal is not False}
         for key in LOWER_IS_BETTER:
             costs = {i: cost[key] for i, cost in rivals.items() if key in cost}
             if len(set(costs.values())) > 1:
-                found |= {(i, key) for i, cost in costs.items() if cost == min(costs.values())}
-    return found
+                lowest |= {(i, key) for i, cost in costs.items() if cost == min(costs.values())}
+    return lowest
 
 
 def pictures(figures: Mapping[str, Figure | bytes]) -> list[Picture]:
@@ -166,8 +170,8 @@ def pictures(figures: Mapping[str, Figure | bytes]) -> list[Picture]:
     ]
 
 
-def shown(value: Any, key: str = "") -> str:
-    """A value as people read it: 1,234,567, 0.0513, yes, – for none; sequences joined; times to a tenth of a second."""
+def as_text(value: Any, key: str = "") -> str:
+    """A value as text: 1,234,567, 0.0513, yes, – for None; sequences joined; seconds (by the key) with one decimal."""
     if value is None:
         return "–"
     if isinstance(value, bool | np.bool_):
@@ -179,9 +183,9 @@ def shown(value: Any, key: str = "") -> str:
             return f"{value:,.1f}"
         return _decimal(float(value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {shown(part)}" for key, part in value.items())
+        return ", ".join(f"{key} {as_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(shown(part) for part in value)
+        return ", ".join(as_text(item) for item in value)
     return str(value)
 
 

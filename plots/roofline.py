@@ -22,14 +22,22 @@ from plots import style
 
 Floats = npt.NDArray[np.float64]
 
-SAME_PX = 5.0  # points closer than this share a label
-# Where a label goes beside its point: the nearest free place is taken; beyond the first reach a line leads to it.
+SAME_PX = 5.0
+"""Points closer than this many pixels have a common label."""
+
 REACHES_PT = (2.0, 8.0, 16.0, 26.0)
+"""Distances in points between a point and its label, tried in order; from the second on a line joins the two."""
+
 MOST_LABELS = 30
+
 SIDES = ((1, 0), (-1, 0), (0, -1), (1, -1), (-1, -1), (0, 1), (1, 1), (-1, 1))
+"""Directions from a point to its label, tried in order."""
+
 HORIZONTAL: dict[int, Literal["left", "center", "right"]] = {1: "left", 0: "center", -1: "right"}
 VERTICAL: dict[int, Literal["bottom", "center", "top"]] = {1: "bottom", 0: "center", -1: "top"}
-AREA_PT2 = (22.0, 260.0)  # of the smallest and the largest point
+
+AREA_PT2 = (22.0, 260.0)
+"""Areas of the smallest and the largest point, in square points."""
 
 
 def draw(
@@ -42,21 +50,21 @@ def draw(
     share: Sequence[float] | Floats | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw L layers at their intensity [L] (operations a byte of off-chip traffic) and performance [L] (GOPS).
+    """Draw L layers at their intensity [L] (operations per byte of off-chip traffic) and performance [L] (GOPS).
 
-    The roof is the smaller of `peak_gops` and intensity × `bandwidth_gb_s`.  `share` [L], of the time for example,
-    sets the areas of the points, and layers with the larger share are labelled first; labels that find no free place
-    are left out.  Raises `SettingsError` for lengths that differ and numbers that have no place on the axes.
+    The roof is the smaller of `peak_gops` and intensity × `bandwidth_gb_s`.  `share` [L] is the time of each layer in
+    any unit; it sets the areas of the points, and layers that take longer are labeled first.  A label without a free
+    place is left out.  Raises `SettingsError` if lengths differ or numbers do not fit on logarithmic axes.
     """
     x, y = np.asarray(intensity, np.float64), np.asarray(gops, np.float64)
     weight = np.ones(len(x)) if share is None else np.asarray(share, np.float64)
     if not len(names) == len(x) == len(y) == len(weight):
         raise SettingsError(
             f"roofline of {len(names)} names, {len(x)} intensities, {len(y)} performances and "
-            f"{len(weight)} shares; expected as many of each"
+            f"{len(weight)} shares; expected equal numbers"
         )
     if not (np.all(x > 0) and np.all(y > 0) and peak_gops > 0 and bandwidth_gb_s > 0 and np.isfinite(x).all()):
-        raise SettingsError("roofline: expected intensities, performances, peak and bandwidth above zero and finite")
+        raise SettingsError("roofline: expected finite intensities, performances, peak and bandwidth above zero")
     figure = style.figure(8.0, 5.2)
     axes = figure.add_subplot()
     _roof(axes, x, y, peak_gops, bandwidth_gb_s)
@@ -71,10 +79,10 @@ def draw(
     )
     if share is not None and len(x):
         axes.text(
-            0.99, 0.02, "area of a point: share of the time", transform=axes.transAxes, ha="right", va="bottom",
+            0.99, 0.02, "area of a point: fraction of the time", transform=axes.transAxes, ha="right", va="bottom",
             fontsize=style.TICK_PT, color=style.FAINT,
         )  # fmt: skip
-    figure.draw_without_rendering()  # the layout moves the axes; from here on they stay where they are
+    figure.draw_without_rendering()  # the layout moves the axes; after it they must not move
     figure.set_layout_engine("none")
     _name_slope(axes, bandwidth_gb_s)
     _label(axes, names, np.column_stack([x, y]), weight, np.sqrt(low + (high - low) * size) / 2)
@@ -102,7 +110,7 @@ def _roof(axes: Axes, x: Floats, y: Floats, peak_gops: float, bandwidth_gb_s: fl
 
 
 def _name_slope(axes: Axes, bandwidth_gb_s: float) -> None:
-    """Write the bandwidth along its line, from the lower left."""
+    """Write the bandwidth along its line, beginning at the lower left."""
     start = max(axes.get_xlim()[0], axes.get_ylim()[0] / bandwidth_gb_s) * 1.15
     ends = axes.transData.transform([(start, start * bandwidth_gb_s), (start * 2, start * 2 * bandwidth_gb_s)])
     angle = np.degrees(np.arctan2(*(ends[1] - ends[0])[::-1]))
@@ -114,7 +122,7 @@ def _name_slope(axes: Axes, bandwidth_gb_s: float) -> None:
 
 
 def _label(axes: Axes, names: Sequence[str], points: Floats, weight: Floats, radius_pt: Floats) -> None:
-    """Name the points, the heaviest first, each in the first place where name and line cover nothing."""
+    """Name the points, the heaviest first, each at the first place where its name and line cover nothing."""
     pixels = axes.transData.transform(points) if len(points) else points
     area = axes.get_window_extent()
     roof = axes.lines[0].get_xydata()
@@ -138,7 +146,7 @@ def _label(axes: Axes, names: Sequence[str], points: Floats, weight: Floats, rad
 
 
 def _groups(pixels: Floats, order: npt.NDArray[np.int64]) -> Iterator[list[int]]:
-    """Indexes of points that are drawn at the same place, in the order given."""
+    """Groups of indices of points at almost the same place, in the given order."""
     left = [int(k) for k in order]
     while left:
         near = [k for k in left if np.hypot(*(pixels[k] - pixels[left[0]])) < SAME_PX]
@@ -147,7 +155,7 @@ def _groups(pixels: Floats, order: npt.NDArray[np.int64]) -> Iterator[list[int]]
 
 
 def _tries(axes: Axes, name: str, point: Floats, radius_pt: float) -> Iterator[Annotation]:
-    """The label in one place after the other."""
+    """The label at each of its possible places in turn."""
     leader = {"arrowstyle": "-", "color": style.FAINT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": radius_pt}
     for reach in REACHES_PT:
         for x, y in SIDES:
@@ -160,7 +168,7 @@ def _tries(axes: Axes, name: str, point: Floats, radius_pt: float) -> Iterator[A
 
 
 def _extent(text: Text) -> Bbox:
-    """Where a text is, in pixels, without the line to its point."""
+    """The box around a text in pixels, without the line to its point."""
     if isinstance(text, Annotation):
         text.update_positions(text.get_figure(root=True).canvas.get_renderer())  # type: ignore[union-attr]
     return Text.get_window_extent(text)

@@ -1,4 +1,4 @@
-"""Which parameters matter: their shares of the variance, and what changing one of them does to a design."""
+"""Which parameters matter: the fractions of the variance they explain, and the effect of changing one of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,30 @@ from plots.pareto import SMALL_IN, WIDE_RANGE, short, ticks
 
 Floats = npt.NDArray[np.float64]
 
-BAR_IN, ROW_GAP_IN = 0.1, 0.1  # thickness of a bar, between the bars of two parameters
-EVEN = 12  # values up to which each has its place and its name
-MOST_NAMES = 8  # of them, and fewer where they are long
-NAMES_WIDTH = 34  # characters below a picture
+BAR_IN = 0.1
+"""Thickness of a bar in inches."""
+
+ROW_GAP_IN = 0.1
+"""Gap between the bars of two parameters in inches."""
+
+EVEN = 12
+"""Largest number of values that are evenly spaced on the axis."""
+
+MOST_NAMES = 8
+"""Largest number of names below the axis."""
+
+NAMES_WIDTH = 34
+"""Number of characters that fit below the axis."""
 
 
 def bars(names: Sequence[str], shares: Mapping[str, Sequence[float] | Floats]) -> Figure:
-    """Draw shares [P] of P parameters, from 0 to 1, a series of bars for each objective."""
+    """Draw fractions `shares` [n] of the variance that n parameters explain, from 0 to 1, one series per objective.
+
+    Raises `SettingsError` if lengths differ.
+    """
     for label, values in shares.items():
         if len(values) != len(names):
-            raise SettingsError(f"{label} has {len(values)} shares; expected {len(names)}, one a parameter")
+            raise SettingsError(f"{label} has {len(values)} fractions; expected {len(names)}, one per parameter")
     group = BAR_IN * len(shares) + ROW_GAP_IN
     figure = style.figure(SMALL_IN[0], max(SMALL_IN[1], group * len(names) + 1.0))
     axes = figure.add_subplot()
@@ -41,7 +54,7 @@ def bars(names: Sequence[str], shares: Mapping[str, Sequence[float] | Floats]) -
     axes.set_xlim(left=0)
     axes.grid(True, axis="x", color=style.GRID_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    style.dress(axes, x="share of the variance that it explains alone (%)")
+    style.dress(axes, x="variance explained by the parameter alone (%)")
     if shares:
         _legend(figure, len(shares))
     return figure
@@ -55,10 +68,10 @@ def sweep(
     feasible: Sequence[bool] | npt.NDArray[np.bool_],
     own: int,
 ) -> Figure:
-    """Draw objectives [n], as multiples of the design's own, over the n values of one of its parameters.
+    """Draw objectives [n], as multiples of those of a design, over the n values of one of its parameters.
 
-    `own` is the position of the design's value.  Values that are not feasible have crosses, at the bottom where the
-    objective is nan.  Raises `SettingsError` when lengths differ.
+    `own` is the index of the design's own value; `feasible` [n] tells whether a value is feasible.  Infeasible values
+    are marked by crosses, at the bottom if the objectives are NaN.  Raises `SettingsError` if lengths differ.
     """
     if any(len(curve) != len(values) for curve in (*curves.values(), feasible)) or not 0 <= own < len(values):
         raise SettingsError(f"sweep of {name}: expected {len(values)} numbers in each curve, and the design among them")
@@ -67,28 +80,28 @@ def sweep(
     x, fits = _places(axes, values), np.asarray(feasible, bool)
     axes.axvline(x[own], color=style.FAINT, linewidth=1.0, linestyle=":")
     axes.axhline(1.0, color=style.FAINT, linewidth=1.0, linestyle=":")
-    found = np.array([np.asarray(curve, np.float64) for curve in curves.values()]).reshape(-1, len(values))
-    for k, (label, y) in enumerate(zip(curves, found, strict=True)):
+    objectives = np.array([np.asarray(curve, np.float64) for curve in curves.values()]).reshape(-1, len(values))
+    for k, (label, y) in enumerate(zip(curves, objectives, strict=True)):
         color, dashes = style.SERIES[k % len(style.SERIES)], style.LINE_STYLES[k % len(style.LINE_STYLES)]
         axes.plot(x, y, color=color, linestyle=dashes, linewidth=1.3, label=style.plain(label, 24), gid=label)
         axes.scatter(x[fits], y[fits], s=9 if len(x) <= 40 else 2, color=color, zorder=3)
         axes.scatter(x[~fits], y[~fits], s=16, marker="x", linewidths=1.0, color=style.INK, zorder=4)
-    gone = ~fits & ~np.isfinite(found).any(axis=0)
+    absent = ~fits & ~np.isfinite(objectives).any(axis=0)
     axes.scatter(
-        x[gone], np.full(gone.sum(), 0.03), s=16, marker="x", linewidths=1.0, color=style.INK,
+        x[absent], np.full(absent.sum(), 0.03), s=16, marker="x", linewidths=1.0, color=style.INK,
         transform=axes.get_xaxis_transform(), zorder=4, gid="infeasible",
     )  # fmt: skip
-    _vertical(axes, found)
+    _scale_vertically(axes, objectives)
     axes.grid(True, axis="y", color=style.GRID_LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    style.dress(axes, x=style.plain(name, 40), y="× the design's own")
+    style.dress(axes, x=style.plain(name, 40), y="multiple of the design's own value")
     if curves:
         _legend(figure, len(curves))
     return figure
 
 
 def _places(axes: Axes, values: Sequence[float | str]) -> Floats:
-    """Where the values [n] are on the x axis: evenly, with their names, or as many numbers by their size."""
+    """Places of the values [n] on the x axis: evenly spaced with their names or, if they are many numbers, to scale."""
     numbers = [value for value in values if not isinstance(value, str)]
     if len(values) > EVEN and len(numbers) == len(values):
         ticks(axes.xaxis, False, 1.0)
@@ -103,22 +116,22 @@ def _places(axes: Axes, values: Sequence[float | str]) -> Floats:
     return np.arange(len(names), dtype=np.float64)
 
 
-def _vertical(axes: Axes, curves: Floats) -> None:
-    shown = curves[np.isfinite(curves) & (curves > 0)]
-    ratio = float(shown.max() / shown.min()) if len(shown) else 1.0
+def _scale_vertically(axes: Axes, curves: Floats) -> None:
+    positive = curves[np.isfinite(curves) & (curves > 0)]
+    ratio = float(positive.max() / positive.min()) if len(positive) else 1.0
     if ratio > WIDE_RANGE:
         axes.set_yscale("log")
     elif ratio < 1.1:
         axes.set_ylim(0.9, 1.1)
     else:
-        low, high = float(shown.min()), float(shown.max())
+        low, high = float(positive.min()), float(positive.max())
         axes.set_ylim(low - 0.1 * (high - low), high + 0.08 * (high - low))
     ticks(axes.yaxis, ratio > WIDE_RANGE, ratio)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
 def _legend(figure: Figure, entries: int) -> None:
-    """Above the axes, where it covers nothing."""
+    """Put the legend above the axes, where it covers nothing."""
     figure.legend(
         loc="outside upper left", fontsize=style.TICK_PT, frameon=False, ncols=min(3, entries), labelcolor=style.INK,
         borderpad=0.0, handletextpad=0.4, columnspacing=1.0, labelspacing=0.3, handlelength=1.6,

@@ -1,7 +1,7 @@
-"""The common look of all figures: colors, type sizes, canvases without a display, and PNG out.
+"""The common look of all figures: colors, type sizes, canvases without a display, and PNG output.
 
-Figures are built with `Figure` and the Agg canvas alone: no pyplot and no rcParams, so nothing global changes, no
-display is needed and several threads may draw at once.
+Figures are built with `Figure` and the Agg canvas, without pyplot and rcParams: no global state changes, no display is
+needed, and several threads may draw at the same time.
 """
 
 from __future__ import annotations
@@ -25,24 +25,52 @@ from netlists.runtime.output import replaced
 Array = npt.NDArray[Any]
 
 INK = "#1f2933"
-FAINT = "#8a94a0"
-GRID_LINE = "#d5dae0"
-# Okabe and Ito, "Color universal design", 2008: told apart with any color vision.
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
-SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
-DARK_GROUND, DARK_FULL = "#0d1117", "#2f81d6"  # of maps on a dark page: where the load is 0 and 1
-LINE_STYLES = ("-", "--", "-.", ":")
+"""Text and outlines."""
 
-TITLE_PT, LABEL_PT, TICK_PT = 11, 9, 8
+FAINT = "#8a94a0"
+"""Axes and secondary text."""
+
+GRID_LINE = "#d5dae0"
+
+# Okabe and Ito, "Color universal design", 2008: distinct for every kind of color vision.
+BLUE = "#0072b2"
+ORANGE = "#e69f00"
+GREEN = "#009e73"
+VERMILION = "#d55e00"
+PURPLE = "#cc79a7"
+SKY = "#56b4e9"
+
+SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
+"""Colors of the curves of a figure, in this order."""
+
+LINE_STYLES = ("-", "--", "-.", ":")
+"""Line styles of the curves of a figure, in this order."""
+
+DARK_GROUND = "#0d1117"
+"""Color of a load of 0 on a dark page."""
+
+DARK_FULL = "#2f81d6"
+"""Color of a load of 1 on a dark page."""
+
+TITLE_PT = 11
+"""Type size of titles in points."""
+
+LABEL_PT = 9
+"""Type size of axis labels in points."""
+
+TICK_PT = 8
+"""Type size of tick labels and legends in points."""
+
 DPI = 130
+"""Pixels per inch of all figures."""
 
 
 def figure(width_in: float, height_in: float) -> Figure:
     """An empty white figure with an Agg canvas and the constrained layout."""
-    made = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white", layout="constrained")
-    made.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
-    FigureCanvasAgg(made)
-    return made
+    empty = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white", layout="constrained")
+    empty.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
+    FigureCanvasAgg(empty)
+    return empty
 
 
 def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
@@ -63,16 +91,16 @@ def label_lengths(axes: Axes) -> None:
 
 
 def plain(text: str, limit: int = 90) -> str:
-    """Text that the built-in font can draw: one line, foreign glyphs as `?`, the middle of long text left out."""
-    drawn = "".join(c if c.isprintable() and ord(c) < 0x400 else "?" for c in text)
-    return drawn if len(drawn) <= limit else f"{drawn[: limit // 2 - 1]}…{drawn[-limit // 2 :]}"
+    """Text that the built-in font can draw: one line, other glyphs as `?`, the middle of long text left out."""
+    line = "".join(c if c.isprintable() and ord(c) < 0x400 else "?" for c in text)
+    return line if len(line) <= limit else f"{line[: limit // 2 - 1]}…{line[-limit // 2 :]}"
 
 
 def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, bool]:
-    """Colors for a load where 1 is full: white to blue up to 1, orange to dark red above, so that overflow stands out.
+    """Colors for loads: white to blue up to 1 (full), orange to dark red above, so that overflow stands out.
 
-    Takes the arrays that share the scale; NaN is left out.  Returns the colormap, its linear scale from 0, and whether
-    some values lie above its end, which a few extreme cells do not get to set.
+    `values` are arrays of loads of any shape [...] with a common scale; NaN is left out.  Returns the colormap, its
+    linear scale from 0, and whether some values lie above its end, a quantile that ignores a few extreme cells.
     """
     all_values = np.concatenate([np.ravel(v) for v in values])
     finite = all_values[np.isfinite(all_values)]
@@ -80,7 +108,7 @@ def load_scale(*values: Array) -> tuple[ListedColormap, Normalize, bool]:
     steps = 512
     full = round(steps / top)
     below = mpl.colormaps["Blues"](np.linspace(0.0, 0.65, full))
-    # A scale that ends at 1.2 shows light orange only: up to 2, a color means the same overflow in every figure.
+    # A scale that ends at 1.2 has light orange only, so that a color means the same overflow in every figure up to 2.
     above = mpl.colormaps["YlOrRd"](np.linspace(0.3, 0.3 + 0.7 * min(1.0, top - 1), steps - full))
     colors = ListedColormap(np.vstack([below, above]), name="load")
     return colors, Normalize(0, top), bool(finite.size and finite.max() > top)
@@ -95,7 +123,7 @@ def dark_loads(loads: Array) -> Array:
 
 
 def load_bar(image: ScalarMappable, axes: Axes, label: str, *, beyond: bool) -> None:
-    """Put a color bar to the right of axes, for a map drawn with `load_scale`; a line marks where the load is full."""
+    """Put a color bar to the right of axes, for a map drawn with `load_scale`; a line marks a load of 1."""
     beside = axes.inset_axes((1.025, 0, 0.03, 1))
     bar = axes.get_figure().colorbar(image, cax=beside, extend="max" if beyond else "neither")  # type: ignore[union-attr]
     bar.set_label(label, fontsize=LABEL_PT, color=INK)
@@ -103,10 +131,10 @@ def load_bar(image: ScalarMappable, axes: Axes, label: str, *, beyond: bool) -> 
     beside.axhline(1.0, color=INK, linewidth=1.0)
 
 
-def png(drawn: Figure) -> bytes:
-    """The figure as PNG bytes, the same for the same figure."""
+def png(figure: Figure) -> bytes:
+    """The figure as PNG bytes; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 

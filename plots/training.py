@@ -1,4 +1,4 @@
-"""Learning curves: small multiples of what a training run logs, and the convergence of several runs."""
+"""Learning curves: one panel per quantity that a training run logs, and the convergence of several runs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Explained variance of the value", "1 − Var[error] / Var[return]", {"explained_variance": "explained variance"}),
     ("Speed", "environment steps / s", {"steps_per_second": "speed"}),
 )
-"""Title, y label and columns (name: label) of each panel."""
+"""Title, label of the y axis and columns of the history (name: label) of each panel."""
 
 LEGEND_COLUMNS = 3
 
 
 def draw(history: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
-    """Draw the columns of a training history, all of length T, one panel a quantity, over the iteration.
+    """Draw the columns of a training history, all of length T, over the iteration, one panel per quantity.
 
-    Columns: `iteration` (else rows are counted from 1), `seconds` since the start (the last one is named), and those
-    in `PANELS`; absent columns leave their panel out and NaN leaves a gap.  Raises `SettingsError` when no column is
-    known or lengths differ.
+    Columns are `iteration` (by default 1, 2, ...), `seconds` since the start (of which the last is shown), and those in
+    `PANELS`.  A panel without columns is left out, and NaN leaves a gap.  Raises `SettingsError` if no column is known
+    or lengths differ.
     """
     panels = [panel for panel in PANELS if any(column in history for column in panel[2])]
     if not panels:
@@ -68,10 +68,10 @@ def _curves(axes: Axes, x: Sequence[float], curves: Mapping[str, Sequence[float]
 def convergence(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "", quantity: str = "proxy cost"
 ) -> Figure:
-    """Draw the best cost so far over wall-clock seconds, one step curve per label; `quantity` names the cost.
+    """Draw the best cost so far over wall-clock seconds, one step curve per label; `quantity` is the name of the cost.
 
-    `series` maps a label to (seconds [T], cost [T]).  Raises `SettingsError` when there are none, or one is empty or
-    has two lengths.
+    `series` maps a label to (seconds [T], cost [T]).  Raises `SettingsError` if there is no curve, or a curve is empty
+    or its lengths differ.
     """
     if not series:
         raise SettingsError("no curves to draw; expected at least one label with seconds and proxy costs")
@@ -80,7 +80,7 @@ def convergence(
     curves: list[Line2D] = []
     for k, (label, (seconds, cost)) in enumerate(series.items()):
         if len(seconds) != len(cost) or not len(seconds):
-            raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(cost)} costs; expected one each")
+            raise SettingsError(f"curve {label!r} has {len(seconds)} times and {len(cost)} costs; expected one of each")
         color = style.SERIES[k % len(style.SERIES)]
         dashes = style.LINE_STYLES[k // len(style.SERIES) % len(style.LINE_STYLES)]
         curves += axes.step(seconds, cost, where="post", color=color, linestyle=dashes, linewidth=1.5)

@@ -1,9 +1,9 @@
-// Brings a viewer (viewer.html) to life: draws its placements on canvases that zoom and move together, and ties them
-// to the search, the layers, the panel of the chosen node and the table of macros.  Lengths are in µm, y upward.
+// Makes a viewer (viewer.html) interactive: draws its placements on canvases that zoom and move together, and connects
+// them to the search, the layers, the panel of the selected node and the table of macros.  Lengths are in µm, y upward.
 "use strict";
 
-const MOST_ZOOM = 400; // times the zoom at which all is seen
-const ROWS = 300; // of the table at first
+const MOST_ZOOM = 400; // times the zoom at which the whole canvas is visible
+const ROWS = 300; // rows of the table before "more" is pressed
 const NEAR = { mouse: 5, touch: 14 }; // pixels around a port that count as the port
 const LEAST = 3; // pixels around the center of a macro that count as the macro, however small it is
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
@@ -12,7 +12,7 @@ const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 const number = (value, digits = 4) =>
   Number(value).toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) >= 1000 ? 1 : digits });
-const length = (um) => String(Math.round(um * 1000) / 1000); // no commas: they stand between coordinates
+const length = (um) => String(Math.round(um * 1000) / 1000); // without commas, which separate coordinates
 const plural = (count, what) => `${number(count)} ${what}${count === 1 ? "" : "s"}`;
 
 /** An element with text or children, and attributes. */
@@ -29,7 +29,7 @@ function breakable(name) {
   return make("b", pieces.flatMap((piece) => [piece, document.createElement("wbr")]));
 }
 
-/** A search as a test of names: a glob where it has `*` or `?`, else a part of the name; case does not matter. */
+/** A search as a test of names: a glob if it has `*` or `?`, otherwise a part of the name; ignores case. */
 function matcher(text) {
   const wanted = text.trim().toLowerCase();
   if (!/[*?]/.test(wanted)) return (name) => name.toLowerCase().includes(wanted);
@@ -41,7 +41,7 @@ function matcher(text) {
   return (name) => pattern.test(name.toLowerCase());
 }
 
-/** The netlist, and what is asked of it. */
+/** The netlist. */
 class Chip {
   constructor(data) {
     Object.assign(this, data);
@@ -60,13 +60,13 @@ class Chip {
     return i < this.hard ? this.labels[i] : this.names[i];
   }
 
-  /** [partner, strength] of the connections kept of a node, strongest first. */
+  /** [partner, strength] of the connections of a node that the page holds, strongest first. */
   linksOf(i) {
     const flat = this.links[i] || [];
     return Array.from({ length: flat.length / 2 }, (_, k) => [flat[2 * k], flat[2 * k + 1]]);
   }
 
-  /** Where a connection ends: a node, or the middle of a grid cell with standard cells. */
+  /** The end of a connection: the center of a node, or of a grid cell with standard cells. */
   target(run, partner) {
     if (partner < this.count) return [run.x[partner], run.y[partner]];
     const [rows, columns] = this.grid;
@@ -81,7 +81,7 @@ class Chip {
     return `cells in grid row ${Math.floor(cell / this.grid[1]) + 1}, column ${(cell % this.grid[1]) + 1}`;
   }
 
-  /** The ends of the line that cuts the corner of a macro which is its lower-left one in orientation N. */
+  /** The ends of the line that cuts the corner of a macro that is at the lower left in orientation N. */
   notch(run, i) {
     const turn = this.turns[run.o[i]];
     const side = Math.min(this.w[i], this.h[i]);
@@ -113,7 +113,7 @@ class Pane {
     }
   }
 
-  /** Pixels per µm at which all is seen. */
+  /** Pixels per µm at which the whole canvas is visible. */
   get fit() {
     const { low, high } = this.chip;
     return Math.min(this.width / (high[0] - low[0]), this.height / (high[1] - low[1]));
@@ -151,7 +151,7 @@ class Pane {
     return [x, y, this.chip.w[i] * this.scale, this.chip.h[i] * this.scale];
   }
 
-  /** The node at a pixel: a port nearby, else the smallest macro, hard ones before soft ones; -1 where there is none. */
+  /** The node at a pixel: a port nearby, otherwise the smallest macro, hard before soft ones; -1 if there is none. */
   at(px, py, near) {
     const { chip, run } = this;
     const layers = this.viewer.layers;
@@ -165,13 +165,13 @@ class Pane {
     const [ux, uy] = this.unproject(px, py);
     const reach = LEAST / this.scale;
     const smallest = (first, end) => {
-      let [found, area] = [-1, Infinity];
+      let [smallestNode, area] = [-1, Infinity];
       for (let i = first; i < end; i++) {
         const [dx, dy] = [Math.abs(ux - run.x[i]), Math.abs(uy - run.y[i])];
         const inside = dx <= Math.max(chip.w[i] / 2, reach) && dy <= Math.max(chip.h[i] / 2, reach);
-        if (inside && chip.w[i] * chip.h[i] < area) [found, area] = [i, chip.w[i] * chip.h[i]];
+        if (inside && chip.w[i] * chip.h[i] < area) [smallestNode, area] = [i, chip.w[i] * chip.h[i]];
       }
-      return found;
+      return smallestNode;
     };
     if (best < 0 && layers.hard) best = smallest(0, chip.hard);
     if (best < 0 && layers.soft) best = smallest(chip.hard, chip.macros);
@@ -214,19 +214,19 @@ class Pane {
     this.drawScaleBar();
   }
 
-  /** A coordinate at which a line of odd width is sharp. */
+  /** The nearest coordinate at which a line of odd width is sharp. */
   crisp(value) {
     return Math.floor(value / this.pixel) * this.pixel + this.pixel / 2;
   }
 
-  /** Nodes first..end-1 that the canvas shows. */
+  /** The nodes first..end-1 that are visible on the canvas. */
   range(first, end) {
-    const shown = [];
+    const visible = [];
     for (let i = first; i < end; i++) {
       const [x, y, w, h] = this.box(i);
-      if (x < this.width && y < this.height && x + w > 0 && y + h > 0) shown.push(i);
+      if (x < this.width && y < this.height && x + w > 0 && y + h > 0) visible.push(i);
     }
-    return shown;
+    return visible;
   }
 
   rectangles(nodes, fill, opacity, line, lineOpacity) {
@@ -241,7 +241,7 @@ class Pane {
     c.strokeStyle = line;
     c.lineWidth = this.viewer.view.zoom > 3 ? 1 : 0.75;
     if (opacity < 0.3) {
-      // One by one, so that overlapping clusters add up.
+      // One at a time, so that the opacity of overlapping clusters adds up.
       c.globalAlpha = opacity;
       for (const i of nodes) c.fillRect(...this.box(i));
     } else {
@@ -255,11 +255,11 @@ class Pane {
 
   drawHard(opacity) {
     const { c, chip, run, colors } = this;
-    const shown = this.range(0, chip.hard);
-    this.rectangles(shown.filter((i) => !chip.isFixed.has(i)), colors.hard, opacity, colors.hardline, 0.9);
-    this.rectangles(shown.filter((i) => chip.isFixed.has(i)), colors.fixedfill, opacity, colors.hardline, 0.9);
+    const visible = this.range(0, chip.hard);
+    this.rectangles(visible.filter((i) => !chip.isFixed.has(i)), colors.hard, opacity, colors.hardline, 0.9);
+    this.rectangles(visible.filter((i) => chip.isFixed.has(i)), colors.fixedfill, opacity, colors.hardline, 0.9);
     c.beginPath();
-    for (const i of shown) {
+    for (const i of visible) {
       if (Math.min(chip.w[i], chip.h[i]) * this.scale < 7) continue;
       const [x0, y0, x1, y1] = chip.notch(run, i);
       c.moveTo(...this.project(x0, y0));
@@ -268,7 +268,7 @@ class Pane {
     c.lineWidth = 1;
     c.strokeStyle = colors.hardline;
     c.stroke();
-    for (const i of shown) if (this.wrong.has(i)) this.outline(i, colors.wrong, 2, 0);
+    for (const i of visible) if (this.wrong.has(i)) this.outline(i, colors.wrong, 2, 0);
   }
 
   drawPorts() {
@@ -305,7 +305,7 @@ class Pane {
     const { c, chip } = this;
     let [x, y, w, h] = this.box(i);
     if (i >= chip.macros) [x, y, w, h] = [x - 6, y - 6, 12, 12];
-    const least = 4; // pixels, so that the smallest is seen
+    const least = 4; // pixels, so that the smallest macro is visible
     if (w < least) [x, w] = [x - (least - w) / 2, least];
     if (h < least) [y, h] = [y - (least - h) / 2, least];
     c.globalAlpha = opacity;
@@ -317,7 +317,7 @@ class Pane {
     c.strokeRect(x, y, w, h);
   }
 
-  /** Connections [node, partner, strength] as lines, the stronger the wider. */
+  /** Draws connections [node, partner, strength] as lines; stronger ones are wider. */
   lines(links, color) {
     const { c, chip, run } = this;
     const most = Math.max(...links.map(([, , strength]) => strength), 1e-12);
@@ -334,7 +334,7 @@ class Pane {
     c.globalAlpha = 1;
   }
 
-  /** Names of hard macros where there is room: on up to four lines, upright in tall macros. */
+  /** Draws the names of hard macros in which they fit: on up to four lines, rotated in tall macros. */
   drawLabels() {
     const { c, chip, colors } = this;
     c.textAlign = "center";
@@ -346,9 +346,9 @@ class Pane {
     for (const i of this.range(0, chip.hard)) {
       const [x, y, w, h] = this.box(i);
       if (Math.max(w, h) < 18 || Math.min(w, h) < 9) continue;
-      const found = this.fitted(i, w, h);
-      if (!found) continue;
-      const { lines, size, upright } = found;
+      const text = this.fitText(i, w, h);
+      if (!text) continue;
+      const { lines, size, upright } = text;
       c.save();
       c.translate(x + w / 2, y + h / 2);
       if (upright) c.rotate(-Math.PI / 2);
@@ -360,20 +360,21 @@ class Pane {
     }
   }
 
-  fitted(i, w, h) {
+  /** The label of a macro as lines of the largest type that fits; null if none does. */
+  fitText(i, w, h) {
     const label = this.chip.label(i);
     const tries = h > 1.5 * w ? [[h, w, true], [w, h, false]] : [[w, h, false]];
     for (const size of FONT_SIZES) {
       for (const [along, across, upright] of tries) {
-        const lines = this.wrapped(label, (along - 6) / size);
+        const lines = this.wrapText(label, (along - 6) / size);
         if (lines && lines.length * size * 1.15 < across - 3) return { lines, size, upright };
       }
     }
     return null;
   }
 
-  /** A label on at most four lines of a width in parts of the font size, cut after `/`, `_`, `]`; null if too long. */
-  wrapped(label, width) {
+  /** A label on at most four lines, broken after `/`, `_`, `]`; null if too long.  The width is in units of the font size. */
+  wrapText(label, width) {
     const lines = [""];
     for (const piece of label.split(/(?<=[/_]|\](?!\/))(?!$)/)) {
       const longer = lines.at(-1) + piece;
@@ -423,7 +424,7 @@ class Pane {
   }
 }
 
-/** The table of macros: sorted by a column, searched with the pictures. */
+/** The table of macros: sorted by a column, filtered by the search of the pictures. */
 class Table {
   constructor(viewer, root) {
     const { chip } = viewer;
@@ -471,7 +472,7 @@ class Table {
   }
 
   sortBy(k) {
-    const up = typeof this.columns[k][1](0) === "string"; // names rise at first, numbers fall
+    const up = typeof this.columns[k][1](0) === "string"; // names are rising at first, numbers falling
     this.sort = this.sort?.k === k ? { k, down: !this.sort.down } : { k, down: !up };
     [...this.root.querySelectorAll("th")].forEach((head, j) => {
       head.setAttribute("aria-sort", j !== k ? "none" : this.sort.down ? "descending" : "ascending");
@@ -495,20 +496,20 @@ class Table {
   }
 
   fill() {
-    const shown = this.order.slice(0, this.limit);
-    this.rows = new Map(shown.map((i) => [i, this.row(i)]));
+    const first = this.order.slice(0, this.limit);
+    this.rows = new Map(first.map((i) => [i, this.row(i)]));
     this.body.replaceChildren(...this.rows.values());
-    const left = this.order.length - shown.length;
+    const left = this.order.length - first.length;
     this.more.hidden = !left;
     this.more.textContent = `Show ${number(left)} more`;
     this.mark(this.viewer.chosen);
   }
 
   row(i) {
-    const cells = this.columns.map(([, value, shown]) => {
-      const found = value(i);
-      const text = shown ? shown(i) : typeof found === "number" ? number(found, 3) : found;
-      return make("td", text, shown ? { title: found } : {});
+    const cells = this.columns.map(([, value, format]) => {
+      const raw = value(i);
+      const text = format ? format(i) : typeof raw === "number" ? number(raw, 3) : raw;
+      return make("td", text, format ? { title: raw } : {});
     });
     return make("tr", cells, { "data-node": i, "aria-selected": "false" });
   }
@@ -592,7 +593,7 @@ class Viewer {
     return colors[Math.max(0, Math.min(colors.length - 1, Math.floor((load / scale.top) * colors.length)))];
   }
 
-  /** Width of text in parts of the font size. */
+  /** Width of text in units of the font size. */
   textWidth(text) {
     if (!this.widths.has(text)) this.widths.set(text, this.pen.measureText(text).width / 10);
     return this.widths.get(text);
@@ -618,18 +619,18 @@ class Viewer {
     this.redraw();
   }
 
-  /** Look at a point; the middle of the view stays within what there is to see. */
+  /** Centers the view at a point, within the region that holds nodes. */
   look(x, y, zoom) {
     const { low, high } = this.chip;
-    const kept = Math.max(1, Math.min(MOST_ZOOM, zoom));
-    if (kept === 1) return this.fitView();
+    const limited = Math.max(1, Math.min(MOST_ZOOM, zoom));
+    if (limited === 1) return this.fitView();
     this.view = {
-      x: Math.max(low[0], Math.min(high[0], x)), y: Math.max(low[1], Math.min(high[1], y)), zoom: kept,
+      x: Math.max(low[0], Math.min(high[0], x)), y: Math.max(low[1], Math.min(high[1], y)), zoom: limited,
     };
     return this.redraw();
   }
 
-  /** Zoom so that the point under a pixel of a pane stays there. */
+  /** Zooms so that the point under a pixel of a pane stays there. */
   zoomAt(pane, px, py, factor) {
     const [x, y] = pane.unproject(px, py);
     const zoom = Math.max(1, Math.min(MOST_ZOOM, this.view.zoom * factor));
@@ -641,7 +642,7 @@ class Viewer {
     if (this.view.zoom > 1) this.look(this.view.x - dx / pane.scale, this.view.y + dy / pane.scale, this.view.zoom);
   }
 
-  /** Bring nodes into view: zoomed in as far as shows some of what lies around them. */
+  /** Brings nodes into view, zoomed in but with some of their surroundings. */
   show(nodes) {
     const { chip } = this;
     const [pane] = this.panes;
@@ -659,7 +660,7 @@ class Viewer {
     this.look((left + right) / 2, (bottom + top) / 2, scale / pane.fit);
   }
 
-  // --- what is chosen -----------------------------------------------------------------------------------------------
+  // --- the selection ------------------------------------------------------------------------------------------------
 
   choose(node, { move = false } = {}) {
     this.chosen = node;
@@ -676,7 +677,7 @@ class Viewer {
     }) && this.chip.w[node] * this.panes[0].scale > 8;
   }
 
-  /** Search by name; the view goes to what is found, the first of which is chosen. */
+  /** Searches by name, moves the view to the matches, and selects the first. */
   find(text) {
     const { chip } = this;
     const hits = this.root.querySelector(".hits");
@@ -693,7 +694,7 @@ class Viewer {
     this.redraw();
   }
 
-  /** Choose the next of the nodes found, or the one before. */
+  /** Selects the next match or the previous one. */
   next(step) {
     if (!this.hits.length) return;
     const k = this.hits.indexOf(this.chosen);
@@ -703,26 +704,26 @@ class Viewer {
 
   facts(i, pane) {
     const { chip } = this;
-    const found = [["Kind", chip.kind(i)]];
-    if (i < chip.macros) found.push(["Size", `${length(chip.w[i])} × ${length(chip.h[i])} µm`]);
-    const shown = pane ? [pane] : this.panes;
-    for (const { run } of shown) {
-      const of = shown.length > 1 ? ` ${LETTERS[this.runs.indexOf(run) % 26]}` : "";
+    const facts = [["Kind", chip.kind(i)]];
+    if (i < chip.macros) facts.push(["Size", `${length(chip.w[i])} × ${length(chip.h[i])} µm`]);
+    const panes = pane ? [pane] : this.panes;
+    for (const { run } of panes) {
+      const of = panes.length > 1 ? ` ${LETTERS[this.runs.indexOf(run) % 26]}` : "";
       if (i < chip.macros) {
-        found.push([`Lower left${of}`, `${length(run.x[i] - chip.w[i] / 2)}, ${length(run.y[i] - chip.h[i] / 2)} µm`]);
+        facts.push([`Lower left${of}`, `${length(run.x[i] - chip.w[i] / 2)}, ${length(run.y[i] - chip.h[i] / 2)} µm`]);
       }
-      found.push([`${i < chip.macros ? "Center" : "Position"}${of}`, `${length(run.x[i])}, ${length(run.y[i])} µm`]);
-      if (i < chip.macros) found.push([`Orientation${of}`, chip.orientations[run.o[i]]]);
+      facts.push([`${i < chip.macros ? "Center" : "Position"}${of}`, `${length(run.x[i])}, ${length(run.y[i])} µm`]);
+      if (i < chip.macros) facts.push([`Orientation${of}`, chip.orientations[run.o[i]]]);
     }
-    found.push(["Nets", `${number(chip.nets[i])}, weight ${number(chip.weight[i])}`]);
-    return found;
+    facts.push(["Nets", `${number(chip.nets[i])}, weight ${number(chip.weight[i])}`]);
+    return facts;
   }
 
-  /** Fill the panel about the chosen node. */
+  /** Fills the panel about the selected node. */
   describe() {
     const { chip, chosen } = this;
     if (chosen < 0) {
-      const text = "Point at a macro or tap it to see what it is; click it to choose it. Drag to move the picture, turn the wheel or pinch to zoom.";
+      const text = "Point at a macro or tap it for its properties; click it to select it. Drag to move the picture; turn the wheel or pinch to zoom.";
       this.info.replaceChildren(make("p", text, { class: "dim" }));
       return;
     }
@@ -737,8 +738,8 @@ class Viewer {
       });
       parts.push(make("h4", "Strongest connections"), make("ol", items));
       const rest = links.length - items.length;
-      const cut = links.length === chip.kept[chosen < chip.hard ? 0 : 1] ? ` Only the ${number(links.length)} strongest are kept in this page.` : "";
-      const text = `${rest ? `${number(rest)} more in the picture. ` : ""}A net of weight w that joins k nodes counts w/(k − 1) for each two.${cut}`;
+      const cut = links.length === chip.kept[chosen < chip.hard ? 0 : 1] ? ` This page holds only the ${number(links.length)} strongest.` : "";
+      const text = `${rest ? `${number(rest)} more in the picture. ` : ""}A net of weight w that joins k nodes adds w/(k − 1) to each pair of them.${cut}`;
       parts.push(make("p", text, { class: "dim" }));
     }
     this.info.replaceChildren(...parts);
@@ -776,7 +777,7 @@ class Viewer {
       return [event.clientX - box.left, event.clientY - box.top];
     };
     canvas.addEventListener("wheel", (event) => {
-      if (this.view.zoom === 1 && event.deltaY > 0) return; // all is seen: the page scrolls
+      if (this.view.zoom === 1 && event.deltaY > 0) return; // the whole canvas is visible: the page scrolls
       event.preventDefault();
       const pixels = event.deltaY * (event.deltaMode === 1 ? 30 : 1);
       this.zoomAt(pane, ...place(event), Math.exp(-Math.max(-300, Math.min(300, pixels)) * (event.ctrlKey ? 0.01 : 0.002)));
@@ -828,7 +829,7 @@ class Viewer {
       if (event.pointerType === "mouse") this.leave();
     };
     canvas.ondblclick = (event) => {
-      if (pointer === "mouse") this.zoomAt(pane, ...place(event), 2); // fingers pinch, and tap one macro after another
+      if (pointer === "mouse") this.zoomAt(pane, ...place(event), 2); // on a touch screen, quick taps select macros one after another
     };
     canvas.onkeydown = (event) => this.key(pane, event);
   }
@@ -881,7 +882,7 @@ class Viewer {
     this.hovered = -1;
   }
 
-  /** The color bar of the map: its scale from 0, where 1 is full. */
+  /** Draws the color bar of the map: loads from 0; 1 is full. */
   drawBar() {
     const bar = this.root.querySelector(".bar");
     if (!bar) return;

@@ -1,4 +1,4 @@
-"""The interactive picture of placements in a page: its data, as JSON that `viewer.js` draws."""
+"""The interactive picture of placements in a page: its data as JSON, which `viewer.js` draws."""
 
 from __future__ import annotations
 
@@ -30,27 +30,41 @@ Map = npt.NDArray[np.float64]
 
 SCRIPT = (Path(__file__).parent / "viewer.js").read_text(encoding="utf-8")
 SCRIPT_HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-"""What the page's content security policy allows to run; nothing else does."""
+"""The only script that the content security policy of the page allows."""
 
-DECIMALS = 4  # of lengths in µm
-COLORS = 64  # steps of the color scale of maps
-HEAVIEST = 100  # connections between hard macros that a layer shows
-MOST_LINKS = 20_000  # connections of hard macros in a page, and of soft ones, so that it stays small
-LEAST_LINKS, LINKS = 8, 64  # connections kept of each macro, the strongest ones: at least, at most
-CELL_PIXELS = 512  # most pixels of the picture of standard cells, along its longer side
+DECIMALS = 4
+"""Decimal places of lengths in µm."""
+
+COLORS = 64
+"""Steps of the color scale of maps."""
+
+HEAVIEST = 100
+"""Number of connections in the layer of the heaviest connections between hard macros."""
+
+MOST_LINKS = 20_000
+"""Number of connections of all hard macros in a page, and of all soft macros, that keeps the page small."""
+
+LEAST_LINKS = 8
+"""Number of connections in the page that every macro may have, the strongest ones, even beyond `MOST_LINKS`."""
+
+LINKS = 64
+"""Largest number of connections per macro in the page."""
+
+CELL_PIXELS = 512
+"""Largest number of pixels along a side of the picture of standard cells."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A placement to look at closely."""
+    """A placement for the interactive picture."""
 
     placement: Placement
     connectivity: Connectivity
-    still: Figure | bytes  # shown where scripts do not run
-    maps: Mapping[str, Map] = field(default_factory=dict)  # name: [R, C] load where 1 is full, row 0 at the bottom
+    still: Figure | bytes  # for readers without scripts
+    maps: Mapping[str, Map] = field(default_factory=dict)  # name: loads [R, C], row 0 at the bottom; 1 is full
 
     def beside(self, other: View) -> bool:
-        """Whether both show the same chip, so that one picture can follow the other."""
+        """Whether both show the same chip, so that their pictures can move together."""
         a, b = self.placement.netlist, other.placement.netlist
         return a.node_names == b.node_names and (a.canvas_um, a.grid) == (b.canvas_um, b.grid)
 
@@ -60,7 +74,7 @@ class Viewer:
     """Views of one chip side by side, which zoom and move together."""
 
     views: Sequence[View]
-    titles: Sequence[str]  # one a view
+    titles: Sequence[str]  # one per view
 
     @property
     def netlist(self) -> Netlist:
@@ -74,19 +88,19 @@ class Viewer:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many nodes of each kind the layers show."""
+        """The number of nodes of each kind in the layers."""
         n = self.netlist
         kinds = {"hard": n.hard, "fixed": n.hard[n.fixed[n.hard]], "soft": n.soft, "cells": n.cells, "ports": n.ports}
         return {kind: len(nodes) for kind, nodes in kinds.items()}
 
     @property
     def heaviest(self) -> int:
-        """How many connections the layer of the heaviest ones shows."""
+        """The number of connections in the layer of the heaviest ones."""
         return len(_heaviest(self.netlist, self.views[0].connectivity))
 
     @property
     def stills(self) -> dict[str, Figure | bytes]:
-        """Pictures for readers whose scripts do not run."""
+        """Pictures for readers without scripts."""
         return {title: view.still for title, view in zip(self.titles, self.views, strict=True)}
 
     @cached_property
@@ -97,11 +111,11 @@ class Viewer:
 
     def _data(self) -> dict[str, Any]:
         n, links = self.netlist, self.views[0].connectivity
-        nodes = np.concatenate([n.hard, n.soft, n.ports])  # in the order that the script counts them
+        nodes = np.concatenate([n.hard, n.soft, n.ports])  # in the order of the indices of the script
         names = [n.node_names[v] for v in nodes]
         low, high = zip(*(drawing.view(v.placement) for v in self.views), strict=True)
         maps = [values for view in self.views for values in view.maps.values()]
-        partners, kept = _links(n, links, nodes)
+        partners, limits = _links(n, links, nodes)
         return {
             "canvas": n.canvas_um, "grid": n.grid, "low": np.min(low, axis=0).tolist(),
             "high": np.max(high, axis=0).tolist(), "orientations": ORIENTATIONS,
@@ -111,14 +125,14 @@ class Viewer:
             "w": _rounded(n.size_um[nodes, 0]), "h": _rounded(n.size_um[nodes, 1]),
             "fixed": np.flatnonzero(n.fixed[nodes] & (np.arange(len(nodes)) < len(n.hard) + len(n.soft))).tolist(),
             "nets": links.nets[nodes].tolist(), "weight": [_digits(w) for w in links.weight[nodes]],
-            "links": partners, "kept": kept, "heaviest": _heaviest(n, links),
+            "links": partners, "kept": limits, "heaviest": _heaviest(n, links),
             "scale": _scale(maps) if maps else None,
             "runs": [_run(view, title, nodes) for view, title in zip(self.views, self.titles, strict=True)],
         }  # fmt: skip
 
 
 def viewers(views: Sequence[tuple[str, View]]) -> list[Viewer]:
-    """Views with their titles, those of one chip together, in the order in which they first come."""
+    """Viewers of views with their titles: one viewer per chip, in the order of first occurrence."""
     groups: list[list[tuple[str, View]]] = []
     for title, view in views:
         for group in groups:
@@ -131,7 +145,7 @@ def viewers(views: Sequence[tuple[str, View]]) -> list[Viewer]:
 
 
 def _run(view: View, title: str, nodes: Ints) -> dict[str, Any]:
-    """What differs from one placement of a chip to another."""
+    """The part of the data that differs between placements of a chip."""
     p = view.placement
     index = {int(v): k for k, v in enumerate(nodes)}
     return {
@@ -150,26 +164,28 @@ def _rounded(lengths: Floats) -> list[float]:
 
 
 def _digits(value: float) -> float:
-    """Four digits of a weight."""
+    """A weight rounded to four digits."""
     return float(f"{value:.4g}")
 
 
 def _links(n: Netlist, links: Connectivity, nodes: Ints) -> tuple[list[list[float]], list[int]]:
-    """For each macro [partner, strength, ...], strongest first, cells by grid cell; and how many at most of hard and
-    of soft macros."""
-    shown = np.full(n.num_nodes + n.grid[0] * n.grid[1], -1)
-    shown[nodes] = np.arange(len(nodes))
-    shown[n.num_nodes :] = len(nodes) + np.arange(n.grid[0] * n.grid[1])
-    kept = [int(np.clip(MOST_LINKS // max(len(kind), 1), LEAST_LINKS, LINKS)) for kind in (n.hard, n.soft)]
+    """[partner, strength, ...] of each macro, strongest first, and the limits per hard and per soft macro.
+
+    Partners are indices of the script: nodes, then grid cells of standard cells.
+    """
+    index = np.full(n.num_nodes + n.grid[0] * n.grid[1], -1)
+    index[nodes] = np.arange(len(nodes))
+    index[n.num_nodes :] = len(nodes) + np.arange(n.grid[0] * n.grid[1])
+    limits = [int(np.clip(MOST_LINKS // max(len(kind), 1), LEAST_LINKS, LINKS)) for kind in (n.hard, n.soft)]
     macros = nodes[: len(n.hard) + len(n.soft)]
     start = np.searchsorted(links.macro, macros)
     stop = np.searchsorted(links.macro, macros, side="right")
-    stop = np.minimum(stop, start + np.repeat(kept, [len(n.hard), len(n.soft)]))
-    found: list[list[float]] = []
+    stop = np.minimum(stop, start + np.repeat(limits, [len(n.hard), len(n.soft)]))
+    partners: list[list[float]] = []
     for a, b in zip(start, stop, strict=True):
-        pairs = zip(shown[links.partner[a:b]].tolist(), links.strength[a:b].tolist(), strict=True)
-        found.append([value for partner, strength in pairs for value in (partner, _digits(strength))])
-    return found, kept
+        pairs = zip(index[links.partner[a:b]].tolist(), links.strength[a:b].tolist(), strict=True)
+        partners.append([value for partner, strength in pairs for value in (partner, _digits(strength))])
+    return partners, limits
 
 
 def _heaviest(n: Netlist, links: Connectivity) -> list[list[float]]:
@@ -183,7 +199,7 @@ def _heaviest(n: Netlist, links: Connectivity) -> list[list[float]]:
 
 
 def _scale(maps: Sequence[Map]) -> dict[str, Any]:
-    """The colors of a load from 0 to `top`, on a light and on a dark ground, and whether some loads lie above."""
+    """The colors of loads from 0 to `top` on a light and on a dark page, and whether some loads lie above."""
     colors, norm, beyond = style.load_scale(*maps)
     top = float(norm.vmax or 1.0)
     loads = (np.arange(COLORS) + 0.5) / COLORS * top
@@ -194,12 +210,12 @@ def _scale(maps: Sequence[Map]) -> dict[str, Any]:
 
 
 def _cells(p: Placement) -> str | None:
-    """The standard cells as a picture of the canvas, the more opaque the fuller; None without any."""
+    """The standard cells as a picture of the canvas, the more opaque the denser; None without cells."""
     n = p.netlist
     if not len(n.cells):
         return None
     canvas, size = np.array(n.canvas_um), n.size_um[n.cells]
-    side = max(canvas.max() / CELL_PIXELS, float(np.median(np.sqrt(size.prod(axis=1)))), 1e-9)  # µm of a pixel
+    side = max(canvas.max() / CELL_PIXELS, float(np.median(np.sqrt(size.prod(axis=1)))), 1e-9)  # µm per pixel
     columns, rows = np.maximum(np.ceil(canvas / side).astype(int), 1)
     pixel = np.clip((p.position_um[n.cells] / canvas * (columns, rows)).astype(int), 0, (columns - 1, rows - 1))
     at = pixel[:, 1] * columns + pixel[:, 0]

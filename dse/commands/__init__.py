@@ -1,4 +1,5 @@
-"""The commands of `dse`, and the options that they share.
+"""The commands of `dse`, one per module, and what they share: options, printing, pages.
 
-Together with `dse.cli` the only place that joins dse and `plots`.  Begin with `dse.cli`.
+Together with `dse.cli` the only place that joins dse and `plots`.  Modules of commands import neither each other nor
+`dse.cli`; libraries that take seconds to load are imported inside the commands that need them.  Begin with `dse.cli`.
 """

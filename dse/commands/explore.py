@@ -1,4 +1,4 @@
-"""The command `dse explore`: progress while it searches, the table of the front at the end."""
+"""The command `dse explore`: progress while it searches, the table of the front at its end."""
 
 from __future__ import annotations
 
@@ -11,37 +11,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse.commands.network_options import Batch, Sizes, Skip, batch_of, sizes_of
+from dse.commands.options import Batch, Sizes, Skip, parse_batch, parse_sizes
+from dse.search import SEARCHES
 from netlists.errors import SettingsError
 from netlists.runtime.interrupts import INTERRUPTED
 from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import LOCAL
 
 if TYPE_CHECKING:
-    from dse.exploration.results import Result, Row
-    from dse.exploration.run import Progress
+    from dse.exploration.results import Result, StoredDesign
+    from dse.exploration.run import ExplorationProgress
     from dse.reports.tables import Table
     from dse.space.space import DesignSpace
 
-ROWS = 20  # of the printed front
+ROWS = 20
+"""Rows of the front that are printed, at most."""
 STARTING = "starting; the first time kernels are compiled, for about a minute"
+*FIRST_SEARCHES, LAST_SEARCH = SEARCHES
+SEARCH_HELP = f"{', '.join(FIRST_SEARCHES)} or {LAST_SEARCH}"
+BUDGET_HELP = "Designs to evaluate; all by default, but " + ", ".join(
+    f"{search.budget:,} for {search.name}" for search in SEARCHES.values() if search.budget
+)
 
 
 def explore(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="A .yaml file, or a ready-made space by its name")],
     out: Annotated[Path, typer.Option("--out", help="Folder for results.sqlite, pareto.csv and report.html")],
-    search: Annotated[str, typer.Option(help="exhaustive, random, nsga2, nsga3 or bayes")] = "exhaustive",
-    budget: Annotated[int | None, typer.Option(help="Designs to evaluate; all, 20,000 (nsga) or 1,000 (bayes)")] = None,
+    search: Annotated[str, typer.Option(help=SEARCH_HELP)] = "exhaustive",
+    budget: Annotated[int | None, typer.Option(help=BUDGET_HELP)] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same front, whatever the workers")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processors at most; all by default")] = None,
     ray: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto within one; local for this machine's cores")
+        str, typer.Option(metavar="ADDRESS", help="Of a cluster; auto inside one; local for the cores of this machine")
     ] = LOCAL,
     batch: Batch = None,
     size: Sizes = None,
     skip: Skip = None,
-    chunk: Annotated[int | None, typer.Option(help="Designs a task; 20,000 to 200,000 by the space's size")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder, with a larger --budget too")] = False,
+    chunk: Annotated[int | None, typer.Option(help="Designs per task; 20,000 to 200,000 by the space's size")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the folder, also with a larger --budget")
+    ] = False,
 ) -> None:
     """Search a space of designs for several objectives at once; writes the Pareto front.  Ctrl-C keeps what it has.
 
@@ -51,50 +60,52 @@ def explore(
 
     Such a job runs in a copy of the working directory: --out has to be an absolute path, on the head node.
     """
-    from dse.exploration.run import explore as run
+    from dse.exploration.run import explore as explore_space
     from dse.space.file import load_space
 
-    again = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-    for name, given in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
-        again += [name, str(given)] if given is not None else []
+    command = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
+    for name, value in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
+        command += [name, str(value)] if value is not None else []
     for name, texts in (("--size", size), ("--skip", skip)):
-        again += [word for text in texts or [] for word in (name, text)]
-    counts, images = batch_of(batch)
-    spanned = load_space(space, images, sizes_of(size), skip or (), counts)
+        command += [word for text in texts or [] for word in (name, text)]
+    counts, images = parse_batch(batch)
+    design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
     try:
-        with shown() as show:
-            result = run(
-                spanned, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
-                resume=resume, on_progress=show,
+        with show_progress() as listener:
+            result = explore_space(
+                design_space, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
+                resume=resume, on_progress=listener,
             )  # fmt: skip
-        tell(result, spanned, out)
+        print_result(result, design_space, out)
         complete = result.complete
-    except KeyboardInterrupt:  # the search itself ends with what it has; this came before or after it
+    except KeyboardInterrupt:  # during the search, Ctrl-C ends that and returns what it has; this came before or after
         if complete := is_complete(out):
             print(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
     if not complete:
-        print(f"stopped; go on with {shlex.join(again)} --resume", file=sys.stderr)
+        print(f"stopped; continue with {shlex.join(command)} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
-def tell(result: Result, space: DesignSpace, out: Path) -> None:
-    """Print what an exploration has found, and write its report."""
-    from dse.cli import show_notes, write_report
-    from dse.reports import tables
-    from dse.validation.baselines import rivals_of
+def print_result(result: Result, space: DesignSpace, out: Path) -> None:
+    """Print the front and the counts of an exploration, and write its report."""
+    from dse.commands.pages import write_exploration
+    from dse.commands.printing import print_notes
+    from dse.reports.tables import print_table
+    from dse.validation.baselines import evaluate_baselines
 
     if result.front:
-        tables.show(front_table(result, rivals_of(space)))
+        print_table(tabulate_front(result, evaluate_baselines(space)))
     print(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
     )
-    for sentence in (result.rejected, result.budgets if result.front else ""):
+    for sentence in (result.rejections, result.budgets if result.front else ""):
         if sentence:
             print(sentence)
-    show_notes([network for network, _ in space.networks])
-    print(f"report: {write_report(result, out / 'report.html')}")
+    print_notes([network for network, _ in space.networks])
+    write_exploration(result, out / "report.html")
+    print(f"report: {out / 'report.html'}")
 
 
 def is_complete(out: Path) -> bool:
@@ -106,44 +117,44 @@ def is_complete(out: Path) -> bool:
     return False
 
 
-def front_table(result: Result, rivals: Mapping[str, Mapping[str, float]]) -> Table:
-    """The front by its first objective, at most ROWS of it, the knee among them; below it published designs."""
+def tabulate_front(result: Result, baselines: Mapping[str, Mapping[str, float]]) -> Table:
+    """The front by its first objective, at most ROWS of it with the knee; below it published designs."""
     from dse.exploration.results import KNEE
     from dse.reports.tables import Table
 
-    knee, shown = result.knee, result.spread(ROWS)
+    knee, rows = result.knee, result.thin_front(ROWS)
     objectives = [name for name, _ in result.objectives]
-    title = f"{result.run['name']}: {len(result.front):,} designs on the front"
-    if len(shown) < len(result.front):
-        title += f", {len(shown)} of them"
+    title = f"{result.name}: {len(result.front):,} designs on the front"
+    if len(rows) < len(result.front):
+        title += f", {len(rows)} of them"
     cells = [
-        [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", written(result, row)]
-        for row in shown
+        [str(row["id"]), *(row[name] for name in objectives), KNEE if row is knee else "", join_parameters(result, row)]
+        for row in rows
     ]
     names = [name.removesuffix("_found") for name in objectives]
-    cells += [[rival, *(found.get(name) for name in names), "published", ""] for rival, found in rivals.items()]
+    cells += [[name, *(metrics.get(key) for key in names), "published", ""] for name, metrics in baselines.items()]
     return Table(title, ["id", *objectives, "", "design"], cells, text_from=len(objectives) + 1)
 
 
-def written(result: Result, row: Row) -> str:
-    """The parameters in which the designs of the front differ, as one line."""
-    return ", ".join(f"{name} {row[name]}" for name in result.differing if row[name] is not None)
+def join_parameters(result: Result, row: StoredDesign) -> str:
+    """The parameters in which the designs of the front differ, in one line."""
+    return ", ".join(f"{name} {row[name]}" for name in result.varied_parameters if row[name] is not None)
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[Progress], None]]:
+def show_progress() -> Iterator[Callable[[ExplorationProgress], None]]:
     """A listener that shows how far the search is."""
     with live_bar(STARTING) as show:
-        yield lambda p: show(progress_line(p), p.evaluated, p.total)
+        yield lambda progress: show(progress_line(progress), progress.evaluated, progress.total)
 
 
-def progress_line(p: Progress) -> str:
-    """How far the search is, its speed, the front and the best of each objective, in one line."""
-    best = [f"{name} {value:.4g}" for name, value in p.best.items()]
+def progress_line(progress: ExplorationProgress) -> str:
+    """How far the search is, its speed, the front and the best value of each objective, in one line."""
+    best = [f"{name} {value:.4g}" for name, value in progress.best.items()]
     line = [
-        f"{p.evaluated:,} designs ({p.evaluated / p.total:.0%})",
-        f"{p.per_second:,.0f}/s",
-        f"front {p.front:,}",
+        f"{progress.evaluated:,} designs ({progress.evaluated / progress.total:.0%})",
+        f"{progress.per_second:,.0f}/s",
+        f"front {progress.front:,}",
         *best,
     ]
     return " · ".join(line)

@@ -1,1 +1,1 @@
-"""Data that come with the package: ready-made spaces and published designs."""
+"""Data in the package, no code: ready-made design spaces in `spaces`, published designs in `published`."""

@@ -6,19 +6,20 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from dse.exploration.columns import FLAGS
 from dse.exploration.results import Result
+from dse.exploration.store import FLAGS
 from netlists.errors import SettingsError
 from netlists.runtime.output import replaced
 
 SUFFIXES = (".csv", ".parquet")
+"""The formats, by the suffix of the file."""
 
 
 def export(result: Result, file: str | Path) -> int:
-    """Write all stored designs, by id: parameters, metrics, feasible, on_front, best, sampled; returns how many.
+    """Write all stored designs, by id: parameters, metrics, feasible, on_front, best, sampled; return their number.
 
-    No value is an empty cell or a null.  Raises `SettingsError` for another suffix, `OSError` when the file cannot be
-    written.
+    A missing value is an empty cell or a null.  Raises `SettingsError` for another suffix, `OSError` if the file cannot
+    be written.
     """
     file = Path(file)
     if file.suffix not in SUFFIXES:
@@ -39,14 +40,14 @@ def _write_parquet(result: Result, columns: list[str], part: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds = dict.fromkeys(result.metrics, pa.float64()) | dict.fromkeys(("feasible", *FLAGS), pa.bool_())
-    arrays = {name: pa.array(_typed([row[name] for row in result.designs])) for name in columns}
-    arrays |= {name: arrays[name].cast(kind) for name, kind in kinds.items()}
+    types = dict.fromkeys(result.metrics, pa.float64()) | dict.fromkeys(("feasible", *FLAGS), pa.bool_())
+    arrays = {name: pa.array(_unify([row[name] for row in result.designs])) for name in columns}
+    arrays |= {name: arrays[name].cast(type_) for name, type_ in types.items()}
     parquet.write_table(pa.table(arrays), part)
 
 
-def _typed(values: list[Any]) -> list[Any]:
-    """Values of a parameter in one type: all as text where some are names, fractions where some are."""
+def _unify(values: list[Any]) -> list[Any]:
+    """Values of a parameter in one type: text if any is a name, floating point if any is."""
     for kind in (str, float):
         if any(isinstance(value, kind) for value in values):
             return [None if value is None else kind(value) for value in values]

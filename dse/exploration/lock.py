@@ -12,8 +12,11 @@ from netlists.errors import SettingsError
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Holds the lock, which ends with the process, however that ends; raises `SettingsError` when another has it."""
+def hold_lock(file: Path) -> Iterator[None]:
+    """Hold the lock for as long as the block lasts; the system frees it even if the process is killed.
+
+    Raises `SettingsError` if another process holds it.
+    """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

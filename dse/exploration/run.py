@@ -1,11 +1,11 @@
-"""Explore a design space on Ray: a searcher asks, tasks evaluate and summarize, this process merges and stores.
+"""Exploration of a design space on Ray: a searcher proposes, tasks evaluate and summarize, this process stores.
 
-A chunk is what the searcher asks for at once.  Searches that do not learn have one in flight for each processor and,
-unless `workers` limits these, one more on each node; the others wait for each.  Chunks that are fewer than processors,
-or waited for, are cut so that every processor gets a part.  Summaries merge in any order to the same result, and chunks
-do not depend on the cluster, so neither does what is found.  A chunk that is lost with its worker or node is evaluated
-again.  To resume, the searcher is asked again from the start: chunks that are stored are not evaluated, a search that
-learns is told what was stored of them.
+A chunk holds the designs that the searcher asks for at once.  A search that does not learn has one chunk in flight per
+processor and, unless `workers` limits these, one more per node; a search that learns waits for each chunk.  If there
+are fewer chunks than processors, or if the search waits for them, they are split so that every processor gets a part.
+Summaries merge in any order to the same result, and chunks do not depend on the cluster, so the result does not depend
+on it either.  A chunk that is lost with its worker or node is evaluated again.  To resume, the searcher starts from the
+beginning: chunks that are stored are not evaluated, and a search that learns gets their stored results.
 """
 
 from __future__ import annotations
@@ -24,51 +24,60 @@ from typing import Any
 import numpy as np
 
 from dse.exploration.results import Result, load_results, write_front
-from dse.exploration.store import Store, open_store
-from dse.exploration.summary import SAMPLE, Summary, empty, summarize
-from dse.exploration.tasks import make_task, received
-from dse.search import Searcher, make_searcher, most_designs
+from dse.exploration.store import Run, Store, open_store
+from dse.exploration.summary import SAMPLE, Summary, empty_summary, summarize
+from dse.exploration.tasks import make_task, receive
+from dse.search import UNGUIDED, Searcher, make_searcher, most_designs
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
-from netlists.runtime.ray_connection import LOCAL, connected, processors
+from netlists.runtime.ray_connection import LOCAL, connected, processors, wait_for
 
-CHUNKS = 64  # of a whole space, for searches that do not learn
-CHUNK_LEAST, CHUNK_MOST = 20_000, 200_000  # designs, where none are given
-BLIND = ("exhaustive", "random")  # searches that do not learn from what they are told
-LOOK_S = 5.0  # between two looks at a cluster that may have grown
-AHEAD = 1  # tasks that wait on each node, so that no processor waits for this process
-ANY = "any"  # the node of tasks that Ray places
-IN_PROCESS = 20_000  # designs that are sooner evaluated here than Ray has started
-HANDOVER_S = 0.002  # until Ray has sent a task that waited
+CHUNKS = 64
+"""Chunks of a whole space, for searches that do not learn."""
+CHUNK_LEAST = 20_000
+"""Designs of a chunk at least, by default."""
+CHUNK_MOST = 200_000
+"""Designs of a chunk at most, by default."""
+LOOK_S = 5.0
+"""Seconds between two looks at a cluster that may have grown."""
+AHEAD = 1
+"""Tasks that wait on each node, so that no processor waits for this process."""
+ANY = "any"
+"""The node of tasks that Ray places."""
+IN_PROCESS = 20_000
+"""Designs up to which an exploration is finished in this process before Ray would have started."""
+HANDOVER_S = 0.002
+"""Seconds that Ray takes to send a task that waited."""
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExplorationProgress:
     """How far an exploration is."""
 
     evaluated: int  # designs, those of earlier runs included
-    total: int  # that the search will ask for at most
-    per_second: float  # designs, of this run
-    front: int  # designs on it
-    best: Mapping[str, float]  # of each objective, as the metric has it
+    total: int  # designs that the search will ask for at most
+    per_second: float  # designs, in this run
+    front: int  # designs on the front
+    best: Mapping[str, float]  # the best value of each objective, as the metric has it
 
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[ExplorationProgress], None]
 
 
 @dataclass
 class _Chunk:
-    """What the searcher asked for at once, and the parts of it that are finished."""
+    """The designs that the searcher asked for at once, and the results of its finished parts."""
 
     number: int
-    index: Ints | range | None  # none once it is handed out, where the search does not learn
-    waiting: int  # parts
+    index: Ints | range | None  # None once its parts are made, if the search does not learn
+    waiting: int  # parts that are not finished
     summary: Summary
     objectives: Floats | None  # [n, K], for a search that learns
 
 
-_Part = tuple[_Chunk, slice, Ints | range]  # which of a chunk's designs, their numbers
+_Part = tuple[_Chunk, slice, Ints | range]
+"""Part of a chunk: the rows of its designs, and their numbers."""
 
 
 def explore(
@@ -84,34 +93,36 @@ def explore(
     resume: bool = False,
     on_progress: Listener | None = None,
 ) -> Result:
-    """Search a space; writes `out`/results.sqlite as it proceeds and `out`/pareto.csv at the end.
+    """Search a space; write `out`/results.sqlite as the search proceeds and `out`/pareto.csv at its end.
 
-    `ray` is the address of a cluster, `auto` within one, or LOCAL for one of this machine's cores; `workers` limits how
-    many processors are used.  `chunk` is the size of a task of the searches exhaustive and random, by default
-    `default_chunk`.  With `resume` an earlier run of the same space and settings goes on; a larger `budget`, which
-    covers earlier runs, finds what it would have found from the start.  Ctrl-C ends with what is stored.
+    `search` is a name of `dse.search.SEARCHES`, `budget` the number of designs to evaluate (by default that of the
+    search).  `ray` is the address of a cluster, `auto` within one, or LOCAL for one of this machine's cores; `workers`
+    limits how many processors are used.  `chunk` is the number of designs per task of a search that does not learn, by
+    default `default_chunk`.  `resume` continues an earlier run of the same space and settings; a larger `budget`, which
+    includes earlier runs, gives the result that it would have given from the start.  `on_progress` is called after each
+    chunk.  Ctrl-C ends the search and returns what is stored.
 
-    Raises `SettingsError` for a setting out of range, a folder in use or of another run, or a cluster that is not
-    there; `DesignError` for a search that does not exist; `ChipscapeError` when a chunk is lost RETRIES times, or
-    files cannot be written.
+    Raises `SettingsError` for a setting out of range, a folder that is in use or holds another run, or a cluster that
+    cannot be reached; `DesignError` for an unknown search; `ChipscapeError` if the workers of a chunk are lost more
+    than RETRIES times, or if files cannot be written.
     """
     for name, number in (("workers", workers), ("chunk", chunk)):
         if number is not None and number < 1:
             raise SettingsError(f"{name} is {number}; expected at least 1")
     chunk = chunk or default_chunk(space)
     searcher = make_searcher(search, space, seed, budget)
-    run = {"search": search, "budget": budget, "seed": seed, "chunk": chunk, "version": version("chipscape")}
+    run = Run(search, seed, budget, chunk, version("chipscape"))
     total = most_designs(search, space, budget)
-    share = min(1.0, SAMPLE / total)
-    with open_store(Path(out), space, run, resume, share) as store:
-        exploration = _Exploration(space, store, searcher, search not in BLIND, chunk, total, share)
+    fraction = min(1.0, SAMPLE / total)
+    with open_store(Path(out), space, run, resume, fraction) as store:
+        exploration = _Exploration(space, store, searcher, search not in UNGUIDED, chunk, total, fraction)
         listener = on_progress or (lambda progress: None)
         with suppress(KeyboardInterrupt):
-            if exploration.remains() and runs_here(ray, workers, total):
-                exploration.run_here(listener)
+            if exploration.remains() and fits_in_process(ray, workers, total):
+                exploration.run_in_process(listener)
             elif exploration.remains():
                 with connected(ray, workers):
-                    exploration.run(workers, listener)
+                    exploration.run_on_ray(workers, listener)
         exploration.finish()
     result = load_results(out)
     write_front(result)
@@ -119,51 +130,58 @@ def explore(
 
 
 def default_chunk(space: DesignSpace) -> int:
-    """Designs a task; by the space alone, as neither the cluster nor a larger budget may change chunks."""
+    """Designs per chunk, from the space alone: neither the cluster nor a larger budget may change the chunks."""
     return min(CHUNK_MOST, max(CHUNK_LEAST, ceil(space.size / CHUNKS)))
 
 
-def runs_here(ray: str, workers: int | None, total: int) -> bool:
-    """Whether a search of so many designs at most needs no Ray: no cluster is there or asked for, nor workers."""
-    connection = sys.modules.get("ray")  # which takes seconds to load
-    there = connection is not None and connection.is_initialized()
-    return ray == LOCAL and workers is None and total <= IN_PROCESS and not there
+def fits_in_process(ray: str, workers: int | None, total: int) -> bool:
+    """Whether a search of at most `total` designs needs no Ray: it is small, and no cluster or workers are wanted."""
+    connection = sys.modules.get("ray")  # not imported here, as that takes seconds
+    connected_already = connection is not None and connection.is_initialized()
+    return ray == LOCAL and workers is None and total <= IN_PROCESS and not connected_already
 
 
 class _Exploration:
-    """One run: what is found, what the searcher asked for."""
+    """One run: the state of the search, and the summary of all chunks that are stored."""
 
     def __init__(
-        self, space: DesignSpace, store: Store, searcher: Searcher, learns: bool, chunk: int, total: int, share: float
+        self,
+        space: DesignSpace,
+        store: Store,
+        searcher: Searcher,
+        learns: bool,
+        chunk: int,
+        total: int,
+        fraction: float,
     ) -> None:
         self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
-        self.total, self.share = total, share
-        self.stored, self.found = store.finished(), store.summary(empty(space))
-        self.asked = 0  # chunks
+        self.total, self.fraction = total, fraction
+        self.stored, self.summary = store.finished(), store.summary(empty_summary(space))
+        self.asked = 0  # chunks that the searcher was asked for
         self.next: _Chunk | None = None
-        self.open = 0  # chunks of which parts are missing
+        self.open = 0  # chunks with unfinished parts
         self.since = time.monotonic() - store.seconds()
-        self.before = self.found.evaluated, time.monotonic()
+        self.evaluated_before, self.begun = self.summary.evaluated, time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Since the start, of all runs together."""
+        """Seconds since the start, all runs together."""
         return time.monotonic() - self.since
 
     def remains(self) -> bool:
-        """Whether there is a chunk to evaluate, which is then the next."""
+        """Whether there is a chunk to evaluate; it is then the next."""
         if self.next is None and not (self.learns and self.open):
             self.next = self._ask()
         return self.next is not None
 
     def _ask(self) -> _Chunk | None:
-        """What the searcher asks for beyond what is stored; None while it waits for answers, and at its end."""
+        """The first chunk of the search that is not stored; None while the search waits for results, and at its end."""
         # A stored chunk is asked for by its size, as the last one of a smaller budget is cut short.
         while len(index := self.searcher.ask(self.stored.get(self.asked, self.chunk))):
             number, self.asked = self.asked, self.asked + 1
             if number not in self.stored:
                 values = np.empty((len(index), len(self.space.objectives))) if self.learns else None
-                return _Chunk(number, index, 0, empty(self.space), values)
+                return _Chunk(number, index, 0, empty_summary(self.space), values)
             if self.stored[number] != len(index):
                 raise ChipscapeError(f"{self.store.file}: chunk {number} has {self.stored[number]} designs, but the"
                                      f" search asks for {len(index)}; it cannot be resumed")  # fmt: skip
@@ -174,53 +192,50 @@ class _Exploration:
     def _tell(self, index: Ints | range, objectives: Floats) -> None:
         self.searcher.tell(np.asarray(index), objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
 
-    def run_here(self, listener: Listener) -> None:
-        """Evaluate what remains in this process, on one processor."""
+    def run_in_process(self, listener: Listener) -> None:
+        """Evaluate the remaining chunks in this process, on one processor."""
         while self.remains():
             for chunk, rows, index in self._parts(1):
-                self._take(chunk, rows, *summarize(self.space, index, self.share, self.learns))
+                self._take(chunk, rows, *summarize(self.space, index, self.fraction, self.learns))
                 self._close(chunk)
                 listener(self.progress())
 
-    def run(self, workers: int | None, listener: Listener) -> None:
-        """Evaluate what remains on the connected cluster."""
+    def run_on_ray(self, workers: int | None, listener: Listener) -> None:
+        """Evaluate the remaining chunks on the connected cluster."""
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         task, handle = make_task(), ray.put(self.space)
         waiting, running, ended = deque[_Part](), dict[Any, tuple[_Chunk, slice, str]](), list[Any]()
-        nodes, looked = usable(workers), time.monotonic()
+        nodes, looked = usable_processors(workers), time.monotonic()
         ahead = AHEAD if workers is None else 0  # Ray would start them on processors that are not to be used
         while ended or running or waiting or self.remains():
             if time.monotonic() - looked > LOOK_S:
-                nodes, looked = usable(workers), time.monotonic()
+                nodes, looked = usable_processors(workers), time.monotonic()
             while (waiting or self.remains()) and (
-                node := with_room(nodes, [at for _, _, at in running.values()], ahead)
+                node := free_node(nodes, [at for _, _, at in running.values()], ahead)
             ):
                 if not waiting:
                     waiting.extend(self._parts(sum(nodes.values())))
                 chunk, rows, index = waiting.popleft()
-                # A list, as a worker opens the handle itself: once, not for each task.
-                name = f"dse explore {self.space.name}: chunk {chunk.number}"
-                # Without a node, Ray would hand a task that waits from one to the other until one is free; without a
-                # way out, it would wait for a node that others keep busy while there are free ones.
-                there = "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, True, True)
-                todo = task.options(name=name, scheduling_strategy=there)
-                running[todo.remote([handle], index, self.share, self.learns)] = chunk, rows, node
-            # Merged only now, when the processor that got free has its next task: Ray's thread that sends a task which
-            # waited needs the interpreter for a moment, and would not get it within what is left of a merge.
+                todo = task.options(
+                    name=f"dse explore {self.space.name}: chunk {chunk.number}", scheduling_strategy=_strategy(node)
+                )
+                # The handle is in a list so that the worker opens it itself: once, not for each task.
+                running[todo.remote([handle], index, self.fraction, self.learns)] = chunk, rows, node
+            # Results are merged only now that the free processor has its next task: Ray's thread that sends a waiting
+            # task needs the interpreter for a moment, and would not get it during a merge.
             if ended and running:
                 time.sleep(HANDOVER_S)
             for answer, chunk, rows, _ in ended:
-                self._take(chunk, rows, *received(answer, chunk.number))
+                self._take(chunk, rows, *receive(answer, chunk.number))
                 if not chunk.waiting:
                     self._close(chunk)
                     listener(self.progress())
-            answers = ray.wait(list(running), timeout=LOOK_S)[0] if running else []
+            answers = wait_for(running, LOOK_S) if running else []
             ended = [(answer, *running.pop(answer)) for answer in answers]
 
     def _parts(self, processors: int) -> list[_Part]:
-        """The next chunk, in one part; where there are fewer chunks than processors, in parts for all of these."""
+        """The next chunk as one part or, if there are fewer chunks than processors, as parts for all of these."""
         chunk, self.next = self.next, None
         assert chunk is not None
         assert chunk.index is not None
@@ -234,57 +249,66 @@ class _Exploration:
         return parts
 
     def _take(self, chunk: _Chunk, rows: slice, summary: Summary, objectives: Floats) -> None:
-        chunk.summary, chunk.waiting = chunk.summary.merged(summary), chunk.waiting - 1
+        chunk.summary, chunk.waiting = chunk.summary.merge(summary), chunk.waiting - 1
         if chunk.objectives is not None:
             chunk.objectives[rows] = objectives
 
     def _close(self, chunk: _Chunk) -> None:
-        """Merge and store a chunk whose parts are all there."""
-        found = self.found.merged(chunk.summary.without_sample())
-        self.store.add(chunk.number, chunk.summary, self.found, found, self.seconds, chunk.objectives)
-        self.found, self.open = found, self.open - 1
+        """Merge and store a chunk whose parts are all finished."""
+        after = self.summary.merge(chunk.summary.without_sample())
+        self.store.add(chunk.number, chunk.summary, self.summary, after, self.seconds, chunk.objectives)
+        self.summary, self.open = after, self.open - 1
         if chunk.index is not None and chunk.objectives is not None:
             self._tell(chunk.index, chunk.objectives)
 
-    def progress(self) -> Progress:
-        values = self.found.best.objectives
+    def progress(self) -> ExplorationProgress:
+        """How far the exploration is."""
+        values = self.summary.best.objectives
         best = {
             name: float(values[:, k].min() if better == "min" else -values[:, k].min())
             for k, (name, better) in enumerate(self.space.objectives)
             if len(values)
         }
-        evaluated, start = self.before
-        speed = (self.found.evaluated - evaluated) / max(time.monotonic() - start, 1e-9)
-        return Progress(self.found.evaluated, self.total, speed, len(self.found.front.index), best)
+        speed = (self.summary.evaluated - self.evaluated_before) / max(time.monotonic() - self.begun, 1e-9)
+        return ExplorationProgress(self.summary.evaluated, self.total, speed, len(self.summary.front.index), best)
 
     def complete(self) -> bool:
-        """Whether all that the search asks for is stored; Ctrl-C may come when it is, while Ray shuts down say."""
+        """Whether all chunks of the search are stored; Ctrl-C may come after that, while Ray shuts down for example."""
         if self.next is not None or not set(range(self.asked)) <= self.store.finished().keys():
             return False
         return not self.open and not self.remains()
 
     def finish(self) -> None:
-        """Note the end in the store; that of an earlier run stays when Ctrl-C came before anything was added."""
+        """Record the end of the run, unless an earlier run has recorded its own and this one has added nothing."""
         complete = self.complete()
-        if complete or not self.stored or self.found.evaluated > self.before[0]:
-            self.store.finish(self.found, self.store.seconds(), complete)
+        if complete or not self.stored or self.summary.evaluated > self.evaluated_before:
+            self.store.finish(self.summary, self.store.seconds(), complete)
 
 
-def usable(workers: int | None) -> dict[str, int]:
-    """Processors of each node of the connected cluster that may be used; one of ANY node where there is none yet."""
-    found, left = dict[str, int](), sys.maxsize if workers is None else workers
+def _strategy(node: str) -> Any:
+    """Where Ray runs a task: on a node that has room, or on another one if that turns out to be busy."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # Without a node, Ray would pass a waiting task from node to node until one is free; with a fixed node, the task
+    # would wait for one that others keep busy while there are free ones.
+    return "DEFAULT" if node == ANY else NodeAffinitySchedulingStrategy(node, True, True)
+
+
+def usable_processors(workers: int | None) -> dict[str, int]:
+    """Processors of each node of the connected cluster that may be used; one of ANY node if there are none yet."""
+    usable, left = dict[str, int](), sys.maxsize if workers is None else workers
     for node, cores in processors().items():
-        if (taken := min(int(cores), left)) > 0:
-            found[node], left = taken, left - taken
-    return found or {ANY: 1}
+        if (count := min(int(cores), left)) > 0:
+            usable[node], left = count, left - count
+    return usable or {ANY: 1}
 
 
-def with_room(nodes: Mapping[str, int], tasks: Sequence[str], ahead: int) -> str | None:
-    """The node with the most processors left by tasks, which are given by their nodes; None where none has room.
+def free_node(nodes: Mapping[str, int], tasks: Sequence[str], ahead: int) -> str | None:
+    """The node with the most idle processors, given the nodes of the running tasks; None if no node has room.
 
-    A node has room for as many tasks as it has processors, and `ahead` more.
+    `nodes` are processors by node; a node has room for as many tasks as it has processors, and `ahead` more.
     """
-    left = Counter(nodes)
-    left.subtract(tasks)
-    node = max(nodes, key=lambda name: left[name])
-    return node if left[node] > -ahead else None
+    idle = Counter(nodes)
+    idle.subtract(tasks)
+    node = max(nodes, key=lambda name: idle[name])
+    return node if idle[node] > -ahead else None

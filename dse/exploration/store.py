@@ -1,15 +1,15 @@
-"""DIR/results.sqlite: what an exploration has found, and which of its chunks are done.
+"""DIR/results.sqlite: the results of an exploration, and which of its chunks are finished.
 
-    designs      id, one column a parameter, one a metric, feasible, on_front, best, sampled; the front, the best by
-                 each objective, and a sample of all that was evaluated
-    chunks       finished chunks: how many designs, seconds since the start; objectives, where the search needs them
-    history      evaluations, seconds, and the objectives of the front at that time [n, K] (float64, by row)
-    histograms   by objective: feasible designs between two values
-    reasons      designs that are not feasible, by why not, the feasible ones under no reason
+    designs      id, one column per parameter and per metric, feasible, on_front, best, sampled; the front, the best
+                 designs by each objective, and a sample of all designs that were evaluated
+    chunks       finished chunks: number of designs, seconds since the start; objectives, if the search needs them
+    history      evaluations, seconds, and the objectives [n, K] of the front at that time (float64, row by row)
+    histograms   per objective: feasible designs between two values
+    reasons      number of infeasible designs per reason; feasible ones count under the empty reason
     meta         the space file, search, seed, version
 
-Each chunk is one transaction of SQLite's write-ahead log: a process that is killed loses only what it had not
-finished.  One process at a time writes; a lock of the operating system, which ends with the process, keeps others out.
+Each chunk is one transaction of SQLite's write-ahead log: a process that is killed loses only its unfinished chunks.
+One process at a time writes; a lock of the operating system, which ends with the process, keeps others out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,48 @@ from typing import Any
 import numpy as np
 import yaml
 
-from dse.exploration.columns import FLAGS, column_names, quoted
-from dse.exploration.lock import locked
-from dse.exploration.summary import Points, Summary, bin_edges, sampled
+from dse.exploration.lock import hold_lock
+from dse.exploration.summary import Points, Summary, bin_edges, in_sample
 from dse.search import demand_extension
 from dse.space.space import TEMPLATE, DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
 
 FILE = "results.sqlite"
+"""Name of the database in the folder of an exploration."""
 LOCK = "results.lock"
-KEPT = " OR ".join(FLAGS)
+"""Name of the lock file beside it."""
+FLAGS = ("on_front", "best", "sampled")
+"""Columns that say why a design is stored."""
+IS_NEEDED = " OR ".join(FLAGS)
+"""SQL: whether a design still has a reason to be stored."""
 TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
-GROWTH = 1.1  # of the evaluations between two rows of history
-WAIT_S = 30  # for readers
+GROWTH = 1.1
+"""Factor by which the evaluations grow between two rows of history, at least."""
+WAIT_S = 30
+"""Seconds to wait for another connection that holds the database."""
+
+
+def column_names(space: DesignSpace) -> tuple[list[str], list[str]]:
+    """Columns of the parameters and of the metrics; a metric that shares its name with a parameter is METRIC_found."""
+    taken = {"id", "feasible", *FLAGS, *(name.lower() for name in space.parameters)}
+    return list(space.parameters), [f"{name}_found" if name.lower() in taken else name for name in space.metrics]
+
+
+def quote(name: str) -> str:
+    """A column name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Run:
+    """The settings of an exploration; a resumed run has the same, except for a larger budget."""
+
+    search: str
+    seed: int
+    budget: int | None = None  # designs; None: the default of the search
+    chunk: int | None = None  # designs per chunk
+    version: str | None = None  # of Chipscape
 
 
 class Store:
@@ -48,22 +77,26 @@ class Store:
         self.file, self.space = folder / FILE, space
         self.parameters, self.metrics = column_names(space)
         self._db = sqlite3.connect(self.file, timeout=WAIT_S, isolation_level=None)
-        self._written: dict[tuple[str, Any, Any], Any] = {}  # values of parameters, by template
+        self._texts: dict[tuple[str, Any, Any], Any] = {}  # parameter values of design files: by name, template, value
         self._recorded = 0  # evaluations at the last row of history
-        self.empty = False  # nothing was found yet, and the file is ours
-        self._larger: tuple[str, float] | None = None  # budget and share of its sample, until something is written
+        self.empty = False  # whether the file is ours and holds no finished chunk
+        self._larger: tuple[str, float] | None = None  # a new budget and its sampled fraction, until a chunk is added
 
     def close(self) -> None:
+        """Close the database."""
         self._db.close()
 
     def remove(self) -> None:
-        """Close and delete the file, and what SQLite may have left beside it."""
+        """Close and delete the database, with the files that SQLite may have left beside it."""
         self._db.close()
         for end in ("", "-wal", "-shm"):
             self.file.with_name(FILE + end).unlink(missing_ok=True)
 
-    def begin(self, run: Mapping[str, Any], resume: bool, share: float) -> None:
-        """Make the tables, or check that they hold the same run; raises `SettingsError` where they do not."""
+    def begin(self, run: Run, resume: bool, fraction: float) -> None:
+        """Make the tables, or check that they hold the same run; raises `SettingsError` if they do not.
+
+        `fraction` of the designs are sampled.
+        """
         tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if tables and sorted(tables) != sorted(TABLES):
             raise SettingsError(f"{self.file} holds no exploration of this version; choose another folder")
@@ -72,10 +105,10 @@ class Store:
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
         columns = {"parameters": self.parameters, "metrics": self.metrics, "objectives": objectives}
         text = yaml.safe_dump(self.space.content, sort_keys=False, allow_unicode=True)
-        rest = {**run, "columns": columns, "workload": self.space.workload}
+        rest = {**asdict(run), "columns": columns, "workload": self.space.workload}
         settings = {"space": text, "name": self.space.name} | {key: json.dumps(value) for key, value in rest.items()}
         self.empty = not tables or not self.finished()
-        if tables and self.empty:  # stopped before it found anything
+        if tables and self.empty:  # the run was stopped before its first chunk
             with self._transaction():
                 for name in tables:
                     self._db.execute(f"DROP TABLE {name}")
@@ -84,28 +117,31 @@ class Store:
             self._make(settings)
             return
         known = dict(self._db.execute("SELECT key, value FROM meta"))
+        self._demand_same_run(known, settings, resume)
+        if known["budget"] != settings["budget"]:
+            self._demand_extension(json.loads(known["budget"]), run)
+            self._larger = settings["budget"], fraction
+        self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
+
+    def _demand_same_run(self, known: Mapping[str, str], settings: Mapping[str, str], resume: bool) -> None:
         if not resume:
             raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
-                                " go on with it by --resume")  # fmt: skip
+                                " continue it with --resume")  # fmt: skip
         for key, value in settings.items():
             if known.get(key) != value and key not in ("name", "budget"):
                 was = "another" if key in ("space", "workload") else f"{known.get(key)}, not {value}"
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
-        if known["budget"] != settings["budget"]:
-            self._demand_extension(json.loads(known["budget"]), run)
-            self._larger = settings["budget"], share
-        self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
 
-    def _demand_extension(self, before: int | None, run: Mapping[str, Any]) -> None:
+    def _demand_extension(self, before: int | None, run: Run) -> None:
         try:
-            demand_extension(run["search"], self.space, before, run["budget"])
+            demand_extension(run.search, self.space, before, run.budget)
         except SettingsError as error:
             raise SettingsError(f"{self.file}: cannot resume, as {error}") from None
 
     def _make(self, settings: Mapping[str, str]) -> None:
-        parameters = [f"{quoted(name)}" for name in self.parameters]  # numbers or names
-        metrics = [f"{quoted(name)} REAL" for name in self.metrics]
+        parameters = [quote(name) for name in self.parameters]  # numbers or names
+        metrics = [f"{quote(name)} REAL" for name in self.metrics]
         flags = [f"{name} INTEGER NOT NULL DEFAULT 0" for name in FLAGS]
         columns = ["id INTEGER PRIMARY KEY", *parameters, *metrics, "feasible INTEGER NOT NULL", *flags]
         with self._transaction():
@@ -127,7 +163,7 @@ class Store:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:  # SQLite rolls back by itself where the disk is full
+            if self._db.in_transaction:  # SQLite rolls back by itself if the disk is full
                 self._db.execute("ROLLBACK")
             raise
 
@@ -136,7 +172,7 @@ class Store:
         return dict(self._db.execute("SELECT number, evaluated FROM chunks"))
 
     def seconds(self) -> float:
-        """Until the last chunk, of all runs together."""
+        """Seconds until the end of the last chunk, all runs of this exploration together."""
         return float(self._db.execute("SELECT ifnull(max(seconds), 0) FROM chunks").fetchone()[0])
 
     def objectives(self, number: int) -> Floats:
@@ -144,41 +180,44 @@ class Store:
         (blob,) = self._db.execute("SELECT objectives FROM chunks WHERE number = ?", (number,)).fetchone()
         return np.frombuffer(blob).reshape(-1, len(self.space.objectives))
 
-    def summary(self, none: Summary) -> Summary:
-        """What the finished chunks found, without the sample."""
-        histogram, by_reason = none.histogram.copy(), none.by_reason.copy()
+    def summary(self, start: Summary) -> Summary:
+        """The summary of the finished chunks, without their sample; `start` is that of no designs."""
+        histogram, by_reason = start.histogram.copy(), start.by_reason.copy()
         names = [name for name, _ in self.space.objectives]
         for name, number, count in self._db.execute("SELECT objective, bin, count FROM histograms"):
             histogram[names.index(name), number] = count
         for code, count in self._db.execute("SELECT code, designs FROM reasons"):
             by_reason[code] = count
-        return Summary(self._points("on_front"), self._points("best"), none.sample, histogram, by_reason)
+        return Summary(self._points("on_front"), self._points("best"), start.sample, histogram, by_reason)
 
     def _points(self, flag: str) -> Points:
-        columns = ", ".join(quoted(name) for name in self.metrics)
+        columns = ", ".join(quote(name) for name in self.metrics)
         rows = self._db.execute(f"SELECT id, {columns} FROM designs WHERE {flag} ORDER BY id").fetchall()
         metrics = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), len(self.metrics))
-        where = [self.space.metrics.index(name) for name, _ in self.space.objectives]
+        of_objectives = [self.space.metrics.index(name) for name, _ in self.space.objectives]
         signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
-        return Points(np.array([row[0] for row in rows], np.int64), metrics[:, where] * signs, metrics)
+        return Points(np.array([row[0] for row in rows], np.int64), metrics[:, of_objectives] * signs, metrics)
 
     def _extend(self) -> None:
-        """Take the larger budget, if there is one: only with something to write, as a run may fail before that."""
+        """Take the larger budget, if there is one: only once there is a chunk to add, as a run may fail before that."""
         if self._larger is None:
             return
-        budget, share = self._larger
+        budget, fraction = self._larger
         self._db.execute("UPDATE meta SET value = ? WHERE key = 'budget'", (budget,))
         self._db.execute("DELETE FROM meta WHERE key = 'complete'")
         ids = np.array([number for (number,) in self._db.execute("SELECT id FROM designs WHERE sampled")], np.int64)
-        left = _keys(ids[~sampled(ids, share)])
+        left = _keys(ids[~in_sample(ids, fraction)])
         self._db.executemany("UPDATE designs SET sampled = 0 WHERE id = ?", left)
-        self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", left)
+        self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({IS_NEEDED})", left)
         self._larger = None
 
     def add(
         self, number: int, chunk: Summary, before: Summary, after: Summary, seconds: float, objectives: Floats | None
     ) -> None:
-        """Store a finished chunk, by what it changed in the summary of all; whole or not at all."""
+        """Store a finished chunk by the changes that it makes to the summary of all chunks, whole or not at all.
+
+        `objectives` [n, K] are those of its designs, for a search that learns from them.
+        """
         with self._transaction():
             self._extend()
             self._insert([after.front, after.best, chunk.sample], np.union1d(before.front.index, before.best.index))
@@ -187,7 +226,7 @@ class Store:
             self._flag("sampled", chunk.sample.index[:0], chunk.sample.index)
             left = np.setdiff1d(before.front.index, after.front.index)
             left = np.union1d(left, np.setdiff1d(before.best.index, after.best.index))
-            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({KEPT})", _keys(left))
+            self._db.executemany(f"DELETE FROM designs WHERE id = ? AND NOT ({IS_NEEDED})", _keys(left))
             self._add_histogram(chunk.histogram)
             self._add_reasons(chunk.by_reason)
             blob = None if objectives is None else objectives.tobytes()
@@ -199,7 +238,7 @@ class Store:
         self.empty = False
 
     def _insert(self, parts: Iterable[Points], known: Ints) -> None:
-        """Rows for those designs that have none."""
+        """Add rows for designs that have none; those of the numbers `known` [m] have one."""
         rows = []
         for points in parts:
             new = points.take(np.flatnonzero(~np.isin(points.index, known)))
@@ -211,16 +250,16 @@ class Store:
             self._db.executemany(f"INSERT OR IGNORE INTO designs VALUES ({marks})", rows)
 
     def _values(self, index: Ints) -> Iterator[list[Any]]:
-        """Parameters [P] of each design as a design file has them; None for one that its template does not have."""
+        """Parameters [P] of each design as in a design file; None for those that its template does not have."""
         for number, row in zip(index.tolist(), self.space.values(index).tolist(), strict=True):
-            family = row[0] if TEMPLATE in self.parameters else None  # each has its own names of choices
+            family = row[0] if TEMPLATE in self.parameters else None  # templates name their choices differently
             values = [None if isnan(value) else value for value in row]
             keys = [(name, family, value) for name, value in zip(self.parameters, values, strict=True)]
-            if any(key not in self._written for key in keys):  # a value that no design before had
+            if any(key not in self._texts for key in keys):  # a value that no earlier design had
                 design = self.space.describe(number)
-                written = {TEMPLATE: design["template"]} | design["parameters"]
-                self._written.update({key: written.get(key[0]) for key in keys})
-            yield [self._written[key] for key in keys]
+                texts = {TEMPLATE: design["template"]} | design["parameters"]
+                self._texts.update({key: texts.get(key[0]) for key in keys})
+            yield [self._texts[key] for key in keys]
 
     def _flag(self, flag: str, before: Ints, after: Ints) -> None:
         for value, ids in ((0, np.setdiff1d(before, after)), (1, np.setdiff1d(after, before))):
@@ -254,7 +293,7 @@ class Store:
         self._recorded = after.evaluated
 
     def finish(self, after: Summary, seconds: float, complete: bool) -> None:
-        """Note the front at the end, and whether the search is at its own."""
+        """Record the front at the end of a run, and whether the search is complete."""
         with self._transaction():
             self._extend()
             self._record(after, seconds)
@@ -262,22 +301,20 @@ class Store:
 
 
 @contextmanager
-def open_store(
-    folder: Path, space: DesignSpace, run: Mapping[str, Any], resume: bool, share: float = 1.0
-) -> Iterator[Store]:
-    """The store in a folder, which is made where it is missing, for as long as the block lasts.
+def open_store(folder: Path, space: DesignSpace, run: Run, resume: bool, fraction: float = 1.0) -> Iterator[Store]:
+    """Open the store in a folder, which is made if it is missing, for as long as the block lasts.
 
-    `share` of all designs are sampled.  An error in the block before anything is found leaves neither a file nor a
-    folder that was not there.  Raises `SettingsError` when another process writes there, the folder holds an
-    exploration without `resume` or, with it, one of another space or other settings (`run`); `ChipscapeError` when a
-    file cannot be written, a full disk say.
+    `fraction` of all designs are sampled.  An error in the block before the first chunk is stored leaves no new file or
+    folder behind.  Raises `SettingsError` if another process writes there, if the folder holds an exploration and
+    `resume` is not set or, with `resume`, if that is one of another space or other settings (`run`); `ChipscapeError`
+    if a file cannot be written, on a full disk for example.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / LOCK), closing(Store(folder, space)) as store:
+        with hold_lock(folder / LOCK), closing(Store(folder, space)) as store:
             try:
-                store.begin(run, resume, share)
+                store.begin(run, resume, fraction)
                 yield store
             except Exception:
                 if store.empty:
@@ -285,12 +322,12 @@ def open_store(
                     (folder / LOCK).unlink(missing_ok=True)
                 raise
     except sqlite3.Error as error:
-        do = "what was stored until then stays readable: make room or repair it, and go on with --resume"
+        advice = "what was stored until then stays readable: make room or repair it, and continue with --resume"
         if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-            do = "choose another folder"
-        raise ChipscapeError(f"{folder / FILE}: {error}; {do}") from None
+            advice = "choose another folder"
+        raise ChipscapeError(f"{folder / FILE}: {error}; {advice}") from None
     finally:
-        with suppress(OSError):  # those that are in use
+        with suppress(OSError):  # of folders that are in use
             for path in missing:
                 path.rmdir()
 

@@ -1,4 +1,5 @@
 """What a design costs on a network: technology, devices, cycles and energy, metrics.
 
-Imports templates and workloads.  Begin with `evaluation` for one design, `cost` for many.
+Imports `dse.templates` and `dse.workloads`.  Begin with `evaluation` for one design, `cost` for many; `technology` has
+the prices with their sources.
 """

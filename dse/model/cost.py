@@ -1,8 +1,8 @@
-"""What designs cost on layers: cycles, energy, traffic, resources; arrays over [S designs, L layers].
+"""What designs cost on layers: cycles, energy, traffic, resources; arrays over S designs and L layers.
 
 A template counts activity (`dse.templates.base.Count`), a technology prices it (`dse.model.technology`); energy is the
-sum of count × price, split into the parts below.  `evaluate` keeps every layer and mapping of a few designs; `totals`
-sums over the layers of a network, chunk by chunk in bounded memory, for millions of designs.
+sum of count × price, split into `PARTS`.  `evaluate` keeps every layer and mapping, for a few designs; `totals` sums
+over the layers of a network, chunk by chunk in bounded memory, for millions of designs.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from dse.workloads.layers import REPEAT, Network
 from netlists.errors import DesignError
 
 PARTS = ("mac", "register", "network", "buffer", "dram", "wire", "static")  # of the energy
-LEVELS = ("dram", "buffer", "network", "register")
+LEVELS = ("dram", "buffer", "network", "register")  # of memory, with traffic
 OPERANDS = ("input", "weight", "output")
-CHUNK = 256  # designs whose counts are held at once by one thread of `totals`: a few MB
+CHUNK = 256  # designs whose counts one thread of `totals` holds at once: a few MB
 
-# Of each count, in the order of `Count`; -1 is MACS, whose energy is that of MULTIPLY and ADD.
+# The part of the energy [COUNTS] that each count belongs to; -1 is MACS, whose energy is that of MULTIPLY and ADD.
 _PART_OF = np.array(
     [*[PARTS.index("static")] * 3, -1, *[PARTS.index("mac")] * 2,
      *[PARTS.index(level) for level in LEVELS for _ in OPERANDS]]
 )  # fmt: skip
-_WIRE, _BUFFER = PARTS.index("wire"), int(Count.BUFFER_INPUT)
+_WIRE = PARTS.index("wire")  # column of the energy
+_BUFFER = int(Count.BUFFER_INPUT)  # first of the three columns of buffer traffic
 
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """S designs of one template, ready to be evaluated: what is built, what activity costs, what does not fit.
+    """S designs of one template, ready for evaluation: what is built, what activity costs, what does not fit.
 
     `reason` [S] indexes `reasons`; 0: the design can be built.
     """
@@ -47,20 +48,20 @@ class Machine:
     designs: Floats  # [S, D]
     technology: Technology
     hardware: Hardware
-    price_pj: Floats  # [S, COUNTS] of one count
-    wire_pj: Floats  # [S, 3] of one bit between buffer and array, by operand
-    area_mm2: Floats  # [S]; of an FPGA template nan
+    price_pj: Floats  # [S, COUNTS] energy of one count
+    wire_pj: Floats  # [S, 3] energy of one bit of each operand between buffer and array
+    area_mm2: Floats  # [S]; nan for an FPGA template
     reason: npt.NDArray[np.int16]  # [S]
     overhead: Overhead = NONE
 
     @cached_property
     def timed(self) -> Floats:
-        """The designs [S, D] with the bandwidth that their DRAM reaches: what templates count with."""
+        """The designs [S, D] with the bandwidth that their DRAM reaches, which templates count with."""
         if self.overhead.dram_efficiency == 1:
             return self.designs
-        reached = self.designs.copy()
-        reached[:, DRAM_GB_S] *= self.overhead.dram_efficiency
-        return reached
+        designs = self.designs.copy()
+        designs[:, DRAM_GB_S] *= self.overhead.dram_efficiency
+        return designs
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class Machine:
 
 
 def all_reasons(template: Template) -> tuple[str, ...]:
-    """Texts of the reasons of a template's layers and designs; the first is empty: none."""
+    """Texts of the reasons of a template's layers and designs; the first one is empty and means none."""
     return (*template.reasons, *(f"the part has fewer {name.upper()}" for name in RESOURCES))
 
 
@@ -81,15 +82,15 @@ def build(
     wires_mm: Floats | None = None,
     overhead: Overhead = NONE,
 ) -> Machine:
-    """Price S designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
+    """Price designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
 
-    `wires_mm` [S, 3] is how far each operand travels between its buffer and the array, as a placement measured it;
-    without it half the side of the chip's square is taken.  Raises `DesignError` for a fabric where a node is needed,
-    or the other way round.
+    `wires_mm` [S, 3] is how far each operand travels between its buffer and the array, as measured in a placement;
+    without it, half the side of a square chip is taken.  Raises `DesignError` for a fabric if a node is needed, and the
+    other way round.
     """
     if technology.fpga != template.fpga:
-        wanted = "an FPGA part" if template.fpga else "an ASIC technology"
-        raise DesignError(f"template {template.name} is built in {wanted}; {technology.name} is none")
+        expected = "an FPGA part" if template.fpga else "an ASIC technology"
+        raise DesignError(f"template {template.name} is built in {expected}; {technology.name} is not one")
     hardware = template.hardware(designs)
     area = np.full(len(designs), np.nan) if template.fpga else area_mm2(technology, hardware, designs)
     return Machine(
@@ -100,13 +101,13 @@ def build(
         coefficients(technology, hardware, designs),
         wire_pj_per_bit(technology, area, wires_mm),
         area,
-        too_large(template, hardware, device),
+        find_excess(template, hardware, device),
         overhead,
     )
 
 
-def too_large(template: Template, hardware: Hardware, device: Device | None) -> npt.NDArray[np.int16]:
-    """Which resource [S] of a part is the first that designs exceed, as `all_reasons` counts; 0: none, or no part."""
+def find_excess(template: Template, hardware: Hardware, device: Device | None) -> npt.NDArray[np.int16]:
+    """The first resource [S] of a part that designs exceed, as an index of `all_reasons`; 0: none, or no part."""
     reason = np.zeros(len(hardware.multipliers), np.int16)
     if device is not None and hardware.resources:
         for code, name in enumerate(RESOURCES, start=len(template.reasons)):
@@ -120,13 +121,14 @@ class Cost:
 
     machine: Machine
     network: Network
-    counts: Ints  # [S, L, COUNTS], one occurrence of each layer
+    counts: Ints  # [S, L, COUNTS], for one occurrence of each layer
     mappings: Ints  # [S, L, G]
     reason: npt.NDArray[np.int16]  # [S, L], indexes `machine.reasons`
 
     @property
     def feasible(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.reason == 0)  # [S, L]
+        """Whether each layer [S, L] runs."""
+        return np.asarray(self.reason == 0)
 
     @property
     def cycles(self) -> Ints:
@@ -135,22 +137,22 @@ class Cost:
 
     @property
     def seconds(self) -> Floats:
-        """Latency [S, L]."""
+        """Latency [S, L] in seconds."""
         return np.asarray(self.cycles / (self.machine.designs[:, CLOCK_MHZ, None] * 1e6))
 
     def bytes_moved(self, level: str) -> Floats:
-        """Bytes [S, L, 3] of inputs, weights, outputs that cross a level of `LEVELS`; the network's are byte-hops."""
+        """Bytes [S, L, 3] of inputs, weights and outputs that cross a level of `LEVELS`; byte-hops for the network."""
         first = Count.DRAM_INPUT + 3 * LEVELS.index(level)
         return np.asarray(self.counts[..., first : first + 3] / 8)
 
     @cached_property
     def energy_pj(self) -> Floats:
-        """Energy [S, L, PARTS]."""
+        """Energy [S, L, PARTS] in pJ."""
         return energy(self.counts, self.machine.price_pj[:, None], self.machine.wire_pj[:, None])
 
     @property
     def utilization(self) -> Floats:
-        """MACs [S, L] over what the multipliers could do in these cycles."""
+        """MACs [S, L] as a fraction of those that the multipliers could do in these cycles."""
         possible = self.cycles * self.machine.hardware.multipliers[:, None]
         return np.divide(self.counts[..., Count.MACS], possible, out=np.zeros(possible.shape), where=possible > 0)
 
@@ -161,7 +163,7 @@ class Cost:
 
 
 def energy(counts: Ints, price_pj: Floats, wire_pj: Floats) -> Floats:
-    """Energy [..., PARTS] in pJ of counts [..., COUNTS] at prices [..., COUNTS] and [..., 3]."""
+    """Energy [N, PARTS] in pJ of counts [N, COUNTS] at prices [N, COUNTS] and [N, 3]; N stands for any leading axes."""
     shape = counts.shape[:-1]
     parts = np.zeros((*shape, len(PARTS)))
     prices = np.broadcast_to(price_pj, counts.shape).reshape(-1, COUNTS)
@@ -172,7 +174,7 @@ def energy(counts: Ints, price_pj: Floats, wire_pj: Floats) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _add_up(counts: Ints, price_pj: Floats, wire_pj: Floats, parts: Floats) -> None:
-    """Add the energy of counts [n, COUNTS] to parts [n, PARTS]."""
+    """Add the energy of counts [N, COUNTS] to parts [N, PARTS]."""
     for row in range(len(counts)):
         for column in range(counts.shape[1]):
             if _PART_OF[column] >= 0:
@@ -184,18 +186,18 @@ def _add_up(counts: Ints, price_pj: Floats, wire_pj: Floats, parts: Floats) -> N
 def evaluate(machine: Machine, network: Network, *, search: bool = True, mappings: Ints | None = None) -> Cost:
     """Cost of S designs on the L layers of a network.
 
-    With `search` each layer gets the template's best mapping; otherwise `mappings` [S, L, G], or what the design's own
-    parameters fix.
+    With `search` each layer gets the template's best mapping; otherwise `mappings` [S, L, G] as numbers, or those that
+    the design's own parameters fix.
     """
     rows, template, designs = network.rows(), machine.template, machine.timed
-    chosen = template.default_mapping(designs, rows) if mappings is None else np.array(mappings, np.int64)
+    own = template.default_mapping(designs, rows) if mappings is None else np.array(mappings, np.int64)
     counts = np.zeros((len(designs), len(rows), COUNTS), np.int64)
     reason = np.zeros((len(designs), len(rows)), np.int16)
-    template.run(designs, rows, chosen, search and mappings is None, counts, reason)
+    template.run(designs, rows, own, search and mappings is None, counts, reason)
     counts[..., Count.STALL] += machine.overhead.layer_cycles
     reason = np.where(machine.reason[:, None] > 0, machine.reason[:, None], reason)
     counts[reason > 0] = 0
-    return Cost(machine, network, counts, chosen, reason)
+    return Cost(machine, network, counts, own, reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,13 +210,14 @@ class Totals:
 
     @property
     def cycles(self) -> Ints:
+        """Latency [S] in clock cycles."""
         return self.counts[:, Count.COMPUTE] + self.counts[:, Count.FILL] + self.counts[:, Count.STALL]
 
 
 def totals(machine: Machine, network: Network, *, search: bool = False, threads: int = 1) -> Totals:
-    """Cost of S designs summed over a network, in memory that grows with S only by its results.
+    """Cost of S designs summed over a network; only the results need memory in proportion to S.
 
-    Equal layers are evaluated once, designs that the part cannot hold not at all.
+    Equal layers are evaluated once, and designs that the part cannot hold are not evaluated.
     """
     rows, repeats = network.different
     counts = np.zeros((len(machine.designs), COUNTS), np.int64)
@@ -245,7 +248,7 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
 def _sum_layers(
     counts: Ints, fits: npt.NDArray[np.int16], repeats: Ints, which: Ints, total: Ints, reason: npt.NDArray[np.int16]
 ) -> None:
-    """Write the sum [COUNTS] of counts [n, L, COUNTS], or the first reason, to rows `which` of all designs."""
+    """Write the sums [COUNTS] of counts [N, L, COUNTS], or the first reasons, to rows `which` [N] of all designs."""
     for i in range(len(which)):
         row = which[i]
         for layer in range(len(repeats)):

@@ -1,21 +1,22 @@
-"""One accelerator design as a user writes it, and as the row of numbers that templates take.
+"""One accelerator design: as the file that a user writes, and as the row of numbers that templates take.
 
     template: systolic
-    technology: 28nm              # an ASIC node, or instead  device: XC7Z045  for an FPGA template; or a file of your
-                                  # own part or node (`dse.model.part_file`), relative to this one, or its fields
+    technology: 28nm              # an ASIC node; for an FPGA template  device: XC7Z045  instead; or a file that
+                                  # describes a part or node, relative to this one, or its fields: see
+                                  # `dse.model.custom_parts`
     network: resnet50             # default of `dse evaluate`; a file's path is relative to this one
     sizes: {sequence: 128}        # optional: symbolic sizes of an .onnx file
     skip: [NonMaxSuppression]     # optional: unsupported operators to leave out of it
     batch: 1
     counts: images                # optional: the size of an .onnx file that counts inputs, or input.axis
     only: [conv, fc]              # optional: the kinds of layers kept
-    search_mapping: true          # each layer with its best mapping; false: as the design's parameters fix it
-    layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: fields of single layers, as measured
-    mappings: {conv1: {m: 96, e: 7}}                         # optional: the mapping of single layers, as published
+    search_mapping: true          # each layer takes its best mapping; false: the one that the parameters fix
+    layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: measured fields of single layers
+    mappings: {conv1: {m: 96, e: 7}}                         # optional: published mappings of single layers
     overhead: {layer_cycles: 5000, dram_efficiency: 0.7}     # optional, none by default; see `dse.model.overhead`
     parameters: {rows: 256, columns: 256, clock_mhz: 700}
 
-Parameters that are left out take the template's defaults, `dram_gb_s` on a part that of its board.
+Parameters that are left out have the template's defaults; `dram_gb_s` on an FPGA part has that of its board.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dse.model.custom_parts import inline_parts
 from dse.model.devices import Device
 from dse.model.overhead import NONE, Overhead
-from dse.model.part_file import inlined
-from dse.model.sanity import demand_sense
+from dse.model.parameter_rules import demand_sense
 from dse.templates import template
 from dse.templates.base import INPUT_BITS, WEIGHT_BITS, Parameter, Template
 from netlists.errors import DesignError, did_you_mean
-from netlists.runtime.yaml_file import beside, read_yaml
+from netlists.runtime.yaml_file import read_yaml, resolve_network
 
 
 class LayerFields(BaseModel):
-    """What a design may say about one layer of its network: see `dse.workloads.layers.Layer`."""
+    """The fields of one layer that a design may set: see `dse.workloads.layers.Layer`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +69,7 @@ class Design(BaseModel):
     mappings: dict[str, dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]] = Field(default_factory=dict)
 
     def moved_to(self, network: str) -> Design:
-        """The design for a network by name; what it says of single layers holds for its own network only."""
+        """The design for a network by name; its fields of single layers hold for its own network only."""
         if self.network in (None, network):
             return self
         return self.model_copy(
@@ -76,14 +77,17 @@ class Design(BaseModel):
         )
 
     def row(self, part: Device | None = None) -> list[float]:
-        """The parameters as numbers, in the order of the template's, on a part if given; raises `DesignError`."""
+        """The parameters as numbers [D], in the template's order, on a part if it is given.
+
+        Raises `DesignError` for values that the template does not allow.
+        """
         family, board = template(self.template), {"dram_gb_s": part.dram_gb_s} if part else {}
         row = design_row(family, {**board, **self.parameters})
         self._demand_sense(family, row)
         return row
 
     def _demand_sense(self, family: Template, row: list[float]) -> None:
-        """Raise `DesignError` for values that make no hardware together, those of single layers too."""
+        """Raise `DesignError` for values that break a rule, including those of single layers."""
         demand_sense(family, row)
         for name, fields in self.layers.items():
             own = list(row)
@@ -96,7 +100,7 @@ class Design(BaseModel):
 
 
 def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:
-    """Values by name as a row; raises `DesignError` for a name that does not exist and a value that cannot be."""
+    """Values by name as a row [D]; raises `DesignError` for an unknown name or a value that is not allowed."""
     known = [parameter.name for parameter in family.parameters]
     for name in values:
         if name not in known:
@@ -104,11 +108,11 @@ def design_row(family: Template, values: Mapping[str, Any]) -> list[float]:
                 f"template {family.name} has no parameter {name!r}{did_you_mean(name, known)};"
                 f" `dse templates {family.name}` lists them"
             )
-    return [checked(parameter, values.get(parameter.name, parameter.default)) for parameter in family.parameters]
+    return [check_value(parameter, values.get(parameter.name, parameter.default)) for parameter in family.parameters]
 
 
-def checked(parameter: Parameter, value: Any) -> float:
-    """A parameter's value as a number; raises `DesignError` when it is out of range or of the wrong sort."""
+def check_value(parameter: Parameter, value: Any) -> float:
+    """A parameter's value as a number; raises `DesignError` if it is out of range or of the wrong type."""
     if parameter.choices:
         if value in parameter.choices:
             return float(parameter.choices.index(value))
@@ -118,22 +122,22 @@ def checked(parameter: Parameter, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, float | int):
         raise DesignError(f"{parameter.name} is {value!r}; expected a number ({parameter.unit})")
     if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
-        sort = "a whole number of" if parameter.whole else "a number of"
+        kind = "a whole number of" if parameter.whole else "a number of"
         raise DesignError(
-            f"{parameter.name} is {value!r}; expected {sort} {parameter.unit} from {parameter.low:g} to"
+            f"{parameter.name} is {value!r}; expected {kind} {parameter.unit} from {parameter.low:g} to"
             f" {parameter.high:g}"
         )
     return float(value)
 
 
 def load_design(file: str | Path) -> Design:
-    """Read a design file; raises `DesignError` that names the file and the field."""
+    """Read a design file; raises `DesignError` that names the file and the field if something is wrong."""
     content = read_yaml(file)
     try:
-        design = Design.model_validate(inlined(content, Path(file).parent))
+        design = Design.model_validate(inline_parts(content, Path(file).parent))
         design.row()
         if design.network:
-            design = design.model_copy(update={"network": beside(design.network, Path(file).parent)})
+            design = design.model_copy(update={"network": resolve_network(design.network, Path(file).parent)})
     except ValidationError as error:
         known = [*Design.model_fields, *LayerFields.model_fields, *Overhead.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None
@@ -143,7 +147,7 @@ def load_design(file: str | Path) -> Design:
 
 
 def first_complaint(error: ValidationError, known: list[str]) -> str:
-    """The first thing that pydantic found, with the nearest name for a misspelt field."""
+    """The first error that pydantic reports, with the nearest name for a misspelled field."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

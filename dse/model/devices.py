@@ -1,13 +1,13 @@
-"""FPGA parts: what they hold, from the vendors' product tables, and the memory bandwidth of a usual board.
+"""FPGA parts: their resources, from the vendors' product tables, and the memory bandwidth of a common board.
 
 Xilinx: DS180 (7 series), DS190 (Zynq-7000), DS890 (UltraScale and UltraScale+), DS891 (Zynq UltraScale+).
-Alveo cards: DS962 (U200, U250), DS963 (U280), DS965 (U50): the whole part, before a shell takes its share.  Kria K26:
-DS987 and AMD's KV260 application notes.  Versal: DS950; the AI engines of the VC1902 are not modelled, a design takes
-its logic, block RAM and DSP58 alone, each as one multiplier of 27 × 24 bits.  UltraRAM is not counted: the templates
-build their banks of block RAM.  Of ZU3EG, ZU7EV, K26, Alveo and VCK190 only the K26's LUTs, DSPs and block RAMs, the
-VC1902's 1968 DSPs (AM004) and the cards' bandwidths (UG1393) were seen in a text; the rest is from memory of the data
-sheets.
-Intel: Arria 10 device overview.  A block RAM counts as 36 Kb.  Of the Arria 10 a DSP block counts as its two 18×19
+Alveo cards: DS962 (U200, U250), DS963 (U280), DS965 (U50): the whole part, including what a shell takes.  Kria K26:
+DS987 and AMD's KV260 application notes.  Versal: DS950; the AI engines of the VC1902 are not modeled, so a design uses
+only its logic, block RAM and DSP58, each as one multiplier of 27 × 24 bits.  UltraRAM is not counted, because the
+templates build their banks from block RAM.  For ZU3EG, ZU7EV, K26, Alveo and VCK190 only the K26's LUTs, DSPs and block
+RAMs, the VC1902's 1968 DSPs (AM004) and the cards' bandwidths (UG1393) were taken from a text; the other numbers are
+recalled from the data sheets.
+Intel: Arria 10 device overview.  A block RAM counts as 36 Kb.  For the Arria 10 a DSP block counts as its two 18×19
 multipliers, an adaptive logic module as two LUTs, and the 2713 M20K of 20 Kb as 1507 blocks of 36 Kb: equal in bits,
 though not in ports.
 """
@@ -28,16 +28,16 @@ class Device:
 
     name: str
     fabric: Technology
-    dsp: int
-    bram: int  # blocks of 36 Kb
-    lut: int
-    ff: int
-    dram_gb_s: float  # peak of the board's off-chip memory, 1e9 bytes a second
+    dsp: int  # DSP blocks
+    bram: int  # block RAMs of 36 Kb
+    lut: int  # look-up tables
+    ff: int  # flip-flops
+    dram_gb_s: float  # peak of the board's off-chip memory, 1e9 bytes per second
     board: str
 
 
 def _part(name: str, dsp: int, bram: int, lut: int, ff: int, dram_gb_s: float, board: str) -> Device:
-    """A part whose fabric has its name."""
+    """A part; its fabric has the same name."""
     return Device(name, technology(name), dsp, bram, lut, ff, dram_gb_s, board)
 
 
@@ -62,7 +62,7 @@ DEVICES = {
         _part("GX1150", 3036, 1507, 854_400, 1_708_800, 17.0, "Arria 10 kit, DDR4-2133, 64 bit"),
     )
 }
-# Boards and dies that stand for the part above.
+# Boards and dies that stand for a part above.
 ALIASES = {
     "VC707": "VX485T", "ZedBoard": "XC7Z020", "ZC706": "XC7Z045", "VC709": "VX690T", "ZCU102": "ZU9EG",
     "ZCU104": "ZU7EV", "KV260": "K26", "VC1902": "VCK190",
@@ -70,7 +70,7 @@ ALIASES = {
 
 
 def device(name: str) -> Device:
-    """The part of a name, or of its board's; raises `DesignError` with the nearest one."""
+    """The part of that name, or on that board; raises `DesignError` with the nearest name if there is none."""
     name = ALIASES.get(name, name)
     if name not in DEVICES:
         known = f"{', '.join(DEVICES)}, or a .yaml file"

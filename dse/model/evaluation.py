@@ -1,7 +1,7 @@
-"""One design on one network: what a design file says, built, evaluated and summed.
+"""One design on one network: built from its file, evaluated and summed.
 
-Sums go through `dse.model.cost.Totals` and `dse.model.metrics`, as those of an exploration do, so that both give the
-same numbers.
+Sums are computed by `dse.model.cost.Totals` and `dse.model.metrics`, like those of an exploration, so that both give
+the same numbers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 
 from dse.model.cost import Cost, Totals, build, energy
 from dse.model.cost import evaluate as evaluate_designs
+from dse.model.custom_parts import find_device, find_technology
 from dse.model.design import Design, LayerFields, load_design
 from dse.model.devices import Device
-from dse.model.exact import corner, demand_exact
 from dse.model.metrics import Work, mean_work, metrics, work
-from dse.model.part_file import find_device, find_technology
+from dse.model.overflow import corner, demand_exact
 from dse.templates import template
 from dse.templates.base import COUNTS, Ints
-from dse.workloads.builtin import network as built_in
+from dse.workloads.files import load_network
 from dse.workloads.layers import Layer, Network, kinds
 from netlists.errors import DesignError, did_you_mean
 
@@ -36,40 +36,42 @@ class Evaluation:
 
     @property
     def network(self) -> Network:
+        """The network whose layers are evaluated."""
         return self.cost.network
 
     @property
     def reasons(self) -> list[str]:
-        """Why each layer [L] does not run; empty where it does."""
+        """Why each layer [L] does not run; empty if it does."""
         return [self.cost.machine.reasons[code] for code in self.cost.reason[0]]
 
     @property
     def feasible(self) -> bool:
+        """Whether all layers run."""
         return bool(self.cost.feasible.all())
 
     def totals(self, layers: Sequence[int] | None = None) -> Totals:
-        """The sum over some layers and their repeats, over all by default; not feasible when one of them is not."""
-        chosen = list(range(len(self.network.layers)) if layers is None else layers)
-        reason = self.cost.reason[:, chosen]
-        first = reason[:, (reason[0] > 0).argmax()] if chosen else np.zeros(1, np.int16)
+        """The sum over some layers and their repeats, all by default; not feasible if one of them is not."""
+        selection = list(range(len(self.network.layers)) if layers is None else layers)
+        reason = self.cost.reason[:, selection]
+        first = reason[:, (reason[0] > 0).argmax()] if selection else np.zeros(1, np.int16)
         counts = np.zeros((1, COUNTS), np.int64)
         if not first.any():
-            counts = (self.cost.counts[:, chosen] * self.cost.repeats[chosen, None]).sum(axis=1)
+            counts = (self.cost.counts[:, selection] * self.cost.repeats[selection, None]).sum(axis=1)
         machine = self.cost.machine
         return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), first)
 
     def metrics(self, layers: Sequence[int] | None = None) -> dict[str, float]:
-        """Metrics of `dse.model.metrics` of some layers, of all by default; nan where not defined."""
-        found = metrics(self.cost.machine, work(self.totals(layers)), self.design.batch)
-        return {name: float(values[0]) for name, values in found.items()}
+        """Metrics of `dse.model.metrics` of some layers, all by default; nan if not defined."""
+        values = metrics(self.cost.machine, work(self.totals(layers)), self.design.batch)
+        return {name: float(value[0]) for name, value in values.items()}
 
 
 def mean_metrics(runs: Sequence[Evaluation], weights: Sequence[float]) -> dict[str, float]:
-    """Metrics of the weighted mean of a design's runs on several networks; nan if one fails."""
+    """Metrics of the weighted mean of a design's runs on several networks; nan if one of them is not feasible."""
     none = Work(*[np.array([np.nan])] * len(Work._fields))
-    done = mean_work([work(run.totals()) if run.feasible else none for run in runs], weights)
-    found = metrics(runs[0].cost.machine, done, runs[0].design.batch)
-    return {name: float(values[0]) for name, values in found.items()}
+    mean = mean_work([work(run.totals()) if run.feasible else none for run in runs], weights)
+    values = metrics(runs[0].cost.machine, mean, runs[0].design.batch)
+    return {name: float(value[0]) for name, value in values.items()}
 
 
 def evaluate(
@@ -81,11 +83,12 @@ def evaluate(
     skip: Collection[str] = (),
     counts: str | None = None,
 ) -> Evaluation:
-    """Evaluate a design, or a design file, on a network: as `load_network` takes it, by default the design's own.
+    """Evaluate a design, or a design file, on a network by name or file, by default the design's own.
 
-    The design's batch and kinds of layers apply to each of them, what it says of single layers to its own.  With
-    `search` each layer takes its best mapping, as it does by default where the design gives none.  Raises `DesignError`
-    for a design or network that makes no sense; one that does not fit is marked with the reason.
+    The design's batch and kinds of layers apply to any network, its fields of single layers only to its own network.
+    With `search` each layer takes its best mapping; without, that depends on the design's `search_mapping`.  `sizes`,
+    `skip` and `counts` hold for ONNX files, as in `load_network`.  Raises `DesignError` for a design or network that is
+    not valid; a design that does not fit is marked with the reason.
     """
     if not isinstance(design, Design):
         design = load_design(design)
@@ -93,22 +96,22 @@ def evaluate(
         design = design.moved_to(network)
     family = template(design.template)
     if (design.device is None) == family.fpga or (design.technology is None) != family.fpga:
-        wanted = "`device` and no `technology`" if family.fpga else "`technology` and no `device`"
-        raise DesignError(f"template {family.name} takes a {wanted}")
+        expected = "`device` and no `technology`" if family.fpga else "`technology` and no `device`"
+        raise DesignError(f"template {family.name} takes a {expected}")
     part = find_device(design.device) if design.device is not None else None
-    made_in = part.fabric if part else find_technology(design.technology or "")
-    machine = build(family, np.array([design.row(part)]), made_in, part, overhead=design.overhead)
+    node = part.fabric if part else find_technology(design.technology or "")
+    machine = build(family, np.array([design.row(part)]), node, part, overhead=design.overhead)
     layers = workload(design, network if network is not None else design.network, sizes, skip, counts)
     demand_exact(family, corner(family, machine.timed[0].tolist()), layers)
-    chosen = design.search_mapping if search is None else search
-    cost = evaluate_designs(machine, layers, search=chosen)
+    searches = design.search_mapping if search is None else search
+    cost = evaluate_designs(machine, layers, search=searches)
     if design.mappings and not search:
-        cost = evaluate_designs(machine, layers, mappings=_given_mappings(design, cost))
+        cost = evaluate_designs(machine, layers, mappings=_own_mappings(design, cost))
     return Evaluation(design, part, cost)
 
 
-def _given_mappings(design: Design, cost: Cost) -> Ints:
-    """The mappings [1, L, G] of a cost, with those that the design gives; raises `DesignError` for unknown names."""
+def _own_mappings(design: Design, cost: Cost) -> Ints:
+    """The mappings [1, L, G] of a cost, with those of the design; raises `DesignError` for unknown names."""
     family, names = cost.machine.template, [layer.name for layer in cost.network.layers]
     columns = family.mapping
     mappings = cost.mappings.copy()
@@ -118,8 +121,8 @@ def _given_mappings(design: Design, cost: Cost) -> Ints:
         for column, value in values.items():
             if column not in columns:
                 raise DesignError(
-                    f"mappings: {name}: template {design.template} maps no {column!r}{did_you_mean(column, columns)};"
-                    f" expected {', '.join(columns) or 'nothing'}"
+                    f"mappings: {name}: template {design.template} has no mapping of {column!r}"
+                    f"{did_you_mean(column, columns)}; expected {', '.join(columns) or 'nothing'}"
                 )
             if value >= family.codes.get(column, value + 1):
                 most = family.codes[column] - 1
@@ -135,49 +138,28 @@ def workload(
     skip: Collection[str] = (),
     counts: str | None = None,
 ) -> Network:
-    """The network as the design runs it: its batch, its kinds of layers, its layer fields; raises `DesignError`."""
+    """The network as the design runs it: with its batch, its kinds of layers and its fields of single layers.
+
+    `sizes`, `skip` and `counts` are added to those of the design.  Raises `DesignError` if the design names no network
+    or its fields do not fit the network.
+    """
     if network is None:
-        raise DesignError("the design names no network; give one with --network, `dse networks` lists them")
+        raise DesignError("the design names no network; give one with --network (`dse networks` lists them)")
     if isinstance(network, Network):
-        found = network.with_batch(design.batch)
+        run = network.with_batch(design.batch)
     else:
-        told = counts or design.counts or counts  # an empty one is the only open size, where the design names none
-        found = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), told)
-    found = found.only(kinds(design.only)) if design.only else found
-    known = [layer.name for layer in found.layers]
+        counted = counts or design.counts or counts  # empty: the only open size, if the design names none
+        run = load_network(network, design.batch, {**design.sizes, **(sizes or {})}, (*design.skip, *skip), counted)
+    run = run.only(kinds(design.only)) if design.only else run
+    known = [layer.name for layer in run.layers]
     for name in design.layers:
         if name not in known:
-            raise DesignError(f"layers: network {found.name} has no layer {name!r}{did_you_mean(name, known)}")
+            raise DesignError(f"layers: network {run.name} has no layer {name!r}{did_you_mean(name, known)}")
     return replace(
-        found, layers=tuple(_changed(layer, design.layers.get(layer.name, LayerFields())) for layer in found.layers)
+        run, layers=tuple(_set_fields(layer, design.layers.get(layer.name, LayerFields())) for layer in run.layers)
     )
 
 
-def load_network(
-    name: str,
-    batch: int,
-    sizes: Mapping[str, int] | None = None,
-    skip: Collection[str] = (),
-    counts: str | None = None,
-) -> Network:
-    """A built-in network, an ONNX file, or a SCALE-Sim topology (.csv); raises `DesignError`.
-
-    `sizes`, `skip` and `counts` are of ONNX files: symbolic sizes by name, unsupported operators to leave out, and the
-    size or axis that counts inputs.
-    """
-    suffix = Path(name).suffix
-    if suffix == ".onnx":
-        from dse.workloads.onnx.importer import load_onnx
-
-        return load_onnx(name, batch, sizes, skip, counts)
-    if sizes or skip or counts:
-        raise DesignError(f"network {name} is no .onnx file; sizes, batch axes and operators to skip belong to those")
-    if suffix == ".csv":
-        from dse.workloads.scalesim import load_topology
-
-        return load_topology(name).with_batch(batch)
-    return built_in(name).with_batch(batch)
-
-
-def _changed(layer: Layer, fields: LayerFields) -> Layer:
+def _set_fields(layer: Layer, fields: LayerFields) -> Layer:
+    """The layer with the fields that a design sets."""
     return replace(layer, **fields.model_dump(exclude_none=True))

@@ -1,4 +1,4 @@
-"""Fixed-point formats for trained networks, and the search for the shortest ones that keep the accuracy.
+"""Fixed-point formats for trained networks: what word lengths cost in accuracy.
 
 Imports workloads.  Begin with `search`.
 """

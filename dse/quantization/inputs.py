@@ -1,8 +1,8 @@
-"""What `dse quantize` works on: a trained classifier with calibration and test data.
+"""The input of `dse quantize`: a trained classifier with calibration and test data.
 
-MODEL is `digits` (a small network trained on the spot on scikit-learn's 8x8 digits), `FILE.py:FUNCTION` (a function
-without arguments that returns a trained torch module) or `FILE.pt2` (a program saved by `torch.export.save`, with a
-dynamic batch).  The data of the latter two is an .npz file with inputs `x` [N, ...] and labels `y` [N].
+MODEL is `digits` (a small network that is trained on the spot on scikit-learn's 8x8 digits), `FILE.py:FUNCTION` (a
+function without arguments that returns a trained torch module) or `FILE.pt2` (a program saved by `torch.export.save`,
+with a dynamic batch).  The data of the latter two is an .npz file with inputs `x` [N, ...] and labels `y` [N].
 """
 
 from __future__ import annotations
@@ -18,34 +18,39 @@ from torch import Tensor, nn
 from netlists.errors import DesignError, demand_seed, first_line
 
 DIGITS = "digits"
-CALIBRATION = 512  # samples
+"""The name of the network that is trained on the spot."""
+CALIBRATION = 512
+"""Samples to calibrate on, at most."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A classifier, data to find its formats on, and other data to test them."""
+    """A classifier, data to choose its formats by, and other data to test them on."""
 
     module: nn.Module
     calibration: Tensor  # [N, ...]
     test: tuple[Tensor, Tensor]  # [N, ...], labels [N]
 
 
-def subject(model: str, data: str | Path | None = None, seed: int = 0) -> Subject:
-    """Load or train what is to be quantized; raises `DesignError`, `SettingsError` for a seed."""
+def load_subject(model: str, data: str | Path | None = None, seed: int = 0) -> Subject:
+    """Load or train the classifier to quantize; raises `DesignError`, and `SettingsError` for a bad seed."""
     if model == DIGITS:
         if data is not None:
-            raise DesignError("digits brings its own data; expected no data file")
-        return digits(seed)
+            raise DesignError("digits has its own data; expected no data file")
+        return train_digits(seed)
     if data is None:
         raise DesignError(f"{model} needs data: expected an .npz file with arrays x and y")
-    module = _exported(Path(model)) if model.endswith(".pt2") else _from_function(model)
-    x, y = _arrays(Path(data))
+    module = _load_exported(Path(model)) if model.endswith(".pt2") else _call_function(model)
+    x, y = _load_arrays(Path(data))
     calibration = min(CALIBRATION, len(x) // 4)
     return Subject(module, x[:calibration], (x[calibration:], y[calibration:]))
 
 
-def digits(seed: int = 0, epochs: int = 20) -> Subject:
-    """A convolutional network trained in seconds; of 1797 images, 1197 train it and 600 test it."""
+def train_digits(seed: int = 0, epochs: int = 20) -> Subject:
+    """Train a convolutional network in seconds: 1197 of 1797 images train it, 600 test it.
+
+    Raises `DesignError` without scikit-learn, `SettingsError` for a bad seed.
+    """
     demand_seed(seed)
     try:
         from sklearn.datasets import load_digits
@@ -76,7 +81,7 @@ def _train(module: nn.Module, x: Tensor, y: Tensor, epochs: int) -> None:
             optimizer.step()
 
 
-def _exported(file: Path) -> nn.Module:
+def _load_exported(file: Path) -> nn.Module:
     try:
         return torch.export.load(file).module()
     except Exception as error:  # of many types: no file, no archive, another version
@@ -84,7 +89,7 @@ def _exported(file: Path) -> nn.Module:
         raise DesignError(f"{file}: cannot be read ({reason}); expected a program of torch.export.save") from None
 
 
-def _from_function(model: str) -> nn.Module:
+def _call_function(model: str) -> nn.Module:
     file, _, name = model.rpartition(":")
     if not file.endswith(".py") or not Path(file).is_file():
         raise DesignError(f"model {model!r}: expected digits, FILE.py:FUNCTION of an existing file, or FILE.pt2")
@@ -94,15 +99,15 @@ def _from_function(model: str) -> nn.Module:
     code = module_from_spec(spec)
     try:
         spec.loader.exec_module(code)
-        made = getattr(code, name)()
+        module = getattr(code, name)()
     except Exception as error:  # whatever the user's code raises
         raise DesignError(f"{file}: {name}() raised {type(error).__name__}: {error}") from None
-    if not isinstance(made, nn.Module):
-        raise DesignError(f"{file}: {name}() returned {type(made).__name__}; expected a torch module")
-    return made
+    if not isinstance(module, nn.Module):
+        raise DesignError(f"{file}: {name}() returned {type(module).__name__}; expected a torch module")
+    return module
 
 
-def _arrays(file: Path) -> tuple[Tensor, Tensor]:
+def _load_arrays(file: Path) -> tuple[Tensor, Tensor]:
     try:
         with np.load(file, allow_pickle=False) as stored:
             x, y = stored["x"], stored["y"]
@@ -114,6 +119,6 @@ def _arrays(file: Path) -> tuple[Tensor, Tensor]:
     if x.ndim < 2 or y.shape != x.shape[:1] or len(x) < 8 or y.dtype.kind not in "iu" or x.dtype.kind not in "fiu":
         raise DesignError(
             f"{file}: x is {x.dtype} {list(x.shape)}, y is {y.dtype} {list(y.shape)}; expected numbers [N, ...] and"
-            " whole numbers [N], of at least 8 samples"
+            " integers [N], of at least 8 samples"
         )
     return torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.int64)

@@ -1,18 +1,18 @@
-"""Dynamic-precision fixed point: per layer the fraction lengths that lose least (Qiu et al., FPGA'16, section 5).
+"""Dynamic-precision fixed point: the best fraction lengths of each layer (Qiu et al., FPGA'16, section 5).
 
 With dynamic precision each layer has its own fraction length for weights and for activations.  They are searched layer
-by layer in the order of execution, such that the layer's outputs in the floating-point network and in the network
-quantized so far differ least on calibration data; then once more, neighbors of each by the network's outputs.  With one
-fraction length for all, the one for weights and the one for activations are those with which the network's outputs
-differ least.  The difference is the sum of squares; the paper's, of absolute values, and a search without the second
-round find formats that keep less accuracy at 4 bits.
+by layer in the order of execution, so that the outputs of the layer in the floating-point network and in the network
+quantized so far differ least on calibration data; a second round tries the neighbors of each by the outputs of the
+network.  With one fraction length for all layers, that for weights and that for activations are the ones for which the
+outputs of the network differ least.  The difference is the sum of squares: the sum of absolute values of the paper, or
+a search without the second round, leads to formats that keep less accuracy at 4 bits.
 
 Activations are quantized where an accelerator stores them: at the input of each convolution and fully connected layer
-and at the network's output.  Sums are exact.  What lies between (activation functions, pooling, batch norm) computes
-in floating point.
+and at the output of the network.  Sums are exact.  The operations between them (activation functions, pooling, batch
+norm) compute in floating point.
 
     report = quantize(module, calibration, (x, y), weight_bits=8, activation_bits=8)
-    report.accuracy, report.accuracy_float, report.layers      # what the word lengths cost, and the fraction lengths
+    report.accuracy, report.accuracy_float, report.layers      # the cost of the word lengths, and the fraction lengths
     network = report.apply(from_torch(module, x[:1]))          # word lengths for the accelerator model
 """
 
@@ -29,28 +29,30 @@ from dse.quantization.fixed_point import FLOAT, Fixed, LayerFormat, Products, la
 from dse.workloads.layers import Network
 from netlists.errors import DesignError, did_you_mean, first_line
 
-CALL = 64  # samples that run at once
-SATURATING = 4  # fraction lengths tried beyond the longest without overflow
+CALL = 64
+"""Samples that run at once."""
+SATURATING = 4
+"""Fraction lengths tried beyond the longest one without overflow."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the word lengths cost.  Accuracies are shares of the test samples, 0 to 1."""
+class QuantizationReport:
+    """What word lengths cost.  Accuracies are fractions of the test samples, from 0 to 1."""
 
     accuracy_float: float
     accuracy: float
     layers: dict[str, LayerFormat]  # in the order of execution, named as their weights: conv1 of conv1.weight
-    output: Fixed  # of the network
-    dynamic: bool
+    output: Fixed  # the format of the output of the network
+    dynamic: bool  # whether each layer has its own fraction lengths
 
     @property
     def word_lengths(self) -> dict[str, tuple[int, int, int]]:
         """Bits of weights, inputs and outputs by layer."""
         bits = self.output.bits
-        return {name: (found.weight.bits if found.weight else 0, bits, bits) for name, found in self.layers.items()}
+        return {name: (each.weight.bits if each.weight else 0, bits, bits) for name, each in self.layers.items()}
 
     def apply(self, network: Network) -> Network:
-        """The network with these word lengths; layers without weights carry activations.
+        """The network with these word lengths; layers without weights have those of activations.
 
         Raises `DesignError` for a layer that the network does not have.
         """
@@ -61,8 +63,8 @@ class Report:
                 raise DesignError(f"network {network.name} has no layer {name!r}{did_you_mean(name, known)}")
         layers = []
         for layer in network.layers:
-            weight, given, out = lengths.get(layer.name, (self.output.bits,) * 3)
-            layers.append(replace(layer, weight_bits=weight, input_bits=given, output_bits=out))
+            weights, inputs, outputs = lengths.get(layer.name, (self.output.bits,) * 3)
+            layers.append(replace(layer, weight_bits=weights, input_bits=inputs, output_bits=outputs))
         return replace(network, layers=tuple(layers))
 
 
@@ -76,13 +78,13 @@ def quantize(
     *,
     dynamic: bool = True,
     layer_bits: Mapping[str, int] | None = None,
-) -> Report:
-    """Search fraction lengths on calibration inputs [N, ...] and measure accuracy on a test set ([N, ...], labels [N]).
+) -> QuantizationReport:
+    """Search fraction lengths on calibration values [N, ...] and measure accuracy on a test set ([N, ...], labels [N]).
 
-    `layer_bits` are word lengths of the weights of single layers, by name, that differ from `weight_bits`.  The module
-    runs in evaluation mode and is left as it was; memory holds one layer's inputs and outputs on all calibration data.
-    Raises `DesignError` for word lengths that cannot be, layers that the module does not have, and data that it does
-    not take.
+    `layer_bits` are word lengths of the weights of single layers, by name, that differ from `weight_bits`.  `dynamic`
+    gives each layer its own fraction lengths.  The module runs in evaluation mode and is left as it was; memory holds
+    the inputs and outputs of one layer for all calibration data.  Raises `DesignError` for impossible word lengths,
+    layers that the module does not have, and data that it does not accept.
     """
     if not len(calibration) or not len(test[0]):
         raise DesignError(f"{len(calibration)} samples to calibrate, {len(test[0])} to test; expected some of both")
@@ -92,17 +94,20 @@ def quantize(
         search = _Search(module, calibration, weight_bits, activation_bits, layer_bits or {})
         output = search.each_layer() if dynamic else search.one_for_all()
         exact, fixed = search.run({}, test[0]), search.run(search.formats, test[0])
-        return Report(
+        return QuantizationReport(
             _accuracy(exact, test[1]), _accuracy(map(output, fixed), test[1]), search.formats, output, dynamic
         )
     finally:
         _set_training(module, training)
 
 
-def accuracy_by_bits(
+def compare_word_lengths(
     module: nn.Module, calibration: Tensor, test: tuple[Tensor, Tensor], bits: Iterable[tuple[int, int]]
-) -> list[tuple[Report, Report]]:
-    """For each (weight bits, activation bits): with a fraction length per layer, and with one for all."""
+) -> list[tuple[QuantizationReport, QuantizationReport]]:
+    """Quantize for each pair of (weight bits, activation bits): with fraction lengths per layer, and with one for all.
+
+    Calibration values [N, ...] and the test set ([N, ...], labels [N]) are those of `quantize`.
+    """
     return [
         (
             quantize(module, calibration, test, *pair, dynamic=True),
@@ -118,14 +123,14 @@ def _set_training(module: nn.Module, training: bool) -> None:
 
 
 def _accuracy(outputs: Iterable[Tensor], labels: Tensor) -> float:
-    chosen = torch.cat(list(outputs)).argmax(dim=1)
-    if chosen.shape != labels.shape:
-        raise DesignError(f"{list(chosen.shape)} predictions for {list(labels.shape)} labels; expected one label each")
-    return float((chosen == labels).double().mean())
+    classes = torch.cat(list(outputs)).argmax(dim=1)
+    if classes.shape != labels.shape:
+        raise DesignError(f"{list(classes.shape)} predictions for {list(labels.shape)} labels; expected one label each")
+    return float((classes == labels).double().mean())
 
 
 class _Search:
-    """Finds `formats`, the format of each layer."""
+    """The search for `formats`, the format of each layer."""
 
     def __init__(
         self, module: nn.Module, calibration: Tensor, weight_bits: int, bits: int, layer_bits: Mapping[str, int]
@@ -136,8 +141,8 @@ class _Search:
         self.ranges = self._watch({}, None).largest
         if not self.ranges:
             raise DesignError("the module runs no convolution or fully connected layer with a weight of its own")
-        for name, found in self.ranges.items():
-            if not all(map(isfinite, found)):
+        for name, limits in self.ranges.items():
+            if not all(map(isfinite, limits)):
                 raise DesignError(f"layer {name!r} has weights or inputs that are not finite")
         for name in layer_bits:
             if name not in self.ranges:
@@ -146,17 +151,17 @@ class _Search:
         self.weight_bits = {name: layer_bits.get(name, weight_bits) for name in self.ranges}
 
     def run(self, formats: Mapping[str, LayerFormat], inputs: Tensor) -> list[Tensor]:
-        """Outputs of the network in these formats, chunk by chunk."""
+        """Outputs of the network in some formats, CALL samples at a time."""
         with Products(self.names, formats):
             return list(self._outputs(inputs))
 
     def _watch(self, formats: Mapping[str, LayerFormat], layer: str | None) -> Products:
-        """What happens inside on the calibration data."""
-        watched = Products(self.names, formats, layer)
-        with watched:
+        """Ranges of all layers, and the calls of one, on the calibration data."""
+        products = Products(self.names, formats, layer)
+        with products:
             for _ in self._outputs(self.calibration):
                 pass
-        return watched
+        return products
 
     def _outputs(self, inputs: Tensor) -> Iterator[Tensor]:
         for chunk in torch.split(inputs, CALL):
@@ -170,7 +175,7 @@ class _Search:
             yield out
 
     def each_layer(self) -> Fixed:
-        """Formats layer by layer, then that of the network's output, which is returned."""
+        """Choose the format of each layer; return that of the output of the network."""
         for name, (weight_range, _) in self.ranges.items():
             reference = [call.output(FLOAT) for call in self._watch({}, name).calls]
             calls = self._watch(self.formats, name).calls
@@ -178,15 +183,15 @@ class _Search:
             def loss(formats: LayerFormat) -> float:
                 return _difference([call.output(formats) for call in calls], reference)  # noqa: B023
 
-            given = _formats(self.bits, max(largest(call.input) for call in calls))
-            chosen = min((LayerFormat(None, fixed) for fixed in given), key=loss)
+            inputs = _formats(self.bits, max(largest(call.input) for call in calls))
+            best = min((LayerFormat(None, fixed) for fixed in inputs), key=loss)
             weights = _formats(self.weight_bits[name], weight_range)
-            self.formats[name] = min((replace(chosen, weight=fixed) for fixed in weights), key=loss)
+            self.formats[name] = min((replace(best, weight=fixed) for fixed in weights), key=loss)
         self._refine()
         return self._output_format()
 
     def _refine(self) -> None:
-        """Once more layer by layer, neighbors of each fraction length by what they do to the network's outputs."""
+        """Try the neighbors of each fraction length, layer by layer, by the outputs of the network."""
         exact = self.run({}, self.calibration)
 
         def loss(name: str, formats: LayerFormat) -> float:
@@ -206,31 +211,32 @@ class _Search:
         return min(tried, key=lambda fixed: _difference(list(map(fixed, outputs)), exact))
 
     def one_for_all(self) -> Fixed:
-        """The same fraction lengths for all layers and the output, whose format is returned."""
+        """Choose the same fraction lengths for all layers; return the format of the output of the network."""
         exact = self.run({}, self.calibration)
         weights, inputs = zip(*self.ranges.values(), strict=True)
 
-        def formats(weight: int, given: Fixed | None) -> dict[str, LayerFormat]:
-            return {name: LayerFormat(Fixed(bits, weight), given) for name, bits in self.weight_bits.items()}
+        def formats(weight: int, activation: Fixed | None) -> dict[str, LayerFormat]:
+            return {name: LayerFormat(Fixed(bits, weight), activation) for name, bits in self.weight_bits.items()}
 
-        def loss(weight: int, given: Fixed | None) -> float:
-            outputs = self.run(formats(weight, given), self.calibration)
-            return _difference([given(out) if given else out for out in outputs], exact)
+        def loss(weight: int, activation: Fixed | None) -> float:
+            outputs = self.run(formats(weight, activation), self.calibration)
+            return _difference([activation(out) if activation else out for out in outputs], exact)
 
         bits = self.weight_bits.values()
         shortest = min(longest_fraction(b, r) for b, r in zip(bits, weights, strict=True))
         longest = max(longest_fraction(b, r) for b, r in zip(bits, weights, strict=True)) + SATURATING
         weight = min(range(shortest, longest + 1), key=lambda fraction: loss(fraction, None))
-        given = min(_formats(self.bits, max(inputs), min(inputs)), key=lambda fixed: loss(weight, fixed))
-        self.formats = formats(weight, given)
-        return given
+        activation = min(_formats(self.bits, max(inputs), min(inputs)), key=lambda fixed: loss(weight, fixed))
+        self.formats = formats(weight, activation)
+        return activation
 
 
 def _formats(bits: int, most: float, least: float | None = None) -> list[Fixed]:
-    """Formats worth trying for values whose largest is `most`, or in other layers only `least`."""
+    """Formats worth trying for values up to `most`; in other layers the largest may be as small as `least`."""
     last = longest_fraction(bits, most if least is None else least) + SATURATING
     return [Fixed(bits, fraction) for fraction in range(longest_fraction(bits, most), last + 1)]
 
 
-def _difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    return sum(float(((a - b) ** 2).sum()) for a, b in zip(found, expected, strict=True))
+def _difference(outputs: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The sum of squared differences."""
+    return sum(float(((a - b) ** 2).sum()) for a, b in zip(outputs, expected, strict=True))

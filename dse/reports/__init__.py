@@ -1,4 +1,4 @@
 """From results to plain data: what pages, `--json` and tables show.
 
-Imports exploration and validation.  Begin with `exploration` and `evaluation`.
+Imports exploration, validation and the model, but no plots.  Begin with `exploration` and `evaluation`.
 """

@@ -1,29 +1,34 @@
-"""From a stored exploration to plain data: what its report says, shows and lists.
+"""From a stored exploration to plain data: the sentences, tables and points of its report.
 
-`gather` returns the fields of `plots.exploration.Exploration`.  The space is made again from the store, so that the
-chosen design can be varied and compared.
+Begin with `build_report`.  The space is made again from the store, so that a design can be varied and compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import isnan
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from dse.exploration.chosen import design_of, space_of
-from dse.exploration.results import KNEE, Moment, Result, Row
-from dse.exploration.run import BLIND
+from dse.exploration.results import KNEE, Moment, Result, StoredDesign
+from dse.exploration.selection import rebuild_design, rebuild_space
 from dse.model.devices import RESOURCES
-from dse.model.evaluation import evaluate
+from dse.model.evaluation import Evaluation, evaluate
 from dse.model.metrics import METRICS
-from dse.reports import evaluation, tables
-from dse.reports.sensitivity import Sweep, main_effects, sweeps
+from dse.reports.evaluation import format_design, list_notes
+from dse.reports.sensitivity import Sweep, compute_main_effects, sweep_parameters
+from dse.reports.tables import Table, Value, format_number, format_percent
+from dse.search import UNGUIDED
 from dse.search.pareto import hypervolume
 from dse.space.space import DesignSpace
-from dse.validation.baselines import rivals_of
+from dse.templates.base import Floats
+from dse.validation.baselines import evaluate_baselines
+
+Baselines = Mapping[str, Mapping[str, float]]
+"""Metrics of published designs, by name of the publication."""
 
 NAMES = {
     "latency_ms": "latency", "throughput_fps": "throughput", "gops": "performance", "energy_mj": "energy",
@@ -31,275 +36,339 @@ NAMES = {
     "bandwidth_gb_s": "DRAM bandwidth", "buffer_kb": "buffers", "area_mm2": "area", "dsp": "DSP", "bram": "BRAM",
     "lut": "LUT", "ff": "FF",
 }  # fmt: skip
+"""Metrics as the page names them."""
 HEADLINE = ("latency_ms", "throughput_fps", "energy_mj", "power_w", "utilization", "dram_mb", "area_mm2", "dsp", "bram",
             "lut", "ff", "accuracy")  # fmt: skip
-SHARES = ("utilization",)  # shown as percent
-ROWS = 100  # of the front on the page
-MOMENTS = 60  # of the curve of convergence
-PLANES = 3  # objectives that are drawn against each other
-FEWEST = 50  # sampled designs that shares of the variance are taken from
-DIMENSIONS = 5  # objectives up to which a hypervolume takes less than a second
-BEYOND = 0.1  # of the front's extent, from its worst values to the reference of the hypervolume
+"""Metrics that are listed after the objectives."""
+FRACTIONS = ("utilization",)
+"""Metrics from 0 to 1 that are shown as percent."""
+ROWS = 100
+"""Designs of the front on the page, at most."""
+MOMENTS = 60
+"""Points of the convergence curve, at most."""
+PLANES = 3
+"""Objectives, the first ones, that are drawn against each other."""
+FEWEST = 50
+"""Feasible sampled designs that are needed to explain the variance."""
+DIMENSIONS = 5
+"""Objectives up to which a hypervolume takes less than a second."""
+BEYOND = 0.1
+"""Distance from the worst values of the front to the reference of the hypervolume, relative to the front's extent."""
 
 
-def gather(result: Result, which: str = KNEE) -> dict[str, Any]:
-    """All that the page shows, with one design (`Result.chosen`) in detail; raises `DesignError`."""
-    space = space_of(result)
-    found: dict[str, Any] = {
-        "title": str(space.content.get("title") or result.run["name"]),
-        "story": [*story(result), *evaluation.notes([network for network, _ in space.networks])],
-        "convergence": convergence(result),
-        "influence": influence(result, space),
-    }
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Designs in the plane of two objectives."""
+
+    front: Floats  # [n, 2]
+    sample: Floats  # [m, 2]
+    labels: tuple[str, str]
+    better: tuple[str, str]  # min or max
+    marked: tuple[str, tuple[float, float]]  # the design of the report: its label and where it is
+    published: Mapping[str, tuple[float, float]]
+    connected: bool  # whether there are no other objectives
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How the front grew."""
+
+    evaluations: Sequence[int]  # [T]
+    hypervolume: Sequence[float]  # [T] relative to the last
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """Which of P parameters explain the variance of each objective."""
+
+    names: Sequence[str]  # [P]
+    effects: Mapping[str, Floats]  # fractions [P] by objective
+    note: str  # which designs they come from
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Objectives over n values of one parameter, as multiples of those of the design."""
+
+    name: str
+    values: Sequence[float | str]  # [n]
+    curves: Mapping[str, Floats]  # each [n]
+    feasible: npt.NDArray[np.bool_]  # [n]
+    own: int  # position of the value that the design has
+
+
+@dataclass(frozen=True, eq=False)
+class DesignReport:
+    """One design in detail."""
+
+    facts: Mapping[str, str]  # number with unit by name
+    file: str
+    comparison: Table  # with the best of the front and published designs
+    planes: Mapping[str, Plane]  # by caption
+    curves: Mapping[str, Curves]  # by caption
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class ExplorationReport:
+    """An exploration, with one design in detail."""
+
+    title: str
+    heading: str
+    story: Sequence[str]  # sentences
+    convergence: Convergence | None
+    influence: Influence | None
+    design: DesignReport | None = None  # None if no feasible design was found
+    front: Table | None = None  # the same
+
+
+def build_report(result: Result, which: str = KNEE) -> ExplorationReport:
+    """The report of an exploration with one design in detail (`Result.select`); raises `DesignError`."""
+    space = rebuild_space(result)
+    title = str(space.content.get("title") or result.name)
+    story = [*tell_story(result), *list_notes([network for network, _ in space.networks])]
+    convergence, influence = measure_convergence(result), measure_influence(result, space)
     if not result.front and which == KNEE:
-        return found | {"heading": "No feasible design was found" if result.evaluated else "Nothing is evaluated"}
-    row = result.chosen(which)
-    design = design_of(space, row)
-    layers = evaluate(design)
-    rivals = rivals_of(space)
-    names = listed(space, [row])
-    changed = space.evaluate(np.array([row["id"]])).metrics
-    if any(metric(row, name) != float(changed[name][0]) for name in names):
-        found["story"].append(
-            f"The models have changed since version {result.run.get('version')} explored: what follows about design"
+        heading = "No feasible design was found" if result.evaluated else "Nothing is evaluated"
+        return ExplorationReport(title, heading, story, convergence, influence)
+    row = result.select(which)
+    heading = f"What to build: design {row['id']}, {'the knee' if row is result.knee else 'as chosen'}"
+    design = _build_design_report(result, space, row)
+    if _models_changed(space, row):
+        story.append(
+            f"The models have changed since version {result.run.version} explored: what follows about design"
             f" {row['id']} differs from the numbers of the front. Explore again."
         )
-    return found | {
-        "heading": f"What to build: design {row['id']}, {'the knee' if row is result.knee else 'as chosen'}",
-        "facts": {NAMES.get(name, name): with_unit(name, metric(row, name)) + room(space, row, name) for name in names},
-        "design": evaluation.design_file(design),
-        "comparison": comparison(result, row, names, rivals),
-        "scatters": scatters(result, space, row, rivals),
-        "sweeps": what_if(space, row),
-        "network": layers.network.name,
-        "roofline": evaluation.roofline(layers),
-        "bars": evaluation.bars(layers),
-        "layers": table_of(tables.layer_table(layers)),
-        "memory": table_of(tables.memory_table(layers)) if layers.feasible else None,
-        "mappings": evaluation.mappings(layers),
-        "front": front(result, space),
-        "front_size": len(result.front),
-    }
+    return ExplorationReport(title, heading, story, convergence, influence, design, tabulate_front(result, space))
 
 
-def listed(space: DesignSpace, rows: Sequence[Row]) -> list[str]:
-    """Metrics that some of the rows have: the objectives, then others that people ask for."""
+def _build_design_report(result: Result, space: DesignSpace, row: StoredDesign) -> DesignReport:
+    design = rebuild_design(space, row)
+    baselines = evaluate_baselines(space)
+    names = select_metrics(space, [row])
+    return DesignReport(
+        facts={
+            NAMES.get(name, name): format_metric(name, read_metric(row, name)) + format_budget(space, row, name)
+            for name in names
+        },
+        file=format_design(design),
+        comparison=compare_designs(result, row, names, baselines),
+        planes=project_designs(result, space, row, baselines),
+        curves={describe_sweep(sweep): _relate(space, sweep) for sweep in sweep_parameters(space, row["id"])},
+        evaluation=evaluate(design),
+    )
+
+
+def _models_changed(space: DesignSpace, row: StoredDesign) -> bool:
+    """Whether a stored design would now cost something else."""
+    now = space.evaluate(np.array([row["id"]])).metrics
+    return any(read_metric(row, name) != float(now[name][0]) for name in select_metrics(space, [row]))
+
+
+def select_metrics(space: DesignSpace, rows: Sequence[StoredDesign]) -> list[str]:
+    """Metrics that some of the designs have: the objectives, then those of HEADLINE."""
     wanted = dict.fromkeys([*(name for name, _ in space.objectives), *HEADLINE])
-    return [name for name in wanted if any(metric(row, name) is not None for row in rows)]
+    return [name for name in wanted if any(read_metric(row, name) is not None for row in rows)]
 
 
-def metric(row: Row, name: str) -> float | None:
-    """A metric of a stored design, whose column has another name where a parameter took it."""
+def read_metric(row: StoredDesign | Mapping[str, float], name: str) -> float | None:
+    """A metric of a stored design, whose column has another name if a parameter shares its own."""
     value: float | None = row.get(f"{name}_found", row.get(name))
     return value
 
 
-def with_unit(name: str, value: float | None) -> str:
-    """A metric as people read it."""
+def format_metric(name: str, value: float | None) -> str:
+    """A metric with its unit."""
     if value is None or isnan(value):
-        return tables.number(None)
-    if name in SHARES:
-        return f"{tables.percent(value)}%"
+        return format_number(None)
+    if name in FRACTIONS:
+        return f"{format_percent(value)}%"
     unit = METRICS[name].unit if name in METRICS else "%"
-    return cell(value) + (f" {unit}" if unit not in ("1", name) else "")
+    return format_cell(value) + (f" {unit}" if unit not in ("1", name) else "")
 
 
-def room(space: DesignSpace, row: Row, name: str) -> str:
-    """How much the FPGA part of a stored design has of a resource, to be said after what it takes."""
+def format_budget(space: DesignSpace, row: StoredDesign, name: str) -> str:
+    """How much of a resource the FPGA part of a stored design has, to follow what the design takes."""
     part = space.parts[int(space.part_of(np.array([row["id"]]))[0])].device
     return f" of {getattr(part, name):,}" if part and name in RESOURCES else ""
 
 
-def axis(name: str) -> str:
-    """A metric's name with its unit."""
-    unit = METRICS[name].unit if name in METRICS and name not in SHARES else "%"
+def format_axis(name: str) -> str:
+    """The name of a metric with its unit."""
+    unit = METRICS[name].unit if name in METRICS and name not in FRACTIONS else "%"
     return NAMES.get(name, name) + (f" ({unit})" if unit not in ("1", name) else "")
 
 
-def cells(row: Row, names: Sequence[str]) -> list[str]:
-    """Metrics of a design, stored or not, in a table under their `axis`."""
-    values = [metric(row, name) for name in names]
-    return [cell(value * 100 if value and name in SHARES else value) for name, value in zip(names, values, strict=True)]
+def format_metrics(row: StoredDesign | Mapping[str, float], names: Sequence[str]) -> list[str]:
+    """Metrics of a design as cells of a table with columns `format_axis`."""
+    values = [read_metric(row, name) for name in names]
+    return [
+        format_cell(value * 100 if value and name in FRACTIONS else value)
+        for name, value in zip(names, values, strict=True)
+    ]
 
 
-def cell(value: float | str | None) -> str:
-    """A value in a table."""
-    return tables.number(int(value) if isinstance(value, float) and value.is_integer() else value)
+def format_cell(value: Value) -> str:
+    """A value in a table of the page; integers have no decimals."""
+    return format_number(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-def table_of(table: tables.Table) -> dict[str, Any]:
-    """Columns and rows of a table on the page."""
-    return {"columns": table.columns, "rows": [[cell(value) for value in row] for row in table.rows]}
-
-
-def story(result: Result) -> list[str]:
+def tell_story(result: Result) -> list[str]:
     """What was searched and how, in sentences."""
     run = result.run
-    said = [
-        f"{run['name']}: {run['search']} search, seed {run['seed']}, evaluated {result.evaluated:,} designs in"
+    story = [
+        f"{result.name}: {run.search} search, seed {run.seed}, evaluated {result.evaluated:,} designs in"
         f" {result.seconds:,.1f} s; {result.feasible:,} of them are feasible, {len(result.front):,} on the Pareto"
         " front."
     ]
-    if result.rejected:
-        said.append(result.rejected)
+    if result.rejections:
+        story.append(result.rejections)
     if not result.complete:
-        said.append("The search was stopped, or goes on: what is shown is what it had found by then.")
-    if result.front and len(names := [NAMES.get(name, name) for name in result.deciding]) == 1:
-        said.append(f"The knee is the best of the front by {names[0]}.")
+        story.append("The search was stopped, or still runs: what is shown is what it had found by then.")
+    if result.front and len(names := [NAMES.get(name, name) for name in result.deciding_objectives]) == 1:
+        story.append(f"The knee is the best of the front by {names[0]}.")
     elif result.front:
-        said.append(
+        story.append(
             f"The knee has the least product of {', '.join(names)} on the front: a percent more of one costs about a"
-            " percent of the others. It is a compromise; where an objective has to meet a target, choose from the front"
+            " percent of the others. It is a compromise; if an objective has to meet a target, choose from the front"
             " below."
         )
     if result.front and result.budgets:
-        said.append(result.budgets)
-    if result.shares:
-        said.append(
-            f"Numbers are means of networks by weight: {result.shares}; `dse evaluate` gives those of each too."
+        story.append(result.budgets)
+    if result.network_weights:
+        story.append(
+            f"Numbers are means of networks by weight: {result.network_weights}; `dse evaluate` gives those of each"
+            " too."
         )
-    return said
+    return story
 
 
-def comparison(result: Result, row: Row, names: list[str], rivals: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Columns and rows: the design, the best of the front by each objective, and published ones by the same models."""
-    own = {f"design {row['id']}": cells(row, names)}
+def compare_designs(result: Result, row: StoredDesign, names: list[str], baselines: Baselines) -> Table:
+    """The metrics of a design, of the best of the front by each objective, and of published designs."""
+    designs = {f"design {row['id']}": format_metrics(row, names)}
     if result.front:
         for objective, (name, _) in enumerate(result.objectives):
-            end = result.best(objective)
-            own[f"best {NAMES.get(name, name)}: {end['id']}"] = cells(end, names)
-    others = {rival: cells(numbers, names) for rival, numbers in rivals.items()}
-    return {"columns": ["", *map(axis, names)], "rows": [[name, *found] for name, found in (own | others).items()]}
+            best = result.best(objective)
+            designs[f"best {NAMES.get(name, name)}: {best['id']}"] = format_metrics(best, names)
+    designs |= {name: format_metrics(metrics, names) for name, metrics in baselines.items()}
+    title = "Beside the ends of the front and published designs, by the same models"
+    return Table(title, ["", *map(format_axis, names)], [[name, *cells] for name, cells in designs.items()])
 
 
-def scatters(
-    result: Result, space: DesignSpace, row: Row, rivals: Mapping[str, Mapping[str, float]]
-) -> dict[str, dict[str, Any]]:
-    """Arguments of `plots.pareto.draw` by caption: each two of the first objectives."""
+def project_designs(result: Result, space: DesignSpace, row: StoredDesign, baselines: Baselines) -> dict[str, Plane]:
+    """The front, the sample and some designs in the planes of each two of the first PLANES objectives, by caption."""
     columns, better = zip(*result.objectives, strict=True)
     names = [name for name, _ in space.objectives]
     sample = [design for design in result.sample if design["feasible"]]
+    label = f"{KNEE if row is result.knee else 'design'} {row['id']}"
 
-    def points(rows: list[Row], pair: tuple[int, int]) -> Any:
+    def points(rows: list[StoredDesign], pair: tuple[int, int]) -> Floats:
         return np.array([[design[columns[k]] for k in pair] for design in rows], np.float64).reshape(-1, 2)
 
     return {
-        f"{NAMES.get(names[x], names[x])} and {NAMES.get(names[y], names[y])}": {
-            "front": points(result.front, (x, y)),
-            "sample": points(sample, (x, y)),
-            "labels": (axis(names[x]), axis(names[y])),
-            "better": (better[x], better[y]),
-            "chosen": (f"{KNEE if row is result.knee else 'design'} {row['id']}", (row[columns[x]], row[columns[y]])),
-            "published": {rival: (numbers[names[x]], numbers[names[y]]) for rival, numbers in rivals.items()
-                          if not isnan(numbers.get(names[x], np.nan)) and not isnan(numbers.get(names[y], np.nan))},
-            "connected": len(names) == 2,
-        }
+        f"{NAMES.get(names[x], names[x])} and {NAMES.get(names[y], names[y])}": Plane(
+            front=points(result.front, (x, y)),
+            sample=points(sample, (x, y)),
+            labels=(format_axis(names[x]), format_axis(names[y])),
+            better=(better[x], better[y]),
+            marked=(label, (row[columns[x]], row[columns[y]])),
+            published={
+                name: (metrics[names[x]], metrics[names[y]])
+                for name, metrics in baselines.items()
+                if not isnan(metrics.get(names[x], np.nan)) and not isnan(metrics.get(names[y], np.nan))
+            },
+            connected=len(names) == 2,
+        )
         for x, y in combinations(range(min(PLANES, len(names))), 2)
-    }  # fmt: skip
+    }
 
 
-def convergence(result: Result) -> dict[str, Any] | None:
-    """Arguments of `plots.pareto.converged`; None where the front was stored only once, is empty, or has many sides.
+def measure_convergence(result: Result) -> Convergence | None:
+    """The hypervolume of the front over the evaluations.
 
-    The reference point is the worst of the last front in each objective, and a tenth of its extent beyond.
+    None if the front was stored only once, if it is empty, or if there are more than DIMENSIONS objectives.  The
+    reference point lies beyond the worst of the last front in each objective, by BEYOND of its extent.
     """
-    moments = list(_thinned(result.history))
+    moments = _thin_history(result.history)
     if len(moments) < 2 or not len(moments[-1].front) or len(result.objectives) > DIMENSIONS:
         return None
     low, high = moments[-1].front.min(axis=0), moments[-1].front.max(axis=0)
     extent = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-12))
     volumes = [hypervolume((moment.front - low) / extent, (high - low) / extent + BEYOND) for moment in moments]
-    return {
-        "evaluations": [moment.evaluated for moment in moments],
-        "hypervolume": [volume / volumes[-1] for volume in volumes],
-    }
+    return Convergence([moment.evaluated for moment in moments], [volume / volumes[-1] for volume in volumes])
 
 
-def _thinned(history: Any) -> Iterator[Moment]:
-    """At most MOMENTS of a history, the first and the last among them."""
+def _thin_history(history: Sequence[Moment]) -> list[Moment]:
+    """At most MOMENTS of a history, including the first and the last."""
     places = np.linspace(0, len(history) - 1, min(len(history), MOMENTS)).round().astype(int)
-    return (history[place] for place in places)
+    return [history[place] for place in places]
 
 
-def influence(result: Result, space: DesignSpace) -> dict[str, Any] | None:
-    """Arguments of `plots.sensitivity.bars` and what they say; None for a sample that is too small to tell.
+def measure_influence(result: Result, space: DesignSpace) -> Influence | None:
+    """Which parameters explain the variance of the objectives; None if there are too few sampled designs to tell.
 
-    The variance is that of logarithms where objectives are positive: costs multiply.
+    The variance is that of logarithms if objectives are positive: costs multiply.
     """
-    fits = [design for design in result.sample if design["feasible"]]
+    feasible = [design for design in result.sample if design["feasible"]]
     varied = [name for name in result.parameters if len({design[name] for design in result.sample}) > 1]
-    if len(fits) < FEWEST or not varied:
+    if len(feasible) < FEWEST or not varied:
         return None
-    values = np.abs(result.signed(fits))
+    values = np.abs(result.signed_objectives(feasible))
     values = np.where((values > 0).all(axis=0), np.log(np.maximum(values, 1e-300)), values)
-    shares = main_effects({name: [design[name] for design in fits] for name in varied}, values)
-    series = {NAMES.get(name, name): shares[:, k] for k, (name, _) in enumerate(space.objectives)}
-    if len(fits) < len(result.sample):
-        may = np.array([[float(design["feasible"])] for design in result.sample])
-        series["feasible or not"] = main_effects(
-            {name: [design[name] for design in result.sample] for name in varied}, may
-        )[:, 0]
+    effects = compute_main_effects({name: [design[name] for design in feasible] for name in varied}, values)
+    series = {NAMES.get(name, name): effects[:, k] for k, (name, _) in enumerate(space.objectives)}
+    if len(feasible) < len(result.sample):
+        mask = np.array([[float(design["feasible"])] for design in result.sample])
+        columns = {name: [design[name] for design in result.sample] for name in varied}
+        series["feasible or not"] = compute_main_effects(columns, mask)[:, 0]
     order = np.argsort(-np.nan_to_num(np.array(list(series.values()))).max(axis=0), kind="stable")
-    note = f"{len(result.sample):,} sampled designs, {len(fits):,} of them feasible"
+    note = f"{len(result.sample):,} sampled designs, {len(feasible):,} of them feasible"
     if len(space.parts) > 1:
         note += "; each parameter among designs whose template has it"
-    if result.run["search"] not in BLIND:
-        note += "; this search prefers good designs, so they are no fair draw of the space"
-    return {
-        "names": [varied[k] for k in order],
-        "shares": {label: share[order] for label, share in series.items()},
-        "note": note,
-    }
+    if result.run.search not in UNGUIDED:
+        note += "; this search prefers good designs, so they are not a fair sample of the space"
+    return Influence([varied[k] for k in order], {label: each[order] for label, each in series.items()}, note)
 
 
-def what_if(space: DesignSpace, row: Row) -> dict[str, dict[str, Any]]:
-    """Arguments of `plots.sensitivity.sweep` by caption, a parameter each."""
-    return {caption(sweep): _relative(space, sweep) for sweep in sweeps(space, row["id"])}
-
-
-def caption(sweep: Sweep) -> str:
-    """The parameter, its value, and what keeps other values from being feasible."""
+def describe_sweep(sweep: Sweep) -> str:
+    """The parameter, its value in the design, and why other values are infeasible."""
     own = sweep.values[sweep.own]
-    said = f"{sweep.name}: {own if isinstance(own, str) else format(own, ',.10g')}{unit(sweep, ' {}')}"
-    failed = [reason for reason, fits in zip(sweep.reasons, sweep.feasible, strict=True) if not fits]
-    if failed:
-        reasons = list(dict.fromkeys(failed))
-        said += f"; {len(failed)} of {len(sweep.values)} values not feasible: {reasons[0]}"
-        said += f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
-    return said
+    text = f"{sweep.name}: {own if isinstance(own, str) else format(own, ',.10g')}{_format_unit(sweep, ' {}')}"
+    failures = [reason for reason, feasible in zip(sweep.reasons, sweep.feasible, strict=True) if not feasible]
+    if failures:
+        reasons = list(dict.fromkeys(failures))
+        text += f"; {len(failures)} of {len(sweep.values)} values not feasible: {reasons[0]}"
+        text += f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
+    return text
 
 
-def unit(sweep: Sweep, form: str) -> str:
-    """The unit in some form, unless the parameter is named so."""
-    return form.format(sweep.unit) if sweep.unit and sweep.unit != sweep.name else ""
+def _format_unit(sweep: Sweep, template: str) -> str:
+    """The unit of the parameter in a template, unless the parameter has the same name."""
+    return template.format(sweep.unit) if sweep.unit and sweep.unit != sweep.name else ""
 
 
-def _relative(space: DesignSpace, sweep: Sweep) -> dict[str, Any]:
-    """Objectives as multiples of the design's own; one that is 0 there has no curve."""
+def _relate(space: DesignSpace, sweep: Sweep) -> Curves:
+    """Objectives as multiples of the design's own; an objective that is 0 there has no curve."""
     curves = {
         NAMES.get(name, name) + (" (max)" if better == "max" else ""):
             sweep.metrics[name] / sweep.metrics[name][sweep.own]
         for name, better in space.objectives if sweep.metrics[name][sweep.own]
     }  # fmt: skip
-    return {
-        "name": sweep.name + unit(sweep, " ({})"),
-        "values": sweep.values,
-        "curves": curves,
-        "feasible": sweep.feasible,
-        "own": sweep.own,
-    }
+    return Curves(sweep.name + _format_unit(sweep, " ({})"), sweep.values, curves, sweep.feasible, sweep.own)
 
 
-def front(result: Result, space: DesignSpace) -> dict[str, Any]:
-    """Columns, rows, and design files: the front by its first objective, at most ROWS designs of it."""
-    shown = result.spread(ROWS)
-    numbers = listed(space, shown)
-    return {
-        "columns": ["design", *map(axis, numbers), *result.differing],
-        "rows": [
-            [str(row["id"]) + (f" ({KNEE})" if row is result.knee else ""), *cells(row, numbers),
-             *(cell(row[name]) for name in result.differing)]
-            for row in shown
+def tabulate_front(result: Result, space: DesignSpace) -> Table:
+    """The front by its first objective, at most ROWS designs of it, with the design file of each."""
+    rows = result.thin_front(ROWS)
+    names = select_metrics(space, rows)
+    some = "" if len(rows) == len(result.front) else f", {len(rows)} of them; all are in pareto.csv"
+    return Table(
+        f"{len(result.front):,} designs{some}. Open one for its file, or use `dse evaluate DIR --design ID`.",
+        ["design", *map(format_axis, names), *result.varied_parameters],
+        [
+            [str(row["id"]) + (f" ({KNEE})" if row is result.knee else ""), *format_metrics(row, names),
+             *(format_cell(row[name]) for name in result.varied_parameters)]
+            for row in rows
         ],
-        "texts": [evaluation.design_file(design_of(space, row)) for row in shown],
-    }  # fmt: skip
+        texts=[format_design(rebuild_design(space, row)) for row in rows],
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which parameters matter: the variance that each explains alone, and what changing one of them does to a design."""
+"""Which parameters matter: the variance that each explains alone, and the effect of changing one of them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ import numpy.typing as npt
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
-BINS = 16  # of a parameter with more values
-MOST_VALUES = 64  # of one parameter that a sweep evaluates
+BINS = 16
+"""Bins of a parameter that has more values than these."""
+MOST_VALUES = 64
+"""Values of one parameter that a sweep evaluates, at most (and the design's own)."""
 
 
-def main_effects(parameters: Mapping[str, Sequence[Any]], values: Floats) -> Floats:
-    """Share [P, K] of the variance of values [n, K] that each of P parameters [n] explains alone.
+def compute_main_effects(parameters: Mapping[str, Sequence[Any]], values: Floats) -> Floats:
+    """Fraction [P, K] of the variance of values [n, K] that each of P parameters [n] explains alone.
 
     The first-order index Var(E[value | parameter]) / Var(value) of Sobol (Mathematical Modelling and Computational
-    Experiment 1(4), 1993), estimated by epsilon squared (Kelley, PNAS 21(9), 1935), which is near 0, and not above it,
-    for a parameter without effect, however many values it has.  A parameter with many values counts in bins of about
-    as many designs each; designs that do not have it (None) do not count for it.  What the shares leave of 1 is due to
-    parameters together.  nan where values do not differ, or designs are too few.
+    Experiment 1(4), 1993), estimated by epsilon squared (Kelley, PNAS 21(9), 1935), which is near 0 for a
+    parameter without effect, however many values it has.  A parameter with many values counts in bins of about
+    equally many designs; designs that do not have it (None) do not count for it.  The rest of the variance is due to
+    combinations of parameters.  nan if values do not differ, or if there are too few designs.
     """
-    shares = np.full((len(parameters), values.shape[1]), np.nan)
+    effects = np.full((len(parameters), values.shape[1]), np.nan)
     for row, column in enumerate(parameters.values()):
         has = np.array([value is not None for value in column], bool)
-        shares[row] = _explained(binned([value for value in column if value is not None]), values[has])
-    return shares
+        effects[row] = _explain(assign_bins([value for value in column if value is not None]), values[has])
+    return effects
 
 
-def _explained(bins: Ints, values: Floats) -> Floats:
+def _explain(bins: Ints, values: Floats) -> Floats:
     """Epsilon squared [K] of values [n, K] in bins [n]."""
     n, count = len(values), np.bincount(bins)
     if n <= len(count):
@@ -45,8 +47,8 @@ def _explained(bins: Ints, values: Floats) -> Floats:
     return np.asarray(np.maximum(0.0, 1.0 - ratio))
 
 
-def binned(column: Sequence[float | str]) -> Ints:
-    """Which bin [n] each value belongs to, from 0 on and none empty."""
+def assign_bins(column: Sequence[float | str]) -> Ints:
+    """The bin [n] of each value, numbered from 0 so that none is empty."""
     if any(isinstance(value, str) for value in column):
         return np.unique([str(value) for value in column], return_inverse=True)[1].astype(np.int64)
     numbers = np.array(column, np.float64)
@@ -59,50 +61,50 @@ def binned(column: Sequence[float | str]) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A design with one of its parameters changed, the others as they are."""
+    """The n variants of a design that differ in one of its parameters."""
 
     name: str
     unit: str
-    values: Sequence[float | str]  # [n] as a design file has them
-    own: int  # the position of the design's
-    metrics: Mapping[str, Floats]  # each [n]; nan where there is no number
+    values: Sequence[float | str]  # [n] values of the parameter as in a design file
+    own: int  # position of the value that the design has
+    metrics: Mapping[str, Floats]  # each [n]; nan if not defined
     feasible: npt.NDArray[np.bool_]  # [n]
-    reasons: Sequence[str]  # [n] why not
+    reasons: Sequence[str]  # [n] why a variant is infeasible; empty if it is feasible
 
 
-def sweeps(space: DesignSpace, number: int) -> list[Sweep]:
-    """Every parameter of a design that its space gives several values, changed alone; at most MOST_VALUES of them."""
+def sweep_parameters(space: DesignSpace, number: int) -> list[Sweep]:
+    """A sweep for each parameter of a design for which its space lists several values, at most MOST_VALUES of them."""
     owner = int(space.part_of(np.array([number]))[0])
     part, start = space.parts[owner], int(space.starts[owner])
     own = part.digits(np.array([number - start]))[0]
-    swept, digits = list[tuple[int, Ints]](), list[Ints]()
-    for column, count in enumerate(part.radices.tolist()):
-        if count > 1:
-            tried = np.unique(
-                np.append(np.linspace(0, count - 1, min(count, MOST_VALUES)).astype(np.int64), own[column])
-            )
-            changed = np.tile(own, (len(tried), 1))
-            changed[:, column] = tried
-            swept.append((column, tried))
-            digits.append(changed)
-    if not swept:
+    tried = {
+        column: np.unique(np.append(np.linspace(0, count - 1, min(count, MOST_VALUES)).astype(np.int64), own[column]))
+        for column, count in enumerate(part.radices.tolist())
+        if count > 1
+    }
+    if not tried:
         return []
+    digits = []
+    for column, values in tried.items():
+        variants = np.tile(own, (len(values), 1))
+        variants[:, column] = values
+        digits.append(variants)
     index = part.index(np.concatenate(digits))
-    found, rows = space.evaluate(index + start), part.designs(index)
+    result, rows = space.evaluate(index + start), part.designs(index)
     names, units = list(part.choices), {parameter.name: parameter.unit for parameter in part.template.parameters}
-    done, first = [], 0
-    for column, tried in swept:
-        here = slice(first, first + len(tried))
-        done.append(
+    sweeps, first = [], 0
+    for column, values in tried.items():
+        here = slice(first, first + len(values))
+        sweeps.append(
             Sweep(
                 names[column],
                 units[names[column]],
                 [part.written(names[column], row) for row in rows[here]],
-                int(np.searchsorted(tried, own[column])),
-                {name: values[here] for name, values in found.metrics.items()},
-                found.feasible[here],
-                [space.reasons[code] for code in found.reason[here]],
+                int(np.searchsorted(values, own[column])),
+                {name: metric[here] for name, metric in result.metrics.items()},
+                result.feasible[here],
+                [space.reasons[code] for code in result.reason[here]],
             )
         )
-        first += len(tried)
-    return done
+        first += len(values)
+    return sweeps

@@ -1,4 +1,7 @@
-"""Bayesian search for spaces where a design is expensive: multi-objective TPE by optuna (Ozaki et al., GECCO 2020)."""
+"""Bayesian search for spaces whose designs are expensive to evaluate.
+
+The model is optuna's multi-objective TPE (Ozaki et al., GECCO 2020).
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,25 @@ from dse.search.random import Random
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 
-STARTUP = 20  # random designs before the model is asked
-BATCH = 16  # designs out for evaluation at a time, at most: the model learns nothing while it waits
-TRIES = 10  # proposals of the model for a new design before one is drawn at random
+STARTUP = 20
+"""Random designs before the model proposes any."""
+BATCH = 16
+"""Designs out for evaluation at a time, at most: the model learns nothing from them until their results are back."""
+TRIES = 10
+"""Proposals of the model for a new design before one is drawn at random."""
 
 
 class Bayes:
-    """Proposes designs from densities of good and other designs, one gene at a time.
+    """Proposes designs from the densities of good and of other designs, one gene at a time.
 
-    Designs out for evaluation count as bad ones meanwhile, so that a batch spreads out.
+    Designs that are out for evaluation count as bad ones meanwhile, so that a batch spreads out.
     """
 
     def __init__(self, space: DesignSpace, seed: int, budget: int) -> None:
         self.space, self.genes = space, Genes(space)
         self.left, self.fallback = budget, Random(space, seed, space.size)
-        self.out: dict[int, Trial] = {}  # proposed, not told of, by number
-        self.waiting: list[int] = []  # of them, not yet asked for
+        self.out: dict[int, Trial] = {}  # by number: designs that were proposed and whose results are missing
+        self.waiting: list[int] = []  # those of them that were not asked for yet
         self.seen: set[int] = set()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
@@ -39,16 +45,18 @@ class Bayes:
 
     @property
     def done(self) -> bool:
+        """Whether the budget is spent or no new designs are left."""
         return self.left == 0 and not self.waiting
 
     def ask(self, n: int) -> Ints:
+        """At most n designs of the current batch."""
         if not self.waiting:
-            self._fill()
+            self._propose_batch()
         asked, self.waiting = self.waiting[:n], self.waiting[n:]
         return np.array(asked, np.int64)
 
-    def _fill(self) -> None:
-        """Propose a batch, whatever part of it is asked for."""
+    def _propose_batch(self) -> None:
+        """Propose a full batch, however few designs of it are asked for."""
         while len(self.out) < BATCH and self.left > 0:
             number = self._propose()
             if number is None:
@@ -59,7 +67,7 @@ class Bayes:
             self.left -= 1
 
     def _propose(self) -> int | None:
-        """A new design that meets the conditions; none when there is no other."""
+        """A new design that meets the conditions; None if there is no other."""
         for _ in range(TRIES):
             trial = self.study.ask(self.distributions)
             genes = np.array([[trial.params[gene] for gene in self.distributions]])
@@ -78,6 +86,7 @@ class Bayes:
         return None
 
     def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
+        """Take results: objectives [n, K] of designs [n] and their mask `feasible` [n]."""
         for number, row, fits in zip(index.tolist(), objectives, feasible.tolist(), strict=True):
             if fits:
                 self.study.tell(self.out.pop(number), row.tolist())

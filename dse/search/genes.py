@@ -1,7 +1,7 @@
-"""Designs as whole numbers that can be crossed and mutated: which value of its list each parameter has.
+"""Designs as integers that can be crossed and mutated: the position of each parameter's value in its list.
 
-Only parameters with a choice are genes.  Over several templates the first gene is the template, and parameters of the
-same name share a gene; where a list is shorter than the longest one of that name, several genes mean the same value.
+Only parameters with a choice are genes.  In a space of several templates the first gene is the template, and parameters
+of the same name share a gene; if a list is shorter than the longest of that name, several genes stand for one value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dse.templates.base import Ints
 
 
 class Genes:
-    """Both ways between numbers of designs [n] and genes [n, G], each from 0 to `counts` [G] - 1."""
+    """Converts between numbers of designs [n] and genes [n, G], each from 0 to `counts` [G] - 1."""
 
     def __init__(self, space: DesignSpace) -> None:
         self.space = space
@@ -28,7 +28,7 @@ class Genes:
         self.counts: Ints = np.array([*head, *(longest[name] for name in self.names)], np.int64)
 
     def encode(self, index: Ints) -> Ints:
-        """The genes of designs; of those that mean the same the middle one."""
+        """Genes [n, G] of designs by their numbers `index` [n]; the middle one of genes that stand for one value."""
         owner = self.space.part_of(index)
         genes = np.broadcast_to(self.counts // 2, (len(index), len(self.counts))).copy()
         if self.several:
@@ -41,7 +41,7 @@ class Genes:
         return genes
 
     def decode(self, genes: Ints) -> Ints:
-        """The designs that genes stand for."""
+        """Numbers [n] of the designs that `genes` [n, G] stand for."""
         owner = genes[:, 0] if self.several else np.zeros(len(genes), np.int64)
         index = np.empty(len(genes), np.int64)
         for number, part in enumerate(self.space.parts):
@@ -53,7 +53,7 @@ class Genes:
         return index
 
     def _shared(self, part: Subspace) -> list[tuple[int, int, int, int]]:
-        """For each gene that a template has: its place and count, and the place and count of its digit."""
+        """For each gene of a template: its column and count, then those of the digit that it sets."""
         first = int(self.several)
         return [
             (first + place, int(self.counts[first + place]), list(part.choices).index(name), len(part.choices[name]))

@@ -1,7 +1,8 @@
-"""Who is dominated by nobody; smaller is better in every objective.
+"""Pareto fronts: the non-dominated rows of a table of objectives, of which smaller values are better.
 
-A row dominates another when it is nowhere larger and somewhere smaller.  Of equal rows the one with the lowest number
-stands for all.  Rows with an infinity or nan are no designs: nobody is dominated by them, and none is on a front.
+A row dominates another if it is no larger in any objective and smaller in at least one.  Of equal rows only the first
+is on the front.  Rows that hold an infinity or nan stand for infeasible designs: they neither dominate other rows nor
+are they on a front.
 """
 
 from __future__ import annotations
@@ -15,28 +16,31 @@ from numba import njit
 from dse.templates.base import Floats, Ints
 from netlists.runtime.kernel import kernel
 
-SAMPLE = 100  # rows whose front all others are compared with before anything is sorted
-STAIRCASE = 3  # objectives up to which a sweep over sorted rows is used
+SAMPLE = 100
+"""Rows whose front all other rows are compared with before any are sorted."""
+STAIRCASE = 3
+"""Objectives up to which a sweep over sorted rows is used."""
 
 
 def non_dominated(objectives: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows [n] of objectives [n, K] no other row dominates and no earlier row equals.
+    """Mask [n] of the non-dominated rows of objectives [n, K] that equal no earlier row.
 
-    Up to three objectives a sweep over the rows in lexicographic order (Kung, Luccio, Preparata, J. ACM 22(4), 1975:
-    the front of the other two objectives as a staircase), n log n; beyond, each row is compared with the front so far.
+    Up to three objectives this is a sweep over the rows in lexicographic order with the front of the other two
+    objectives as a staircase, in O(n log n) (Kung, Luccio, Preparata, J. ACM 22(4), 1975); for more objectives each
+    row is compared with the front of the rows before it.
     """
     finite = np.logical_and.reduce([np.isfinite(column) for column in np.asarray(objectives).T])
     objectives, rows, before = np.ascontiguousarray(objectives, np.float64), np.flatnonzero(finite), 2 * len(finite)
-    while 2 * SAMPLE < len(rows) <= before / 2:  # as long as each time half of them go
+    while 2 * SAMPLE < len(rows) <= before / 2:  # as long as each pass removes half of them
         before, few = len(rows), _front(objectives, rows[:: len(rows) // SAMPLE])
-        rows = _unbeaten(objectives, rows, few)
-    kept = np.zeros(len(objectives), np.bool_)
-    kept[_front(objectives, rows)] = True
-    return kept
+        rows = _not_dominated_by(few, objectives, rows)
+    mask = np.zeros(len(objectives), np.bool_)
+    mask[_front(objectives, rows)] = True
+    return mask
 
 
 def _front(objectives: Floats, rows: Ints) -> Ints:
-    """Which of some rows of objectives [n, K] no other one dominates and no earlier one equals."""
+    """The non-dominated ones among some rows [m] of objectives [n, K], of equal ones the first."""
     table = objectives[rows]
     order = np.lexsort((rows, *table.T[::-1]))
     if table.shape[1] > STAIRCASE:
@@ -47,21 +51,21 @@ def _front(objectives: Floats, rows: Ints) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _unbeaten(objectives: Floats, rows: Ints, few: Ints) -> Ints:
-    """Rows [n] of objectives that none of a few other rows [m] dominates.
+def _not_dominated_by(few: Ints, objectives: Floats, rows: Ints) -> Ints:
+    """Those of the rows [n] of objectives that none of a few other rows [m] dominates.
 
-    The one that dominated last moves forward: it dominates most often.
+    The row that dominated last moves forward in `few`, as it is the likeliest to dominate the next.
     """
     left = np.empty(len(rows), np.int64)
     size = 0
     for row in rows:
-        kept = True
+        dominated = False
         for j in range(len(few)):
             if _dominates(objectives, few[j], row):
                 few[j], few[j // 2] = few[j // 2], few[j]
-                kept = False
+                dominated = True
                 break
-        if kept:
+        if not dominated:
             left[size] = row
             size += 1
     return left[:size]
@@ -79,12 +83,12 @@ def _dominates(objectives: Floats, one: int, other: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def _sweep(rows: Floats) -> npt.NDArray[np.bool_]:
-    """The front of rows [n, 3] in lexicographic order, of equal ones the first.
+    """Mask [n] of the front of rows [n, 3] in lexicographic order, of equal ones the first.
 
-    The staircase holds, of the second and third objective of all rows so far, what nobody dominates: the second
-    rises, the third falls.  A row is dominated when the last step not right of it is not above it.
+    The staircase holds the non-dominated pairs of the second and third objective of all rows so far: the second rises,
+    the third falls.  A row is dominated if the last step that is not right of it is not above it either.
     """
-    kept = np.zeros(len(rows), np.bool_)
+    mask = np.zeros(len(rows), np.bool_)
     second, third = np.empty(len(rows) + 1), np.empty(len(rows) + 1)
     steps = 0
     for i in range(len(rows)):
@@ -92,7 +96,7 @@ def _sweep(rows: Floats) -> npt.NDArray[np.bool_]:
         place = np.searchsorted(second[:steps], b, side="right")
         if place > 0 and third[place - 1] <= c:
             continue
-        kept[i] = True
+        mask[i] = True
         if place > 0 and second[place - 1] == b:
             place -= 1
         end = place
@@ -104,47 +108,47 @@ def _sweep(rows: Floats) -> npt.NDArray[np.bool_]:
             third[place + 1 : place + 1 + rest] = third[end:steps].copy()
         second[place], third[place] = b, c
         steps = place + 1 + rest
-    return kept
+    return mask
 
 
 @njit(cache=True, nogil=True)
 def _compare(rows: Floats) -> npt.NDArray[np.bool_]:
-    """The front of rows [n, K] in lexicographic order, in which none dominates an earlier one.
+    """Mask [n] of the front of rows [n, K] in lexicographic order, in which no row dominates an earlier one.
 
-    The row of the front that dominated last is asked first: it dominates most often.
+    The row of the front that dominated last moves forward, as it is the likeliest to dominate the next.
     """
-    kept = np.zeros(len(rows), np.bool_)
+    mask = np.zeros(len(rows), np.bool_)
     front = np.empty(len(rows), np.int64)
     size = 0
     for i in range(len(rows)):
-        beaten = False
+        dominated = False
         for j in range(size):
             other = front[j]
-            beaten = True
+            dominated = True
             for k in range(rows.shape[1]):
                 if rows[other, k] > rows[i, k]:
-                    beaten = False
+                    dominated = False
                     break
-            if beaten:
+            if dominated:
                 front[j] = front[j // 2]
                 front[j // 2] = other
                 break
-        if not beaten:
-            kept[i] = True
+        if not dominated:
+            mask[i] = True
             front[size] = i
             size += 1
-    return kept
+    return mask
 
 
 @dataclass
 class Archive:
-    """The front of all designs seen so far; the same for any order in which they come."""
+    """The front of all designs added so far, whatever the order in which they come."""
 
     index: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # [m] ascending
     objectives: Floats | None = None  # [m, K]
 
     def add(self, index: Ints, objectives: Floats) -> None:
-        """Merge n designs by their numbers [n] and objectives [n, K]; infinite rows are left out."""
+        """Merge n designs, given their numbers `index` [n] and objectives [n, K]; infeasible ones are left out."""
         if self.objectives is not None:
             index = np.concatenate([self.index, index])
             objectives = np.concatenate([self.objectives, objectives])
@@ -157,7 +161,10 @@ class Archive:
 
 
 def hypervolume(front: Floats, reference: Floats) -> float:
-    """Volume [K] between the rows [n, K] and a reference that is larger than what counts (pymoo)."""
+    """Volume that a front, objectives [n, K], dominates up to a reference point [K] (computed by pymoo).
+
+    Rows that are not smaller than the reference in every objective do not count.
+    """
     from pymoo.indicators.hv import HV  # here, as it takes a while to load
 
     inside = front[(front < reference).all(axis=1)]

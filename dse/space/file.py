@@ -2,31 +2,32 @@
 
     title: what this space is
     template: tiled_fpga
-    device: VX485T                    # or  technology: 28nm  for an ASIC template; or a file (`dse.model.part_file`)
+    device: VX485T                    # or  technology: 28nm  for an ASIC template; or a file: `dse.model.custom_parts`
     networks: {alexnet: 1.0}          # with weights; metrics are weighted means; a file's path is relative to this one
     sizes: {sequence: 128}            # optional: symbolic sizes of .onnx files
     skip: [NonMaxSuppression]         # optional: unsupported operators to leave out of them
     only: [conv]                      # optional: the kinds of layers kept (conv, fc, matmul, pool, elementwise)
-    batch: 1                          # optional, inputs at once
+    batch: 1                          # optional: number of inputs at once
     counts: images                    # optional: the size of an .onnx file that counts inputs, or input.axis
-    search_mapping: false             # optional: true takes the best tiling of each layer instead of the design's own
+    search_mapping: false             # optional: true takes each layer's best mapping instead of the design's own
     parameters:
       tm: {from: 1, to: 128, step: 1}
       tn: [1, 2, 4, 8]
       input_buffer_kb: {powers_of_two: [16, 1024]}
       clock_mhz: 100
-    conditions: [tm * tn <= 448, format == 'fp32']    # optional, between parameters; see `dse.model.conditions`
+    conditions: [tm * tn <= 448, format == 'fp32']    # optional: between parameters; see `dse.model.conditions`
     objectives: [{latency_ms: min}, {energy_mj: min}]
     overhead: {layer_cycles: 5000}    # optional, none by default; see `dse.model.overhead`
-    constraints: {power_w: {max: 5}}  # optional, any metric, min or max or both
-    accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: a metric `accuracy` from it
+    constraints: {power_w: {max: 5}}  # optional: min, max or both for any metric
+    accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: table of a metric `accuracy`
 
-A space over several templates has `spaces:`, a list of entries with template, device or technology, parameters and
-conditions each, in the place of these fields.
+A space over several templates has `spaces:` instead of these fields: a list of entries, each with template, device or
+technology, parameters and conditions.
 """
 
 from __future__ import annotations
 
+import copyreg
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -35,13 +36,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dse.model.conditions import condition
-from dse.model.design import checked, first_complaint
-from dse.model.exact import demand_exact
+from dse.model.conditions import parse_condition
+from dse.model.custom_parts import find_device, find_technology, inline_parts
+from dse.model.design import check_value, first_complaint
 from dse.model.metrics import ASIC_ONLY, FPGA_ONLY, METRICS
+from dse.model.overflow import demand_exact
 from dse.model.overhead import NONE, Overhead
-from dse.model.part_file import find_device, find_technology, inlined
-from dse.model.sanity import space_conditions
+from dse.model.parameter_rules import space_conditions
 from dse.space.space import DesignSpace, Limit
 from dse.space.subspace import Subspace
 from dse.templates import template
@@ -49,17 +50,20 @@ from dse.templates.base import Floats, Parameter, Template
 from dse.workloads.files import load_networks
 from dse.workloads.layers import Network, kinds
 from netlists.errors import DesignError, did_you_mean
-from netlists.runtime.yaml_file import beside, read_yaml
+from netlists.runtime.yaml_file import read_yaml, resolve_network
 
 SPACES = Path(__file__).parents[1] / "data" / "spaces"
-MAX_VALUES = 1_000_000  # of one parameter
-MAX_SIZE = 10**12  # designs of a space
+MAX_VALUES = 1_000_000  # most values of one parameter
+MAX_SIZE = 10**12  # most designs of a space
+ROUNDING = 9  # decimals of the values of a range
 
 Direction = Literal["min", "max"]
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
+    """Fields of a file; unknown ones are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -75,21 +79,29 @@ class _Part(_Strict):
 
 
 class _Range(_Strict):
+    """Evenly spaced values of a parameter."""
+
     start: float = Field(alias="from")
     to: float
     step: float = Field(default=1.0, gt=0)
 
 
 class _Powers(_Strict):
+    """The powers of two between two of them."""
+
     powers_of_two: tuple[int, int]
 
 
 class _Bounds(_Strict):
+    """Bounds of a metric."""
+
     min: float | None = None
     max: float | None = None
 
 
 class _Accuracy(_Strict):
+    """Accuracies in percent by the value of a parameter."""
+
     parameter: str
     table: dict[float, float] = Field(min_length=1)
 
@@ -125,7 +137,7 @@ def load_space(
 ) -> DesignSpace:
     """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
 
-    `batch` and `counts` stand in the place of the file's, `sizes` and `skip` are added to it.
+    `batch` and `counts` replace those of the file, `sizes` and `skip` are added to those of the file.
     """
     file = Path(path)
     if str(path) in catalog():
@@ -138,18 +150,18 @@ def load_space(
     content = read_yaml(file)
     try:
         file.stem.encode()
-        content = inlined(content, file.parent)
+        content = inline_parts(content, file.parent)
         if isinstance(content.get("spaces"), list):
-            content["spaces"] = [inlined(each, file.parent) if isinstance(each, dict) else each
+            content["spaces"] = [inline_parts(each, file.parent) if isinstance(each, dict) else each
                                  for each in content["spaces"]]  # fmt: skip
-        return make_space(_completed(content, file.parent, batch, sizes or {}, skip, counts), file.stem)
+        return make_space(_complete(content, file.parent, batch, sizes or {}, skip, counts), file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None
 
 
-def _completed(
+def _complete(
     content: dict[str, Any],
     folder: Path,
     batch: int | None,
@@ -157,11 +169,13 @@ def _completed(
     skip: Collection[str],
     counts: str | None,
 ) -> dict[str, Any]:
-    """A file's content with its networks' paths as seen from here, and what the command gives beside it."""
+    """A file's content with the paths of its networks resolved, and with the options of the command."""
     whole = dict(content)
-    if isinstance(networks := content.get("networks"), dict):
+    networks = content.get("networks")
+    if isinstance(networks, dict):
         whole["networks"] = {
-            beside(name, folder) if isinstance(name, str) else name: share for name, share in networks.items()
+            resolve_network(name, folder) if isinstance(name, str) else name: weight
+            for name, weight in networks.items()
         }
     if batch is not None:
         whole["batch"] = batch
@@ -179,15 +193,16 @@ def make_space(
 ) -> DesignSpace:
     """The space that a file's content describes; raises `DesignError` that names the field.
 
-    `networks` are those of the content where they are known already: their files are not read again.
+    `networks` with their weights are those of the content if they have been read already; their files are not read
+    again.
     """
     part_fields = [key for key in content if key in _Part.model_fields]
     if "spaces" in content and part_fields:
-        raise DesignError(f"field {part_fields[0]!r} stands beside `spaces`; expected it in each entry of these")
+        raise DesignError(f"field {part_fields[0]!r} stands beside `spaces`; expected it in each entry of `spaces`")
     whole = _valid(_Whole, {key: content[key] for key in content if key not in part_fields}, "", _Part)
     entries = [{key: content[key] for key in part_fields}] if whole.spaces is None else whole.spaces
     if not entries:
-        raise DesignError("spaces: expected at least one entry")
+        raise DesignError("spaces: is empty; expected at least one entry")
     places = [""] if whole.spaces is None else [f"spaces.{number}." for number in range(len(entries))]
     parts = [_subspace(_valid(_Part, entry, at), at) for entry, at in zip(entries, places, strict=True)]
     space = DesignSpace(
@@ -202,11 +217,20 @@ def make_space(
         whole.only,
         (whole.accuracy.parameter, whole.accuracy.table) if whole.accuracy else None,
     )
-    _check(space)
+    _check_space(space)
     return space
 
 
+def _reduce_space(space: DesignSpace) -> tuple[Any, ...]:
+    """How a space is pickled: as the content of its file and its networks, whose files another machine may not have."""
+    return make_space, (space.content, space.name, space.networks)
+
+
+copyreg.pickle(DesignSpace, _reduce_space)
+
+
 def _valid(model: type[Model], content: Any, where: str, other: type[BaseModel] | None = None) -> Model:
+    """The content as a model; raises `DesignError` that names the field, and the nearest one of both models."""
     known = [*model.model_fields, *(other.model_fields if other else ())]
     try:
         return model.model_validate(content)
@@ -215,24 +239,25 @@ def _valid(model: type[Model], content: Any, where: str, other: type[BaseModel] 
 
 
 def _subspace(part: _Part, where: str) -> Subspace:
+    """The designs of one template; raises `DesignError` that names the field after `where`."""
     try:
         family = template(part.template)
         if (part.device is None) != (not family.fpga) or (part.technology is None) != family.fpga:
-            wanted = "device, and no technology" if family.fpga else "technology, and no device"
-            raise DesignError(f"template {family.name} takes a {wanted}")
+            expected = "device, and no technology" if family.fpga else "technology, and no device"
+            raise DesignError(f"template {family.name} takes a {expected}")
         known = {parameter.name: parameter for parameter in family.parameters}
         for name in part.parameters:
             if name not in known:
                 raise DesignError(f"parameters: {family.name} has no parameter {name!r}{did_you_mean(name, known)}")
         board = find_device(part.device) if part.device is not None else None
-        choices = {name: _choices(known[name], given) for name, given in part.parameters.items()}
+        choices = {name: _choices(known[name], entry) for name, entry in part.parameters.items()}
         texts = {name: each.choices for name, each in known.items()}
         return Subspace(
             family,
             board.fabric if board else find_technology(part.technology or ""),
             board,
             choices,
-            (*(condition(text, texts) for text in part.conditions), *space_conditions(family, choices)),
+            (*(parse_condition(text, texts) for text in part.conditions), *space_conditions(family, choices)),
             {"device": part.device} if board else {"technology": part.technology},
             part.overhead,
         )
@@ -240,73 +265,77 @@ def _subspace(part: _Part, where: str) -> Subspace:
         raise DesignError(f"{where}{error}") from None
 
 
-def _choices(parameter: Parameter, given: Any) -> Floats:
-    """The values of one parameter, each allowed by the template, none twice."""
+def _choices(parameter: Parameter, entry: Any) -> Floats:
+    """The values [N] of one parameter: each allowed by the template, none twice."""
     where = f"parameters.{parameter.name}"
-    listed = _listed(given, where)
+    listed = _list_values(entry, where)
     try:
-        values = [checked(parameter, value) for value in listed]
+        values = [check_value(parameter, value) for value in listed]
     except DesignError as error:
         raise DesignError(f"parameters: {error}") from None
     if not values or len(set(values)) < len(values):
-        raise DesignError(f"{where}: expected a list of different values, at least one")
+        raise DesignError(f"{where}: expected a list of different values with at least one")
     return np.array(values)
 
 
-def _listed(given: Any, where: str) -> Sequence[Any]:
-    if isinstance(given, list):
-        return given
-    if not isinstance(given, dict):
-        return [given]
-    if "powers_of_two" in given:
-        low, high = _valid(_Powers, given, f"{where}.").powers_of_two
+def _list_values(entry: Any, where: str) -> Sequence[Any]:
+    """The values that an entry of `parameters` stands for: a list, one value, powers of two, or a range."""
+    if isinstance(entry, list):
+        return entry
+    if not isinstance(entry, dict):
+        return [entry]
+    if "powers_of_two" in entry:
+        low, high = _valid(_Powers, entry, f"{where}.").powers_of_two
         if not 0 < low <= high or low & (low - 1) or high & (high - 1):
             raise DesignError(f"{where}: powers_of_two is {[low, high]}; expected two powers of two, the smaller first")
         return [1 << power for power in range(low.bit_length() - 1, high.bit_length())]
-    span = _valid(_Range, given, f"{where}.")
+    span = _valid(_Range, entry, f"{where}.")
     count = np.floor((span.to - span.start) / span.step + 1e-9) + 1
     if not 1 <= count <= MAX_VALUES:
-        raise DesignError(f"{where}: from {span.start:g} to {span.to:g} by {span.step:g} are not 1 to {MAX_VALUES}"
-                          " values")  # fmt: skip
-    return [round(value, 9) for value in (span.start + span.step * np.arange(int(count))).tolist()]
+        raise DesignError(f"{where}: from {span.start:g} to {span.to:g} by {span.step:g} gives no value or too many;"
+                          f" expected 1 to {MAX_VALUES}")  # fmt: skip
+    return [round(value, ROUNDING) for value in (span.start + span.step * np.arange(int(count))).tolist()]
 
 
 def _networks(whole: _Whole) -> list[tuple[Network, float]]:
     """The networks with their weights."""
-    found = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip, whole.counts)
-    kept = [network.only(kinds(whole.only)) if whole.only else network for network in found]
-    return [(network, _weight(*entry)) for network, entry in zip(kept, whole.networks.items(), strict=True)]
+    networks = load_networks(list(whole.networks), whole.batch, whole.sizes, whole.skip, whole.counts)
+    if whole.only:
+        networks = [network.only(kinds(whole.only)) for network in networks]
+    return [(network, _check_weight(*entry)) for network, entry in zip(networks, whole.networks.items(), strict=True)]
 
 
-def _weight(name: str, share: float) -> float:
-    if not 0 < share < np.inf:
-        raise DesignError(f"networks.{name}: weight is {share:g}; expected more than 0")
-    return share
+def _check_weight(name: str, weight: float) -> float:
+    if not 0 < weight < np.inf:
+        raise DesignError(f"networks.{name}: weight is {weight:g}; expected a finite number above 0")
+    return weight
 
 
 def _objective(entry: Mapping[str, Direction]) -> tuple[str, str]:
     if len(entry) != 1:
-        raise DesignError(f"objectives: found {dict(entry)}; expected one metric an entry, say {{latency_ms: min}}")
+        raise DesignError(f"objectives: {dict(entry)}; expected one metric per entry, for example {{latency_ms: min}}")
     return next(iter(entry.items()))
 
 
 def _limit(metric: str, bounds: _Bounds) -> Limit:
     if bounds.min is None and bounds.max is None:
-        raise DesignError(f"constraints.{metric}: expected min or max")
+        raise DesignError(f"constraints.{metric}: has no bound; expected min or max")
     limit = Limit(
         metric,
         -np.inf if bounds.min is None else bounds.min,
         np.inf if bounds.max is None else bounds.max,
     )
     if not limit.low <= limit.high:
-        raise DesignError(f"constraints.{metric}: no number is from {limit.low:g} to {limit.high:g}")
+        raise DesignError(f"constraints.{metric}: min is {limit.low:g}, max is {limit.high:g}; expected min up to max")
     if limit.high < 0:
-        raise DesignError(f"constraints.{metric}: max is {limit.high:g}; expected at least 0, as no metric is below")
+        raise DesignError(
+            f"constraints.{metric}: max is {limit.high:g}; expected at least 0, because no metric is negative"
+        )
     return limit
 
 
-def _check(space: DesignSpace) -> None:
-    """What only the whole space shows: its size, metrics that all templates have, accuracies of all word lengths."""
+def _check_space(space: DesignSpace) -> None:
+    """Check the space as a whole: its size, metrics that all templates have, accuracies of all word lengths."""
     if space.size > MAX_SIZE:
         raise DesignError(f"parameters: they span {space.size:.3g} designs; expected at most {MAX_SIZE:.0e}")
     for part in space.parts:
@@ -331,6 +360,7 @@ def _check(space: DesignSpace) -> None:
 
 
 def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[float, float]) -> None:
+    """Raise `DesignError` unless a table has a percentage for each value of one parameter."""
     for value, accuracy in table.items():
         if not 0 <= accuracy <= 100:
             raise DesignError(f"accuracy: {name} {value:g} has {accuracy:g}; expected a percentage from 0 to 100")
@@ -340,4 +370,4 @@ def _check_accuracy(family: Template, part: Subspace, name: str, table: Mapping[
     default = family.parameters[names.index(name)].default
     for value in part.choices.get(name, [default]):
         if value not in table:
-            raise DesignError(f"accuracy: the table has no {name} {value:g}; expected one for each of its values")
+            raise DesignError(f"accuracy: the table has no {name} {value:g}; expected an entry for each of its values")

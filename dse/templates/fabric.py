@@ -1,7 +1,7 @@
 """What FPGA fabric a datapath and its memories take: DSP blocks, block RAM in 18 Kb halves, LUTs, flip-flops.
 
-Memories and multipliers follow the data sheets (Xilinx UG473, UG474, UG479, 7 series).  Operators of logic and the
-system around an accelerator vary with tool and settings: those constants are typical figures, good to 30%.
+Memories and multipliers follow the data sheets (Xilinx UG473, UG474, UG479, 7 series).  Operators built from logic and
+the system around an accelerator vary with tool and settings: those constants are typical figures, accurate to 30%.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from netlists.runtime.kernel import kernel
 
 # Shapes of an 18 Kb block RAM, width × depth, with parity bits used as data (UG473, simple dual port).
 BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
-# Memories of up to 64 words are put into LUTs (UG474): four LUTs hold 32 × 6 bits with separate read and write ports.
-LUT_DEPTH, LUT_WORDS, LUT_BITS, LUT_COUNT = 64, 32, 6, 4
+# Small memories lie in LUTs (UG474): four LUTs hold 32 × 6 bits with separate read and write ports.
+LUT_DEPTH = 64  # words of the deepest memory that lies in LUTs
+LUT_WORDS = 32  # words of one such group of LUTs
+LUT_BITS = 6  # bits of a word of one such group
+LUT_COUNT = 4  # LUTs of one such group
 
-# Single precision at 100 to 200 MHz: multiplier of 3 cycles that uses DSP blocks to the full, adder of 4 cycles that
-# does (Xilinx Floating-Point Operator, PG060: 3 and 2 DSP blocks; the LUTs and flip-flops after implementation).
-FLOAT_DSP = 3 + 2
-FLOAT_LUT = 80 + 220
-FLOAT_FF = 140 + 205
-# A multiplier built from LUTs: a bit × bit takes one full adder, and the rows' ends a tenth more.
-LUT_A_BIT_BIT = 1.1
+# Single precision at 100 to 200 MHz, one multiplier of 3 cycles and one adder of 4 cycles, both with full use of DSP
+# blocks (Xilinx Floating-Point Operator, PG060; LUTs and flip-flops after implementation).
+FLOAT_DSP = 3 + 2  # DSP blocks of multiplier and adder
+FLOAT_LUT = 80 + 220  # LUTs of multiplier and adder
+FLOAT_FF = 140 + 205  # flip-flops of multiplier and adder
+LUT_PER_BIT_BIT = 1.1  # LUTs per bit × bit of a multiplier in logic: one full adder, and 10% for the ends of its rows
+
+# A DSP block multiplies signed numbers of these lengths in bits (DSP48E1, UG479).
+DSP_LONG = 25
+DSP_SHORT = 18
 
 
 @kernel
 def block_ram(depth: int, width: int) -> tuple[int, int]:
-    """Halves of block RAM that a memory of depth words × width bits takes, and the words that they really hold."""
+    """Halves of block RAM that a memory of depth words × width bits takes, and the number of words that fit them."""
     halves = words = 0
     for bits, deep in BLOCK_SHAPES:
         rows = ceil_div(depth, deep)
@@ -40,7 +46,7 @@ def block_ram(depth: int, width: int) -> tuple[int, int]:
 
 @kernel
 def memory(depth: int, width: int) -> tuple[int, int, int]:
-    """Halves of block RAM, LUTs and words held of a memory that lies in LUTs when it is small."""
+    """Halves of block RAM, LUTs, and words that fit, for depth words × width bits; small memories lie in LUTs."""
     if depth > LUT_DEPTH:
         halves, words = block_ram(depth, width)
         return halves, 0, words
@@ -50,7 +56,7 @@ def memory(depth: int, width: int) -> tuple[int, int, int]:
 
 @njit(cache=True)
 def memories(depths: Floats, widths: Floats) -> tuple[Floats, Floats]:
-    """Block RAM halves and LUTs [S, N] of `memory` for each."""
+    """Numbers [S, X] of block RAM halves and LUTs of memories of depths [S, X] in words and widths [S, X] in bits."""
     halves, luts = np.empty(depths.shape), np.empty(depths.shape)
     for s in range(depths.shape[0]):
         for x in range(depths.shape[1]):
@@ -60,7 +66,10 @@ def memories(depths: Floats, widths: Floats) -> tuple[Floats, Floats]:
 
 @njit(cache=True)
 def block_rams(depths: Floats, widths: Floats) -> Floats:
-    """Block RAM halves [S, N] of memories that are block RAM however small."""
+    """Numbers [S, X] of block RAM halves of memories that are block RAM even if small.
+
+    Depths [S, X] are in words, widths [S, X] in bits.
+    """
     halves = np.empty(depths.shape)
     for s in range(depths.shape[0]):
         for x in range(depths.shape[1]):
@@ -69,7 +78,7 @@ def block_rams(depths: Floats, widths: Floats) -> Floats:
 
 
 def dsp_blocks(weight_bits: Floats, input_bits: Floats) -> Floats:
-    """DSP blocks [S] of one multiplier of signed numbers: 25 × 18 bits each (DSP48E1, UG479)."""
-    one = np.ceil(weight_bits / 25) * np.ceil(input_bits / 18)
-    other = np.ceil(weight_bits / 18) * np.ceil(input_bits / 25)
+    """Number of DSP blocks [S] of one multiplier of signed numbers of these lengths [S]."""
+    one = np.ceil(weight_bits / DSP_LONG) * np.ceil(input_bits / DSP_SHORT)
+    other = np.ceil(weight_bits / DSP_SHORT) * np.ceil(input_bits / DSP_LONG)
     return np.asarray(np.minimum(one, other))

@@ -1,4 +1,4 @@
-"""The models beside published designs.
+"""Comparison of the models with published designs.
 
-Imports the model and spaces.  Begin with `compare`; `publication` reads `dse/data/published`.
+Imports the model and spaces.  Begin with `compare`; `publication` reads the files of `dse/data/published`.
 """

@@ -1,4 +1,4 @@
-"""The models beside published designs: our number, theirs, the error, and the bar that it has to keep."""
+"""Comparison of the models with published designs: our number, theirs, the error, and the bar that it must keep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from dse.model.cost import PARTS, Totals
 from dse.model.evaluation import Evaluation, evaluate
 from dse.templates.base import Count
-from dse.validation.publication import Publication, Row, load_publication
+from dse.validation.publication import Publication, PublishedRow, load_publication
 from dse.workloads.layers import Network
 from dse.workloads.scalesim import product_layer, scalesim_layer
 from netlists.errors import DesignError, did_you_mean
@@ -30,27 +30,26 @@ def _buffer_pj(totals: Totals) -> float:
     return float(totals.energy_pj[0, PARTS.index("buffer")])
 
 
-def _busy_share(totals: Totals) -> float:
-    """Share of the cycles in which the array computes, fills or drains."""
+def _busy_fraction(totals: Totals) -> float:
+    """Fraction of the cycles in which the array computes, fills or drains."""
     return float(totals.counts[0, : Count.STALL].sum() / totals.cycles[0])
 
 
-def _dram_share(totals: Totals) -> float:
-    """Share of the energy that off-chip memory takes."""
+def _dram_fraction(totals: Totals) -> float:
+    """Fraction of the energy that off-chip memory takes."""
     return float(totals.energy_pj[0, PARTS.index("dram")] / totals.energy_pj[0].sum())
 
 
-# What a publication may state of some layers: from their sum of counts and from `dse.model.metrics`.
 QUANTITIES: dict[str, Callable[[Totals, Metrics], float]] = {
     "compute_cycles": lambda totals, _: float(totals.counts[0, Count.COMPUTE]),
     "array_cycles": lambda totals, _: float(totals.counts[0, : Count.STALL].sum()),  # compute and fill
     "cycles": lambda _, metrics: metrics["cycles"],
     "latency_ms": lambda _, metrics: metrics["latency_ms"],
-    "processing_ms": lambda totals, metrics: metrics["latency_ms"] * _busy_share(totals),
+    "processing_ms": lambda totals, metrics: metrics["latency_ms"] * _busy_fraction(totals),
     "fps": lambda _, metrics: metrics["throughput_fps"],
     "gops": lambda _, metrics: metrics["gops"],
     "power_mw": lambda _, metrics: 1e3 * metrics["power_w"],
-    "chip_power_mw": lambda totals, metrics: 1e3 * metrics["power_w"] * (1 - _dram_share(totals)),
+    "chip_power_mw": lambda totals, metrics: 1e3 * metrics["power_w"] * (1 - _dram_fraction(totals)),
     "energy_mj": lambda _, metrics: metrics["energy_mj"],
     "utilization_pct": lambda _, metrics: 100 * metrics["utilization"],
     "dram_mb": lambda totals, _: _moved_mb(totals, Count.DRAM_INPUT),
@@ -62,32 +61,32 @@ QUANTITIES: dict[str, Callable[[Totals, Metrics], float]] = {
     "lut": lambda _, metrics: metrics["lut"],
     "ff": lambda _, metrics: metrics["ff"],
 }
+"""The quantities that a publication may state of some layers, from the sum of their counts and their metrics."""
 
-
-# Of some layers of two designs: ours, and the rival that a row is against.
 RELATIVE: dict[str, Callable[[Totals, Totals], float]] = {
     "speedup": lambda totals, rival: float(rival.cycles[0] / totals.cycles[0]),
     "buffer_saving_pct": lambda totals, rival: 100 * (1 - _buffer_pj(totals) / _buffer_pj(rival)),
 }
+"""Quantities that compare some layers of a design with those of a rival."""
 
 
 @dataclass(frozen=True)
-class Compared:
+class QuantityComparison:
     """One published number and ours."""
 
     row: str
     quantity: str
-    ours: float | None  # None where the model says that the design does not run
+    ours: float | None  # None if the model says that the design does not run
     theirs: float | tuple[float, float]  # a number or a range
-    error_pct: float | None  # from the nearest number of a range
-    bar_pct: float | None  # None: shown without a bar
+    error_pct: float | None  # percent, from the nearest number of a range
+    bar_pct: float | None  # percent of error at most; None: no bar
     reason: str = ""  # why the design does not run
-    stated: str = ""  # why the model is off, as the publication's file says
-    source: str = ""  # of this row, where it is not the publication's
+    stated: str = ""  # why the model is off, according to the file of the publication
+    source: str = ""  # of this row, if it differs from that of the publication
 
     @property
     def ok(self) -> bool | None:
-        """Whether the error keeps the bar; None where there is none."""
+        """Whether the error keeps the bar; None if there is no bar."""
         if self.bar_pct is None:
             return None
         return self.error_pct is not None and abs(self.error_pct) <= self.bar_pct
@@ -95,14 +94,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A publication with all its numbers."""
+    """A publication with all of its numbers."""
 
     name: str
     publication: Publication
-    rows: tuple[Compared, ...]
+    rows: tuple[QuantityComparison, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The comparison as JSON holds it."""
         return {
             "name": self.name,
             **self.publication.model_dump(include={"title", "source", "status", "calibrated", "notes"}),
@@ -111,26 +110,26 @@ class Comparison:
 
 
 def compare(name: str) -> Comparison:
-    """Evaluate a publication (a ready-made one or a file) and set its numbers beside ours; raises `DesignError`."""
+    """Evaluate a publication, a ready-made one or a file, and compare its numbers with ours; raises `DesignError`."""
     publication = load_publication(name)
     try:
-        evaluate(publication.whole_design)  # complains about a design without rows, too
-        rows = tuple(compared for row in publication.compare for compared in _compared(publication, row))
+        evaluate(publication.whole_design)  # reports mistakes of a design without rows, too
+        rows = tuple(each for row in publication.compare for each in _compare_row(publication, row))
     except DesignError as error:
         raise DesignError(f"{name}: {error}") from None
     return Comparison(name, publication, rows)
 
 
-def _compared(publication: Publication, row: Row) -> list[Compared]:
+def _compare_row(publication: Publication, row: PublishedRow) -> list[QuantityComparison]:
     try:
         for quantity in row.quantities:
             _demand_known(quantity, row.against is not None)
-        found = _evaluated(publication, row, {})
-        layers = _chosen(found, row)
-        totals = found.totals(layers)
-        reason = found.cost.machine.reasons[totals.reason[0]]
-        numbers = {} if reason else _numbers(publication, row, found, layers)
-        return [_set_beside(publication, row, name, numbers.get(name, nan), reason) for name in row.quantities]
+        evaluation = _evaluate_row(publication, row, {})
+        layers = _row_layers(evaluation, row)
+        totals = evaluation.totals(layers)
+        reason = evaluation.cost.machine.reasons[totals.reason[0]]
+        numbers = {} if reason else _numbers(publication, row, evaluation, layers)
+        return [_compare_quantity(publication, row, name, numbers.get(name, nan), reason) for name in row.quantities]
     except DesignError as error:
         raise DesignError(f"compare: {row.name}: {error}") from None
 
@@ -145,18 +144,20 @@ def _demand_known(quantity: str, has_rival: bool) -> None:
         raise DesignError(f"{quantity} needs `against`: the parameters of a rival")
 
 
-def _numbers(publication: Publication, row: Row, found: Evaluation, layers: list[int]) -> dict[str, float]:
-    """Our numbers by quantity; those that relate to a rival that does not run are nan."""
-    totals, metrics = found.totals(layers), found.metrics(layers)
+def _numbers(
+    publication: Publication, row: PublishedRow, evaluation: Evaluation, layers: list[int]
+) -> dict[str, float]:
+    """Our numbers by quantity; those relative to a rival that does not run are nan."""
+    totals, metrics = evaluation.totals(layers), evaluation.metrics(layers)
     numbers = {name: quantity(totals, metrics) for name, quantity in QUANTITIES.items() if name in row.quantities}
     if row.against is not None:
-        rival = _evaluated(publication, row, row.against).totals(layers)
+        rival = _evaluate_row(publication, row, row.against).totals(layers)
         for name in RELATIVE.keys() & row.quantities.keys():
             numbers[name] = nan if rival.reason[0] else RELATIVE[name](totals, rival)
     return numbers
 
 
-def _evaluated(publication: Publication, row: Row, changes: dict[str, Any]) -> Evaluation:
+def _evaluate_row(publication: Publication, row: PublishedRow, changes: dict[str, Any]) -> Evaluation:
     """The design of a row on its network."""
     design = publication.whole_design
     parameters = {**design.parameters, **row.parameters, **changes}
@@ -170,27 +171,30 @@ def _evaluated(publication: Publication, row: Row, changes: dict[str, Any]) -> E
     return evaluate(design)
 
 
-def _chosen(found: Evaluation, row: Row) -> list[int]:
-    known = [layer.name for layer in found.network.layers]
+def _row_layers(evaluation: Evaluation, row: PublishedRow) -> list[int]:
+    """Positions of the layers of a row in its network."""
+    known = [layer.name for layer in evaluation.network.layers]
     if row.layers == "all":
         return list(range(len(known)))
     for name in row.layers:
         if name not in known:
-            raise DesignError(f"network {found.network.name} has no layer {name!r}{did_you_mean(name, known)}")
+            raise DesignError(f"network {evaluation.network.name} has no layer {name!r}{did_you_mean(name, known)}")
     return [known.index(name) for name in row.layers]
 
 
-def _set_beside(publication: Publication, row: Row, quantity: str, ours: float, reason: str) -> Compared:
-    given = row.quantities[quantity]
-    bounds = given if isinstance(given, list) and len(given) == 2 else [given, given]
+def _compare_quantity(
+    publication: Publication, row: PublishedRow, quantity: str, ours: float, reason: str
+) -> QuantityComparison:
+    value = row.quantities[quantity]
+    bounds = value if isinstance(value, list) and len(value) == 2 else [value, value]
     if any(isinstance(bound, bool) or not isinstance(bound, int | float) for bound in bounds):
-        raise DesignError(f"{quantity} is {given!r}; expected a number, or a range as in [4.0, 8.3]")
+        raise DesignError(f"{quantity} is {value!r}; expected a number, or a range as in [4.0, 8.3]")
     low, high = bounds
     bars = publication.tolerance.get(quantity)
     bar = None if bars is None else bars[row.layers == "all"]
     error = _error_pct(ours, min(max(ours, low), high))
     theirs = low if low == high else (low, high)
-    return Compared(
+    return QuantityComparison(
         row.name, quantity, None if isnan(ours) else ours, theirs, error, bar, reason, row.reason, row.source
     )
 

@@ -1,12 +1,12 @@
-"""Published designs: what was built, what was measured, and where that is written.
+"""Published designs: what was built, what was measured, and where both are documented.
 
     title: what it is
     source: paper and where in it
-    status: verified                          # or memory_consistent, ...: how sure the numbers are
+    status: verified                          # or memory_consistent, ...: how certain the numbers are
     design: {template: tiled_fpga, device: VX485T, network: alexnet, batch: 1, parameters: {...}}  # as a design file
-    layers: {conv1: {input_zeros: 0.0001}}    # optional, into the design; so is `only: [conv]`
-    calibrated: [which constant was calibrated on which data]
-    tolerance: {latency_ms: [10, 5]}          # percent: of a row of some layers, of a row of all
+    layers: {conv1: {input_zeros: 0.0001}}    # optional, added to the design, as is `only: [conv]`
+    calibrated: [which constant was calibrated to which data]
+    tolerance: {latency_ms: [10, 5]}          # percent: for a row of some layers, for a row of all
     compare:                                  # rows: quantities of `dse.validation.compare.QUANTITIES` as published
       - {name: CONV1, layers: [conv1], latency_ms: 16.5}
       - {name: total, latency_ms: 103.5}                           # layers: all
@@ -15,7 +15,7 @@
       - {name: Conv1, topology: [224, 224, 11, 11, 3, 96, 4], array_cycles: 112284}      # a line of SCALE-Sim's CSV
       - {name: MLP0, product: [200, 2000, 2000], gops: 12300}      # M, N, K of a matrix product
       - {name: on a board, network: resnet50, batch: 1, latency_ms: 1100, source: where it is written,
-         reason: what makes the difference}      # a row may have its own source, and says why a model is off
+         reason: what makes the difference}      # a row may have its own source, and say why the model is off
     notes: what the model contains and what it does not
 
 The ready-made ones are in `dse/data/published`.
@@ -29,17 +29,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dse.model.custom_parts import inline_parts
 from dse.model.design import Design, LayerFields, first_complaint, load_design
 from dse.model.overhead import Overhead
-from dse.model.part_file import inlined
 from netlists.errors import DesignError, did_you_mean
-from netlists.runtime.yaml_file import beside, read_yaml
+from netlists.runtime.yaml_file import read_yaml, resolve_network
 
 FOLDER = Path(__file__).parents[1] / "data" / "published"
+"""The ready-made publications."""
 
 
-class Row(BaseModel):
-    """Quantities of some layers of a network, or of all, as published."""
+class PublishedRow(BaseModel):
+    """Published quantities of some layers of a network, or of all."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -57,6 +58,7 @@ class Row(BaseModel):
 
     @property
     def quantities(self) -> dict[str, Any]:
+        """The published numbers and ranges, by name of the quantity."""
         return self.model_extra or {}
 
 
@@ -73,7 +75,7 @@ class Publication(BaseModel):
     only: tuple[str, ...] = ()
     calibrated: list[str] = Field(default_factory=list)
     tolerance: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    compare: list[Row] = Field(default_factory=list)
+    compare: list[PublishedRow] = Field(default_factory=list)
     notes: str | list[str] = ""
 
     @property
@@ -86,19 +88,19 @@ class Publication(BaseModel):
     def beside(self, folder: Path) -> Publication:
         """The same with the paths of networks, which are relative to a folder, as seen from here."""
         network = self.design.network
-        design = self.design.model_copy(update={"network": beside(network, folder)} if network else {})
-        rows = [row.model_copy(update={"network": beside(row.network, folder)} if row.network else {})
+        design = self.design.model_copy(update={"network": resolve_network(network, folder)} if network else {})
+        rows = [row.model_copy(update={"network": resolve_network(row.network, folder)} if row.network else {})
                 for row in self.compare]  # fmt: skip
         return self.model_copy(update={"design": design, "compare": rows})
 
     @property
     def is_chip(self) -> bool:
-        """Whether a design was published, rather than a model's cycles of single layers."""
+        """Whether a design was published, rather than the cycles that another model gives for single layers."""
         return not self.compare or any(row.topology is None for row in self.compare)
 
 
 def names() -> list[str]:
-    """Of the ready-made publications."""
+    """Names of the ready-made publications."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
@@ -118,12 +120,12 @@ def _read(file: Path) -> Publication:
     content = read_yaml(file)
     try:
         if isinstance(content.get("design"), dict):
-            content["design"] = inlined(content["design"], file.parent)
+            content["design"] = inline_parts(content["design"], file.parent)
         publication = Publication.model_validate(content)
         publication.design.row()
         publication = publication.beside(file.parent)
     except ValidationError as error:
-        known = [*Publication.model_fields, *Design.model_fields, *LayerFields.model_fields, *Row.model_fields]
+        known = [*Publication.model_fields, *Design.model_fields, *LayerFields.model_fields, *PublishedRow.model_fields]
         raise DesignError(f"{file}: {first_complaint(error, known)}") from None
     except DesignError as error:
         raise DesignError(f"{file}: {error}") from None

@@ -1,4 +1,4 @@
-"""Networks: as layers with loop bounds, built in, or read from ONNX and SCALE-Sim files.
+"""Networks: layers with loop bounds, built in or read from ONNX and SCALE-Sim files.
 
-Imports errors only.  Begin with `layers`.
+Imports `netlists.errors` only.  Begin with `layers`, which says what a layer is; `files` loads a network by name.
 """

@@ -2,9 +2,9 @@
 
 Multiplications are those of convolutions, fully connected layers and matrix products.  Pooling, residual additions,
 softmax and layer normalization are layers of memory traffic.  Activation functions, dropout, local response and batch
-normalization act on a value on its way out of the layer before and are no layers of their own; concatenation is where
-results are written.  Parameters count kernels and biases, and two a channel (scale and shift) where the network has
-batch or layer normalization, with which the totals are those that the authors and model zoos state.
+normalization act on a value on its way out of the layer before and are not layers of their own; concatenation only
+determines where results are written.  Parameters count kernels and biases, and two per channel (scale and shift) if the
+network has batch or layer normalization, so that the totals are those that the authors and model zoos state.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import replace
 from dse.workloads.layers import Kind, Layer, Network, conv, make_layer
 from netlists.errors import DesignError, did_you_mean
 
-BATCH_NORM = 2  # parameters a channel: scale and shift
+BATCH_NORM = 2  # parameters per channel: scale and shift
 
 
 class Chain:
-    """Layers one after the other: each takes the shape that the one before left, unless `shape` is set back."""
+    """Layers one after the other: each takes the shape that the previous one left, unless `shape` is set back."""
 
     def __init__(self, channels: int, size: int) -> None:
         self.layers: list[Layer] = []
@@ -42,7 +42,7 @@ class Chain:
         self._append(Layer(name, Kind.FC, channels * size * size, out, bias=bias))
 
     def pool(self, name: str, kernel: int, stride: int, pad: int = 0, ceil: bool = False) -> None:
-        """Pooling; with `ceil` a last window that is cut off by the border counts, as in Caffe."""
+        """Pooling; with `ceil`, a last window that the border cuts off counts too, as in Caffe."""
         channels, size = self.shape
         short = -(size + 2 * pad - kernel) % stride if ceil else 0
         ends = {"pad_top": pad, "pad_left": pad, "pad_bottom": pad + short, "pad_right": pad + short}
@@ -54,14 +54,16 @@ class Chain:
         )  # fmt: skip
 
     def global_pool(self, name: str) -> None:
+        """Pooling over all pixels of the map."""
         self.pool(name, self.shape[1], 1)
 
     def add(self, name: str) -> None:
-        """The sum of two maps."""
+        """The element-wise sum of two maps."""
         channels, size = self.shape
         self._append(Layer(name, Kind.ELEMENTWISE, channels, channels, size, size, operands=2))
 
     def network(self, name: str) -> Network:
+        """The network of the layers so far."""
         return Network(name, tuple(self.layers))
 
 
@@ -146,7 +148,7 @@ INCEPTION = {
 
 
 def googlenet(size: int = 224) -> Network:
-    """Inception v1 (Szegedy et al., CVPR'15), without the classifiers that only training uses; names as in Caffe."""
+    """Inception v1 (Szegedy et al., CVPR'15), without the classifiers for training; names of layers as in Caffe."""
     net = Chain(3, size)
     net.conv("conv1", 64, 7, stride=2)
     net.pool("pool1", 3, 2, ceil=True)
@@ -179,12 +181,12 @@ def _inception(net: Chain, name: str, channels: tuple[int, ...]) -> None:
 
 
 def resnet18(size: int = 224) -> Network:
-    """He et al., CVPR'16; names as in torchvision."""
+    """He et al., CVPR'16; names of layers as in torchvision."""
     return _resnet("resnet18", (2, 2, 2, 2), size, bottleneck=False)
 
 
 def resnet50(size: int = 224) -> Network:
-    """He et al., CVPR'16, version 1.5: the 3x3 has the stride; names as in torchvision."""
+    """He et al., CVPR'16, version 1.5: the 3x3 convolution has the stride; names of layers as in torchvision."""
     return _resnet("resnet50", (3, 4, 6, 3), size, bottleneck=True)
 
 
@@ -245,9 +247,9 @@ def _inverted_residual(net: Chain, name: str, expansion: int, out: int, stride: 
 
 
 def bert_base(tokens: int = 128) -> Network:
-    """The encoder of BERT-base (Devlin et al., NAACL'19): 12 equal blocks, so that each layer repeats 12 times.
+    """The encoder of BERT-base (Devlin et al., NAACL'19): 12 equal blocks, so each layer repeats 12 times.
 
-    Tokens are the rows of a map one pixel wide.  Embeddings and the pooler are not part of it.
+    Tokens are the rows of a map that is one pixel wide.  Embeddings and the pooler are not included.
     """
     width, heads, hidden, blocks = 768, 12, 3072, 12
     mixed = heads * tokens  # channels of all attention scores
@@ -289,10 +291,10 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 
 
 def network(name: str) -> Network:
-    """The built-in network of a name; raises `DesignError` with the nearest one."""
+    """The built-in network of that name; raises `DesignError` with the nearest name if there is none."""
     if name not in NETWORKS:
         raise DesignError(
-            f"network {name!r} is unknown{did_you_mean(name, NETWORKS)}; expected an .onnx file or one of"
+            f"network {name!r} is unknown{did_you_mean(name, NETWORKS)}; expected an .onnx or .csv file, or one of"
             f" {', '.join(NETWORKS)}"
         )
     return NETWORKS[name]()

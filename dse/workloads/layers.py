@@ -1,8 +1,8 @@
 """What an accelerator computes: a network as layers, a layer as loop bounds.
 
-Every layer is the loop nest of a grouped convolution over N images: M output channels of P×Q, each the sum over
+Every layer is the loop nest of a grouped convolution over N images: M output channels of P×Q pixels, each the sum over
 C/groups input channels and an R×S kernel.  A fully connected layer has R = S = 1 over a map of one pixel (or of one
-pixel a token), a matrix product of two activations is a 1×1 convolution with one group a head.  Pooling and
+pixel per token); a matrix product of two activations is a 1×1 convolution with one group per head.  Pooling and
 element-wise layers multiply nothing; they count as memory traffic.
 """
 
@@ -20,22 +20,44 @@ from netlists.errors import DesignError, did_you_mean
 
 
 class Kind(IntEnum):
-    CONV = 0  # with groups; depthwise when groups == channels
-    FC = 1  # weights used once an output pixel
+    """Kinds of layers; those up to MATMUL have multiplications."""
+
+    CONV = 0  # with groups; depthwise if groups == channels
+    FC = 1  # each weight is used once per output pixel
     MATMUL = 2  # both operands are activations
     POOL = 3  # memory traffic only
     ELEMENTWISE = 4  # memory traffic only, `operands` inputs
 
 
 # Columns of a row of `Network.rows()`, all int64.
-(KIND, BATCH, GROUPS, C, M, H, W, R, S, P, Q, STRIDE_H, STRIDE_W, DILATION_H, DILATION_W, OPERANDS,
- WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, ZEROS_PPM, REPEAT) = range(21)  # fmt: skip
-COLUMNS = REPEAT + 1
-PPM = 1_000_000
+KIND = 0  # a `Kind`
+BATCH = 1  # images
+GROUPS = 2  # groups of channels
+C = 3  # input channels of all groups
+M = 4  # output channels of all groups
+H = 5  # input rows, without padding
+W = 6  # input columns, without padding
+R = 7  # kernel rows
+S = 8  # kernel columns
+P = 9  # output rows
+Q = 10  # output columns
+STRIDE_H = 11  # input rows from one output row to the next
+STRIDE_W = 12  # input columns from one output column to the next
+DILATION_H = 13  # input rows from one kernel row to the next
+DILATION_W = 14  # input columns from one kernel column to the next
+OPERANDS = 15  # inputs of an element-wise layer
+WEIGHT_BITS = 16  # bits of a weight; 0: as the design has it
+INPUT_BITS = 17  # bits of an input; 0: as the design has it
+OUTPUT_BITS = 18  # bits of an output; 0: as the design has it
+ZEROS_PPM = 19  # zeros per million input activations
+REPEAT = 20  # how often the layer occurs
+COLUMNS = 21  # number of columns
+
+PPM = 1_000_000  # parts per million
 
 
 def kinds(names: Iterable[str]) -> list[Kind]:
-    """The kinds of layers by their names in lower case; raises `DesignError` with the nearest one."""
+    """The kinds of layers by their names in lower case; raises `DesignError` for an unknown name."""
     known = {kind.name.lower(): kind for kind in Kind}
     for name in names:
         if name not in known:
@@ -45,7 +67,7 @@ def kinds(names: Iterable[str]) -> list[Kind]:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer; channels are totals over all groups.  Raises `DesignError` for bounds that make no layer."""
+    """One layer; channels are totals over all groups.  Raises `DesignError` for bounds that do not form a layer."""
 
     name: str
     kind: Kind
@@ -69,12 +91,10 @@ class Layer:
     weight_bits: int = 0  # 0: as the design has it
     input_bits: int = 0
     output_bits: int = 0
-    input_zeros: float = 0.0  # share of zeros among the input activations, measured; used where a design skips them
-    bias: int = 0  # parameters an output channel beside the kernel: 1 a bias, 2 scale and shift of a normalization
-    repeat: int = 1  # how often this very layer occurs
-    shared: int = (
-        0  # numbers of kernel and bias that an earlier layer has too, or that are computed: no parameters here
-    )
+    input_zeros: float = 0.0  # fraction of zeros among the input activations, measured; used if a design skips them
+    bias: int = 0  # parameters per output channel beside the kernel: 1 a bias, 2 scale and shift of a normalization
+    repeat: int = 1  # how often this layer occurs
+    shared: int = 0  # elements of kernel and bias that an earlier layer has too, or that are computed: not parameters
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "in_h", "in_w", "kernel_h", "kernel_w", "stride_h", "stride_w",
@@ -96,27 +116,32 @@ class Layer:
 
     @property
     def padded_h(self) -> int:
+        """Input rows with padding."""
         return self.in_h + self.pad_top + self.pad_bottom
 
     @property
     def padded_w(self) -> int:
+        """Input columns with padding."""
         return self.in_w + self.pad_left + self.pad_right
 
     @property
     def out_h(self) -> int:
+        """Output rows."""
         return (self.padded_h - self.dilation_h * (self.kernel_h - 1) - 1) // self.stride_h + 1
 
     @property
     def out_w(self) -> int:
+        """Output columns."""
         return (self.padded_w - self.dilation_w * (self.kernel_w - 1) - 1) // self.stride_w + 1
 
     @property
     def has_macs(self) -> bool:
+        """Whether the layer multiplies; otherwise it only moves data."""
         return self.kind <= Kind.MATMUL
 
     @property
     def macs(self) -> int:
-        """Multiplications, over the batch, once (not times `repeat`)."""
+        """Number of multiplications over the batch, for one occurrence of the layer."""
         if not self.has_macs:
             return 0
         window = self.in_channels // self.groups * self.kernel_h * self.kernel_w
@@ -124,30 +149,32 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Elements of the second operand: the kernel, or the other matrix of a product."""
+        """Number of elements of the second operand: the kernel, or the second matrix of a product."""
         if not self.has_macs:
             return 0
         return self.out_channels * (self.in_channels // self.groups) * self.kernel_h * self.kernel_w
 
     @property
     def parameters(self) -> int:
-        """Trained numbers: kernel, bias, and the scale and shift of a normalization that belongs to the layer.
+        """Number of trained parameters: kernel, bias, and the scale and shift of a normalization of the layer.
 
-        Those that an earlier layer has too count there.
+        Those that an earlier layer has too are counted there.
         """
         kernel = 0 if self.kind == Kind.MATMUL else self.weights
         return kernel + self.bias * self.out_channels - self.shared
 
     @property
     def inputs(self) -> int:
+        """Number of input elements over the batch."""
         return self.batch * self.operands * self.in_channels * self.in_h * self.in_w
 
     @property
     def outputs(self) -> int:
+        """Number of output elements over the batch."""
         return self.batch * self.out_channels * self.out_h * self.out_w
 
     def row(self) -> list[int]:
-        """The loop bounds in the order of this module's columns."""
+        """The loop bounds in the order of the columns of this module."""
         return [
             self.kind, self.batch, self.groups, self.in_channels, self.out_channels, self.in_h, self.in_w,
             self.kernel_h, self.kernel_w, self.out_h, self.out_w, self.stride_h, self.stride_w, self.dilation_h,
@@ -156,7 +183,7 @@ class Layer:
         ]  # fmt: skip
 
     def with_batch(self, batch: int) -> Layer:
-        """The layer for so many times as many images; a product of activations has one group a head and image."""
+        """The layer for `batch` times as many images; a product of activations has one group per head and image."""
         if self.kind != Kind.MATMUL:
             return replace(self, batch=self.batch * batch)
         return replace(
@@ -173,9 +200,9 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
-    batch: int = 1  # inputs at once, for which the layers are
-    an_input: str = ""  # what one input is, where a file may mean several things by it
-    notes: tuple[str, ...] = ()  # what a reader left out or took for granted, a line each
+    batch: int = 1  # number of inputs at once that the layers are for
+    an_input: str = ""  # what one input is, if a file leaves that open
+    notes: tuple[str, ...] = ()  # what a reader left out or assumed, one line each
     beside: int = 0  # parameters that belong to no layer: tables, scales and shifts that stand alone
 
     def rows(self) -> npt.NDArray[np.int64]:
@@ -184,7 +211,7 @@ class Network:
 
     @cached_property
     def different(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Loop bounds [U, COLUMNS] of different layers, in their order, and how often each occurs [U]."""
+        """Loop bounds [U, COLUMNS] of the U different layers, in their order, and how often each occurs [U]."""
         rows = self.rows()
         bounds = np.delete(rows, REPEAT, axis=1)
         _, first, same = np.unique(bounds, axis=0, return_index=True, return_inverse=True)
@@ -194,34 +221,35 @@ class Network:
 
     @property
     def macs(self) -> int:
+        """Number of multiplications of one run."""
         return sum(layer.macs * layer.repeat for layer in self.layers)
 
     @property
     def parameters(self) -> int:
+        """Number of trained parameters."""
         return sum(layer.parameters * layer.repeat for layer in self.layers) + self.beside
 
     def with_batch(self, batch: int) -> Network:
-        """The network for a batch of inputs; raises `DesignError` unless that is a multiple of its own, from 1."""
+        """The network for a batch of inputs; raises `DesignError` unless that is a multiple of its own batch."""
         times, rest = divmod(batch, self.batch)
         if rest or times < 1:
-            expected = (
-                "at least 1" if self.batch == 1 else f"a multiple of {self.batch}, which network {self.name} is for"
-            )
+            multiple = f"a multiple of {self.batch}, the batch of network {self.name}"
+            expected = "at least 1" if self.batch == 1 else multiple
             raise DesignError(f"batch is {batch}; expected {expected}")
         return replace(self, layers=tuple(layer.with_batch(times) for layer in self.layers), batch=batch)
 
     def only(self, kinds: Iterable[Kind]) -> Network:
-        """The layers of some kinds, say without pooling; raises `DesignError` when none is left."""
-        wanted = set(kinds)
-        kept = tuple(layer for layer in self.layers if layer.kind in wanted)
-        if not kept:
+        """The network with its layers of some kinds only; raises `DesignError` if none is left."""
+        selection = set(kinds)
+        layers = tuple(layer for layer in self.layers if layer.kind in selection)
+        if not layers:
             raise DesignError(f"only: network {self.name} has no layer of these kinds")
-        return replace(self, layers=kept)
+        return replace(self, layers=layers)
 
 
 def conv(name: str, channels: tuple[int, int], size: int | tuple[int, int], kernel: int | tuple[int, int],
          stride: int = 1, pad: int | tuple[int, int] = 0, **other: object) -> Layer:  # fmt: skip
-    """A convolution with the same stride both ways and the same padding at both ends of an axis."""
+    """A convolution with the same stride along both axes and the same padding at both ends of an axis."""
     in_h, in_w = _pair(size)
     kernel_h, kernel_w = _pair(kernel)
     pad_h, pad_w = _pair(pad)
@@ -233,7 +261,7 @@ def conv(name: str, channels: tuple[int, int], size: int | tuple[int, int], kern
 
 
 def make_layer(**values: object) -> Layer:
-    """A layer from field names; raises `DesignError` with the nearest name for one that does not exist."""
+    """A layer from its fields by name; raises `DesignError` with the nearest name for a field that does not exist."""
     known = [field.name for field in fields(Layer)]
     for name in values:
         if name not in known:

@@ -6,9 +6,9 @@
     Layer, M, N, K,
     Query, 128, 768, 768,
 
-Numbers that follow (sparsity ratios) are passed over.  SCALE-Sim pads nothing and rounds the size of the output up:
+Numbers after these (sparsity ratios) are ignored.  SCALE-Sim pads nothing and rounds the size of the output up:
 ceil((height - kernel + stride) / stride); padding at the bottom and at the right gives the same size here.  A product
-of M × K and K × N is a convolution 1 × 1 of a map of one column with M lines, K channels, N filters.
+of M × K and K × N is a 1 × 1 convolution of a map of one column with M rows, K channels and N filters.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from pathlib import Path
 from dse.workloads.layers import Kind, Layer, Network, make_layer
 from netlists.errors import DesignError
 
+# Columns of a file after the name of the layer.
 CONVOLUTION = ("height", "width", "kernel height", "kernel width", "channels", "filters", "stride")
 PRODUCT = ("M", "N", "K")
 
 
 def load_topology(file: str | Path) -> Network:
-    """The layers of a topology; raises `DesignError` that names file and line."""
+    """The network of a topology file; raises `DesignError` that names file and line if it is not one."""
     try:
         with Path(file).open(encoding="utf-8-sig", newline="") as text:
             lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(text), start=1)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DesignError(f"{file}: cannot be read ({error}); expected a SCALE-Sim topology, CSV") from None
+        raise DesignError(f"{file}: cannot be read ({error}); expected a SCALE-Sim topology in CSV format") from None
     lines = [(number, row) for number, row in lines if any(row)]
     if not lines:
-        raise DesignError(f"{file}: no line with a layer; expected a SCALE-Sim topology, CSV")
+        raise DesignError(f"{file}: no line with a layer; expected a SCALE-Sim topology in CSV format")
     fields = PRODUCT if [cell.upper() for cell in lines[0][1][1:4]] == list(PRODUCT) else CONVOLUTION
     layers = [_layer(f"{file}, line {number}", row, fields) for number, row in lines[1:]]
     if not layers:
-        raise DesignError(f"{file}: no layer after the heading")
+        raise DesignError(f"{file}: no layer after the heading; expected one line per layer")
     return Network(Path(file).stem, tuple(layers))
 
 
 def scalesim_layer(name: str, sizes: Sequence[int]) -> Layer:
-    """The convolution of sizes in the order of a CSV line, `CONVOLUTION`; raises `DesignError`."""
+    """The convolution with sizes in the order of `CONVOLUTION`; raises `DesignError` if they do not form a layer."""
     height, width, high, wide, channels, filters, stride = sizes
     return make_layer(
         name=name, kind=Kind.CONV, in_channels=channels, out_channels=filters, in_h=height, in_w=width,
@@ -52,7 +53,7 @@ def scalesim_layer(name: str, sizes: Sequence[int]) -> Layer:
 
 
 def product_layer(name: str, sizes: Sequence[int]) -> Layer:
-    """The matrix product of M, N, K as in a CSV line, `PRODUCT`; raises `DesignError`."""
+    """The matrix product with sizes in the order of `PRODUCT`; raises `DesignError` if they do not form a layer."""
     rows, columns, inner = sizes
     return make_layer(name=name, kind=Kind.FC, in_channels=inner, out_channels=columns, in_h=rows)
 
@@ -64,7 +65,7 @@ def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
     sizes = []
     for field, text in zip(fields, numbers, strict=True):
         if not text.isdecimal() or int(text) < 1:
-            raise DesignError(f"{where}: {field} is {text!r}; expected a whole number from 1")
+            raise DesignError(f"{where}: {field} is {text!r}; expected a whole number of at least 1")
         sizes.append(int(text))
     try:
         if fields == CONVOLUTION:

@@ -1,4 +1,5 @@
-"""File formats: one folder for each family of files, and `files`, which chooses among them.
+"""File formats: one folder for each format, `registry` with one entry for each, and `files`, which loads and saves.
 
-Imports everything that a netlist is made of.  Begin with `files`; `textfile` holds what all readers share.
+May import everything in `netlists` except `synthetic` and `cluster`.  Begin with `files`; a new format is a new folder
+and a new entry in `registry`.  `textfile` has what all readers and writers share.
 """

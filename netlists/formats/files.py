@@ -1,10 +1,6 @@
-"""Load and save netlists and placements; the format follows from the suffix of the file.
+"""Load and save netlists and placements in any of the formats in `registry`, and load bundled designs by name.
 
-netlists     NAME.pb.txt[.gz]  Circuit Training protobuf, with a .plc beside it or a canvas of its own
-             NAME.aux          Bookshelf
-             a folder with one of these, or the name of a bundled design
-placements   NAME.plc          Circuit Training
-             NAME.pl           Bookshelf
+A netlist is given as a file, as a folder with exactly one netlist file, or as the name of a bundled design.
 """
 
 from __future__ import annotations
@@ -14,135 +10,134 @@ from pathlib import Path
 from typing import Any
 
 from netlists.errors import NetlistError, SettingsError, did_you_mean
-from netlists.formats.bookshelf import reader as bookshelf
-from netlists.formats.circuit_training import reader as protobuf
-from netlists.formats.textfile import bad
+from netlists.formats.registry import (
+    CIRCUIT_TRAINING,
+    Format,
+    netlist_endings,
+    netlist_format,
+    placement_format,
+)
+from netlists.formats.textfile import file_error
 from netlists.formats.unfix import unfix as free
 from netlists.legality.room import demand_room
 from netlists.netlist import Netlist
 from netlists.placement import Placement
-from netlists.rows.derived import noted
+from netlists.rows.derived import add_note
 
 DESIGNS = Path(__file__).parents[1] / "designs"
-_BUNDLED = ".pb.txt.gz"
-_PROTOBUF, _BOOKSHELF = (".pb.txt", ".pb.txt.gz"), (".aux", ".aux.gz")
-_EXPECTED = "expected a file ending in .pb.txt, .pb.txt.gz or .aux, a folder with one, or a bundled design"
+"""The folder of the bundled designs."""
+
+BUNDLED_SUFFIX = f"{CIRCUIT_TRAINING.netlist_suffix}.gz"
+"""The suffix of the bundled designs."""
+
+NETLIST_HELP = f"{netlist_endings()} file, a folder with one, or a bundled design"
+"""What stands for a netlist, for help texts and messages."""
 
 
 def catalog() -> list[str]:
-    """Names of the bundled designs."""
-    return sorted(path.name.removesuffix(_BUNDLED) for path in DESIGNS.glob("*" + _BUNDLED))
+    """Names of the bundled designs, in alphabetical order."""
+    return sorted(path.name.removesuffix(BUNDLED_SUFFIX) for path in DESIGNS.glob(f"*{BUNDLED_SUFFIX}"))
 
 
-def load(
-    path: str | Path, plc: str | Path | None = None, *, unfix: Sequence[str] = (), **options: Any
-) -> Netlist:  # fmt: skip
-    """Load a netlist from a file, a folder that has one, or by the name of a bundled design.
+def load(path: str | Path, plc: str | Path | None = None, *, unfix: Sequence[str] = (), **options: Any) -> Netlist:
+    """Load a netlist from a file, from a folder that has one, or by the name of a bundled design.
 
-    `plc` replaces the `.plc` beside a protobuf netlist; fixed macros whose names match one of the shell globs `unfix`
-    become movable; `options` are those of `bookshelf.read`.  Raises `NetlistError` when there is no such netlist,
-    something in it is wrong or it can never be placed (`netlists.legality.room`), `SettingsError` for an option the
-    format does not have and for a glob that frees nothing.
+    `plc` replaces the `.plc` beside a protobuf netlist.  Fixed macros whose names match one of the shell globs `unfix`
+    become movable.  `options` are those of the reader of the format (`Format.read_options`).  Raises `NetlistError` if
+    there is no such netlist, if something in it is wrong, or if it can never be placed (`netlists.legality.room`);
+    `SettingsError` for an option that the format does not have and for a glob that frees nothing.
     """
-    file = _find(Path(path))
-    if file.name.lower().endswith(_PROTOBUF):
-        if options:
-            raise SettingsError(f"{file}: options {', '.join(options)} are for Bookshelf netlists only; leave them out")
-        return _placeable(protobuf.read_netlist(file, plc), unfix, file)
+    file, entry = _find(Path(path))
     if plc is not None:
-        raise SettingsError(f"{file}: a .plc is for protobuf netlists only; leave it out")
-    return _placeable(bookshelf.read(file, **options), unfix, file)
-
-
-def _placeable(netlist: Netlist, globs: Sequence[str], file: Path) -> Netlist:
-    """The netlist with a note on rows derived from its cells, after the checks of `netlists.legality.room`."""
-    netlist = free(netlist, globs)
+        options["plc"] = plc
+    _demand_options(file, entry, "netlists", options, entry.read_options)
+    netlist = free(entry.read(file, **options), unfix)
     try:
         demand_room(netlist)
     except NetlistError as error:
-        raise bad(file, None, str(error)) from None
-    return noted(netlist)
+        raise file_error(file, None, str(error)) from None
+    return add_note(netlist)
+
+
+def _demand_options(file: Path, entry: Format, what: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raise `SettingsError` for options that the format does not have."""
+    wrong = sorted(options.keys() - known)
+    if wrong:
+        expected = f"which have {', '.join(sorted(known)) or 'no options'}"
+        raise SettingsError(
+            f"{file}: {', '.join(wrong)} cannot be set for {entry.name} {what}, {expected}; leave it out"
+        )
 
 
 def is_bundled(path: Path) -> bool:
-    """Whether a bundled design is meant: its name, unless a file or a folder with a netlist has the same."""
+    """Whether a path is the name of a bundled design, and no file or folder with a netlist has the same name."""
     return str(path) in catalog() and not path.is_file() and not (path.is_dir() and _netlists_in(path))
 
 
-def _find(path: Path) -> Path:
-    """The netlist file that is meant."""
+def _find(path: Path) -> tuple[Path, Format]:
+    """The netlist file that a path stands for, and its format."""
     try:
         if is_bundled(path):
-            return DESIGNS / f"{path}{_BUNDLED}"
+            return DESIGNS / f"{path}{BUNDLED_SUFFIX}", CIRCUIT_TRAINING
         if path.is_dir():
-            return _only_netlist(path)
-        is_netlist = path.name.lower().endswith(_PROTOBUF + _BOOKSHELF)
-        if is_netlist or path.exists():
-            if not is_netlist:
-                raise NetlistError(f"{path}: unknown kind of netlist, {_EXPECTED} ({', '.join(catalog())})")
-            return path
+            path = _only_netlist(path)
+        entry = netlist_format(path)
+        if entry is not None:
+            return path, entry
+        if path.exists():
+            raise NetlistError(f"{path}: unknown kind of netlist, expected a {NETLIST_HELP} ({', '.join(catalog())})")
     except (OSError, ValueError) as error:
-        raise NetlistError(f"{path}: {error}; {_EXPECTED}") from None
+        raise NetlistError(f"{path}: {error}; expected a {NETLIST_HELP}") from None
     names = catalog()
-    raise NetlistError(f"{path}: no such netlist, {_EXPECTED} ({', '.join(names)}){did_you_mean(str(path), names)}")
+    raise NetlistError(
+        f"{path}: no such netlist, expected a {NETLIST_HELP} ({', '.join(names)}){did_you_mean(str(path), names)}"
+    )
 
 
 def _only_netlist(folder: Path) -> Path:
-    found = _netlists_in(folder)
-    if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "no netlist"
-        raise NetlistError(
-            f"{folder}: the folder has {names}, expected exactly one file ending in .pb.txt[.gz] or .aux"
-        )
-    return found[0]
+    """The only netlist file in a folder."""
+    netlists = _netlists_in(folder)
+    if len(netlists) != 1:
+        names = ", ".join(file.name for file in netlists) or "no netlist"
+        raise NetlistError(f"{folder}: the folder has {names}, expected exactly one file ending in {netlist_endings()}")
+    return netlists[0]
 
 
 def _netlists_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.name.lower().endswith(_PROTOBUF + _BOOKSHELF))
+    """The netlist files in a folder, in alphabetical order."""
+    return sorted(file for file in folder.iterdir() if netlist_format(file))
 
 
 def save(netlist: Netlist, path: str | Path) -> None:
-    """Save a netlist as protobuf (with its `.plc`) or Bookshelf (with the files its `.aux` names).
+    """Save a netlist in the format of the suffix: as protobuf with its `.plc`, or as Bookshelf with all its files.
 
-    Raises `NetlistError` for another suffix, or when a file cannot be written.
+    Raises `NetlistError` for an unknown suffix, or if a file cannot be written.
     """
     path = Path(path)
-    if path.name.lower().endswith(_PROTOBUF):
-        protobuf.write_netlist(netlist, path)
-    elif path.name.lower().endswith(_BOOKSHELF):
-        bookshelf.write(netlist, path)
-    else:
-        raise NetlistError(f"{path}: unknown kind of netlist, expected a name ending in .pb.txt, .pb.txt.gz or .aux")
+    entry = netlist_format(path)
+    if entry is None:
+        raise NetlistError(f"{path}: unknown kind of netlist, expected a name ending in {netlist_endings()}")
+    entry.write(netlist, path)
 
 
 def load_placement(netlist: Netlist, path: str | Path, **options: Any) -> Placement:
-    """Load a placement of the netlist; `options` are those of `bookshelf.read_pl`.
+    """Load a placement of a netlist; `options` are those of the reader (`Format.read_placement_options`).
 
-    Fixed nodes within 1e-3 µm of their place lie there.  Raises `NetlistError` when the file is wrong or another
-    netlist's, `PlacementError` naming file, line and node when it moves a fixed node or lacks a movable one.
+    Fixed nodes within 1e-3 µm of their position in the netlist are placed exactly there.  Raises `NetlistError` if the
+    file is wrong or that of another netlist, `PlacementError` naming file, line and node if it moves a fixed node or
+    lacks a movable one, and `SettingsError` for an option that the format does not have.
     """
     path = Path(path)
-    if _is_plc(path):
-        if options:
-            raise SettingsError(f"{path}: options {', '.join(options)} are for .pl files only; leave them out")
-        return protobuf.read_plc(netlist, path)
-    return bookshelf.read_pl(netlist, path, **options)
+    entry = placement_format(path)
+    _demand_options(path, entry, "placements", options, entry.read_placement_options)
+    return entry.read_placement(netlist, path, **options)
 
 
 def save_placement(placement: Placement, path: str | Path, costs: Mapping[str, float] | None = None) -> None:
-    """Save a placement; `costs` (`wirelength`, `density`, `congestion`) go to the header of a `.plc`.
+    """Save a placement in the format of the suffix.
 
-    Raises `NetlistError` for another suffix, or when the file cannot be written.
+    `costs` (`wirelength`, `density`, `congestion`) are written to the header of a `.plc`; other formats have no place
+    for them.  Raises `NetlistError` for an unknown suffix, or if the file cannot be written.
     """
     path = Path(path)
-    if _is_plc(path):
-        protobuf.write_plc(placement, path, costs)
-    else:
-        bookshelf.write_pl(placement, path)
-
-
-def _is_plc(path: Path) -> bool:
-    name = path.name.lower().removesuffix(".gz")
-    if not name.endswith((".plc", ".pl")):
-        raise NetlistError(f"{path}: unknown kind of placement, expected a name ending in .plc or .pl")
-    return name.endswith(".plc")
+    placement_format(path).write_placement(placement, path, costs)

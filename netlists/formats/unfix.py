@@ -1,4 +1,4 @@
-"""Free fixed macros: contest files often fix every macro, while it is the macros that are to be placed."""
+"""Free fixed macros: contest files often fix every macro, although the macros are what is to be placed."""
 
 from __future__ import annotations
 
@@ -14,42 +14,44 @@ from netlists.netlist import Bools, Kind, Netlist
 
 
 def unfix(netlist: Netlist, globs: Sequence[str]) -> Netlist:
-    """The netlist with the fixed nodes whose names match one of the shell globs made movable, and a note of it.
+    """The netlist with the fixed nodes whose names match one of the shell globs made movable, and a note on it.
 
-    Only macros and cells with an area are freed, never ports; they keep their kind, and their place as a suggestion.  A
-    glob is also taken as a plain name, so that `ram[3]` frees `ram[3]`.  Raises `SettingsError` for a glob that frees
-    nothing, `NetlistError` where a freed macro is larger than the canvas.
+    Only macros and cells with an area are freed, never ports.  They keep their kind, and their position becomes a
+    suggestion.  A glob is also taken as a plain name, so that `ram[3]` frees `ram[3]`.  Raises `SettingsError` for a
+    glob that frees nothing, and `NetlistError` if a freed macro is larger than the canvas.
     """
     if not globs:
         return netlist
     n = netlist
-    can = n.fixed & (n.kind != Kind.PORT) & (n.size_um > 0).all(axis=1)
+    freeable = n.fixed & (n.kind != Kind.PORT) & (n.size_um > 0).all(axis=1)
     freed = np.zeros(n.num_nodes, dtype=bool)
     stay = np.zeros(n.num_nodes, dtype=bool)
     for glob in globs:
         named = _named(n.node_names, glob)
-        if not (named & can).any():
-            raise _frees_nothing(n, glob, named, can)
-        freed |= named & can
-        stay |= named & n.fixed & ~can
+        if not (named & freeable).any():
+            raise _frees_nothing(n, glob, named, freeable)
+        freed |= named & freeable
+        stay |= named & n.fixed & ~freeable
     note = f"{int(freed.sum())} of {int(n.fixed[n.kind != Kind.PORT].sum())} fixed nodes are freed"
     note += f" ({', '.join(globs)})"
     if stay.any():
-        note += f"; {int(stay.sum())} ports that match stay where they are"
+        note += f"; {int(stay.sum())} ports that match stay fixed"
     return n.with_(fixed=n.fixed & ~freed, notes=(*n.notes, note))
 
 
 def _named(names: Sequence[str], glob: str) -> Bools:
-    """[V] whether each name matches."""
+    """[V] whether each name matches a glob."""
     match = re.compile(translate(glob)).match
     return np.array([name == glob or match(name) is not None for name in names], dtype=bool)
 
 
-def _frees_nothing(n: Netlist, glob: str, named: Bools, can: Bools) -> SettingsError:
+def _frees_nothing(n: Netlist, glob: str, named: Bools, freeable: Bools) -> SettingsError:
+    """The error for a glob that matches no node that can be freed."""
     if named.any():
         ports, movable = int((named & (n.kind == Kind.PORT)).sum()), int((named & ~n.fixed).sum())
-        found = f"matches {ports} ports and {movable} movable nodes, but no fixed macro"
-        return SettingsError(f"unfix {glob!r} {found}; expected a glob of fixed macros (there are {int(can.sum())})")
-    known = [n.node_names[v] for v in np.flatnonzero(can).tolist()]
+        matches = f"matches {ports} ports and {movable} movable nodes, but no fixed macro"
+        count = int(freeable.sum())
+        return SettingsError(f"unfix {glob!r} {matches}; expected a glob of fixed macros (there are {count})")
+    known = [n.node_names[v] for v in np.flatnonzero(freeable).tolist()]
     expected = f"expected a glob of fixed macros, of which {n.name} has {len(known)}"
     return SettingsError(f"unfix {glob!r} matches no node; {expected}{hint(glob, known)}")

@@ -1,4 +1,4 @@
 """Legality: whether a netlist can be placed at all, and what is wrong with a placement.
 
-Imports the netlist, placements and rows.  Begin with `verdict`, which every command and report uses.
+May import `netlists.netlist`, `placement`, `rows` and `tolerance`.  Begin with `verdict`, which all commands use.
 """

@@ -1,4 +1,4 @@
-"""Standard cells on rows: which of them lie wrong, and what room the macros leave."""
+"""Standard cells on rows: which cells are placed illegally, and which sites the macros leave free."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from netlists.rows.derived import cell_rows
 class CellViolations:
     """What makes the standard cells of a placement illegal, as node indices."""
 
-    overlaps: Ints  # cells that overlap another cell or a hard macro; fixed ones only under movable macros
-    out_of_canvas: Ints  # movable cells that stick out of the canvas
-    off_rows: Ints  # movable cells that do not stand on a row, on its sites, inside it and the rows above it
+    overlaps: Ints  # [K] cells that overlap another cell or a hard macro; fixed cells count only under movable macros
+    out_of_canvas: Ints  # [K] movable cells that extend beyond the canvas
+    off_rows: Ints  # [K] movable cells that are not on the sites of a row and inside it and the rows above it
 
     def __bool__(self) -> bool:
         return bool(len(self.overlaps) or len(self.out_of_canvas) or len(self.off_rows))
 
 
 def cell_violations(placement: Placement) -> CellViolations:
-    """The cells that overlap something, leave the canvas or are off the rows; all of them if there are no rows.
+    """The cells that overlap something, extend beyond the canvas or are off the rows.
 
-    The rows are those of `cell_rows`.  Overlaps and misalignments of up to `TOUCH` times the canvas are rounding and
-    do not count.
+    The rows are those of `cell_rows`; if there are none, all movable cells are off the rows.  Overlaps and
+    misalignments of up to `TOUCH` times the longer side of the canvas are rounding and do not count.
     """
     n = placement.netlist
     slack = TOUCH * max(n.canvas_um)
@@ -40,22 +40,23 @@ def cell_violations(placement: Placement) -> CellViolations:
     hit |= overlapping(low[cells], high[cells], low[hard], high[hard], slack, False) & movable
     hit |= overlapping(low[cells], high[cells], low[macros], high[macros], slack, False)
     outside = ((low[cells] < -slack) | (high[cells] > np.array(n.canvas_um) + slack)).any(axis=1)
-    stands = on_rows(low[cells], high[cells], rows, slack) if rows else np.zeros(len(cells), dtype=bool)
-    return CellViolations(cells[hit], cells[movable & outside], cells[movable & ~stands])
+    on_row = on_rows(low[cells], high[cells], rows, slack) if rows else np.zeros(len(cells), dtype=bool)
+    return CellViolations(cells[hit], cells[movable & outside], cells[movable & ~on_row])
 
 
 def overlapping(
     low: Floats, high: Floats, other_low: Floats, other_high: Floats, slack: float, same: bool
 ) -> Bools:  # fmt: skip
-    """[K] whether each rectangle [K, 2] overlaps one of the others [J, 2] by more than `slack` both ways.
+    """[K] whether each rectangle overlaps one of the others by more than `slack` in both directions.
 
-    `same`: the others are the rectangles themselves, which do not overlap themselves.
+    Corners are `low` and `high` [K, 2], and `other_low` and `other_high` [J, 2], in the unit of `slack`.  `same` means
+    that the others are the rectangles themselves; a rectangle does not overlap itself.
     """
     if not len(low) or not len(other_low):
         return np.zeros(len(low), dtype=bool)
     width, height = (other_high - other_low).max(axis=0)
     bottom = float(other_low[:, 1].min())
-    # Strips at least as high as any of the others: one that reaches a point starts in its strip or the one below.
+    # Strips are at least as high as any of the others: one that covers a point begins in its strip or the one below.
     step = max(height, (other_low[:, 1].max() - bottom) / len(other_low), slack)
     strip = ((other_low[:, 1] - bottom) / step).astype(np.int64)
     order = np.lexsort((other_low[:, 0], strip))
@@ -68,38 +69,40 @@ def _overlapping(
     low: Floats, high: Floats, other_low: Floats, other_high: Floats, order: Ints, start: Ints, bottom: float,
     step: float, width: float, slack: float, same: bool,
 ) -> Bools:  # fmt: skip
+    """`overlapping`, given the others in order of strip and left edge; strip s is order[start[s]:start[s + 1]]."""
     strips = len(start) - 1
-    found = np.zeros(len(low), dtype=np.bool_)
+    hit = np.zeros(len(low), dtype=np.bool_)
     for i in range(len(low)):
         first = max(int(np.floor((low[i, 1] - bottom) / step)) - 1, 0)
         last = min(int(np.floor((high[i, 1] - bottom) / step)), strips - 1)
         for strip in range(first, last + 1):
             a, b = start[strip], start[strip + 1]
-            while a < b:  # the first one that may reach as far as rectangle i: none is wider than `width`
+            while a < b:  # find the first that may reach rectangle i, as none is wider than `width`
                 middle = (a + b) // 2
                 if other_low[order[middle], 0] < low[i, 0] - width:
                     a = middle + 1
                 else:
                     b = middle
-            while a < start[strip + 1] and not found[i]:
+            while a < start[strip + 1] and not hit[i]:
                 j = order[a]
                 if other_low[j, 0] >= high[i, 0] - slack:
                     break
                 wide = min(high[i, 0], other_high[j, 0]) - max(low[i, 0], other_low[j, 0])
                 tall = min(high[i, 1], other_high[j, 1]) - max(low[i, 1], other_low[j, 1])
-                found[i] = wide > slack and tall > slack and not (same and i == j)
+                hit[i] = wide > slack and tall > slack and not (same and i == j)
                 a += 1
-    return found
+    return hit
 
 
 def on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
-    """[K] whether each rectangle stands on the bottom of a row, from a site on, inside rows; to within `slack`.
+    """[K] whether each rectangle is on the bottom of a row, begins at a site and is inside rows; to within `slack`.
 
-    One that is higher than its row must lie inside a row that begins where the one below ends, and so on.
+    A rectangle that is higher than its row must be inside a row that begins where the one below ends, and so on.
+    Corners `low` and `high` [K, 2] are in µm.
     """
-    stands = on_sites(low, rows, slack)
-    corner, inside = low.copy(), np.flatnonzero(stands)
-    while inside.size:  # those inside rows from their bottom up to `corner`
+    on_row = on_sites(low, rows, slack)
+    corner, inside = low.copy(), np.flatnonzero(on_row)
+    while inside.size:  # rectangles that are inside rows from their bottom up to `corner`
         row = _row_at(corner[inside], rows, slack)
         held = (
             (rows.height_um[row] > slack)
@@ -107,14 +110,14 @@ def on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
             & (low[inside, 0] >= rows.x_um[row] - slack)
             & (high[inside, 0] <= rows.right_um[row] + slack)
         )
-        stands[inside[~held]] = False
+        on_row[inside[~held]] = False
         corner[inside, 1] = rows.y_um[row] + rows.height_um[row]
         inside = inside[held & (high[inside, 1] > corner[inside, 1] + slack)]
-    return stands
+    return on_row
 
 
 def on_sites(corner: Floats, rows: Rows, slack: float) -> Bools:
-    """[K] whether each point [K, 2] is the lower-left corner of a site of a row; to within `slack`."""
+    """[K] whether each point [K, 2] in µm is the lower-left corner of a site of a row; to within `slack`."""
     if not len(rows):
         return np.zeros(len(corner), dtype=bool)
     row = _row_at(corner, rows, slack)
@@ -128,7 +131,7 @@ def on_sites(corner: Floats, rows: Rows, slack: float) -> Bools:
 
 
 def _row_at(corner: Floats, rows: Rows, slack: float) -> Ints:
-    """[K] the last row that starts at or before each point [K, 2], of those whose bottom is next above it or at it."""
+    """[K] the last row that begins at or before each point [K, 2], among those whose bottom is at or next above it."""
     levels, level = np.unique(rows.y_um, return_inverse=True)
     order = np.lexsort((rows.x_um, level))
     mine = np.minimum(np.searchsorted(levels, corner[:, 1] - slack), len(levels) - 1)
@@ -137,14 +140,15 @@ def _row_at(corner: Floats, rows: Rows, slack: float) -> Ints:
     span = 2 * (rows.right_um.max() - left)
     key = level[order] * span + (rows.x_um[order] - left)
     x = np.clip(corner[:, 0] - left + slack, -span / 4, span / 2)
-    found: Ints = order[np.maximum(np.searchsorted(key, mine * span + x, side="right") - 1, 0)]
-    return found
+    row: Ints = order[np.maximum(np.searchsorted(key, mine * span + x, side="right") - 1, 0)]
+    return row
 
 
 def free_rows(placement: Placement, moves: Bools) -> Rows:
-    """The runs of whole sites that no hard macro and no cell reaches into, but for those that `moves` [V] names.
+    """The runs of whole sites that no hard macro and no cell overlaps.
 
-    The rows are those of `cell_rows`; none if there are none.
+    Nodes for which the mask `moves` [V] is true are ignored.  The rows are those of `cell_rows`; there are no runs if
+    there are no rows.
     """
     n = placement.netlist
     none = np.empty(0)

@@ -1,7 +1,7 @@
-"""What no placement can mend: nodes that need more room than there is, and cells that no row can hold.
+"""Netlists that can never be placed: nodes that need more room than there is, and cells that fit into no row.
 
-These are necessary conditions only.  A netlist that passes may still be hard to place, and macros may use up the room
-of the cells; what fails cannot be placed, and says so when it is loaded instead of when the search is over.
+These are necessary conditions only: a netlist that passes may still be hard to place, and macros may use up the room of
+the cells.  A netlist that fails is refused when it is loaded instead of after the search.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ from netlists.rows.derived import cell_rows
 from netlists.rows.multi_row import rows_high
 from netlists.tolerance import TOUCH
 
-MOST_FIXED = 4000  # fixed nodes whose room counts: the largest; leaving some out refuses less, and takes no time
+MAX_FIXED = 4000
+"""Number of fixed nodes, the largest ones, whose area is subtracted; ignoring others refuses less and saves time."""
+
+MAX_LISTED = 5
+"""Different kinds of rows that are listed in a message."""
+
 Span = tuple[float, float]
+"""Left and right end of a run of sites, in µm."""
 
 
 def demand_room(netlist: Netlist) -> None:
-    """Raise `NetlistError` naming a node, what it needs and what there is if the movable nodes have no legal places.
+    """Raise `NetlistError` if the movable nodes can have no legal positions, naming a node and the room that it needs.
 
-    Hard macros and standard cells need more area than fixed nodes leave of the canvas, or cells more sites than they
-    leave of the rows; a cell has no free rows so high and wide; rows differ in height or in the distance of sites, or
-    overlap.  The rows are those of `cell_rows`: derived ones in a netlist without rows.
+    That is the case if hard macros and standard cells need more area than fixed nodes leave of the canvas, if cells
+    need more sites than fixed nodes leave of the rows, if no stack of free rows is high and wide enough for a cell, or
+    if rows overlap or differ in height or in the distance between sites.  The rows are those of `cell_rows`: derived
+    ones in a netlist without rows.
     """
     _demand_area(netlist)
     cells, rows = netlist.cells[~netlist.fixed[netlist.cells]], cell_rows(netlist)
@@ -39,7 +46,7 @@ def demand_room(netlist: Netlist) -> None:
 
 
 def covered_um2(low: Floats, high: Floats) -> float:
-    """Area of the union of rectangles with corners low and high [K, 2]."""
+    """Area of the union of rectangles with corners `low` and `high` [K, 2] in µm."""
     order = np.argsort(low[:, 0], kind="stable")
     low, high = low[order], high[order]
     levels = np.unique(np.concatenate([low[:, 1], high[:, 1]]))
@@ -53,10 +60,11 @@ def covered_um2(low: Floats, high: Floats) -> float:
 
 
 def _demand_area(n: Netlist) -> None:
+    """Raise `NetlistError` if macros and cells need more area than fixed nodes leave of the canvas."""
     solid = (n.kind == Kind.HARD) | (n.kind == Kind.CELL)
     movable, fixed = np.flatnonzero(solid & ~n.fixed), np.flatnonzero(solid & n.fixed)
     area = n.size_um.prod(axis=1)
-    fixed = fixed[np.argsort(-area[fixed], kind="stable")[:MOST_FIXED]]
+    fixed = fixed[np.argsort(-area[fixed], kind="stable")[:MAX_FIXED]]
     half = n.size_um[fixed] / 2
     low = np.clip(n.position_um[fixed] - half, 0, n.canvas_um)
     high = np.clip(n.position_um[fixed] + half, 0, n.canvas_um)
@@ -72,7 +80,7 @@ def _demand_area(n: Netlist) -> None:
 
 
 def _free_rows(n: Netlist) -> Rows:
-    """The runs of sites that fixed nodes leave."""
+    """The runs of sites that fixed nodes leave free."""
     from netlists.legality.cells import free_rows  # loads numba
 
     known = np.isfinite(n.position_um)
@@ -80,19 +88,20 @@ def _free_rows(n: Netlist) -> Rows:
 
 
 def _demand_one_pattern(rows: Rows) -> None:
+    """Raise `NetlistError` if rows differ in height or in the distance between sites."""
     for values, what in ((rows.height_um, "heights"), (rows.site_um, "distances between sites")):
         if np.ptp(values) > TOUCH * values[0]:
-            found, count = np.unique(values, return_counts=True)
-            pairs = list(zip(count.tolist(), found.tolist(), strict=True))
-            listed = ", ".join(f"{rows} of {value:g} µm" for rows, value in pairs[:5])
+            distinct, count = np.unique(values, return_counts=True)
+            pairs = list(zip(count.tolist(), distinct.tolist(), strict=True))
+            listed = ", ".join(f"{rows} of {value:g} µm" for rows, value in pairs[:MAX_LISTED])
             raise NetlistError(
-                f"the rows have {len(found)} {what} ({listed}); expected one where standard cells are to be placed: "
+                f"the rows have {len(distinct)} {what} ({listed}); expected one for standard cells to be placed: "
                 "keep rows of one kind in the .scl"
             )
 
 
 def _demand_disjoint(rows: Rows, slack: float) -> None:
-    """No row lies on another one, where cells would be placed twice."""
+    """Raise `NetlistError` if rows overlap, as cells would be placed on both."""
     from netlists.legality.cells import overlapping  # loads numba
 
     low = np.column_stack([rows.x_um, rows.y_um])
@@ -102,18 +111,18 @@ def _demand_disjoint(rows: Rows, slack: float) -> None:
         x, y = low[hit[0]]
         raise NetlistError(
             f"{hit.size} of {len(rows)} rows overlap another one (the first begins at {x:g}, {y:g} µm of the canvas); "
-            "expected disjoint rows where standard cells are to be placed: correct the rows in the .scl"
+            "expected disjoint rows if standard cells are to be placed: correct the rows in the .scl"
         )
 
 
 def _more_room(n: Netlist) -> str:
-    """What makes room on rows."""
-    where = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
-    return f"{where} or free fixed macros (--unfix)"
+    """Advice on how to get more room on rows."""
+    advice = "enlarge the canvas" if n.rows is None else "extend the rows in the .scl"
+    return f"{advice} or free fixed macros (--unfix)"
 
 
 def _demand_spans(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows) -> None:
-    """Each cell fits into the widest free stack of as many rows [C] as it is high."""
+    """Raise `NetlistError` if a cell is wider than the widest free stack of as many rows [C] as it is high."""
     slack = TOUCH * max(n.canvas_um)
     widest = _widest_stacks(free, int(stacked.max()), slack)
     width = n.size_um[cells, 0]
@@ -123,16 +132,16 @@ def _demand_spans(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows
         high, room = int(stacked[k]), widest[stacked[k] - 1]
         name, height = n.node_names[cells[k]], n.size_um[cells[k], 1]
         stack = "free run of a row" if high == 1 else f"stack of {high} free rows"
-        there = f"the widest {stack} is {room:g} µm" if room else f"there is no {stack}"
+        widest_run = f"the widest {stack} is {room:g} µm" if room else f"there is no {stack}"
         raise NetlistError(
             f"standard cell {name!r} is {width[k]:g} by {height:g} µm and rows are {rows.height_um[0]:g} µm high, "
-            f"but {there} ({large.size} cells have no room); expected rows that hold it: correct its size, "
+            f"but {widest_run} ({large.size} cells have no room); expected rows into which it fits: correct its size, "
             f"{_more_room(n)}"
         )
 
 
 def _widest_stacks(free: Rows, most: int, slack: float) -> Floats:
-    """[most] widest rectangle of 1, 2, ... rows on top of each other in the free runs; 0 where there is none."""
+    """[most] width of the widest free rectangle 1, 2, ... rows high; 0 if there is none."""
     widest = np.zeros(most)
     if not len(free):
         return widest
@@ -140,33 +149,33 @@ def _widest_stacks(free: Rows, most: int, slack: float) -> Floats:
     single: list[list[Span]] = [[] for _ in levels]
     for k in np.lexsort((free.x_um, level)).tolist():
         left, right, runs = float(free.x_um[k]), float(free.right_um[k]), single[level[k]]
-        if runs and left <= runs[-1][1] + slack:  # runs that touch
+        if runs and left <= runs[-1][1] + slack:  # adjacent runs are one
             left = runs.pop()[0]
         runs.append((left, right))
-    on_next = np.append(np.abs(np.diff(levels) - free.height_um[0]) <= slack, False).tolist()
+    meets_next = np.append(np.abs(np.diff(levels) - free.height_um[0]) <= slack, False).tolist()
     stacks = single
     for count in range(most):
         widest[count] = max((right - left for runs in stacks for left, right in runs), default=0.0)
-        stacks = [_common(single[k], stacks[k + 1]) if goes_on else [] for k, goes_on in enumerate(on_next)]
+        stacks = [_common(single[k], stacks[k + 1]) if joined else [] for k, joined in enumerate(meets_next)]
     return widest
 
 
 def _common(a: list[Span], b: list[Span]) -> list[Span]:
-    """Where two sorted lists of runs overlap."""
-    found, i, j = list[Span](), 0, 0
+    """The runs that two sorted lists of runs have in common."""
+    common, i, j = list[Span](), 0, 0
     while i < len(a) and j < len(b):
         left, right = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
         if left < right:
-            found.append((left, right))
+            common.append((left, right))
         if a[i][1] < b[j][1]:
             i += 1
         else:
             j += 1
-    return found
+    return common
 
 
 def _demand_sites(n: Netlist, cells: Ints, stacked: Ints, rows: Rows, free: Rows) -> None:
-    """The cells, each in as many rows [C], need no more sites than are free."""
+    """Raise `NetlistError` if the cells, each in as many rows [C] as it is high, need more sites than are free."""
     sites = np.ceil((n.size_um[cells, 0] - TOUCH * max(n.canvas_um)) / rows.site_um[0])
     need = int((np.maximum(sites, 1) * stacked).sum())
     room = int(free.num_sites.sum())

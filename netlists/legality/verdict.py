@@ -1,4 +1,4 @@
-"""The verdict on a placement: everything that makes it illegal, counted; terminal, JSON, reports and sweeps show it."""
+"""The verdict on a placement: counts of everything that makes it illegal, for terminal, JSON, reports and sweeps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ COUNTS = (
 )  # fmt: skip
 """Keys of `Legality.counts`:
     overlaps             pairs of hard macros that overlap
-    fixed_overlaps       those of them of two fixed macros, which no placer can mend
-    out_of_canvas        hard macros that stick out of the canvas
-    fixed_out_of_canvas  those of them that are fixed
+    fixed_overlaps       of these, pairs of two fixed macros, which no placer can repair
+    out_of_canvas        hard macros that extend beyond the canvas
+    fixed_out_of_canvas  of these, fixed macros
     macros_outside_rows  movable hard macros on a part of the canvas that no row covers (see `netlists.rows.cover`)
     macros_off_rows      movable hard macros whose lower-left corner is not on a site of a row, if the design has rows
     cell_overlaps        cells that overlap another cell or a hard macro, unless both are fixed
-    cells_out_of_canvas  movable cells that stick out of the canvas
-    cells_off_rows       movable cells that do not stand on rows, on their sites, inside them"""
+    cells_out_of_canvas  movable cells that extend beyond the canvas
+    cells_off_rows       movable cells that are not on the sites of rows and inside them
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,32 +34,32 @@ class Legality:
     """What is wrong with a placement, as node indices."""
 
     macros: Violations
-    macros_off_rows: Ints
+    macros_off_rows: Ints  # [K] movable hard macros whose lower-left corner is not on a site of a row
     cells: CellViolations
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each of `COUNTS`."""
+        """The number of each of `COUNTS`."""
         macros, cells = self.macros, self.cells
-        found = (
+        numbers = (
             len(macros.overlaps) + len(macros.fixed_overlaps), len(macros.fixed_overlaps),
             len(macros.out_of_canvas) + len(macros.fixed_out_of_canvas), len(macros.fixed_out_of_canvas),
             len(macros.outside_rows), len(self.macros_off_rows),
             len(cells.overlaps), len(cells.out_of_canvas), len(cells.off_rows),
         )  # fmt: skip
-        return dict(zip(COUNTS, found, strict=True))
+        return dict(zip(COUNTS, numbers, strict=True))
 
 
 def legality(placement: Placement) -> Legality:
-    """The verdict on a placement; sizes are those stored, whatever the orientation.
+    """The verdict on a placement; sizes are used as they are stored, whatever the orientation.
 
-    Overlaps and misalignments of up to `TOUCH` times the canvas are rounding and do not count.
+    Overlaps and misalignments of up to `TOUCH` times the longer side of the canvas are rounding and do not count.
     """
     return Legality(placement.violations(), macros_off_rows(placement), cell_violations(placement))
 
 
 def macros_off_rows(placement: Placement) -> Ints:
-    """The movable hard macros whose lower-left corner is on no site of a row; none in a design without rows."""
+    """[K] the movable hard macros whose lower-left corner is not on a site of a row; none in a design without rows."""
     n = placement.netlist
     if n.rows is None:
         return np.empty(0, dtype=np.int64)
@@ -68,7 +69,7 @@ def macros_off_rows(placement: Placement) -> Ints:
 
 
 def is_legal(counts: Mapping[str, Any]) -> bool | None:
-    """Whether none of `COUNTS` is above 0; None if the mapping lacks those that every verdict has."""
+    """Whether all of `COUNTS` are 0; None if the mapping lacks those that every verdict has."""
     if "overlaps" not in counts or "out_of_canvas" not in counts:
         return None
     return not any(counts.get(key, 0) for key in COUNTS)

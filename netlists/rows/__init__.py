@@ -1,4 +1,4 @@
-"""Rows and sites: those that a netlist has or gets from its cells, what they cover, cells several rows high.
+"""Rows and sites: those of a netlist or those derived from its cells, the area they cover, and multi-row cells.
 
-Imports the netlist only.  Begin with `derived`.
+May import `netlists.netlist` and `netlists.tolerance` only.  Begin with `derived.cell_rows`.
 """

@@ -1,30 +1,37 @@
-"""Rows for the standard cells of a netlist that has none, from the cells alone: the same ones every time.
+"""Rows for the standard cells of a netlist that has none, derived from the cells alone.
 
-A flat Circuit Training netlist has standard cells but no rows.  Rows have the most common height of the movable cells,
-or the median if fewer than one cell in ten shares a height or the cells would not fit in such rows, or else the least;
-they lie one on the other from the bottom of the canvas.
-A site is the greatest common divisor of the widths in whole nanometers, divided until a row is at least
-`LEAST_PER_HEIGHT` sites high; if that is less than a `MOST_PER_HEIGHT`-th of the height, a row is so many sites high,
-and cells take whole sites.
+A flat Circuit Training netlist has standard cells but no rows.  The rows have the most common height of the movable
+cells; the median height if fewer than one cell in ten shares a height, or if the cells do not fit into such rows; and
+otherwise the least height.  They are stacked from the bottom of the canvas.
+
+The width of a site is the greatest common divisor of the widths of the cells in whole nanometers, divided until a row
+is at least `MIN_SITES_PER_HEIGHT` sites high.  If that is less than the height divided by `MAX_SITES_PER_HEIGHT`, the
+row is that many sites high, and cells are rounded up to whole sites.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
-from netlists.netlist import Floats, Netlist, Rows
+from netlists.netlist import Floats, Netlist, Rows, cached_view
 from netlists.tolerance import TOUCH
 
-NANOMETER = 1e-3  # in µm
-LEAST_SHARE = 0.1  # of the cells, for a height to be that of rows
-LEAST_PER_HEIGHT, MOST_PER_HEIGHT = 4, 64  # sites to the height of a row
+NANOMETER = 1e-3
+"""A nanometer in µm."""
+
+COMMON_FRACTION = 0.1
+"""Fraction of the cells that must share a height for it to be the height of rows."""
+
+MIN_SITES_PER_HEIGHT = 4
+"""Least height of a row in widths of a site."""
+
+MAX_SITES_PER_HEIGHT = 64
+"""Greatest height of a row in widths of a site."""
 
 
-@lru_cache(maxsize=8)
+@cached_view
 def cell_rows(netlist: Netlist) -> Rows | None:
-    """The rows on which standard cells stand: those of the netlist or, if it has none, derived ones.
+    """The rows on which standard cells are placed: those of the netlist or, if it has none, derived ones.
 
     None if there are no rows and no movable cells that have an area, or if no row fits into the canvas.
     """
@@ -36,19 +43,20 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     if not len(size):
         return None
     area = float(np.prod(netlist.canvas_um) - netlist.size_um[netlist.hard].prod(axis=1).sum())
-    found = [rows for height in _heights_um(size[:, 1]) if (rows := _rows(netlist, size, height))]
-    return next((rows for rows in found if _needed(size, rows) <= area), found[0] if found else None)
+    candidates = [rows for height in _heights_um(size[:, 1]) if (rows := _rows(netlist, size, height))]
+    fitting = (rows for rows in candidates if _area_on_rows(size, rows) <= area)
+    return next(fitting, candidates[0] if candidates else None)
 
 
 def _heights_um(height_um: Floats) -> list[float]:
-    """Heights that rows may have for cells of heights [K], the best first: lower rows waste less on odd cells."""
+    """Candidates for the height of rows for cells of heights [K], the best first: low rows waste less on odd cells."""
     heights, count = np.unique(height_um, return_counts=True)
-    common = [float(heights[np.argmax(count)])] if count.max() >= LEAST_SHARE * len(height_um) else []
+    common = [float(heights[np.argmax(count)])] if count.max() >= COMMON_FRACTION * len(height_um) else []
     return [*common, float(np.median(height_um)), float(heights[0])]
 
 
-def _needed(size: Floats, rows: Rows) -> float:
-    """The area that cells of sizes [K, 2] take in whole sites and rows."""
+def _area_on_rows(size: Floats, rows: Rows) -> float:
+    """The area in µm² of cells of sizes [K, 2], rounded up to whole sites and rows."""
     step = np.array([rows.site_um[0], rows.height_um[0]])
     return float((np.ceil(size / step - TOUCH) * step).prod(axis=1).sum())
 
@@ -70,13 +78,13 @@ def _rows(netlist: Netlist, size: Floats, height: float) -> Rows | None:
 def _site_um(width_um: Floats, height_um: float) -> float:
     """The width of a site for cells of widths [K] on rows of a height."""
     common = NANOMETER * float(np.gcd.reduce(np.rint(width_um / NANOMETER).astype(np.int64)))
-    if common < height_um / MOST_PER_HEIGHT:
-        return height_um / MOST_PER_HEIGHT
-    return common / max(1, int(np.ceil(LEAST_PER_HEIGHT * common / height_um - TOUCH)))
+    if common < height_um / MAX_SITES_PER_HEIGHT:
+        return height_um / MAX_SITES_PER_HEIGHT
+    return common / max(1, int(np.ceil(MIN_SITES_PER_HEIGHT * common / height_um - TOUCH)))
 
 
-def noted(netlist: Netlist) -> Netlist:
-    """The netlist with a note about derived rows, if cells get such."""
+def add_note(netlist: Netlist) -> Netlist:
+    """The netlist with a note on its derived rows, if it gets such rows."""
     rows = cell_rows(netlist)
     if rows is None or netlist.rows is not None:
         return netlist

@@ -1,4 +1,4 @@
-"""What every command needs: kernels and their cache, whole output files, exit codes, the clock, devices, Ray.
+"""What every command needs: exit codes, progress, the clock, whole output files, compiled kernels, devices, Ray.
 
-Imports errors and the array types of `netlists.netlist`.  Begin with `command`.
+May import `netlists.errors` and the array types of `netlists.netlist`.  Begin with `command`.
 """

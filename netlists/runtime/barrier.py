@@ -1,10 +1,10 @@
-"""What compiled threads that work together need: a barrier, and arrays that do not slow each other down.
+"""For compiled threads that work together: a barrier, and arrays that share no cache line.
 
-The barrier has no lock, needs no interpreter, and costs a few microseconds for a round of all threads.
+The barrier has no lock, does not need the interpreter, and takes a few microseconds per round of all threads.
 
-Threads that run numba code without the interpreter's lock meet hundreds of times a second; through Python that would
-take longer than their work.  Each thread counts its arrivals in a cache line of its own and looks at the others'.
-Whoever waits long gives its processor away, so that more threads than processors only take turns.
+Threads that run numba code without the interpreter's lock meet hundreds of times per second; through Python that would
+take longer than their work.  Each thread counts its arrivals in a cache line of its own and reads those of the others.
+A thread that waits for long yields its processor, so that more threads than processors only take turns.
 """
 
 from __future__ import annotations
@@ -23,18 +23,28 @@ from netlists.netlist import Ints
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
-LINE = 8  # numbers in a cache line
-APART = 128  # bytes: two cache lines, which processors fetch together
-SPINS = 200  # looks before the processor is given away
-DEAD = 2**62  # the arrivals of a thread that is gone
+LINE = 8
+"""Number of 64-bit numbers in a cache line."""
+
+APART = 128
+"""Distance between arrays in bytes: two cache lines, which processors fetch together."""
+
+SPINS = 200
+"""Number of reads before a waiting thread yields its processor."""
+
+DEAD = 2**62
+"""The number of arrivals of a thread that has ended."""
+
 YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
+"""The function of the operating system that yields the processor."""
 
 
 def apart(values: Array) -> Array:
     """A copy of an array that shares no cache line with any other array.
 
-    NumPy puts small arrays side by side.  If one thread writes an array and another one reads its neighbor, each waits
-    for the other's processor: with 16 threads a search was 1.5 times slower by a single such line.
+    The array may have any shape [...].  NumPy allocates small arrays side by side.  If one thread writes an array and
+    another one reads its neighbor, each waits for the other's processor: with 16 threads a single such line made a
+    search 1.5 times slower.
     """
     room = np.zeros(values.nbytes + 2 * APART, dtype=np.uint8)
     first = APART - room.ctypes.data % APART
@@ -44,20 +54,24 @@ def apart(values: Array) -> Array:
 
 
 def new_barrier(threads: int) -> Ints:
-    """Arrivals of each thread [threads * LINE], none yet."""
+    """The counts of arrivals [threads * LINE] of a barrier, all 0."""
     return np.zeros(threads * LINE, dtype=np.int64)
 
 
 def give_up(arrivals: Ints, me: int) -> None:
-    """Let the others know that this thread will not arrive again: `meet` is False for all of them from then on."""
+    """End thread number `me`: from now on `meet` returns False to all others.
+
+    `arrivals` [threads * LINE] are the counts of arrivals.
+    """
     arrivals[me * LINE] = DEAD
 
 
 @njit(cache=True, nogil=True)
 def meet(arrivals: Ints, me: int) -> bool:
-    """Wait until every thread has arrived as often as this one, number `me`; False when one of them is gone.
+    """Wait until every thread has arrived as often as this one, number `me`; False if one of them has ended.
 
-    What a thread wrote before, the others see after it.
+    `arrivals` [threads * LINE] are the counts of arrivals.  Everything that a thread wrote before the call is visible
+    to the others after it.
     """
     number = arrivals[me * LINE] + 1
     store(arrivals, me * LINE, number)  # type: ignore[call-arg]
@@ -67,7 +81,7 @@ def meet(arrivals: Ints, me: int) -> bool:
         while count < number:
             spins += 1
             if spins > SPINS:
-                give_away()
+                yield_processor()
             count = load(arrivals, k)
         if count >= DEAD:
             return False
@@ -76,20 +90,20 @@ def meet(arrivals: Ints, me: int) -> bool:
 
 @intrinsic
 def load(context: Any, array: Any, index: Any) -> Any:
-    """An entry, read after all that its writer wrote before it."""
+    """Read an entry; everything that its writer wrote before it is visible afterwards."""
     return types.int64(array, types.intp), _load
 
 
 @intrinsic
 def store(context: Any, array: Any, index: Any, value: Any) -> Any:
-    """Write an entry, after all that was written before."""
+    """Write an entry; everything written before is visible after it has been read."""
     return types.void(array, types.intp, types.int64), _store
 
 
 @intrinsic
-def give_away(context: Any) -> Any:
-    """Let another thread have this processor."""
-    return types.int32(), _give_away
+def yield_processor(context: Any) -> Any:
+    """Let another thread run on this processor."""
+    return types.int32(), _yield_processor
 
 
 def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -101,7 +115,7 @@ def _store(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-def _give_away(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _yield_processor(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     kind = ir.FunctionType(ir.IntType(32), [])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, YIELD), [])  # type: ignore[no-untyped-call]
 

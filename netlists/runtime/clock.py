@@ -1,4 +1,4 @@
-"""The time that a job has: deadlines are moments of `time.perf_counter`, infinite where there is none."""
+"""The time limits of a job: deadlines are values of `time.perf_counter` in seconds, infinite if there is no limit."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ from netlists.errors import LegalizationError
 
 
 class OutOfTimeError(LegalizationError):
-    """The time was up before there was a legal placement."""
+    """The deadline came before there was a legal placement."""
 
 
 class Clock(Protocol):
-    """Until when a search may go on."""
+    """The deadlines of a search."""
 
     @property
     def deadline(self) -> float:
-        """When episodes end, finished or not."""
+        """When episodes end, complete or not."""
 
     @property
     def last(self) -> float:
-        """Until when an episode may be legalized; after `deadline` while there is no placement yet."""
+        """When the legalization of an episode ends; later than `deadline` as long as there is no placement."""
 
 
 @dataclass(frozen=True)
 class Endless:
-    """The clock of a search that ends by itself."""
+    """The clock of a search without a time limit."""
 
     deadline: float = inf
     last: float = inf
 
 
 ENDLESS = Endless()
+"""The clock by default."""
 
 
 def over(deadline: float) -> bool:
-    """Whether a deadline has come."""
+    """Whether a deadline has passed."""
     return deadline < inf and time.perf_counter() >= deadline
 
 
 def demand_time(deadline: float) -> None:
-    """Raise `OutOfTimeError` when a deadline has come."""
+    """Raise `OutOfTimeError` if a deadline has passed."""
     if over(deadline):
         raise OutOfTimeError("no legal placement was found within the budget; give it more seconds")

@@ -1,4 +1,4 @@
-"""How the commands end: exit codes, and one line for whatever a user gets wrong."""
+"""How the commands end: exit codes, and one line on stderr for everything that a user gets wrong."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import typer
 
 from netlists.errors import ChipscapeError
 
-WRONG = 2  # the exit code of errors of the user's making
-_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)  # which has no public name
+WRONG = 2
+"""The exit code of a command that was used wrongly, or whose input is wrong."""
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""The base of typer's errors about options and arguments, which has no public name."""
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run the command in `sys.argv` and exit; errors of the user's making are one line and exit code 2."""
+    """Run the command in `sys.argv` and exit; an error that the user can mend is one line and exit code 2."""
     try:
         sys.exit(app(standalone_mode=False))
     except _UsageError as error:
         message = error.format_message()
-        if not message:  # without arguments, and help is printed
+        if not message:  # the command has no arguments, and its help is already printed
             sys.exit(WRONG)
         if error.ctx:
             message = f"{message.removesuffix('.')}; see {error.ctx.command_path} --help"
-    except typer.Abort:  # of a question that nobody answers
+    except typer.Abort:  # a question to the user was left without an answer
         sys.exit(1)
     except ChipscapeError as error:
         message = str(error)

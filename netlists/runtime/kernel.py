@@ -1,4 +1,4 @@
-"""How hot loops are compiled that allocate nothing."""
+"""Decorators that compile hot loops which allocate nothing."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from netlists.netlist import Floats
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+"""Options of all kernels; `_nrt` turns off reference counts (see `kernel`)."""
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function that allocates nothing: no reference counts, which would cost more than the arithmetic.
+    """Compile a function that allocates nothing, without reference counts.
 
-    Numba counts references of array views, and of arrays in tuples in and out of every call, atomically, some 10 ns
-    apiece: half the time of a tried move in the placer, more where threads share arrays.  Its option `_nrt` leaves that
-    out; a function that allocates does not compile with it (nor does `a[:] = b`, which may: see `copy`).  Division by
-    zero gives infinity or nan, as in NumPy.
+    Numba counts references to array views, and to arrays in the tuples passed to and from every call.  Each atomic
+    count takes some 10 ns: in all half the time of a trial move in the placer, and more if threads share arrays.  The
+    option `_nrt` turns that off.  A function that allocates does not compile with it, nor does `a[:] = b`, which may
+    allocate (see `copy`).  Division by zero gives infinity or NaN, as in NumPy.
 
-    Python calls kernels without a random generator only: Numba would not give back the reference it takes to one.
+    Python may call only kernels without a random generator among their arguments: Numba would not release its
+    reference to the generator.
     """
     compiled: Function = njit(**OPTIONS)(function)
     return compiled
 
 
 def inlined_kernel(function: Function) -> Function:
-    """A kernel that becomes part of its callers: for small ones in inner loops, where a call costs as much as its work.
+    """Compile a kernel that becomes part of its callers: for small functions in inner loops, where calls are costly.
 
-    A call hands over seven words for every array, in tuples too.
+    A call passes seven words for every array, including those in tuples.
     """
     compiled: Function = njit(forceinline=True, **OPTIONS)(function)
     return compiled
 
 
 def loose_kernel(function: Function) -> Function:
-    """An inlined kernel whose sums may be taken in any order and whose products fused, so that loops run in vectors.
+    """Compile an inlined kernel whose sums may be reordered and whose products may be fused, so that loops vectorize.
 
-    Its numbers depend on the processor in their last digits; NaN and infinity keep their meaning.
+    The last digits of its results depend on the processor; NaN and infinity keep their meaning.
     """
     flags = {"reassoc", "contract", "arcp", "nsz"}
     compiled: Function = njit(fastmath=flags, forceinline=True, **OPTIONS)(function)
@@ -50,15 +52,15 @@ def loose_kernel(function: Function) -> Function:
 
 @inlined_kernel
 def unsigned(index: int) -> int:
-    """The same index; arrays are faster with it, as Numba looks at every signed one for whether it counts from the end.
+    """The same index as an unsigned number, which is faster, as Numba checks whether a signed one counts from the end.
 
-    Mixed with signed numbers in a sum or product it gives a float.
+    In a sum or product with signed numbers it gives a float.
     """
     return np.uint64(index)  # type: ignore[return-value]
 
 
 @kernel
 def copy(target: Floats, source: Floats) -> None:
-    """Copy arrays [N] that do not overlap."""
+    """Copy the values of `source` [K] to `target` [K]; they must not overlap."""
     for i in range(target.size):
         target[i] = source[i]

@@ -1,4 +1,4 @@
-"""Output files that are whole or not there at all, in folders that can be written to."""
+"""Output files that are written completely or not at all, in folders that can be written to."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from netlists.errors import SettingsError
 
 @contextmanager
 def replaced(target: Path) -> Iterator[Path]:
-    """A name in the same folder to write a file under; it takes the place of `target` when the block ends.
+    """A temporary name in the same folder under which to write a file, which is renamed to `target` after the block.
 
-    When the block fails, or Ctrl-C ends it, nothing is left and an older `target` stays.  Raises `OSError`.
+    If the block fails or is interrupted, the temporary file is removed and an older `target` is kept.  Raises `OSError`
+    if it cannot be renamed.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -26,13 +27,19 @@ def replaced(target: Path) -> Iterator[Path]:
 
 
 def check_out(out: Path) -> None:
-    """Raise `SettingsError` when the folder cannot be made or written to; nothing of the trial stays."""
+    """Raise `SettingsError` if the folder cannot be created or written to; the check leaves nothing behind."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     try:
-        # Permissions alone do not tell: the superuser has them all, and some file systems make no folders.
+        # Permissions are not enough: the superuser has all of them, and some file systems cannot create folders.
         with tempfile.TemporaryDirectory(dir=existing, prefix=".trial-"):
             pass
     except OSError as error:
         raise SettingsError(
             f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
         ) from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; raises `OSError`."""
+    with replaced(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: one live line or bar on a terminal, plain lines now and then elsewhere."""
+"""Progress of long work on stderr: one live line or bar on a terminal, plain lines from time to time elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-PLAIN_LINE_S = 5.0  # seconds between two lines of progress that go to a file
+STARTING = "starting; the first time kernels are compiled, for about a minute"
+"""The first line of work that begins with loading kernels."""
+PLAIN_LINE_S = 5.0
+"""Seconds between two lines of progress that go to a file."""
 
 
 @contextmanager
-def live_line(starting: str) -> Iterator[Callable[[str], None]]:
-    """A function to call with a line, which replaces the last one on a terminal; `starting` is the first."""
+def live_line(starting: str = STARTING) -> Iterator[Callable[[str], None]]:
+    """A function that shows a line; on a terminal it replaces the last one, the first of which is `starting`."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(starting) as status:
@@ -25,8 +28,8 @@ def live_line(starting: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def live_bar(starting: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A function to call with a line, how much is done and of how much: a bar on a terminal, `starting` at first."""
+def live_bar(starting: str = STARTING) -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows a line, the amount that is done and the total: as a bar on a terminal."""
     console = Console(stderr=True)
     if console.is_terminal:
         with Progress(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
@@ -39,7 +42,7 @@ def live_bar(starting: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _plain_lines() -> Callable[[str], None]:
-    """A function that prints the lines it gets, but not more often than every PLAIN_LINE_S."""
+    """A function that prints lines, but at most one per PLAIN_LINE_S; it drops the others."""
     last = 0.0
 
     def plain(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Generated netlists: random ones that look like chips, and ones whose optimum is known.
+"""Generated netlists: random ones with the structure of real chips, and ones whose optimal placement is known.
 
-Imports the netlist and formats.  Begin with `generate`, which also writes the bundled designs.
+May import `netlists.netlist`, `placement` and `formats`.  Begin with `generate`, which also writes the bundled designs.
 """

@@ -1,7 +1,7 @@
 """Seeded synthetic netlists with the structure of real designs.
 
-Hard macros come from a hidden legal placement: the canvas is sliced into one region a macro size, and each region
-holds its macros in a raster.  Nodes are leaves of a tree over that placement (its Z-order), and nets join leaves of a
+Hard macros are taken from a hidden legal placement: the canvas is sliced into one region per macro size, each with its
+macros in a raster.  Nodes are the leaves of a tree over that placement (its Z-order), and nets join leaves of a
 subtree whose height follows Rent's rule.  `python -m netlists.synthetic.generate` rewrites the bundled designs.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from netlists.errors import SettingsError
-from netlists.formats.circuit_training.reader import write_netlist
+from netlists.formats.circuit_training.writer import write_netlist
 from netlists.formats.files import DESIGNS
 from netlists.netlist import Floats, Ints, Kind, Netlist, Routing
 from netlists.synthetic.wiring import nets_and_pins
@@ -21,31 +21,36 @@ from netlists.synthetic.wiring import nets_and_pins
 NG45 = Routing(57.031, 56.818, 39.583, 30.303, smoothing=0)
 """Routing capacity of the NanGate45 designs of Circuit Training."""
 
-FULL = 0.92  # most that macros cover of their region
-EMPTY = 3  # regions that macros keep out of, where free area is not spread evenly
-BIG = 0.26  # area of a big macro as a part of the canvas: more than a quarter
+MAX_FULLNESS = 0.92
+"""Greatest fraction of a region that its macros cover."""
+
+EMPTY_REGIONS = 3
+"""Number of regions without macros if the free area is not spread evenly."""
+
+MIN_BIG_AREA = 0.26
+"""Least area of a big macro as a fraction of the canvas; it is more than a quarter."""
 
 
 @dataclass(frozen=True)
 class GeneratorSettings:
-    """What to generate; the defaults resemble ariane133 in NanGate45.  Raises `SettingsError` when out of range."""
+    """What to generate; the defaults resemble ariane133 in NanGate45.  Raises `SettingsError` if out of range."""
 
     name: str = "synthetic"
     canvas_um: tuple[float, float] = (1433.406, 1433.406)  # width, height; each 50..100,000
     grid: tuple[int, int] = (21, 24)  # rows, columns; each 1..128
     hard_macros: int = 133  # 1..2000
-    macro_sizes: int = 6  # how many different ones, 1..hard_macros
-    hard_coverage: float = 0.5  # part of the canvas that hard macros cover, 0.01..0.8
+    macro_sizes: int = 6  # number of different sizes, 1..hard_macros
+    hard_coverage: float = 0.5  # fraction of the canvas that hard macros cover, 0.01..0.8
     fixed_macros: int = 0  # 0..hard_macros
     big_macros: int = 0  # macros larger than a quarter of the canvas, 0..2; they need big_area of hard_coverage each
-    big_area: float = 0.28  # part of the canvas that a big macro covers at most, 0.28..0.7
-    crowding: float = 0.0  # 0: free area is spread evenly among the macros; 1: it lies in a few empty regions; 0..1
-    max_aspect: float = 3.0  # of macros, aimed at, 1..10
+    big_area: float = 0.28  # fraction of the canvas that a big macro covers at most, 0.28..0.7
+    crowding: float = 0.0  # 0: free area is spread evenly among the macros; 1: it is in a few empty regions; 0..1
+    max_aspect: float = 3.0  # target for the greatest aspect ratio of macros, 1..10
     soft_macros: int = 782  # 0..20,000
-    soft_coverage: float = 0.2  # part of the canvas that soft macros cover, 0..1
+    soft_coverage: float = 0.2  # fraction of the canvas that soft macros cover, 0..1
     ports: int = 495  # 0..10,000
     nets: int = 12422  # 0..200,000
-    bus_fraction: float = 0.3  # of the nets driven by soft macros, 0..1
+    bus_fraction: float = 0.3  # fraction of the nets driven by soft macros that are buses, 0..1
     routing: Routing = field(default=NG45)
 
     def __post_init__(self) -> None:
@@ -73,13 +78,14 @@ class GeneratorSettings:
 
 
 def generate(settings: GeneratorSettings, seed: int) -> Netlist:
-    """A netlist for which a legal placement exists; the same settings and seed give the same one everywhere.
+    """Generate a netlist for which a legal placement exists; the same settings and seed give the same netlist.
 
-    Movable macros get a start: hard macros a legal one, which knows nothing of the nets, soft macros a random one.
+    Movable macros have initial positions: those of hard macros are legal and do not depend on the nets, those of soft
+    macros are random.
     """
     random = np.random.default_rng(seed)
     size, hidden, group = _hard_macros(settings, random)
-    start = _shuffled(hidden, group, random)
+    start = _shuffle(hidden, group, random)
     fixed = np.sort(random.permutation(settings.hard_macros)[: settings.fixed_macros])
     hidden[fixed] = start[fixed]
     canvas = np.array(settings.canvas_um)
@@ -117,18 +123,21 @@ def _hard_macros(settings: GeneratorSettings, random: np.random.Generator) -> tu
     """Sizes [M, 2], hidden legal centers [M, 2] and size groups [M] of the hard macros."""
     groups, big = settings.macro_sizes, settings.big_macros
     count = np.ones(groups, dtype=np.int64)
-    if groups > big:  # memories come in banks: a few sizes have most of the macros
+    if groups > big:  # memories are in banks: most of the macros have one of a few sizes
         popular = random.dirichlet(np.full(groups - big, 0.7))
         count[big:] += random.multinomial(settings.hard_macros - groups, popular)
-    share: Floats = np.exp(random.normal(0, 0.6, groups)) * count.astype(np.float64)  # of the area of all hard macros
-    share[:big] = random.uniform(BIG, settings.big_area, big) / settings.hard_coverage
+    # Fraction of the area of all hard macros.
+    fraction: Floats = np.exp(random.normal(0, 0.6, groups)) * count.astype(np.float64)
+    fraction[:big] = random.uniform(MIN_BIG_AREA, settings.big_area, big) / settings.hard_coverage
     if groups > big:
-        share[big:] *= (1 - share[:big].sum()) / share[big:].sum()
+        fraction[big:] *= (1 - fraction[:big].sum()) / fraction[big:].sum()
     else:
-        share = share / share.sum()
-    full = settings.hard_coverage + settings.crowding * max(FULL - settings.hard_coverage, 0.0)  # of each region
-    empty = np.full(EMPTY if settings.crowding else 0, 1 - settings.hard_coverage / full) / EMPTY
-    regions = _sliced(np.concatenate([share * settings.hard_coverage / full, empty]), settings.canvas_um, random)
+        fraction = fraction / fraction.sum()
+    # Fraction of each region that macros cover.
+    full = settings.hard_coverage + settings.crowding * max(MAX_FULLNESS - settings.hard_coverage, 0.0)
+    empty = np.full(EMPTY_REGIONS if settings.crowding else 0, 1 - settings.hard_coverage / full) / EMPTY_REGIONS
+    areas = np.concatenate([fraction * settings.hard_coverage / full, empty])
+    regions = _slice_canvas(areas, settings.canvas_um, random)
     size = np.empty((settings.hard_macros, 2))
     center = np.empty((settings.hard_macros, 2))
     group = np.repeat(np.arange(groups), count)
@@ -138,31 +147,31 @@ def _hard_macros(settings: GeneratorSettings, random: np.random.Generator) -> tu
         fill = full * rows * columns / count[g]
         narrow = random.uniform(0.35, 0.65)
         macro = np.floor(slot * np.array([fill**narrow, fill ** (1 - narrow)]) * 1000) / 1000
-        where = random.permutation(rows * columns)[: count[g]]
-        low = np.array([x, y]) + np.column_stack([where % columns, where // columns]) * slot
+        index = random.permutation(rows * columns)[: count[g]]
+        low = np.array([x, y]) + np.column_stack([index % columns, index // columns]) * slot
         low += random.uniform(0, 1, low.shape) * (slot - macro)
         members = group == g
         size[members], center[members] = macro, low + macro / 2
     return size, center, group
 
 
-def _sliced(
-    share: Floats, canvas_um: tuple[float, float], random: np.random.Generator
+def _slice_canvas(
+    fraction: Floats, canvas_um: tuple[float, float], random: np.random.Generator
 ) -> list[tuple[float, float, float, float]]:
-    """Cut the canvas into regions (x, y, width, height) with the given shares of its area, halving longer sides."""
-    regions = [(0.0, 0.0, 0.0, 0.0)] * len(share)
+    """Cut the canvas into regions (x, y, width, height) of given fractions of its area, across the longer side."""
+    regions = [(0.0, 0.0, 0.0, 0.0)] * len(fraction)
 
     def cut(members: Ints, x: float, y: float, width: float, height: float) -> None:
         if len(members) == 1:
             regions[members[0]] = (x, y, width, height)
             return
-        members = members[np.argsort(-share[members], kind="stable")]
+        members = members[np.argsort(-fraction[members], kind="stable")]
         first, second = [members[0]], [members[1]]
         for m in members[2:]:
-            (first if share[first].sum() <= share[second].sum() else second).append(m)
+            (first if fraction[first].sum() <= fraction[second].sum() else second).append(m)
         if random.integers(2):
             first, second = second, first
-        part = share[first].sum() / share[members].sum()
+        part = fraction[first].sum() / fraction[members].sum()
         if width > height:
             cut(np.array(first), x, y, width * part, height)
             cut(np.array(second), x + width * part, y, width * (1 - part), height)
@@ -170,25 +179,25 @@ def _sliced(
             cut(np.array(first), x, y, width, height * part)
             cut(np.array(second), x, y + height * part, width, height * (1 - part))
 
-    cut(np.arange(len(share)), 0.0, 0.0, *canvas_um)
+    cut(np.arange(len(fraction)), 0.0, 0.0, *canvas_um)
     return regions
 
 
 def _raster(count: int, aspect: float, full: float, max_aspect: float, random: np.random.Generator) -> tuple[int, int]:
-    """Rows and columns of a raster for `count` macros that are to cover a part `full` of a region.
+    """Rows and columns of a raster for `count` macros that are to cover a fraction `full` of a region.
 
-    The raster has few empty slots and, as nearly as that allows, the aspect aimed at.
+    The raster has few empty slots and, as nearly as that allows, a random aspect ratio of up to `max_aspect`.
     """
-    wanted = random.uniform(-1, 1) * np.log(max_aspect)  # of a slot
+    target = random.uniform(-1, 1) * np.log(max_aspect)  # logarithm of the aspect ratio of a slot
     columns = np.arange(1, count + 1)
     rows = -(-count // columns)
     spare = rows * columns / count <= min(1.15, 0.95 / full)
-    miss = np.where(spare, np.abs(np.log(aspect * rows / columns) - wanted), np.inf)
+    miss = np.where(spare, np.abs(np.log(aspect * rows / columns) - target), np.inf)
     return int(rows[miss.argmin()]), int(columns[miss.argmin()])
 
 
-def _shuffled(center: Floats, group: Ints, random: np.random.Generator) -> Floats:
-    """The centers, exchanged at random among macros of equal size."""
+def _shuffle(center: Floats, group: Ints, random: np.random.Generator) -> Floats:
+    """The centers [M, 2], exchanged at random among macros of equal size."""
     result = center.copy()
     for g in range(group.max() + 1):
         members = np.flatnonzero(group == g)
@@ -197,7 +206,7 @@ def _shuffled(center: Floats, group: Ints, random: np.random.Generator) -> Float
 
 
 def _soft_sizes(settings: GeneratorSettings, random: np.random.Generator) -> Floats:
-    """[S, 2] heavy-tailed areas; one grid column wide and area / width high, as Circuit Training stores them."""
+    """[S, 2] sizes with heavy-tailed areas, one grid column wide and area / width high, as in Circuit Training."""
     width, height = settings.canvas_um
     area = np.exp(random.normal(0, 1.1, settings.soft_macros))
     area *= settings.soft_coverage * width * height / max(area.sum(), 1e-300)
@@ -206,11 +215,11 @@ def _soft_sizes(settings: GeneratorSettings, random: np.random.Generator) -> Flo
 
 
 def _port_positions(settings: GeneratorSettings, random: np.random.Generator) -> Floats:
-    """[ports, 2] on the boundary, in a few stretches of evenly spaced ports, as buses leave a chip."""
+    """[ports, 2] positions on the boundary, in a few groups of evenly spaced ports, as for buses."""
     width, height = settings.canvas_um
-    stretches = max(1, min(8, settings.ports // 4))
-    start = np.sort(random.uniform(0, 1, stretches))
-    which = np.arange(settings.ports) * stretches // max(settings.ports, 1)
+    groups_of_ports = max(1, min(8, settings.ports // 4))
+    start = np.sort(random.uniform(0, 1, groups_of_ports))
+    which = np.arange(settings.ports) * groups_of_ports // max(settings.ports, 1)
     within = np.arange(settings.ports) - np.searchsorted(which, which)
     pitch = 0.8 / max(settings.ports, 1)
     s = (start[which] + within * pitch) % 1.0 * 2 * (width + height)
@@ -222,10 +231,11 @@ def _port_positions(settings: GeneratorSettings, random: np.random.Generator) ->
 
 
 def random_case(seed: int, *, low: float = 0.05, high: float = 0.7) -> GeneratorSettings:
-    """Settings over the range that placement must cope with: 1 to 400 hard macros covering `low` to `high`.
+    """Random settings over the range that placement must handle: 1 to 400 hard macros covering `low` to `high`.
 
-    Half of the cases have fixed macros, a quarter of those dense enough have macros of more than a quarter of the
-    canvas.  In a third of them the free area is not spread evenly, and in a third all macros may differ in size.
+    Half of the cases have fixed macros, and a quarter of those that are dense enough have macros of more than a quarter
+    of the canvas.  In a third of the cases the free area is not spread evenly, and in a third all macros may differ in
+    size.
     """
     random = np.random.default_rng([seed, 1])
     hard = round(float(np.exp(random.uniform(0, np.log(400)))))
@@ -267,11 +277,11 @@ BUNDLED: dict[str, tuple[GeneratorSettings, int]] = {
         1,
     ),
 }  # fmt: skip
-"""Designs that come with Chipscape: a real-sized one and a small one, with the seed they are made from."""
+"""The bundled designs, one of realistic size and a small one: the settings and the seed of each."""
 
 
 def write_bundled(folder: Path) -> None:
-    """Write the bundled designs as NAME.pb.txt.gz and NAME.plc; the same bytes each time."""
+    """Write the bundled designs as NAME.pb.txt.gz and NAME.plc to a folder; the bytes are the same each time."""
     for name, (settings, seed) in BUNDLED.items():
         write_netlist(generate(settings, seed), folder / f"{name}.pb.txt.gz")
 

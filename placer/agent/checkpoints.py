@@ -1,10 +1,10 @@
-"""Checkpoints: weights and the learners' state as safetensors, everything else as JSON; never pickle.
+"""Checkpoints: weights and the state of the learners as safetensors, everything else as JSON; never pickle.
 
 A training folder DIR holds
-    weights.safetensors       the policy to use; its sizes are in the header, so that the file suffices
+    weights.safetensors       the policy to use; its sizes are in the header, so that no other file is needed
     weights.json              settings, iteration, history, netlists, versions
-    checkpoint-NNNNNN/        to resume from: the policy as it was after iteration N, JSON, and learners.safetensors
-A checkpoint folder is filled under another name and renamed, so that one that exists is whole.
+    checkpoint-NNNNNN/        to resume from: the policy after iteration N, JSON, and learners.safetensors
+A checkpoint folder is filled under a temporary name and then renamed, so that an existing one is complete.
 """
 
 from __future__ import annotations
@@ -29,13 +29,30 @@ from placer.agent.ppo import Learner
 from placer.agent.self_imitation import Steps
 from placer.environment.env import EpisodeBatch
 
-WEIGHTS, LEARNERS, META = "weights.safetensors", "learners.safetensors", "weights.json"
+WEIGHTS = "weights.safetensors"
+"""File with the weights of a policy."""
+
+LEARNERS = "learners.safetensors"
+"""File with the state of the learners."""
+
+META = "weights.json"
+"""File with everything that is no tensor."""
+
 PREFIX = "checkpoint-"
+"""Beginning of the names of checkpoint folders; the iteration follows."""
+
+BEST = "best/"
+"""Beginning of the names of the best weights in the state of a learner."""
+
+OPTIMIZER = "optimizer/"
+"""Beginning of the names of the tensors of the optimizer in the state of a learner."""
+
 Tensors = dict[str, Tensor]
+"""Tensors by name."""
 
 
 def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Mapping[str, Any]) -> None:
-    """Write `weights.safetensors` and `weights.json`, each whole or not at all; raises `OSError`."""
+    """Write `weights.safetensors` and `weights.json`, each completely or not at all; raises `OSError`."""
     header = {"policy": json.dumps(sizes.as_dict())}
     with replaced(folder / WEIGHTS) as part:
         save_file(weights, part, header)
@@ -46,9 +63,9 @@ def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Map
 def save(
     folder: Path, weights: Tensors, sizes: PolicySettings, learners: Sequence[Tensors], meta: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint of `meta["iteration"]` and the policy to use, and drop older ones; raises `OSError`.
+    """Write a checkpoint of `meta["iteration"]` and the policy to use, and delete older checkpoints; raises `OSError`.
 
-    The policy to use is the one that decoded best where there is a single learner, else the present one.
+    With a single learner the policy to use is the one with the best greedy episode, otherwise the present one.
     """
     target = folder / f"{PREFIX}{meta['iteration']:06d}"
     if not target.exists():
@@ -61,7 +78,7 @@ def save(
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    best = {name[5:]: tensor for name, tensor in learners[0].items() if name.startswith("best/")}
+    best = _best_weights(learners[0])
     save_policy(folder, best if best and len(learners) == 1 else weights, sizes, meta)
     for old in folder.glob(PREFIX + "*"):
         if old != target:
@@ -87,11 +104,11 @@ def load_policy(path: str | Path) -> PlacementPolicy:
 
 
 def latest(folder: Path) -> Path:
-    """The newest checkpoint of a training folder; raises `CheckpointError` when there is none."""
-    found = sorted(folder.glob(PREFIX + "*"))
-    if not found:
-        raise CheckpointError(f"{folder}: no checkpoint to resume from; leave out --resume to begin anew")
-    return found[-1]
+    """The newest checkpoint of a training folder; raises `CheckpointError` if there is none."""
+    checkpoints = sorted(folder.glob(PREFIX + "*"))
+    if not checkpoints:
+        raise CheckpointError(f"{folder}: no checkpoint to resume from; leave out --resume to start from scratch")
+    return checkpoints[-1]
 
 
 def load_meta(checkpoint: Path) -> dict[str, Any]:
@@ -107,25 +124,25 @@ def load_meta(checkpoint: Path) -> dict[str, Any]:
 
 
 def load_learners(checkpoint: Path, learners: Sequence[Learner]) -> None:
-    """Bring learners to the state in a checkpoint; their shared policy must be loaded already.
+    """Set learners to the state in a checkpoint; their shared policy must be loaded already.
 
-    Raises `CheckpointError` when the file is damaged or of other learners.
+    Raises `CheckpointError` if the file is damaged or belongs to other learners.
     """
     file = checkpoint / LEARNERS
     tensors = _tensors(file)
     try:
         for k, learner in enumerate(learners):
-            mark = f"{k}/"
-            restore(learner, {name.removeprefix(mark): t for name, t in tensors.items() if name.startswith(mark)})
+            prefix = f"{k}/"
+            restore(learner, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{file}: not the state of this training ({_reason(error)}); resume with the netlists and settings it "
-            "began with"
+            f"{file}: not the state of this training ({_reason(error)}); resume with the netlists and settings with "
+            "which it began"
         ) from None
 
 
 def capture(learner: Learner) -> Tensors:
-    """Copies of all that a learner knows besides the policy's weights and the netlist."""
+    """Copies of the state of a learner, except the weights of the policy and the netlist."""
     state = {
         "generator": learner.generator.get_state(),
         "numbers": torch.tensor(
@@ -133,61 +150,69 @@ def capture(learner: Learner) -> Tensors:
         ),
         "styles/mean": learner.styles.mean.clone(),
         "styles/deviation": learner.styles.deviation.clone(),
-        "elites/proxy": torch.tensor(learner.elites.proxies, dtype=torch.float64),
+        "elites/proxy": torch.tensor(learner.memory.proxies, dtype=torch.float64),
     }
-    if learner.elites.episodes:
-        state["elites/action"] = torch.stack([steps[3] for steps in learner.elites.episodes])
-    state |= {f"best/{name}": tensor.cpu() for name, tensor in learner.best_weights.items()}
+    if learner.memory.episodes:
+        state["elites/action"] = torch.stack([steps.action for steps in learner.memory.episodes])
+    state |= {BEST + name: tensor.cpu() for name, tensor in learner.best_weights.items()}
     for k, moments in learner.optimizer.state_dict()["state"].items():
         for name, tensor in moments.items():
-            state[f"optimizer/{k}/{name}"] = tensor.detach().cpu().clone()
+            state[f"{OPTIMIZER}{k}/{name}"] = tensor.detach().cpu().clone()
     return state
 
 
 def restore(learner: Learner, state: Tensors) -> None:
-    """The inverse of `capture`, on a new learner of the same netlist and settings."""
+    """The inverse of `capture`, for a new learner with the same netlist and settings."""
     iteration, learner.return_mean, learner.return_std, learner.best_proxy = state["numbers"].tolist()
     learner.iteration = int(iteration)
     learner.generator.set_state(state["generator"])
     learner.styles.mean.copy_(state["styles/mean"])
     learner.styles.deviation.copy_(state["styles/deviation"])
-    learner.elites.proxies = state["elites/proxy"].tolist()
-    learner.elites.episodes = replay(learner.episodes, state["elites/action"]) if learner.elites.proxies else []
-    learner.best_weights = {name[5:]: tensor for name, tensor in state.items() if name.startswith("best/")}
-    whole = learner.optimizer.state_dict()
+    learner.memory.proxies = state["elites/proxy"].tolist()
+    learner.memory.episodes = replay(learner.episodes, state["elites/action"]) if learner.memory.proxies else []
+    learner.best_weights = _best_weights(state)
+    optimizer = learner.optimizer.state_dict()
     for name, tensor in state.items():
-        if name.startswith("optimizer/"):
+        if name.startswith(OPTIMIZER):
             _, k, moment = name.split("/")
-            whole["state"].setdefault(int(k), {})[moment] = tensor
-    learner.optimizer.load_state_dict(whole)
+            optimizer["state"].setdefault(int(k), {})[moment] = tensor
+    learner.optimizer.load_state_dict(optimizer)
+
+
+def _best_weights(state: Tensors) -> Tensors:
+    """The weights of the policy with the best greedy episode, in the state of a learner."""
+    return {name.removeprefix(BEST): tensor for name, tensor in state.items() if name.startswith(BEST)}
 
 
 def replay(episodes: EpisodeBatch, actions: Tensor) -> list[Steps]:
-    """Play recorded actions [k, T] again, as many at a time as the batch holds: what was seen at each step.
+    """The steps of episodes with the indices `actions` [L, T], played again, as many at a time as the batch holds.
 
-    The environment is deterministic, so the maps need not be stored.
+    The environment is deterministic, so that its features need not be stored.
     """
     steps = torch.arange(episodes.steps)
-    found: list[Steps] = []
+    replayed: list[Steps] = []
     for first in range(0, len(actions), episodes.batch):
         some = actions[first : first + episodes.batch]
         padded = torch.cat([some, some[:1].expand(episodes.batch - len(some), -1)])
-        seen = []
+        features = []
         observation = episodes.reset()
         for t in range(episodes.steps):
-            seen.append(tuple(a[: len(some)] for a in (observation.maps, observation.scalars, observation.mask)))
+            features.append(tuple(a[: len(some)] for a in (observation.maps, observation.scalars, observation.mask)))
             following, _ = episodes.step(padded[:, t].numpy())
             if following is not None:
                 observation = following
-        maps, scalars, mask = (torch.stack([torch.from_numpy(a) for a in column]) for column in zip(*seen, strict=True))
-        found += [
-            (maps[:, b].clone(), scalars[:, b].clone(), mask[:, b].clone(), some[b].clone(), steps)
+        maps, scalars, mask = (
+            torch.stack([torch.from_numpy(a) for a in column]) for column in zip(*features, strict=True)
+        )
+        replayed += [
+            Steps(maps[:, b].clone(), scalars[:, b].clone(), mask[:, b].clone(), some[b].clone(), steps)
             for b in range(len(some))
         ]
-    return found
+    return replayed
 
 
 def _tensors(file: Path) -> Tensors:
+    """The tensors of a file; raises `CheckpointError`."""
     try:
         return load_file(file)
     except (OSError, SafetensorError, ValueError, struct.error) as error:
@@ -197,6 +222,7 @@ def _tensors(file: Path) -> Tensors:
 
 
 def _reason(error: Exception) -> str:
+    """The reason of an error in one line."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     return first_line(error)

@@ -1,7 +1,7 @@
-"""The agent's part of a placement job: go on training on the one netlist for a while, keep the best episode.
+"""The agent's part of a placement job: go on training on the one netlist for a while, and keep the best episode.
 
-The episodes of training are samples of the policy already, so nothing is lost by learning from them.  What time is
-left when no further iteration fits is spent on samples in small batches; greedy decoding has the last word.
+The episodes of training are samples of the policy already, so learning from them costs no samples.  The time that is
+left when no further iteration fits is spent on samples in small batches; at the end one episode is decoded greedily.
 """
 
 from __future__ import annotations
@@ -19,22 +19,38 @@ from netlists.runtime.device import room_bytes
 from placer.agent.checkpoints import load_policy
 from placer.agent.policy import PlacementPolicy
 from placer.agent.ppo import IterationStats, Learner, PPOSettings
-from placer.agent.rollouts import Plan, Rollout, play
+from placer.agent.rollouts import Plan, play
 from placer.environment.env import EpisodeBatch, placing_order
 from placer.environment.features import MAP_NAMES
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 
-SAMPLES = 8  # episodes in a small batch, or two for each thread
-GPU_ENVS = 512  # episodes of an iteration that fill a GPU
-LEAST_GPU_ENVS = 128  # where little time is left for as many iterations as GPU_ITERATIONS
-GPU_ITERATIONS, GPU_SPEED = 16, 15_000  # steps/s of whole iterations
-PRETRAINED = Path(__file__).with_name("pretrained")  # the weights to begin with unless others are given
-UNTRAINED = "none"  # said instead of a file of weights
-# Trained weights have a style: a short search near it finds what suits the netlist.
-TRAINED_GENERATIONS, TRAINED_SPREAD = 6, 3.0
-ROLLOUT_BYTES = 1_000_000_000  # the maps of an iteration's episodes stay below this, or a part of a GPU's memory
+SAMPLES = 8
+"""Episodes in a small batch, if two per thread are not more."""
+GPU_ENVS = 512
+"""Episodes per iteration that keep a GPU busy."""
+LEAST_GPU_ENVS = 128
+"""Episodes per iteration on a GPU if there is too little time for GPU_ITERATIONS larger ones."""
+GPU_ITERATIONS = 16
+"""Iterations on a GPU that a search should have time for."""
+GPU_SPEED = 15_000
+"""Steps per second of whole iterations on a GPU."""
+LEAST_ENVS = 4
+"""Episodes per iteration, however much memory their maps take."""
+PRETRAINED = Path(__file__).with_name("pretrained")
+"""The folder of the bundled weights, with which the agent begins unless others are given."""
+UNTRAINED = "none"
+"""Given instead of a file of weights to begin untrained."""
+TRAINED_GENERATIONS = 6
+"""Generations of the search for a style if the weights are trained: they have one, and the search begins near it."""
+TRAINED_SPREAD = 3.0
+"""Standard deviation of that search at its beginning, in weights of maps."""
+ROLLOUT_BYTES = 1_000_000_000
+"""Bytes that the maps of an iteration's episodes may take on the CPU; on a GPU see `room_bytes`."""
+LEARNING_FACTOR = 5
+"""Time of an iteration with learning by that of one without, until the first one is measured."""
+NEXT_FACTOR = 1.1
+"""Time that is allowed for an iteration by that of the last one."""
 CPU = torch.device("cpu")
-LEARNING_FACTOR = 5  # an iteration with learning takes so many times one without; until the first is measured
 
 
 def new_policy(seed: int) -> PlacementPolicy:
@@ -45,17 +61,17 @@ def new_policy(seed: int) -> PlacementPolicy:
 
 
 def fitting_envs(netlist: Netlist, wanted: int, device: torch.device) -> int:
-    """Episodes per iteration: as wanted, or fewer where the maps of all their steps would need too much memory."""
+    """Episodes per iteration: as many as wanted, or fewer if the maps of all their steps would take too much memory."""
     rows, cols = netlist.grid
     episode_bytes = 4 * len(MAP_NAMES) * rows * cols * max(len(placing_order(netlist)), 1)
-    return min(wanted, max(4, room_bytes(device, ROLLOUT_BYTES) // episode_bytes))
+    return min(wanted, max(LEAST_ENVS, room_bytes(device, ROLLOUT_BYTES) // episode_bytes))
 
 
-def filling(settings: PPOSettings, device: torch.device, steps: int, seconds: float) -> PPOSettings:
-    """The settings with as many episodes, and as much larger minibatches, as keep a GPU busy for some seconds.
+def fill_gpu(settings: PPOSettings, device: torch.device, steps: int, seconds: float) -> PPOSettings:
+    """The settings with as many episodes, and as much larger minibatches, as keep a GPU busy in a search of `seconds`.
 
-    A search of few seconds has fewer episodes of so many `steps` in an iteration, as it needs some iterations.  On the
-    CPU settings stay, so that results do not depend on the machine.
+    A short search of episodes with many `steps` has fewer of them per iteration, as it needs several iterations.  On
+    the CPU the settings stay as they are, so that results do not depend on the machine.
     """
     if device.type == "cpu":
         return settings
@@ -65,85 +81,86 @@ def filling(settings: PPOSettings, device: torch.device, steps: int, seconds: fl
 
 
 class Agent:
-    """A policy and its learner on one netlist, with a search to report to."""
+    """A policy and its learner on one netlist; it offers its episodes to an incumbent."""
 
     def __init__(
-        self, netlist: Netlist, search: Search, seed: int, threads: int, weights: str | Path | None,
+        self, netlist: Netlist, incumbent: Incumbent, seed: int, threads: int, weights: str | Path | None,
         device: torch.device = CPU,
     ) -> None:  # fmt: skip
-        """Begins with the `weights` of a file or training folder, PRETRAINED ones for None, or UNTRAINED.
+        """Begin with the `weights` in a file or training folder, PRETRAINED ones for None, or UNTRAINED.
 
-        Raises `CheckpointError` when the weights are missing or damaged.
+        Raises `CheckpointError` if the weights are missing or damaged.
         """
         torch.set_num_threads(threads)
-        self.netlist, self.search, self.threads = netlist, search, threads
+        self.netlist, self.incumbent, self.threads = netlist, incumbent, threads
         untrained = str(weights) == UNTRAINED
         self.policy = (new_policy(seed) if untrained else load_policy(weights or PRETRAINED)).to(device)
-        self.settings = filling(PPOSettings(), device, len(placing_order(netlist)), search.left_s)
+        self.settings = fill_gpu(PPOSettings(), device, len(placing_order(netlist)), incumbent.left_s)
         self.settings = replace(self.settings, num_envs=fitting_envs(netlist, self.settings.num_envs, device))
         if not untrained:
             self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
-        self.learner.episodes.clock = search
+        self.learner.episodes.clock = incumbent
         self.generator = torch.Generator().manual_seed(seed + 1)
 
     def run(self, iterations: int | None) -> None:
-        """Search until the budget is used, or for a number of iterations whatever the time."""
-        with suppress(OutOfTimeError):  # the search has what was found until then
+        """Search until the budget is used, or for a number of iterations whatever time they take."""
+        with suppress(OutOfTimeError):  # the incumbent has what was found until then
             self._run(iterations)
 
     def _run(self, iterations: int | None) -> None:
         one = EpisodeBatch(self.netlist, 1, self.settings.env, self.threads)
         samples = min(max(SAMPLES, 2 * self.threads), self.settings.num_envs)
         few = EpisodeBatch(self.netlist, samples, self.settings.env, self.threads)
-        one.clock = few.clock = self.search
+        one.clock = few.clock = self.incumbent
         self._play(one, greedy=True)
         if iterations is not None:
             for _ in range(iterations):
                 self._iterate()
             self._play(one, greedy=True)
-        elif self.search.left_s > SAMPLES * self._play(one):  # the first episode also compiled: it tells no time
-            took = self._fill(self._play(few), few)
-            if self.search.left_s > took:
+        # The first episode does not tell how long others take: it may have waited for kernels to be compiled.
+        elif self.incumbent.left_s > SAMPLES * self._play(one):
+            few_s = self._use_time(self._play(few), few)
+            if self.incumbent.left_s > few_s:
                 self._play(one, greedy=True)
 
-    def _fill(self, took: float, few: EpisodeBatch) -> float:
-        """Iterations as long as one fits, then small batches; `took` and the result are seconds of a small batch."""
-        expected = took * self.settings.num_envs / few.batch
-        while self.search.left_s > expected:
-            expected = self._expected_after(self._iterate())
-        while self.search.left_s > 2 * took:
-            took = self._play(few)
-        return took
+    def _use_time(self, few_s: float, few: EpisodeBatch) -> float:
+        """Iterations as long as one fits, then small batches; `few_s` and the result are seconds of a small batch."""
+        expected_s = few_s * self.settings.num_envs / few.batch
+        while self.incumbent.left_s > expected_s:
+            expected_s = self._expect_next(self._iterate())
+        while self.incumbent.left_s > 2 * few_s:
+            few_s = self._play(few)
+        return few_s
 
     def _iterate(self) -> IterationStats:
         try:
             stats = self.learner.iterate()
         except OutOfTimeError:
-            self.search.offer(self.learner.episodes)
+            self.incumbent.offer(self.learner.episodes)
             raise
-        self.search.offer(self.learner.episodes)
-        self.search.tell(stats.iteration, stats.steps_per_second, stats.entropy, stats.kl)
+        self.incumbent.offer(self.learner.episodes)
+        self.incumbent.report(stats.iteration, stats.steps_per_second, stats.entropy, stats.kl)
         return stats
 
-    def _expected_after(self, stats: IterationStats) -> float:
+    def _expect_next(self, stats: IterationStats) -> float:
         """Seconds that the next iteration will take."""
         first_to_learn = stats.iteration == self.settings.style_generations
-        return stats.seconds * (LEARNING_FACTOR if first_to_learn else 1.1)
+        return stats.seconds * (LEARNING_FACTOR if first_to_learn else NEXT_FACTOR)
 
     def _play(self, episodes: EpisodeBatch, greedy: bool = False) -> float:
-        """Play episodes with the policy as it is; returns the seconds it took."""
-        start = time.perf_counter()
+        """Play episodes with the policy as it is; returns the seconds that it took."""
+        began = time.perf_counter()
         with torch.no_grad():
             embedding = self.policy.encode(self.learner.graph)
         shape = episodes.batch, episodes.steps
         plan = Plan.greedy(*shape) if greedy else Plan.sampled(*shape, self.generator)
         try:
-            rollout: Rollout = play(self.policy, embedding, plan, episodes)
+            rollout = play(self.policy, embedding, plan, episodes)
         except OutOfTimeError:
-            self.search.offer(episodes)
+            self.incumbent.offer(episodes)
             raise
-        self.search.offer(episodes)
-        took = time.perf_counter() - start
-        self.search.tell(self.learner.iteration, rollout.action.numel() / took)
-        return took
+        self.incumbent.offer(episodes)
+        took_s = time.perf_counter() - began
+        self.incumbent.report(self.learner.iteration, rollout.action.numel() / took_s)
+        return took_s

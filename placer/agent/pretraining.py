@@ -10,64 +10,75 @@ import json
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from netlists.netlist import Netlist
-from netlists.runtime.output import replaced
+from netlists.runtime.output import replaced, write_file
+from netlists.runtime.progress import live_line
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer.agent.checkpoints import META, WEIGHTS
 from placer.agent.placing import PRETRAINED
 from placer.agent.ppo import PPOSettings
 from placer.agent.training import Training, TrainSettings
-from placer.commands.terminal import shown_progress
-from placer.runs.run_folder import write_text
 
+BUDGET_S = 1700.0
+"""Seconds of training."""
 FIRST_SEED = 100
-# name, hard macros, sizes of them, part of the canvas, soft macros, nets, ports, grid, canvas in µm
-SHAPES = (
-    ("train_a", 120, 8, 0.45, 700, 11_000, 400, (24, 22), (1500.0, 1450.0)),
-    ("train_b", 60, 5, 0.35, 500, 8_000, 250, (20, 26), (1300.0, 1000.0)),
-    ("train_c", 24, 3, 0.30, 500, 12_000, 600, (24, 28), (900.0, 850.0)),
-    ("train_d", 140, 2, 0.60, 700, 13_000, 500, (30, 30), (1800.0, 1800.0)),
-    ("train_e", 90, 12, 0.50, 600, 10_000, 300, (27, 30), (1200.0, 1400.0)),
-)
+"""Seed of the first netlist; the others count up from it."""
+DESIGNS = (
+    GeneratorSettings(
+        "train_a", (1500.0, 1450.0), (24, 22), hard_macros=120, macro_sizes=8, hard_coverage=0.45, soft_macros=700,
+        nets=11_000, ports=400,
+    ),
+    GeneratorSettings(
+        "train_b", (1300.0, 1000.0), (20, 26), hard_macros=60, macro_sizes=5, hard_coverage=0.35, soft_macros=500,
+        nets=8_000, ports=250,
+    ),
+    GeneratorSettings(
+        "train_c", (900.0, 850.0), (24, 28), hard_macros=24, macro_sizes=3, hard_coverage=0.30, soft_macros=500,
+        nets=12_000, ports=600,
+    ),
+    GeneratorSettings(
+        "train_d", (1800.0, 1800.0), (30, 30), hard_macros=140, macro_sizes=2, hard_coverage=0.60, soft_macros=700,
+        nets=13_000, ports=500,
+    ),
+    GeneratorSettings(
+        "train_e", (1200.0, 1400.0), (27, 30), hard_macros=90, macro_sizes=12, hard_coverage=0.50, soft_macros=600,
+        nets=10_000, ports=300,
+    ),
+)  # fmt: skip
+"""The netlists to train on."""
 SETTINGS = PPOSettings(num_envs=16, style_generations=18)
 
 
 def training_set() -> list[Netlist]:
     """The netlists to train on."""
-    netlists = []
-    for k, (name, hard, sizes, coverage, soft, nets, ports, grid, canvas) in enumerate(SHAPES):
-        settings = replace(
-            GeneratorSettings(), name=name, hard_macros=hard, macro_sizes=sizes, hard_coverage=coverage,
-            soft_macros=soft, nets=nets, ports=ports, grid=grid, canvas_um=canvas,
-        )  # fmt: skip
-        netlists.append(generate(settings, FIRST_SEED + k))
-    return netlists
+    return [generate(design, FIRST_SEED + k) for k, design in enumerate(DESIGNS)]
 
 
 def main() -> None:
+    """Train for the budget in `sys.argv`, and copy the weights if Ctrl-C does not end it before."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=PRETRAINED)
-    parser.add_argument("--budget", type=float, default=1700.0, help="seconds of training")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds of training")
     parser.add_argument("--workers", type=int, default=1, help="threads")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, shown_progress() as show:
-        settings = TrainSettings(budget_s=given.budget, workers=given.workers)
-        if Training(training_set(), SETTINGS, Path(folder), settings).run(show):
-            sys.exit(f"stopped by Ctrl-C before the end of training: {given.out} stays as it was")
-        bundle(Path(folder), given.out)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, live_line() as show:
+        settings = TrainSettings(budget_s=options.budget, workers=options.workers)
+        training = Training(training_set(), SETTINGS, Path(folder), settings)
+        if training.run(lambda progress: show(progress.line)):
+            sys.exit(f"stopped by Ctrl-C before the end of training: {options.out} stays as it was")
+        bundle(Path(folder), options.out)
 
 
-def bundle(trained: Path, out: Path) -> None:
-    """Copy the weights of a training folder, and how they came about but for the history."""
+def bundle(folder: Path, out: Path) -> None:
+    """Copy the weights of a training folder, and how they were made except for the history; raises `OSError`."""
     out.mkdir(parents=True, exist_ok=True)
     with replaced(out / WEIGHTS) as part:
-        shutil.copyfile(trained / WEIGHTS, part)
-    meta = json.loads((trained / META).read_text(encoding="utf-8"))
+        shutil.copyfile(folder / WEIGHTS, part)
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
     del meta["history"]
-    write_text(out / META, json.dumps(meta, indent=1) + "\n")
+    write_file(out / META, json.dumps(meta, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Episodes played by a policy, batched; a plan holds all that is random in them.
+"""Rollouts: batches of episodes played by a policy, according to a plan that holds all that is random in them.
 
-A `Player` plays a plan: `play` in this process, or the actors of `actors.py` on a cluster.
+A `Player` plays a plan: `play` in this process, or the actors of `placer.agent.ray_rollouts` on a cluster.
 
-On the CPU threads play parts of PART or LARGE_PART episodes, each from the reset to the end, with a policy that runs on
-one thread: no thread waits for another.  Rounding in the policy depends on how many episodes it sees at a time, so the
-size of parts follows from the number of episodes alone.  Threads that are left over help with the environment's steps.
-In smaller parts the interpreter, which one thread at a time may use, would be what 16 threads wait for: it takes half a
-millisecond of a step, however many episodes.
-On a GPU a few large groups take turns: while the policy decides for one,
-all threads step the episodes of the others.
+On the CPU, threads play parts of `PART` or `LARGE_PART` episodes, each from the reset to the end, with a policy that
+runs on one thread, so that no thread waits for another.  Rounding in the policy depends on how many episodes it sees at
+a time, so the size of the parts follows from the number of episodes alone.  Further threads help with the steps of the
+environment.  With smaller parts 16 threads would wait for the interpreter, which only one thread at a time may use: it
+takes half a millisecond per step, regardless of the number of episodes.
+
+On a GPU a few large groups take turns: while the policy decides for one of them, all threads step the episodes of the
+others.
 """
 
 from __future__ import annotations
@@ -26,32 +27,45 @@ from torch import Tensor
 
 from netlists.runtime.clock import OutOfTimeError
 from placer.agent.policy import PlacementPolicy
-from placer.environment.env import EpisodeBatch, Observation, spans
+from placer.environment.env import EpisodeBatch, Observation, split_range
 from placer.environment.features import MAP_NAMES, SCALAR_NAMES
 
-PART, LARGE_PART = 16, 32  # episodes that the policy sees at a time on the CPU; in rollouts of LARGE and more
+PART = 16
+"""Episodes that the policy sees at a time on the CPU, in rollouts of fewer than `LARGE` episodes."""
+
+LARGE_PART = 32
+"""The same in rollouts of `LARGE` and more episodes."""
+
 LARGE = 256
-GROUPS = 2  # that take turns on a GPU
-PER_EPISODE = ("proxy", "stuck")  # fields of a rollout without a time axis
+"""Episodes of a large rollout, at least."""
+
+GROUPS = 2
+"""Groups of episodes that take turns on a GPU."""
+
+PER_EPISODE = ("proxy", "stuck")
+"""Fields of a rollout without a time axis."""
+
+FREE = -1
+"""Instead of a prescribed action: the policy decides."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How B episodes of T steps are to be played."""
+    """How B episodes of T steps will be played."""
 
-    draw: Tensor  # [B, T] uniform in [0, 1): where in the distribution over cells each action lies
-    temperature: Tensor  # [B] of that distribution; at 0 the likeliest cell is taken
-    follow: Tensor  # [B, T] actions prescribed where the mask allows them; -1 leaves the choice to the policy
+    draw: Tensor  # [B, T] uniform in [0, 1): where in the cumulative distribution over cells each action lies
+    temperature: Tensor  # [B] of that distribution; at 0 the most probable cell is taken
+    follow: Tensor  # [B, T] actions that are taken if the mask allows them, or `FREE`
     style: Tensor | None = None  # [B, 2K] instead of the policy's own
 
     @classmethod
     def sampled(cls, batch: int, steps: int, generator: torch.Generator) -> Plan:
-        """Every action drawn from the policy."""
+        """A plan in which every action is drawn from the policy."""
         return cls(torch.rand((batch, steps), generator=generator), torch.ones(batch), _free(batch, steps))
 
     @classmethod
     def greedy(cls, batch: int, steps: int, style: Tensor | None = None) -> Plan:
-        """Every action the likeliest."""
+        """A plan in which every action is the most probable one, with weights `style` [B, 2K] if there are any."""
         return cls(torch.zeros(batch, steps), torch.zeros(batch), _free(batch, steps), style)
 
     def __len__(self) -> int:
@@ -62,21 +76,23 @@ class Plan:
         return self._each(lambda x: x[first:last])
 
     def to(self, device: torch.device) -> Plan:
-        """The same on a device."""
+        """The plan on a device."""
         return self._each(lambda x: x.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Plan:
+        """The plan with a function applied to each tensor."""
         style = None if self.style is None else change(self.style)
         return Plan(change(self.draw), change(self.temperature), change(self.follow), style)
 
 
 def _free(batch: int, steps: int) -> Tensor:
-    return torch.full((batch, steps), -1)
+    """[B, T] no prescribed actions."""
+    return torch.full((batch, steps), FREE)
 
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
-    """T steps of B episodes: what was seen where the policy runs, everything else on the CPU."""
+    """T steps of B episodes: the features on the device of the policy, everything else on the CPU."""
 
     maps: Tensor  # [T, B, K, R, C]
     scalars: Tensor  # [T, B, S]
@@ -86,7 +102,7 @@ class Rollout:
     value: Tensor  # [T, B]
     reward: Tensor  # [T, B]
     proxy: Tensor  # [B] at the end, float64
-    stuck: Tensor  # [B] steps at which no cell fitted
+    stuck: Tensor  # [B] steps at which the macro fitted in no cell
 
     def part(self, first: int, last: int) -> Rollout:
         """Episodes first..last-1."""
@@ -96,35 +112,39 @@ class Rollout:
 
 
 class Player(Protocol):
-    """Plays the episodes of a plan with rows of `policy.encode` [T, 3E]."""
+    """Plays the episodes of a plan with the rows [T, 3E] of `policy.encode`."""
 
     def __call__(self, policy: PlacementPolicy, embedding: Tensor, plan: Plan) -> Rollout: ...
 
 
 def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
-    """Play all episodes to the end as planned, with rows of `policy.encode` [T, 3E] and the threads of `episodes`.
+    """Play all episodes to the end as planned, on the threads of `episodes`.
 
-    The policy is on the device of `embedding`.  Raises `LegalizationError` as `EpisodeBatch` does, and `OutOfTimeError`
-    when the clock of the episodes cut some of them; those that ended legal count.
+    `embedding` holds the features [T, 3E] of `policy.encode`; the policy is on its device.  Raises `LegalizationError`
+    as `EpisodeBatch` does, and `OutOfTimeError` if the clock of the episodes ended some of them early; the others have
+    legal placements.
     """
     if embedding.device.type != "cpu":
         return play_in_turns(policy, embedding, plan, episodes)
-    # oneDNN then need not reorder the weights at every step.
+    # In this memory format oneDNN need not reorder the weights at every step.
     policy = deepcopy(policy).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts = parts_of(episodes.batch)
-    helpers = max(1, episodes.threads // len(parts))  # where there are more threads than parts
-    return _play(policy, embedding, plan, episodes, parts, min(episodes.threads, len(parts)), helpers, staged=False)
+    threads = max(1, episodes.threads // len(parts))  # of each part
+    return _play(policy, embedding, plan, episodes, parts, min(episodes.threads, len(parts)), threads, staged=False)
 
 
 def parts_of(batch: int) -> list[tuple[int, int]]:
-    """The first episode of each part of a rollout, and the one after its last."""
+    """The index range (first, last + 1) of the episodes of each part of a rollout."""
     size = PART if batch < LARGE else LARGE_PART
     return [(first, min(first + size, batch)) for first in range(0, batch, size)]
 
 
 def play_in_turns(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch) -> Rollout:
-    """As `play`, on any device: groups take turns at the policy and at all threads of `episodes`."""
-    groups = spans(episodes.batch, GROUPS)
+    """As `play`, on any device: groups take turns with the policy and with all threads of `episodes`.
+
+    `embedding` holds the features [T, 3E] of `policy.encode`.
+    """
+    groups = split_range(episodes.batch, GROUPS)
     return _play(policy, embedding, plan, episodes, groups, len(groups), episodes.threads, staged=True)
 
 
@@ -132,7 +152,7 @@ def _play(
     policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, groups: list[tuple[int, int]],
     players: int, threads: int, *, staged: bool,
 ) -> Rollout:  # fmt: skip
-    """Episodes first..last-1 of each group in lockstep, so many groups at a time, each on so many threads."""
+    """Play each group (first, last + 1) in lockstep, `players` groups at a time, each with `threads` threads."""
     record, stop = new_record(episodes, embedding.device), Event()
     with one_thread_each(players) as pool:
         jobs = [
@@ -143,32 +163,32 @@ def _play(
             for group in groups
         ]  # fmt: skip
         try:
-            ended = [job.result() for job in as_completed(jobs)]
+            complete = [job.result() for job in as_completed(jobs)]
         except BaseException:
             stop.set()
             raise
     episodes.tally()
-    if not all(ended):
+    if not all(complete):
         raise OutOfTimeError("the budget was used up before all episodes had ended")
     return replace(record, **{name: getattr(record, name).cpu() for name in ("action", "log_prob", "value")})
 
 
 @contextmanager
 def one_thread_each(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads in which torch uses no further ones; elsewhere it uses as many as before."""
+    """A pool of threads in which torch uses no further threads; elsewhere it uses as many as before."""
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield pool
     finally:
-        # What a thread sets holds for that thread, and for those that have not used torch yet.
+        # A setting holds for the thread that makes it and for those that have not used torch yet.
         torch.set_num_threads(before)
 
 
 def new_record(episodes: EpisodeBatch, device: torch.device) -> Rollout:
-    """A rollout to be filled.
+    """An empty rollout.
 
-    What the policy sees stays where it runs: learning needs it there, and 128 episodes of 133 steps on a grid of 500
+    The features stay on the device of the policy, where learning needs them; 128 episodes of 133 steps on a grid of 500
     cells take half a gigabyte.
     """
     shape, (rows, cols) = (episodes.steps, episodes.batch), episodes.netlist.grid
@@ -190,23 +210,23 @@ def _play_group(
     policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: EpisodeBatch, record: Rollout, stop: Event,
     staged: bool,
 ) -> bool:  # fmt: skip
-    """Play episodes in lockstep, unless told to stop, and fill their record; whether all came to their end.
+    """Play episodes in lockstep until `stop` is set, and fill their record; returns whether they reached their end.
 
-    The environment writes what it sees into the record itself or, `staged`, into memory from which it is copied there.
+    The environment writes its features into the record or, with `staged`, into memory from which they are copied there.
     """
     plan, rows = plan.to(embedding.device), embedding.unsqueeze(1).expand(-1, episodes.batch, -1).unbind()
-    seen = list(zip(record.maps.unbind(), record.scalars.unbind(), record.mask.unbind(), strict=True))
+    features = list(zip(record.maps.unbind(), record.scalars.unbind(), record.mask.unbind(), strict=True))
     pinned = embedding.device.type == "cuda"
-    stage = [torch.empty(x.shape, dtype=x.dtype, pin_memory=pinned) for x in seen[0]] if staged else None
-    outs = [written_to(stage or seen[t], t) for t in range(episodes.steps)]
+    stage = [torch.empty(x.shape, dtype=x.dtype, pin_memory=pinned) for x in features[0]] if staged else None
+    outs = [observation_in(stage or features[t], t) for t in range(episodes.steps)]
     steps: list[tuple[Tensor, Tensor, Tensor]] = []
     rewards = record.reward.numpy()
     episodes.reset(outs[0])
-    for t, (maps, scalars, mask) in enumerate(seen):
+    for t, (maps, scalars, mask) in enumerate(features):
         if stop.is_set():
             return False
         if stage:
-            for x, source in zip(seen[t], stage, strict=True):
+            for x, source in zip(features[t], stage, strict=True):
                 x.copy_(source, non_blocking=True)
         log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
         action = decide(log_probs, mask, plan, t)
@@ -222,39 +242,46 @@ def _play_group(
     return True
 
 
-def written_to(memory: Sequence[Tensor], t: int) -> Observation:
-    """An observation of step t whose maps, scalars and mask are in memory of the CPU."""
+def observation_in(memory: Sequence[Tensor], t: int) -> Observation:
+    """An observation of step t whose features use the memory of tensors on the CPU.
+
+    These are maps [B, K, R, C], scalars [B, S] and the mask [B, R*C].
+    """
     maps, scalars, mask = (x.numpy() for x in memory)
     return Observation(maps, scalars, mask, t)
 
 
-def on_host(found: Tensor) -> Tensor:
-    """The tensor on the CPU; waits for a GPU without keeping a core busy."""
-    if found.device.type == "cpu":
-        return found
-    copied = torch.empty(found.shape, dtype=found.dtype, pin_memory=True).copy_(found, non_blocking=True)
-    done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-    done.record()
-    done.synchronize()
-    return copied
+def on_host(action: Tensor) -> Tensor:
+    """The indices `action` [B] on the CPU; waits for a GPU without keeping a core busy."""
+    if action.device.type == "cpu":
+        return action
+    copy = torch.empty(action.shape, dtype=action.dtype, pin_memory=True).copy_(action, non_blocking=True)
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    event.record()
+    event.synchronize()
+    return copy
 
 
 def decide(log_probs: Tensor, mask: Tensor, plan: Plan, t: int) -> Tensor:
-    """[B] actions at step t: as prescribed where that is allowed, otherwise chosen."""
-    chosen, prescribed = choose(log_probs, plan.draw[:, t], plan.temperature), plan.follow[:, t]
+    """[B] actions at step t: the prescribed ones if the mask allows them, otherwise those of the policy.
+
+    `log_probs` [B, R*C] are logarithms of probabilities, `mask` [B, R*C] are the cells that are allowed.
+    """
+    action, prescribed = choose(log_probs, plan.draw[:, t], plan.temperature), plan.follow[:, t]
     allowed = mask.gather(1, prescribed.clamp_min(0)[:, None]).squeeze(1)
-    return torch.where((prescribed >= 0) & allowed, prescribed, chosen)
+    return torch.where((prescribed != FREE) & allowed, prescribed, action)
 
 
 def choose(log_probs: Tensor, draw: Tensor, temperature: Tensor) -> Tensor:
-    """One action a row [B] by inverting the cumulative distribution at `draw` [B]; the likeliest at temperature 0.
+    """[B] one action per row: the inverse of the cumulative distribution at `draw` [B], from 0 to 1.
 
-    That the draws are given makes an action depend on its own row alone, whatever rows are played with it.
+    `log_probs` [B, R*C] are logarithms of probabilities, which `temperature` [B] divides; at 0 the most probable action
+    is taken.  As draws are arguments, an action depends on its own row alone, regardless of the other rows.
     """
     greedy = temperature == 0
     heat = torch.where(greedy, 1.0, temperature)[:, None]
     cumulative = (log_probs / heat).softmax(dim=1).cumsum(dim=1, dtype=torch.float64)
-    # Single-precision draws stay below 1 by more than the sum rounds: a cell of probability 0 is never found.
-    sought = draw.double()[:, None] * cumulative[:, -1:]
-    sampled = torch.searchsorted(cumulative, sought, right=True).squeeze(1)
-    return torch.where(greedy, log_probs.argmax(dim=1), sampled)
+    # Single-precision draws are below 1 by more than the rounding of the sum: no cell of probability 0 is taken.
+    quantile = draw.double()[:, None] * cumulative[:, -1:]
+    sample = torch.searchsorted(cumulative, quantile, right=True).squeeze(1)
+    return torch.where(greedy, log_probs.argmax(dim=1), sample)

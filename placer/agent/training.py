@@ -18,21 +18,27 @@ from torch.utils.tensorboard import SummaryWriter
 from netlists.errors import CheckpointError, ChipscapeError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from netlists.runtime import device
+from netlists.runtime.output import write_file
+from netlists.runtime.versions import read_versions
+from netlists.synthetic.tiny import pile_up, tiny_netlist
 from placer.agent import checkpoints
-from placer.agent.placing import filling, fitting_envs, new_policy
+from placer.agent.placing import fill_gpu, fitting_envs, new_policy
 from placer.agent.policy import PlacementPolicy, netlist_graph
 from placer.agent.ppo import IterationStats, Learner, PPOSettings, iterate_together
-from placer.agent.ray_rollouts import hired
+from placer.agent.ray_rollouts import ray_players
 from placer.agent.rollouts import Plan, play
 from placer.environment.env import EpisodeBatch
-from placer.incumbent import Listener, Progress
-from placer.runs.pipeline import load_kernels
-from placer.runs.run_folder import versions, write_text
+from placer.incumbent import Listener, RunProgress
+from placer.legalization.legalize import legalize
 
-CHECKPOINT_S = 30.0  # between two checkpoints
-FEWEST_ITERATIONS = 8  # that a budget should have room for, with as many episodes in each as leave it
+CHECKPOINT_S = 30.0
+"""Seconds between two checkpoints."""
+FEWEST_ITERATIONS = 8
+"""Iterations that should fit a budget: each has at most as many episodes as allow that."""
 FEWEST_ENVS = 8
+"""Episodes per iteration, however small the budget."""
 SCALARS = ("proxy_mean", "proxy_best", "entropy", "kl", "explained_variance", "steps_per_second", "stuck")
+"""Fields of `IterationStats` that go to TensorBoard."""
 
 Row = dict[str, Any]
 """One iteration on one netlist: `IterationStats` and the netlist's name."""
@@ -40,10 +46,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How long and on what to train; `SettingsError` where a value is out of range.
+    """How long to train, and on which machine and device.  Raises `SettingsError` if a value is out of range.
 
-    Training ends after `iterations` on every netlist, those before a resume included, or before the iteration that
-    would not fit into `budget_s` seconds of this run.
+    Training ends after `iterations` on every netlist, including those before it was resumed, or before the iteration
+    that would not fit into `budget_s` seconds of this run.
     """
 
     budget_s: float | None = None
@@ -51,8 +57,8 @@ class TrainSettings:
     seed: int = 0
     workers: int = 2  # threads
     resume: bool = False
-    ray: str | None = None  # address of the cluster whose actors play; in this process without one
-    device: str = "auto"  # where the policy learns and, without actors, plays; see `device.py`
+    ray: str | None = None  # address of the cluster whose actors play; without one this process does
+    device: str = "auto"  # where the policy learns and, without actors, plays; see `netlists.runtime.device`
 
     def __post_init__(self) -> None:
         device.check(self.device)
@@ -67,7 +73,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything about a run after a whole iteration."""
+    """The state of a run after a whole iteration: what a checkpoint holds."""
 
     iteration: int
     weights: checkpoints.Tensors
@@ -76,10 +82,14 @@ class Snapshot:
 
 
 class Training:
-    """A run in a folder; `history` grows by a row an iteration and netlist."""
+    """A run in a folder; `history` grows by one row per iteration and netlist."""
 
     def __init__(self, netlists: Sequence[Netlist], ppo: PPOSettings, out: Path, settings: TrainSettings) -> None:
-        """Raises `CheckpointError` when there is nothing to resume, or it belongs to other netlists or settings."""
+        """Begin a run, or resume the one in the folder.
+
+        Raises `CheckpointError` if there is nothing to resume or it belongs to other netlists or settings, and
+        `SettingsError` if two netlists have the same name.
+        """
         names = [netlist.name for netlist in netlists]
         if len(set(names)) != len(names):
             raise SettingsError(f"netlists are named {', '.join(names)}; expected every name once")
@@ -87,7 +97,7 @@ class Training:
         self.out, self.settings, self.ppo = out, settings, ppo
         self.history: list[Row] = []
         self.iteration = 0
-        self.ended = ""  # why a budget was not used to its end, when training is over
+        self.ended = ""  # why a budget was not used to its end, after training
         policy = new_policy(settings.seed)
         meta: dict[str, Any] = {}
         if settings.resume:
@@ -96,17 +106,9 @@ class Training:
             self._demand_same(checkpoint, meta, names)
         elif list(out.glob(checkpoints.PREFIX + "*")):
             raise CheckpointError(f"{out}: already has checkpoints; give --resume to go on, or another folder")
-        where = device.resolved(settings.device)
-        self.policy: PlacementPolicy = policy.to(where)
-        # All must play as many episodes.
-        if ppo.num_envs == PPOSettings().num_envs:
-            ppo = filling(ppo, where, 1, inf)
-        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, where) for netlist in netlists))
-        if meta:
-            ppo = replace(ppo, num_envs=min(ppo.num_envs, meta.get("num_envs", ppo.num_envs)))
-        elif settings.budget_s is not None and not settings.ray and self.ppo.num_envs == PPOSettings().num_envs:
-            most = affordable_envs(netlists, self.policy, ppo, settings)
-            ppo = replace(ppo, num_envs=min(ppo.num_envs, most))
+        learning_device = device.resolve(settings.device)
+        self.policy: PlacementPolicy = policy.to(learning_device)
+        ppo = self._fit_envs(netlists, learning_device, meta.get("num_envs"))
         self.num_envs = ppo.num_envs
         self.learners = [
             Learner(netlist, policy, ppo, settings.seed + k, settings.workers) for k, netlist in enumerate(netlists)
@@ -117,16 +119,33 @@ class Training:
             self.history, self.iteration = meta["history"], meta["iteration"]
         self.snapshot = self._capture()
 
-    def run(self, progress: Listener | None = None) -> bool:
-        """Train, writing checkpoints; returns whether Ctrl-C ended it (the last whole iteration is saved then, if any).
+    def _fit_envs(self, netlists: Sequence[Netlist], target: torch.device, before: int | None) -> PPOSettings:
+        """The settings of the learners, whose episodes per iteration fit memory and budget: as many on each netlist.
 
-        Raises `SettingsError` when the Ray cluster cannot be used, `ChipscapeError` when it is lost (saved, too).
+        A run that is resumed has the number that it had `before`, if it fits.
+        """
+        ppo, is_default = self.ppo, self.ppo.num_envs == PPOSettings().num_envs
+        if is_default:
+            ppo = fill_gpu(ppo, target, 1, inf)
+        ppo = replace(ppo, num_envs=min(fitting_envs(netlist, ppo.num_envs, target) for netlist in netlists))
+        if before is not None:
+            return replace(ppo, num_envs=min(ppo.num_envs, before))
+        if not self.settings.resume and self.settings.budget_s is not None and not self.settings.ray and is_default:
+            most = affordable_envs(netlists, self.policy, ppo, self.settings)
+            return replace(ppo, num_envs=min(ppo.num_envs, most))
+        return ppo
+
+    def run(self, progress: Listener | None = None) -> bool:
+        """Train, writing checkpoints; returns whether Ctrl-C ended it, after which the last whole iteration is saved.
+
+        Raises `SettingsError` if the Ray cluster cannot be used, and `ChipscapeError` if it is lost; the last whole
+        iteration is saved then, too.
         """
         start = time.perf_counter()
         with ExitStack() as stack:
             if self.settings.ray:
                 chips = [learner.episodes.netlist for learner in self.learners]
-                players = stack.enter_context(hired(self.settings.ray, chips, self.ppo.env))
+                players = stack.enter_context(ray_players(self.settings.ray, chips, self.ppo.env))
                 for learner, player in zip(self.learners, players, strict=True):
                     learner.player = player
             self.out.mkdir(parents=True, exist_ok=True)
@@ -148,7 +167,7 @@ class Training:
     def _iterate(self, start: float, board: SummaryWriter, progress: Listener | None) -> None:
         saved = time.perf_counter()
         longest = 0.0
-        while self._goes_on(time.perf_counter() - start, longest):
+        while self._has_time(time.perf_counter() - start, longest):
             began = time.perf_counter()
             for name, stats in zip(self.names, iterate_together(self.learners), strict=True):
                 self._note(name, stats, board)
@@ -166,7 +185,7 @@ class Training:
             self.ended = f"the next iteration would not fit: it takes {longest:.0f} s, {max(left, 0):.0f} s are left"
 
     def save(self) -> None:
-        """Write a checkpoint, the weights and `history.csv` as they were after the last whole iteration."""
+        """Write a checkpoint, the weights and `history.csv` of the last whole iteration; raises `OSError`."""
         s = self.snapshot
         meta = {
             "iteration": s.iteration,
@@ -175,7 +194,7 @@ class Training:
             "num_envs": self.num_envs,
             "policy": self.policy.settings.as_dict(),
             "netlists": self.names,
-            "versions": versions(),
+            "versions": read_versions(),
             "history": s.history,
         }
         checkpoints.save(self.out, s.weights, self.policy.settings, s.learners, meta)
@@ -184,9 +203,10 @@ class Training:
             table = csv.DictWriter(text, list(s.history[0]), lineterminator="\n")
             table.writeheader()
             table.writerows(s.history)
-            write_text(self.out / "history.csv", text.getvalue())
+            write_file(self.out / "history.csv", text.getvalue())
 
-    def _goes_on(self, seconds: float, expected: float) -> bool:
+    def _has_time(self, seconds: float, expected: float) -> bool:
+        """Whether there is another iteration, of so many seconds as expected, after those that have passed."""
         if self.settings.iterations is not None:
             return self.iteration < self.settings.iterations
         assert self.settings.budget_s is not None
@@ -197,11 +217,11 @@ class Training:
         for scalar in SCALARS:
             board.add_scalar(f"{name}/{scalar}", getattr(stats, scalar), stats.iteration)
 
-    def _progress(self, stats: IterationStats, seconds: float) -> Progress:
+    def _progress(self, stats: IterationStats, seconds: float) -> RunProgress:
         best = min(row["proxy_best"] for row in self.history if row["netlist"] == self.history[-1]["netlist"])
         left = self.settings.budget_s - seconds if self.settings.budget_s is not None else float("nan")
-        return Progress(self.history[-1]["netlist"], best, seconds, left, stats.iteration, stats.steps_per_second,
-                        stats.entropy, stats.kl)  # fmt: skip
+        return RunProgress(self.history[-1]["netlist"], best, seconds, left, stats.iteration, stats.steps_per_second,
+                           stats.entropy, stats.kl)  # fmt: skip
 
     def _capture(self) -> Snapshot:
         weights = {name: tensor.detach().cpu().clone() for name, tensor in self.policy.state_dict().items()}
@@ -218,21 +238,25 @@ class Training:
 def affordable_envs(
     netlists: Sequence[Netlist], policy: PlacementPolicy, ppo: PPOSettings, settings: TrainSettings
 ) -> int:
-    """Episodes on each netlist with which FEWEST_ITERATIONS fit the budget, by playing a few; FEWEST_ENVS at least.
+    """Episodes on each netlist with which FEWEST_ITERATIONS fit the budget, at least FEWEST_ENVS; it plays a few.
 
-    On a small budget many iterations of few episodes learn more than one of many.
+    On a small budget many iterations of few episodes teach more than few iterations of many.
     """
     assert settings.budget_s is not None
-    load_kernels("rl", False, settings.device)
-    seconds = 0.0
-    for netlist in netlists:
-        episodes = EpisodeBatch(netlist, min(FEWEST_ENVS, ppo.num_envs), ppo.env, settings.workers)
-        graph = netlist_graph(netlist, episodes.order).to(next(policy.parameters()).device)
-        began = time.perf_counter()
-        with torch.no_grad():
-            play(policy, policy.encode(graph), Plan.greedy(episodes.batch, episodes.steps), episodes)
-        seconds += (time.perf_counter() - began) / episodes.batch
+    legalize(pile_up(tiny_netlist()))  # loads kernels, as the tiny episodes do, before episodes are timed
+    measure_episode(tiny_netlist(), policy, ppo, settings.workers)
+    seconds = sum(measure_episode(netlist, policy, ppo, settings.workers) for netlist in netlists)
     return max(FEWEST_ENVS, int(settings.budget_s / FEWEST_ITERATIONS / seconds))
+
+
+def measure_episode(netlist: Netlist, policy: PlacementPolicy, ppo: PPOSettings, threads: int) -> float:
+    """The seconds that an episode takes, from a batch of them."""
+    episodes = EpisodeBatch(netlist, min(FEWEST_ENVS, ppo.num_envs), ppo.env, threads)
+    graph = netlist_graph(netlist, episodes.order).to(next(policy.parameters()).device)
+    began = time.perf_counter()
+    with torch.no_grad():
+        play(policy, policy.encode(graph), Plan.greedy(episodes.batch, episodes.steps), episodes)
+    return (time.perf_counter() - began) / episodes.batch
 
 
 def train(

@@ -1,7 +1,8 @@
-"""One search by several threads: each searches regions of its own for a moment, then all merge what they changed.
+"""Cooperative search: threads that share one search, each in regions of its own, and merge their changes often.
 
-Several searches side by side (`walkers.race`) gain little from one another; what helps annealing is more moves at each
-temperature.  What the threads do is in `member.py`; here they are started, told the time and stopped.
+Several independent searches side by side (`metropolis.run_walkers`) gain little from each other; what helps annealing
+is more moves at each temperature.  `cooperative_worker` has what the threads do; here they are started, told the time
+and stopped.
 """
 
 from __future__ import annotations
@@ -18,129 +19,149 @@ from netlists.netlist import Floats
 from netlists.placement import Placement
 from netlists.runtime.barrier import apart, give_up, new_barrier
 from netlists.runtime.clock import over
-from placer.annealing.member import BEGIN, MADE, SMALLEST, TRIALS, Board, work
-from placer.annealing.metropolis import PROPOSED, Budget, Found, generators
-from placer.annealing.moves import KINDS, Movers
-from placer.annealing.winners import Leg
+from placer.annealing.cooperative_worker import (
+    ANNOUNCEMENTS,
+    CLAIM_WIDTH,
+    FIRST_TRIALS,
+    MEMORIES,
+    ROUND_TRIALS,
+    SMALLEST_REGION,
+    TRIALS_MADE,
+    SharedArrays,
+    work,
+)
+from placer.annealing.go_with_the_winners import SearchStage
+from placer.annealing.metropolis import PROPOSED, STATISTICS, Budget, SearchResult, new_generators
+from placer.annealing.moves import NUM_KINDS, Moves
 from placer.cost import evaluate
-from placer.cost.fresh import size_of_sums
-from placer.cost.state import State, new_state
+from placer.cost.recompute import count_sums
+from placer.cost.state import CostState, new_state
 
-TICK_S = 0.01  # between two looks at the clock
-PHASES = 200  # steps of a schedule
-MOST_MEMBERS = 64  # of one search
-ENDED = 2.0  # part of a search that is over when it is to stop
+TICK_S = 0.01
+"""Seconds between two looks at the clock."""
+
+PHASES = 200
+"""Steps of a schedule, evenly spaced over the search."""
+
+MOST_THREADS = 64
+"""Threads of one search at most."""
+
+STOPPED = 2.0
+"""Fraction of the search over, for the threads, once it is to stop: anything above 1."""
 
 
 class Phase(NamedTuple):
-    """How to search at a time: the temperatures of soft and hard macros, in proxy; for `breadth` see `State`."""
+    """How to search at a point in time; the temperatures are in proxy."""
 
-    soft: float
-    hard: float
-    breadth: float = 1.0
+    soft: float  # temperature of soft macros
+    hard: float  # temperature of hard macros
+    breadth: float = 1.0  # see `CostState.breadth`
 
 
 Schedule = Callable[[float], Phase]
-"""The phase when a part 0 to 1 of the search is over."""
+"""The phase when a fraction, from 0 to 1, of the search is over."""
 
 
-def feeds(allowed: Movers, workers: int) -> int:
-    """How many of the workers one search can make use of."""
-    return max(1, min(workers, MOST_MEMBERS, (allowed.soft.size + allowed.hard.size) // SMALLEST))
+def count_useful_threads(allowed: Moves, workers: int) -> int:
+    """The number of `workers` that one search can use: each needs macros for a region of its own."""
+    return max(1, min(workers, MOST_THREADS, (allowed.soft.size + allowed.hard.size) // SMALLEST_REGION))
 
 
 @dataclass
-class Member:
-    """One thread's copy of the placement."""
+class Worker:
+    """One thread's copy of the placement, and what it keeps between calls of `work`."""
 
-    state: State
+    state: CostState
     rng: np.random.Generator
-    dealer: np.random.Generator
-    hope: Floats  # [1], see `walkers.search`
-    statistics: Floats  # [KINDS, 5]
+    region_rng: np.random.Generator
+    congestion_gain: Floats  # [1] in proxy, see `metropolis.search`
+    statistics: Floats  # [NUM_KINDS, STATISTICS] numbers of moves by kind
 
 
-class Team:
-    """Members and the placement on which they agree."""
+class CooperativeSearch:
+    """A search by several threads, and the placement on which they agree."""
 
     def __init__(
-        self, start: Placement, allowed: Movers, schedule: Schedule, budget: Budget, *, seed: int, members: int
+        self, start: Placement, allowed: Moves, schedule: Schedule, budget: Budget, *, seed: int, threads: int
     ) -> None:
-        """The clock of the budget begins to run."""
+        """Prepare a search from a legal placement; the budget begins now."""
         n = start.netlist
-        self.budget, self.begun = budget, budget.clock()
+        self.budget, self.start_s = budget, budget.clock()
         self.netlist, self.allowed = n, allowed
         self.schedule = np.array([schedule(k / PHASES) for k in range(PHASES + 1)], dtype=np.float64)
-        dealer, *rngs = generators(seed, members + 1)
-        self.members = [
-            Member(new_state(n, start.position_um, start.orientation), rng, deepcopy(dealer), apart(np.ones(1)),
-                   apart(np.zeros((len(KINDS), 5))))
+        region_rng, *rngs = new_generators(seed, threads + 1)
+        self.workers = [
+            Worker(new_state(n, start.position_um, start.orientation), rng, deepcopy(region_rng), apart(np.ones(1)),
+                   apart(np.zeros((NUM_KINDS, STATISTICS))))
             for rng in rngs
         ]  # fmt: skip
-        self.board = new_board(start, size_of_sums(self.members[0].state), members)
+        self.shared = share_placement(start, count_sums(self.workers[0].state), threads)
         self.stopped = False
 
-    def go(self, until: float, onward: Placement | None = None) -> Leg:
-        """Go on until a part `until` of the budget is used, from another legal placement if one is given."""
-        board = self.board
-        if onward is not None:
-            board.position[:], board.orientation[:] = onward.position_um, onward.orientation
-        board.over[0] = 0
-        done = ENDED if self.stopped else self.budget.used(self.begun, int(board.memory[MADE]))
-        with ThreadPoolExecutor(len(self.members)) as pool:
-            jobs = [pool.submit(self._work, k, done, until) for k in range(len(self.members))]
+    def advance(self, until: float, restart: Placement | None = None) -> SearchStage:
+        """Search until a fraction `until` of the budget is used, from another legal placement if one is given."""
+        shared = self.shared
+        if restart is not None:
+            shared.position_um[:], shared.orientation[:] = restart.position_um, restart.orientation
+        shared.finished_rounds[0] = 0
+        fraction = STOPPED if self.stopped else self.budget.used(self.start_s, int(shared.memory[TRIALS_MADE]))
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            jobs = [pool.submit(self._work, k, fraction, until) for k in range(len(self.workers))]
             while wait(jobs, TICK_S, FIRST_EXCEPTION).not_done:
                 if self.stopped or over(self.budget.deadline):
-                    board.clock[0] = ENDED
+                    shared.clock[0] = STOPPED
                 elif self.budget.seconds is not None:
-                    board.clock[0] = self.budget.used(self.begun, 0)
+                    shared.clock[0] = self.budget.used(self.start_s, 0)
             for job in jobs:
                 job.result()
-        now = Placement(self.netlist, board.position.copy(), board.orientation.copy())
-        return Leg(now, evaluate(now).proxy, self.found())
+        current = Placement(self.netlist, shared.position_um.copy(), shared.orientation.copy())
+        return SearchStage(current, evaluate(current).proxy, self.result())
 
     def stop(self) -> None:
-        """End the search with the round under way."""
+        """End the search after the current round."""
         self.stopped = True
 
     @property
     def lowest(self) -> float:
         """The lowest proxy so far."""
-        return float(self.board.lowest[0])
+        return float(self.shared.best_proxy[0])
 
-    def _work(self, me: int, done: float, until: float) -> None:
-        m, trials = self.members[me], self.budget.trials or 0
+    def _work(self, me: int, fraction: float, until: float) -> None:
+        w, trials = self.workers[me], self.budget.trials or 0
         try:
-            work(m.state, self.board, me, self.allowed, m.rng, m.dealer, m.hope, m.statistics, self.schedule, trials,
-                 done, until)  # fmt: skip
+            work(w.state, self.shared, me, self.allowed, w.rng, w.region_rng, w.congestion_gain, w.statistics,
+                 self.schedule, trials, fraction, until)  # fmt: skip
         except BaseException:
-            give_up(self.board.arrivals, me)
+            give_up(self.shared.arrivals, me)
             raise
 
-    def found(self) -> Found:
+    def result(self) -> SearchResult:
         """The best placement so far."""
-        statistics = np.sum([m.statistics for m in self.members], axis=0)
-        best = Placement(self.netlist, self.board.best_position.copy(), self.board.best_orientation.copy())
-        return Found(best, evaluate(best).proxy, int(statistics[:, PROPOSED].sum()), statistics, False)
+        statistics = np.sum([w.statistics for w in self.workers], axis=0)
+        best = Placement(self.netlist, self.shared.best_position_um.copy(), self.shared.best_orientation.copy())
+        return SearchResult(best, evaluate(best).proxy, int(statistics[:, PROPOSED].sum()), statistics, False)
 
 
-def new_board(start: Placement, sums: int, members: int) -> Board:
-    """A board with a placement on it, which is the best so far."""
-    memory = np.zeros(4)
-    memory[TRIALS] = BEGIN
-    return Board(
-        position=apart(start.position_um.astype(np.float64)),
+def share_placement(start: Placement, sums: int, threads: int) -> SharedArrays:
+    """Shared arrays for so many threads with a placement in them, which is the best so far.
+
+    `sums` is the length of `SharedArrays.total`.
+    """
+    memory = np.zeros(MEMORIES)
+    memory[ROUND_TRIALS] = FIRST_TRIALS
+    return SharedArrays(
+        position_um=apart(start.position_um.astype(np.float64)),
         orientation=apart(start.orientation.astype(np.int8)),
         owner=apart(np.zeros(start.netlist.num_nodes, dtype=np.int64)),
-        claim=apart(np.zeros((members, 8))),
-        sums=apart(np.zeros((members, sums))),
+        claims=apart(np.zeros((threads, CLAIM_WIDTH))),
+        sums=apart(np.zeros((threads, sums))),
         total=apart(np.zeros(sums)),
-        word=apart(np.zeros(3)),
-        over=apart(np.zeros(1, dtype=np.int64)),
+        announcement=apart(np.zeros(ANNOUNCEMENTS)),
+        finished_rounds=apart(np.zeros(1, dtype=np.int64)),
         clock=apart(np.zeros(1)),
-        arrivals=new_barrier(members),
+        arrivals=new_barrier(threads),
         memory=apart(memory),
-        lowest=apart(np.array([evaluate(start).proxy])),
-        best_position=apart(start.position_um.astype(np.float64)),
+        best_proxy=apart(np.array([evaluate(start).proxy])),
+        best_position_um=apart(start.position_um.astype(np.float64)),
         best_orientation=apart(start.orientation.astype(np.int8)),
     )

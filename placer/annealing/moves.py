@@ -1,10 +1,11 @@
-"""What the exact search tries next: changes of one or two macros, most of them computed from the nets.
+"""What the exact search tries next: changes of one or two macros, most of them derived from the nets.
 
-Soft macros may go anywhere in the canvas; a hard macro only where it overlaps no other and rows are.
+Soft macros may go anywhere on the canvas; a hard macro only where it overlaps no other hard macro and rows are.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -12,226 +13,294 @@ import numpy as np
 from netlists.netlist import Floats, Ints, Netlist
 from netlists.rows.cover import blocked
 from netlists.runtime.kernel import kernel
-from placer.cost.incremental import put
-from placer.cost.state import State
-
-KINDS = (
-    "soft step", "soft to pin", "soft shift", "soft swap", "soft anywhere",
-    "hard step", "hard swap", "hard flip", "hard abut", "hard to pin", "hard align", "hard anywhere",
-)  # fmt: skip
-SOFT_STEP, SOFT_TO_PIN, SOFT_SHIFT, SOFT_SWAP, SOFT_ANYWHERE = range(5)
-HARD_STEP, HARD_SWAP, HARD_FLIP, HARD_ABUT, HARD_TO_PIN, HARD_ALIGN, HARD_ANYWHERE = range(5, 12)
-SHARES = (6.0, 6.0, 2.0, 0.8, 0.5, 1.2, 1.2, 0.8, 0.4, 0.4, 0.7, 0.4)
-"""How often each kind is tried; from what each gained a second on four real designs."""
-
-LONGEST_SOFT, LONGEST_HARD = 5.0, 2.0  # steps in grid cells; lengths are spread evenly over their logarithm
-STEP_RANGE = 100.0  # longest over shortest
-PIN_RANGE = 4.0  # grid cells around a pin in which a hard macro connected to it is tried
+from placer.cost.incremental import add_to_trial
+from placer.cost.state import CostState
 
 
-class Movers(NamedTuple):
-    """Which nodes may move, and how often each kind of proposal is made."""
+class MoveKind(IntEnum):
+    """The kinds of moves, those of soft macros first."""
 
-    soft: Ints  # soft macros and cells
-    hard: Ints
-    obstacle: Ints  # hard macros, fixed ones too
-    blocked: Floats  # [K, 4] low x, low y, high x, high y of what no row covers
+    SOFT_STEP = 0  # a soft macro by a random distance, near ones more often
+    SOFT_TO_PIN = 1  # to within a grid cell of a pin that it is connected to
+    SOFT_SHIFT = 2  # by exactly one grid cell
+    SOFT_SWAP = 3  # two soft macros exchange their positions
+    SOFT_ANYWHERE = 4  # to a random position
+    HARD_STEP = 5  # a hard macro by a random distance, near ones more often, often along one axis only
+    HARD_SWAP = 6  # two hard macros exchange their positions
+    HARD_FLIP = 7  # to another orientation with the same width and height
+    HARD_ABUT = 8  # beside another hard macro, aligned with it
+    HARD_TO_PIN = 9  # near a pin that it is connected to
+    HARD_ALIGN = 10  # one edge onto a grid line
+    HARD_ANYWHERE = 11  # to a random position
+
+
+NUM_KINDS = len(MoveKind)
+"""Number of kinds of moves; kernels read it as a constant."""
+
+FIRST_HARD = int(MoveKind.HARD_STEP)
+"""The first kind of move of hard macros; all kinds below it are of soft macros."""
+
+FREQUENCIES = {
+    MoveKind.SOFT_STEP: 6.0,
+    MoveKind.SOFT_TO_PIN: 6.0,
+    MoveKind.SOFT_SHIFT: 2.0,
+    MoveKind.SOFT_SWAP: 0.8,
+    MoveKind.SOFT_ANYWHERE: 0.5,
+    MoveKind.HARD_STEP: 1.2,
+    MoveKind.HARD_SWAP: 1.2,
+    MoveKind.HARD_FLIP: 0.8,
+    MoveKind.HARD_ABUT: 0.4,
+    MoveKind.HARD_TO_PIN: 0.4,
+    MoveKind.HARD_ALIGN: 0.7,
+    MoveKind.HARD_ANYWHERE: 0.4,
+}
+"""How often each kind of move is tried, relative to the others; from the gain per second on four real designs."""
+
+LONGEST_SOFT_CELLS = 5.0
+"""Longest step of a soft macro, in grid cells."""
+
+LONGEST_HARD_CELLS = 2.0
+"""Longest step of a hard macro, in grid cells."""
+
+STEP_RANGE = 100.0
+"""Longest step over shortest; the logarithms of the lengths are distributed evenly."""
+
+PIN_RANGE_CELLS = 4.0
+"""Distance from a pin, in grid cells, within which a hard macro connected to it is tried."""
+
+GAP_FACTOR = 1.001
+"""An abutting macro keeps this many times the least distance from its neighbor, so that rounding does not matter."""
+
+LOW_X = 0
+"""Column of `Moves.blocked`: the left edge."""
+LOW_Y = 1
+"""Column of `Moves.blocked`: the bottom edge."""
+HIGH_X = 2
+"""Column of `Moves.blocked`: the right edge."""
+HIGH_Y = 3
+"""Column of `Moves.blocked`: the top edge."""
+
+NOTHING = -1
+"""Instead of the index of a node or a pin: there is none."""
+
+
+class Moves(NamedTuple):
+    """Which nodes a search may move, where hard macros may go, and how often each kind of move is tried."""
+
+    soft: Ints  # [M] movable soft macros and cells
+    hard: Ints  # [M] movable hard macros
+    obstacle: Ints  # [M] hard macros, including fixed ones
+    blocked: Floats  # [K, 4] rectangles in µm that no row covers: columns LOW_X, LOW_Y, HIGH_X, HIGH_Y
     gap_um: float  # least distance of hard macros from each other and from what is blocked
-    chance: Floats  # [KINDS] summed up to 1
+    chance: Floats  # [NUM_KINDS] cumulative probabilities of the kinds, up to 1
 
 
-def movers(netlist: Netlist, gap_um: float) -> Movers:
-    """The movers of a netlist, with the usual shares of proposals."""
+def allow_moves(netlist: Netlist, gap_um: float) -> Moves:
+    """All moves of the movable nodes of a netlist, with the usual frequencies."""
     soft = netlist.movable_soft
-    share = np.array(SHARES)
-    share[:HARD_STEP] *= soft.size > 0
-    share[HARD_STEP:] *= netlist.movable_hard.size > 0
-    # Copies: compiled once for arrays that may be written, as those of a part of the nodes are.
+    frequency = np.array([FREQUENCIES[kind] for kind in MoveKind])
+    frequency[:FIRST_HARD] *= soft.size > 0
+    frequency[FIRST_HARD:] *= netlist.movable_hard.size > 0
+    # Copies: kernels are compiled once, for writable arrays, as those of a subset of the nodes are.
     hard, every = netlist.movable_hard.copy(), netlist.hard.copy()
-    return Movers(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, chances(share))
+    return Moves(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, cumulate(frequency))
 
 
-def chances(share: Floats) -> Floats:
-    """[KINDS] shares summed up to 1; all 1 where nothing may move."""
-    total = np.sum(share)
-    chance: Floats = np.cumsum(share) / total if total > 0 else np.ones(len(share))
-    chance[chance >= chance[-1]] = 1.0  # whatever the rounding
+def cumulate(frequency: Floats) -> Floats:
+    """Cumulative probabilities [NUM_KINDS] of kinds of moves with relative frequencies, numbers [NUM_KINDS].
+
+    All are 1 if all frequencies are 0.
+    """
+    total = np.sum(frequency)
+    chance: Floats = np.cumsum(frequency) / total if total > 0 else np.ones(len(frequency))
+    chance[chance >= chance[-1]] = 1.0  # in spite of rounding
     return chance
 
 
 @kernel
-def propose(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
-    """Put a random change of some kind into the trial; False where it found none that is legal."""
-    if kind < HARD_STEP:
-        return propose_soft(state, movers, kind, rng)
-    return propose_hard(state, movers, kind, rng)
+def propose(state: CostState, moves: Moves, kind: int, rng: np.random.Generator) -> bool:
+    """Put a random move of some kind into the trial; false if the one that was drawn is not legal."""
+    if kind < FIRST_HARD:
+        return propose_soft(state, moves, kind, rng)
+    return propose_hard(state, moves, kind, rng)
 
 
 @kernel
-def propose_soft(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
-    """A change of one or two soft macros."""
+def propose_soft(state: CostState, moves: Moves, kind: int, rng: np.random.Generator) -> bool:
+    """Put a random move of one or two soft macros into the trial; false if there is none."""
     a = state.arrays
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    v = pick(movers.soft, rng)
-    x, y = state.position[v, 0], state.position[v, 1]
-    if kind == SOFT_STEP:
-        reach = step(LONGEST_SOFT, rng)
-        put_soft(state, v, x + w * reach * around(rng), y + h * reach * around(rng))
-    elif kind == SOFT_TO_PIN:
-        p = connected_point(state, v, rng)
-        if p < 0:
+    w, h = a.cell_width_um, a.cell_height_um
+    v = pick(moves.soft, rng)
+    x, y = state.position_um[v, 0], state.position_um[v, 1]
+    if kind == MoveKind.SOFT_STEP:
+        reach = draw_step(LONGEST_SOFT_CELLS, rng)
+        move_soft(state, v, x + w * reach * draw_offset(rng), y + h * reach * draw_offset(rng))
+    elif kind == MoveKind.SOFT_TO_PIN:
+        q = draw_connected_pin(state, v, rng)
+        if q == NOTHING:
             return False
-        put_soft(state, v, state.point[p, 0] + w * around(rng), state.point[p, 1] + h * around(rng))
-    elif kind == SOFT_SHIFT:
-        # By exactly one cell: the macro's routes move to the next row or column.
+        move_soft(state, v, state.pin_um[q, 0] + w * draw_offset(rng), state.pin_um[q, 1] + h * draw_offset(rng))
+    elif kind == MoveKind.SOFT_SHIFT:
+        # By exactly one cell, so that the routes of the macro move to the next row or column.
         direction = int(4 * rng.random())
         by = 1.0 if direction % 2 == 0 else -1.0
-        put_soft(state, v, x + by * w * (direction < 2), y + by * h * (direction >= 2))
-    elif kind == SOFT_SWAP:
-        u = pick(movers.soft, rng)
+        move_soft(state, v, x + by * w * (direction < 2), y + by * h * (direction >= 2))
+    elif kind == MoveKind.SOFT_SWAP:
+        u = pick(moves.soft, rng)
         if u == v:
             return False
-        put_soft(state, v, state.position[u, 0], state.position[u, 1])
-        put_soft(state, u, x, y)
+        move_soft(state, v, state.position_um[u, 0], state.position_um[u, 1])
+        move_soft(state, u, x, y)
     else:
-        put_soft(state, v, a.canvas_width_um * rng.random(), a.canvas_height_um * rng.random())
+        move_soft(state, v, a.canvas_width_um * rng.random(), a.canvas_height_um * rng.random())
     return True
 
 
 @kernel
-def propose_hard(state: State, movers: Movers, kind: int, rng: np.random.Generator) -> bool:
-    """A change of one or two hard macros, legal."""
-    a = state.arrays
-    w, h = a.canvas_width_um / a.cols, a.canvas_height_um / a.rows
-    v = pick(movers.hard, rng)
-    x, y, turn = state.position[v, 0], state.position[v, 1], state.orientation[v]
-    if kind == HARD_SWAP:
-        return swap_hard(state, movers, v, pick(movers.hard, rng))
-    if kind == HARD_FLIP:
-        # N, S, FN and FS, and E, W, FE and FW, differ in the last two bits.
-        put(state, v, x, y, turn ^ (1 + int(3 * rng.random())))
+def propose_hard(state: CostState, moves: Moves, kind: int, rng: np.random.Generator) -> bool:
+    """Put a random legal move of one or two hard macros into the trial; false if the one drawn is not legal."""
+    v = pick(moves.hard, rng)
+    x, y, orientation = state.position_um[v, 0], state.position_um[v, 1], state.orientation[v]
+    if kind == MoveKind.HARD_SWAP:
+        return swap_hard(state, moves, v, pick(moves.hard, rng))
+    if kind == MoveKind.HARD_FLIP:
+        # N, S, FN and FS have indices that differ in the last two bits only, and so do E, W, FE and FW.
+        add_to_trial(state, v, x, y, orientation ^ (1 + int(3 * rng.random())))
         return True
-    if kind == HARD_STEP:
-        reach, way = step(LONGEST_HARD, rng), rng.random()
-        x += w * reach * around(rng) * (way < 2 / 3)
-        y += h * reach * around(rng) * (way > 1 / 3)
-    elif kind == HARD_ABUT:
-        x, y = beside(state, movers, v, pick(movers.obstacle, rng), rng)
-    elif kind == HARD_TO_PIN:
-        p = connected_point(state, v, rng)
-        if p < 0:
+    if kind == MoveKind.HARD_TO_PIN:
+        q = draw_connected_pin(state, v, rng)
+        if q == NOTHING:
             return False
-        x = state.point[p, 0] + PIN_RANGE * w * around(rng)
-        y = state.point[p, 1] + PIN_RANGE * h * around(rng)
-    elif kind == HARD_ANYWHERE:
+        x = state.pin_um[q, 0] + PIN_RANGE_CELLS * state.arrays.cell_width_um * draw_offset(rng)
+        y = state.pin_um[q, 1] + PIN_RANGE_CELLS * state.arrays.cell_height_um * draw_offset(rng)
+    elif kind == MoveKind.HARD_ABUT:
+        x, y = draw_beside(state, moves, v, pick(moves.obstacle, rng), rng)
+    else:
+        x, y = draw_hard_center(state, v, kind, rng)
+    if not fits(state, moves, v, x, y, NOTHING):
+        return False
+    add_to_trial(state, v, x, y, orientation)
+    return True
+
+
+@kernel
+def draw_hard_center(state: CostState, v: int, kind: int, rng: np.random.Generator) -> tuple[float, float]:
+    """A new center in µm of hard macro v by a step, on a grid line or anywhere."""
+    a = state.arrays
+    w, h = a.cell_width_um, a.cell_height_um
+    x, y = state.position_um[v, 0], state.position_um[v, 1]
+    if kind == MoveKind.HARD_STEP:
+        reach, axes = draw_step(LONGEST_HARD_CELLS, rng), rng.random()
+        x += w * reach * draw_offset(rng) * (axes < 2 / 3)
+        y += h * reach * draw_offset(rng) * (axes > 1 / 3)
+    elif kind == MoveKind.HARD_ANYWHERE:
         x, y = a.canvas_width_um * rng.random(), a.canvas_height_um * rng.random()
     else:
-        # An edge on a grid line: the nearest, or the one before or after it.
+        # HARD_ALIGN: an edge on a grid line, the nearest one or the one before or after it.
         side, lines = int(4 * rng.random()), int(3 * rng.random()) - 1
         half = (0.5 if side % 2 == 0 else -0.5) * a.size_um[v, side // 2]
         if side < 2:
             x = (np.round((x + half) / w) + lines) * w - half
         else:
             y = (np.round((y + half) / h) + lines) * h - half
-    if not fits(state, movers, v, x, y, -1):
-        return False
-    put(state, v, x, y, turn)
-    return True
+    return x, y
 
 
 @kernel
-def swap_hard(state: State, movers: Movers, v: int, u: int) -> bool:
-    """Exchange the centers of two hard macros where that is legal."""
+def swap_hard(state: CostState, moves: Moves, v: int, u: int) -> bool:
+    """Put the exchange of the centers of two hard macros into the trial; false if it is not legal."""
     if u == v:
         return False
-    size, position = state.arrays.size_um, state.position
+    size, position = state.arrays.size_um, state.position_um
     x, y, ux, uy = position[v, 0], position[v, 1], position[u, 0], position[u, 1]
     equal = size[u, 0] == size[v, 0] and size[u, 1] == size[v, 1]
-    # Each other they do not overlap: their distance stays.
-    if not equal and not (fits(state, movers, v, ux, uy, u) and fits(state, movers, u, x, y, v)):
+    # The two do not overlap each other afterwards either: the distance between them stays the same.
+    if not equal and not (fits(state, moves, v, ux, uy, u) and fits(state, moves, u, x, y, v)):
         return False
-    put(state, v, ux, uy, state.orientation[v])
-    put(state, u, x, y, state.orientation[u])
+    add_to_trial(state, v, ux, uy, state.orientation[v])
+    add_to_trial(state, u, x, y, state.orientation[u])
     return True
 
 
 @kernel
-def beside(state: State, movers: Movers, v: int, u: int, rng: np.random.Generator) -> tuple[float, float]:
-    """A place of hard macro v on one side of hard macro u, aligned with its low end, middle or high end."""
+def draw_beside(state: CostState, moves: Moves, v: int, u: int, rng: np.random.Generator) -> tuple[float, float]:
+    """A center in µm of hard macro v on one side of hard macro u, aligned with its low end, middle or high end."""
     size = state.arrays.size_um
-    x, y = state.position[u, 0], state.position[u, 1]
+    x, y = state.position_um[u, 0], state.position_um[u, 1]
     side, align = int(4 * rng.random()), int(3 * rng.random()) - 1
     sign = 1 if side % 2 == 0 else -1
-    gap = 1.001 * movers.gap_um
+    gap = GAP_FACTOR * moves.gap_um
     if side < 2:
         return x + sign * ((size[u, 0] + size[v, 0]) / 2 + gap), y + align * (size[u, 1] - size[v, 1]) / 2
     return x + align * (size[u, 0] - size[v, 0]) / 2, y + sign * ((size[u, 1] + size[v, 1]) / 2 + gap)
 
 
 @kernel
-def fits(state: State, movers: Movers, v: int, x: float, y: float, absent: int) -> bool:
-    """Whether hard macro v, centered at (x, y), lies in the canvas, apart from what is blocked and from all hard
-    macros but `absent`."""
-    a, position = state.arrays, state.position
+def fits(state: CostState, moves: Moves, v: int, x: float, y: float, absent: int) -> bool:
+    """Whether hard macro v, centered at (x, y) in µm, is on the canvas and apart from what is blocked and all others.
+
+    Node `absent` does not count among the other hard macros; it may be `NOTHING`.
+    """
+    a, position = state.arrays, state.position_um
     w, h = a.size_um[v, 0], a.size_um[v, 1]
     if x < w / 2 or x > a.canvas_width_um - w / 2 or y < h / 2 or y > a.canvas_height_um - h / 2:
         return False
-    for u in movers.obstacle:
+    for u in moves.obstacle:
         if (
-            abs(x - position[u, 0]) < (w + a.size_um[u, 0]) / 2 + movers.gap_um
-            and abs(y - position[u, 1]) < (h + a.size_um[u, 1]) / 2 + movers.gap_um
+            abs(x - position[u, 0]) < (w + a.size_um[u, 0]) / 2 + moves.gap_um
+            and abs(y - position[u, 1]) < (h + a.size_um[u, 1]) / 2 + moves.gap_um
             and u != v
             and u != absent
         ):
             return False
-    low_x, high_x = x - w / 2 - movers.gap_um, x + w / 2 + movers.gap_um
-    low_y, high_y = y - h / 2 - movers.gap_um, y + h / 2 + movers.gap_um
-    bare = movers.blocked
+    low_x, high_x = x - w / 2 - moves.gap_um, x + w / 2 + moves.gap_um
+    low_y, high_y = y - h / 2 - moves.gap_um, y + h / 2 + moves.gap_um
+    bare = moves.blocked
     for k in range(len(bare)):
-        if low_x < bare[k, 2] and high_x > bare[k, 0] and low_y < bare[k, 3] and high_y > bare[k, 1]:
+        if low_x < bare[k, HIGH_X] and high_x > bare[k, LOW_X] and low_y < bare[k, HIGH_Y] and high_y > bare[k, LOW_Y]:
             return False
     return True
 
 
 @kernel
-def put_soft(state: State, v: int, x: float, y: float) -> None:
-    """Put a soft macro at (x, y), or as near as it stays in the canvas."""
+def move_soft(state: CostState, v: int, x: float, y: float) -> None:
+    """Put a soft macro into the trial with its center at (x, y) in µm, or as near as possible inside the canvas."""
     a = state.arrays
     half_w = min(a.size_um[v, 0], a.canvas_width_um) / 2
     half_h = min(a.size_um[v, 1], a.canvas_height_um) / 2
     x = min(max(x, half_w), a.canvas_width_um - half_w)
     y = min(max(y, half_h), a.canvas_height_um - half_h)
-    put(state, v, x, y, state.orientation[v])
+    add_to_trial(state, v, x, y, state.orientation[v])
 
 
 @kernel
-def connected_point(state: State, v: int, rng: np.random.Generator) -> int:
-    """A random point of a random net of a node; -1 where it has no net."""
-    p = state.points
-    first, last = p.point_start[p.start[v]], p.point_start[p.start[v + 1]]
+def draw_connected_pin(state: CostState, v: int, rng: np.random.Generator) -> int:
+    """A random pin of a random net of a node; `NOTHING` if it has no net."""
+    pins = state.pins
+    first, last = pins.pin_start[pins.node_start[v]], pins.pin_start[pins.node_start[v + 1]]
     if first == last:
-        return -1
-    n = p.point_net[first + int(rng.random() * (last - first))]
-    start, end = p.net_start[n], p.net_start[n + 1]
-    point: int = p.net_point[start + int(rng.random() * (end - start))]
-    return point
+        return NOTHING
+    n = pins.pin_net[first + int(rng.random() * (last - first))]
+    start, end = pins.net_start[n], pins.net_start[n + 1]
+    pin: int = pins.net_pin[start + int(rng.random() * (end - start))]
+    return pin
 
 
 @kernel
 def pick(nodes: Ints, rng: np.random.Generator) -> int:
-    """One of the nodes."""
+    """A random one of the indices `nodes` [M]."""
     node: int = nodes[int(rng.random() * nodes.size)]
     return node
 
 
 @kernel
-def step(longest: float, rng: np.random.Generator) -> float:
-    """A length up to `longest`."""
+def draw_step(longest: float, rng: np.random.Generator) -> float:
+    """A random length up to `longest`, in its unit; short ones are more frequent."""
     length: float = longest * STEP_RANGE ** -rng.random()
     return length
 
 
 @kernel
-def around(rng: np.random.Generator) -> float:
-    """A number between -1 and 1."""
+def draw_offset(rng: np.random.Generator) -> float:
+    """A random number between -1 and 1."""
     return 2.0 * rng.random() - 1.0

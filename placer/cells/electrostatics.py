@@ -1,4 +1,6 @@
-"""Spreading nodes as charges: the density of a grid of bins, its field, and the force on every node.
+"""Nodes as electric charges: the charge density on a grid of bins, its field, and the force on each node.
+
+Lengths may have any unit as long as it is the same for all.  Bins are indexed [x, y].
 
 Lu, Chen, Chang, Sha, Huang, Teng and Cheng, "ePlace: electrostatics-based placement using fast Fourier transform and
 Nesterov's method", ACM TODAES 20(2), 2015, sections 4 and 5.
@@ -15,52 +17,62 @@ from scipy import fft
 from netlists.netlist import Floats
 
 STRETCH = np.sqrt(2.0)
-"""Nodes narrower than this many bins are stretched to it at equal charge, so that the force changes smoothly."""
+"""Nodes narrower than this many bins are stretched to that width at equal charge, so that forces change smoothly."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """B×B bins over a canvas of width × height, with the charge of what is blocked, as a part of their area."""
+    """X×Y bins over a canvas, X = Y, with the charge of the blocked areas.
 
-    canvas: tuple[float, float]
-    blocked: Floats  # [B, B] x first
+    Centers and sizes [K, 2] and charges [K] of rectangles are in the unit of length of `canvas` and its square;
+    densities [X, Y] are charges per area, so that a bin covered by nodes has a density of 1.
+    """
+
+    canvas: tuple[float, float]  # width, height
+    blocked: Floats  # [X, Y] density of the blocked areas
 
     @property
     def size(self) -> Floats:
-        """[2] width and height of a bin."""
+        """[2] the width and the height of a bin."""
         return np.array(self.canvas) / len(self.blocked)
 
     def density(self, center: Floats, size: Floats, charge: Floats) -> Floats:
-        """[B, B] charge of rectangles [K, 2] in each bin, as a part of its area."""
-        shape, scale = self.stretched(size, charge)
+        """[X, Y] the density of rectangles with centers and sizes [K, 2] and charges [K]."""
+        shape, scale = self._stretch(size, charge)
         density = np.zeros(self.blocked.shape)
         _add_charge(center, shape, scale / self.size.prod(), self.size, density)
         return density
 
     def force(self, center: Floats, size: Floats, charge: Floats, density: Floats) -> Floats:
-        """[K, 2] force of the field of a density [B, B] on rectangles with a charge [K]."""
-        shape, scale = self.stretched(size, charge)
-        across, up = field_of(density, self.size)
+        """[K, 2] the force of the field of a density [X, Y] on rectangles, centers and sizes [K, 2], charges [K]."""
+        shape, scale = self._stretch(size, charge)
+        field_x, field_y = solve_field(density, self.size)
         force = np.empty(center.shape)
-        _gather(center, shape, scale, self.size, across, up, force)
+        _add_forces(center, shape, scale, self.size, field_x, field_y, force)
         return force
 
-    def stretched(self, size: Floats, charge: Floats) -> tuple[Floats, Floats]:
-        """Sizes [K, 2] of at least `STRETCH` bins, and the charge [K] in a unit of their area."""
+    def _stretch(self, size: Floats, charge: Floats) -> tuple[Floats, Floats]:
+        """Sizes [K, 2] of at least `STRETCH` bins, and the charges [K] per area of these."""
         shape = np.maximum(size, STRETCH * self.size)
         return shape, charge / shape.prod(axis=1)
 
 
-def covered(low: Floats, high: Floats, canvas: tuple[float, float], bins: int) -> Floats:
-    """[bins, bins] part of each bin that disjoint rectangles [K, 2] cover."""
+def cover_fractions(low: Floats, high: Floats, canvas: tuple[float, float], bins: int) -> Floats:
+    """[X, Y] the fraction of each of `bins` × `bins` bins that disjoint rectangles cover.
+
+    The rectangles have the corners `low` and `high` [K, 2], in the unit of `canvas`.
+    """
     step = np.array(canvas) / bins
-    found = np.zeros((bins, bins))
-    _add_charge((low + high) / 2, high - low, np.full(len(low), 1 / step.prod()), step, found)
-    return found
+    cover = np.zeros((bins, bins))
+    _add_charge((low + high) / 2, high - low, np.full(len(low), 1 / step.prod()), step, cover)
+    return cover
 
 
-def field_of(density: Floats, step: Floats) -> tuple[Floats, Floats]:
-    """The field [B, B] in x and in y that solves Poisson's equation for the density, with no field across the edges."""
+def solve_field(density: Floats, step: Floats) -> tuple[Floats, Floats]:
+    """The field in x and in y, both [X, Y], that solves Poisson's equation, without a field across the edges.
+
+    `density` [X, Y] is charge per area, `step` [2] the size of a bin.
+    """
     count = len(density)
     k = np.pi * np.arange(count) / count
     kx, ky = np.meshgrid(k / step[0], k / step[1], indexing="ij")
@@ -68,19 +80,20 @@ def field_of(density: Floats, step: Floats) -> tuple[Floats, Floats]:
     square[0, 0] = 1.0
     wave = fft.dctn(density, type=2) / square
     wave[0, 0] = 0.0
-    across = fft.idct(_sines(wave * kx, 0), type=2, axis=1)
-    up = fft.idct(_sines(wave * ky, 1), type=2, axis=0)
-    return across, up
+    field_x = fft.idct(_sum_sines(wave * kx, 0), type=2, axis=1)
+    field_y = fft.idct(_sum_sines(wave * ky, 1), type=2, axis=0)
+    return field_x, field_y
 
 
-def _sines(wave: Floats, axis: int) -> Floats:
-    """The sum of sines along an axis with these amplitudes; the sine transform has no constant to begin with."""
-    moved = np.roll(wave, -1, axis=axis)
-    return np.asarray(fft.idst(moved, type=2, axis=axis))
+def _sum_sines(amplitude: Floats, axis: int) -> Floats:
+    """The sum of sines with these amplitudes along an axis; a sine transform has no constant as its first term."""
+    shifted = np.roll(amplitude, -1, axis=axis)
+    return np.asarray(fft.idst(shifted, type=2, axis=axis))
 
 
 @njit(cache=True)
 def _add_charge(center: Floats, size: Floats, weight: Floats, step: Floats, density: Floats) -> None:
+    """Add to `density` [X, Y] the area that rectangles, centers and sizes [K, 2], cover in each bin, times `weight`."""
     bins = density.shape[0]
     for i in range(len(center)):
         left, right = center[i, 0] - size[i, 0] / 2, center[i, 0] + size[i, 0] / 2
@@ -93,10 +106,11 @@ def _add_charge(center: Floats, size: Floats, weight: Floats, step: Floats, dens
 
 
 @njit(cache=True)
-def _gather(
-    center: Floats, size: Floats, weight: Floats, step: Floats, across: Floats, up: Floats, force: Floats
+def _add_forces(
+    center: Floats, size: Floats, weight: Floats, step: Floats, field_x: Floats, field_y: Floats, force: Floats
 ) -> None:  # fmt: skip
-    bins = across.shape[0]
+    """Fill `force` [K, 2] with the integrals of the field [X, Y] over rectangles [K, 2], times `weight` [K]."""
+    bins = field_x.shape[0]
     for i in range(len(center)):
         left, right = center[i, 0] - size[i, 0] / 2, center[i, 0] + size[i, 0] / 2
         bottom, top = center[i, 1] - size[i, 1] / 2, center[i, 1] + size[i, 1] / 2
@@ -105,7 +119,7 @@ def _gather(
             wide = max(min(right, (x + 1) * step[0]) - max(left, x * step[0]), 0.0)
             for y in range(max(int(bottom / step[1]), 0), min(int(top / step[1]), bins - 1) + 1):
                 tall = max(min(top, (y + 1) * step[1]) - max(bottom, y * step[1]), 0.0)
-                fx += wide * tall * across[x, y]
-                fy += wide * tall * up[x, y]
+                fx += wide * tall * field_x[x, y]
+                fy += wide * tall * field_y[x, y]
         force[i, 0] = weight[i] * fx
         force[i, 1] = weight[i] * fy

@@ -1,9 +1,12 @@
-"""Global placement of a flat netlist for wirelength: cells, and macros too where they may move, spread as charges.
+"""Global placement of a flat netlist for wirelength: cells, and macros if they may move, are spread as charges.
 
 Minimizes the weighted-average wirelength plus a growing weight times the electrostatic energy of the nodes and of
-fillers that stand for the free area, by Nesterov's method with the steps and schedules of Lu et al., "ePlace", ACM
-TODAES 20(2), 2015; with macros as in Lu et al., "ePlace-MS", IEEE TCAD 34(5), 2015.  The result overlaps a little:
-it is for a legalizer.
+fillers, which stand for the free area, by Nesterov's method with the steps and schedules of Lu et al., "ePlace", ACM
+TODAES 20(2), 2015; with macros as in Lu et al., "ePlace-MS", IEEE TCAD 34(5), 2015.  Nodes of the result overlap a
+little: it is the input of a legalizer.
+
+Here a point [K + F, 2] holds the centers of the K movable nodes and then of the F fillers.  All lengths are in units of
+a site unless a name ends in `_um`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,19 +23,64 @@ from netlists.legality.cells import free_rows
 from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Kind
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
-from placer.cells.electrostatics import Bins, covered
+from placer.cells.electrostatics import Bins, cover_fractions
 
-FIRST_WEIGHT, WARM_WEIGHT = 8e-5, 1e-2  # of the energy, in parts of where both gradients would be equal
-WEIGHT_STEPS = (0.95, 1.05)  # least and most growth of the weight in one step
-USUAL_STEPS, MOST_PACE = 700, 8.0  # where time is short the weight grows faster, up to the power MOST_PACE
-WORSE = 0.004  # growth of wirelength in one step, in parts, that is worth slowing down for
-ENOUGH = 0.07  # overflow: area of movable nodes above the density limit, in parts of their area
+FIRST_WEIGHT = 8e-5
+"""Weight of the energy at the start, as a fraction of the weight at which both gradients would be equal."""
+
+WARM_WEIGHT = 1e-2
+"""The same for a warm start."""
+
+LEAST_GROWTH = 0.95
+"""Least factor by which the weight of the energy changes in one step."""
+
+MOST_GROWTH = 1.05
+"""Largest factor by which the weight of the energy changes in one step."""
+
+USUAL_STEPS = 700
+"""Steps that a global placement usually takes."""
+
+MOST_PACE = 8.0
+"""If time is short, the weight grows faster: by its usual factor to a power of at most this."""
+
+WORSE = 0.004
+"""Growth of the wirelength in one step, as a fraction of it, at which the weight stops growing."""
+
+ENOUGH = 0.07
+"""Overflow at which the placement ends: area of movable nodes above the density limit, as a fraction of their area."""
+
 MAX_STEPS = 1500
-LATE, STALLED, PATIENCE = 0.3, 0.95, 30  # overflow below LATE that is not below STALLED times that of so many steps ago
-FEWEST_BINS, MOST_BINS = 32, 512
-FILLERS_PER_NODE, FEW_FILLERS = 20, 10_000  # at most so many fillers, but always some
+"""Steps at most."""
+
+TRIES = 3
+"""Lengths of a step that are tried, at most."""
+
+LATE = 0.3
+"""Overflow below which a placement may count as stalled."""
+
+STALLED = 0.95
+"""A placement is stalled if its overflow is above this fraction of the overflow `PATIENCE` steps ago."""
+
+PATIENCE = 30
+"""Steps over which the overflow must fall."""
+
+FEWEST_BINS = 32
+"""Bins along each side of the canvas, at least; a power of two."""
+
+MOST_BINS = 512
+"""Bins along each side of the canvas, at most; a power of two."""
+
+FILLERS_PER_NODE = 20
+"""Fillers per movable node, at most."""
+
+FEW_FILLERS = 10_000
+"""Number of fillers that is allowed for any number of nodes."""
+
 LEAST_DENSE = 0.9
-"""Density limit, where there is room: cells packed to the full move far when they are legalized."""
+"""Density limit of a bin if there is room: cells without any gaps would move far when they are legalized."""
+
+TINY = 1e-300
+"""Keeps denominators positive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,104 +90,141 @@ class _Problem:
     unit_um: float
     bins: Bins
     moves: Ints  # [K] nodes that move
-    size: Floats  # [K + F, 2] of those and of the fillers
-    charge: Floats  # [K + F] their area; that of macros times the density limit, which they fill by themselves
+    size: Floats  # [K + F, 2] of the movable nodes and of the fillers
+    charge: Floats  # [K + F] their area; that of macros times the density limit, as they fill their bins alone
     densest: float  # density limit of a bin
-    node: Ints  # [P] node of every connection
-    offset: Floats  # [P, 2]
-    net_start: Ints
+    node: Ints  # [P] node of each connection
+    offset: Floats  # [P, 2] of each connection from the center of its node
+    net_start: Ints  # [N+1]
     weight: Floats  # [N]
-    pins: Floats  # [K + F] sum of the weights of the connections of each
+    pins: Floats  # [K + F] sum of the weights of the connections of each node; 0 for fillers
+
+    def clamp(self, point: Floats) -> Floats:
+        """The point with all rectangles moved into the canvas."""
+        half = np.minimum(self.size, self.bins.canvas) / 2
+        return np.clip(point, half, self.bins.canvas - half)
+
+    def overflow(self, density: Floats) -> float:
+        """The area of movable nodes above the density limit, as a fraction of their area.
+
+        `density` [X, Y] is that of the movable nodes.
+        """
+        excess = np.maximum(density + self.bins.blocked - self.densest, 0)
+        return float(excess.sum() * self.bins.size.prod() / self.charge[: len(self.moves)].sum())
+
+    def smoothing(self, overflow: float) -> float:
+        """The smoothing length of the wirelength, which falls with the overflow."""
+        return float(8 * self.bins.size.mean() * 10 ** (20 / 9 * (min(overflow, 1.0) - 0.1) - 1))
 
 
-def spread(
+class _Forces(NamedTuple):
+    """What is computed at a point."""
+
+    pull: Floats  # [K + F, 2] gradient of the wirelength
+    push: Floats  # [K + F, 2] gradient of the energy
+    density: Floats  # [X, Y] of the movable nodes, without fillers
+    hpwl: float
+
+
+class _Descent:
+    """Nesterov's method: `solution` is the point so far, `lookahead` the one at which gradients are computed."""
+
+    def __init__(self, problem: _Problem, center: Floats, start: Floats, warm: bool) -> None:
+        """`center` [V, 2] are the centers of all nodes, `start` the first point."""
+        self.problem, self.center = problem, center
+        self.solution = self.lookahead = problem.clamp(start)
+        self.smooth, self.energy_weight = problem.smoothing(1.0), 0.0
+        forces = self._forces(self.lookahead)
+        first = WARM_WEIGHT if warm else FIRST_WEIGHT
+        self.energy_weight = first * np.abs(forces.pull).sum() / max(np.abs(forces.push).sum(), TINY)
+        self.hpwl, self.gradient = forces.hpwl, self._gradient(forces)
+        self.length = 0.1 * problem.bins.size.mean() / max(np.abs(self.gradient).max(), TINY)
+        self.momentum = 1.0
+
+    def step(self) -> _Forces:
+        """Take a step, shortened until the change of the gradient agrees with it; returns the forces at its end."""
+        clamp, following = self.problem.clamp, (1 + np.sqrt(4 * self.momentum**2 + 1)) / 2
+        for _ in range(TRIES):
+            solution = clamp(self.lookahead - self.length * self.gradient)
+            lookahead = clamp(solution + (self.momentum - 1) / following * (solution - self.solution))
+            forces = self._forces(lookahead)
+            change = float(np.linalg.norm(self._gradient(forces) - self.gradient))
+            allowed = float(np.linalg.norm(lookahead - self.lookahead)) / max(change, TINY)
+            if allowed >= 0.95 * self.length:
+                break
+            self.length = allowed
+        self.solution, self.lookahead, self.momentum, self.length = solution, lookahead, following, allowed
+        return forces
+
+    def adapt(self, forces: _Forces, overflow: float, pace: float) -> None:
+        """Set the weight of the energy and the smoothing for the next step, by the forces at the end of the last."""
+        growth = (forces.hpwl - self.hpwl) / max(pace * WORSE * self.hpwl, TINY)
+        self.energy_weight *= float(np.clip(MOST_GROWTH ** (1 - growth), LEAST_GROWTH, MOST_GROWTH)) ** pace
+        self.hpwl, self.smooth = forces.hpwl, self.problem.smoothing(overflow)
+        self.gradient = self._gradient(forces)
+
+    def _forces(self, point: Floats) -> _Forces:
+        p, count = self.problem, len(self.problem.moves)
+        self.center[p.moves] = point[:count]
+        pull = np.zeros(self.center.shape)
+        hpwl = wirelength_gradient(self.center, p.node, p.offset, p.net_start, p.weight, self.smooth, pull)
+        density = p.bins.density(point[:count], p.size[:count], p.charge[:count])
+        total = density + p.bins.density(point[count:], p.size[count:], p.charge[count:]) + p.bins.blocked
+        push = -p.bins.force(point, p.size, p.charge, total)
+        return _Forces(np.vstack([pull[p.moves], np.zeros((len(point) - count, 2))]), push, density, hpwl)
+
+    def _gradient(self, forces: _Forces) -> Floats:
+        """[K + F, 2] the gradient of the objective, scaled per node by an estimate of the diagonal of its Hessian."""
+        scale = np.maximum(self.problem.pins + self.energy_weight * self.problem.charge, 1.0)
+        return (forces.pull + self.energy_weight * forces.push) / scale[:, None]
+
+
+def place_globally(
     placement: Placement, moves: Bools, *, seed: int, warm: bool = False, deadline: float = np.inf,
     tick: Callable[[], None] = lambda: None,
 ) -> Floats:  # fmt: skip
-    """Centers [V, 2] in µm after global placement of the nodes that `moves` [V] names; others stay and block.
+    """Centers [V, 2] in µm after global placement of the nodes of the mask `moves` [V]; the others are obstacles.
 
-    Needs rows.  The start matters little, since at first wirelength alone pulls nodes together; a `warm` start, a
-    placement that is spread already, keeps more of its order.  Stops at `deadline`
-    (`time.perf_counter`) at the latest.  `tick` is called before every step.
+    Requires rows.  The start matters little, since at first wirelength alone pulls nodes together; a `warm` start, from
+    a placement that is spread already, keeps more of its order.  Ends at `deadline` (of `time.perf_counter`) at the
+    latest.  `tick` is called before every step.
     """
-    p, rng = _problem(placement, moves), np.random.default_rng(seed)
-    at = placement.position_um / p.unit_um
-    count = len(p.moves)
-    fillers = rng.random((len(p.size) - count, 2)) * p.bins.canvas
-    half = np.minimum(p.size, p.bins.canvas) / 2
-    start = np.vstack([at[p.moves] + rng.normal(size=(count, 2)), fillers])
+    problem, rng = _problem(placement, moves), np.random.default_rng(seed)
+    count = len(problem.moves)
     if not count:
         return placement.position_um.copy()
-
-    def inside(point: Floats) -> Floats:
-        return np.clip(point, half, p.bins.canvas - half)
-
-    smooth, energy_weight = 0.0, 0.0
-
-    def gradient(point: Floats) -> tuple[Floats, Floats, Floats, float]:
-        """Of wirelength and of energy [K + F, 2], the bins' density of real nodes, and HPWL."""
-        at[p.moves] = point[:count]
-        pull = np.zeros(at.shape)
-        hpwl = wirelength_gradient(at, p.node, p.offset, p.net_start, p.weight, smooth, pull)
-        real = p.bins.density(point[:count], p.size[:count], p.charge[:count])
-        total = real + p.bins.density(point[count:], p.size[count:], p.charge[count:]) + p.bins.blocked
-        push = -p.bins.force(point, p.size, p.charge, total)
-        return np.vstack([pull[p.moves], np.zeros((len(point) - count, 2))]), push, real, hpwl
-
-    def direction(pull: Floats, push: Floats) -> Floats:
-        scale = np.maximum(p.pins + energy_weight * p.charge, 1.0)
-        return (pull + energy_weight * push) / scale[:, None]
-
-    def overflow(real: Floats) -> float:
-        over = np.maximum(real + p.bins.blocked - p.densest, 0)
-        return float(over.sum() * p.bins.size.prod() / p.charge[:count].sum())
-
-    def sharpness(over: float) -> float:
-        return float(8 * p.bins.size.mean() * 10 ** (20 / 9 * (min(over, 1.0) - 0.1) - 1))
-
-    u = v = inside(start)
-    overflows: list[float] = []
-    smooth = sharpness(1.0)
-    pull, push, real, hpwl = gradient(v)
-    energy_weight = (WARM_WEIGHT if warm else FIRST_WEIGHT) * np.abs(pull).sum() / max(np.abs(push).sum(), 1e-300)
-    g = direction(pull, push)
-    step, momentum = 0.1 * p.bins.size.mean() / max(np.abs(g).max(), 1e-300), 1.0
-    began = now_s = time.perf_counter()
-    while len(overflows) < MAX_STEPS and now_s < deadline:
+    center = placement.position_um / problem.unit_um
+    fillers = rng.random((len(problem.size) - count, 2)) * problem.bins.canvas
+    start = np.vstack([center[problem.moves] + rng.normal(size=(count, 2)), fillers])
+    descent, overflows = _Descent(problem, center, start, warm), list[float]()
+    began = now = time.perf_counter()
+    while len(overflows) < MAX_STEPS and now < deadline:
         tick()
-        following = (1 + np.sqrt(4 * momentum**2 + 1)) / 2
-        for _ in range(3):  # shorten the step until the gradient's change agrees with it
-            u_next = inside(v - step * g)
-            v_next = inside(u_next + (momentum - 1) / following * (u_next - u))
-            pull, push, real, now = gradient(v_next)
-            change = float(np.linalg.norm(direction(pull, push) - g))
-            allowed = float(np.linalg.norm(v_next - v)) / max(change, 1e-300)
-            if allowed >= 0.95 * step:
-                break
-            step = allowed
-        u, v, momentum, step = u_next, v_next, following, allowed
-        overflows.append(over := overflow(real))
-        now_s = time.perf_counter()
-        to_do = max(1 - len(overflows) / USUAL_STEPS, 0.1) * USUAL_STEPS * (now_s - began) / len(overflows)
-        pace = float(np.clip(to_do / max(deadline - now_s, 1e-300), 1, MOST_PACE))
-        grown = (now - hpwl) / max(pace * WORSE * hpwl, 1e-300)
-        energy_weight *= float(np.clip(WEIGHT_STEPS[1] ** (1 - grown), *WEIGHT_STEPS)) ** pace
-        hpwl, smooth = now, sharpness(over)
-        g = direction(pull, push)
-        if over < ENOUGH or stalled(overflows):
+        forces = descent.step()
+        overflows.append(problem.overflow(forces.density))
+        now = time.perf_counter()
+        descent.adapt(forces, overflows[-1], _pace(len(overflows), now - began, deadline - now))
+        if overflows[-1] < ENOUGH or stalled(overflows):
             break
-    found = placement.position_um.copy()
-    found[p.moves] = u[:count] * p.unit_um
-    return found
+    position_um = placement.position_um.copy()
+    position_um[problem.moves] = descent.solution[:count] * problem.unit_um
+    return position_um
+
+
+def _pace(steps: int, seconds: float, seconds_left: float) -> float:
+    """How many times as fast as usual the weight must grow, after so many steps, to end in the time that is left."""
+    needed = max(1 - steps / USUAL_STEPS, 0.1) * USUAL_STEPS * seconds / steps
+    return float(np.clip(needed / max(seconds_left, TINY), 1, MOST_PACE))
 
 
 def stalled(overflows: list[float]) -> bool:
-    """Whether nodes are spread and the overflow falls no more: from there on wires would only get longer."""
+    """Whether nodes are spread and the overflow no longer falls, so that further steps would only lengthen wires."""
     recent = overflows[-PATIENCE - 1 :]
     return len(recent) > PATIENCE and max(recent) < LATE and recent[-1] > STALLED * recent[0]
 
 
 def _problem(placement: Placement, moves: Bools) -> _Problem:
+    """The problem of placing the nodes of the mask `moves` [V]; nodes without area stay."""
     n = placement.netlist
     rows = cell_rows(n)
     assert rows is not None
@@ -149,10 +235,10 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
     free = free_rows(placement, moves)
     low = np.column_stack([free.x_um, free.y_um]) / unit
     high = np.column_stack([free.right_um, free.y_um + free.height_um]) / unit
-    blocked = np.clip(1 - covered(low, high, canvas, bins), 0, 1)
+    blocked = np.clip(1 - cover_fractions(low, high, canvas, bins), 0, 1)
     size = n.size_um[nodes] / unit
-    turned = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
-    offset = np.einsum("pij,pj->pi", turned, n.connection_offset_um) / unit
+    rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
+    offset = np.einsum("pij,pj->pi", rotation, n.connection_offset_um) / unit
     macro = n.kind[nodes] == Kind.HARD
     area = size.prod(axis=1)
     room = float((1 - blocked).sum()) * canvas[0] * canvas[1] / bins**2 - area[macro].sum()
@@ -167,9 +253,9 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
 
 
 def _fillers(size: Floats, free: float) -> Floats:
-    """[F, 2] sizes of fillers for the area that nodes [K, 2] leave free; each as large as a usual node.
+    """[F, 2] sizes of fillers for the area that nodes of sizes [K, 2] leave of `free`; each as large as a usual node.
 
-    Larger, in the same shape, where there would be more than `FILLERS_PER_NODE` for every node.
+    They are larger, in the same shape, if there would be more than `FILLERS_PER_NODE` per node.
     """
     area = np.sort(size.prod(axis=1))
     usual = area[len(area) // 20 : max(len(area) * 19 // 20, 1)].mean() if len(area) else 1.0
@@ -184,9 +270,11 @@ def _fillers(size: Floats, free: float) -> Floats:
 def wirelength_gradient(
     at: Floats, node: Ints, offset: Floats, net_start: Ints, weight: Floats, smooth: float, gradient: Floats
 ) -> float:  # fmt: skip
-    """The weighted HPWL; adds to `gradient` [V, 2] that of the weighted-average wirelength (smoothing `smooth`).
+    """The weighted HPWL; adds the gradient of the weighted-average wirelength to `gradient` [V, 2].
 
-    Hsu, Chang and Balabanov, "TSV-aware analytical placement for 3D IC designs", DAC 2011, equation 6.
+    `at` [V, 2] are centers, `offset` [P, 2] those of the connections of `node` [P], and `smooth` is the smoothing
+    length, all in one unit of length; net n of weight `weight` [N] has the connections from `net_start` [N+1] of n to
+    that of n + 1.  Hsu, Chang and Balabanov, "TSV-aware analytical placement for 3D IC designs", DAC 2011, equation 6.
     """
     hpwl = 0.0
     for net in range(len(weight)):

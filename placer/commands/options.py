@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and the values that they stand for."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netlists.errors import SettingsError
+from netlists.formats.files import NETLIST_HELP
+from netlists.formats.registry import netlist_endings, placement_endings
 
 if TYPE_CHECKING:
     from netlists.netlist import Netlist
     from placer.runs.run_folder import Source
 
-NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=".aux, .pb.txt[.gz], a folder or a bundled name")]
+NetlistPath = Annotated[str, typer.Argument(metavar="NETLIST", help=NETLIST_HELP)]
+NetlistPaths = Annotated[list[str], typer.Argument(metavar="NETLIST...", help="One or several netlists")]
+SourcePath = Annotated[str, typer.Argument(metavar="IN", help=NETLIST_HELP)]
+TargetPath = Annotated[Path, typer.Argument(metavar="OUT", help=netlist_endings())]
+PlacementPath = Annotated[
+    Path | None, typer.Option("--placement", help=f"{placement_endings()}; the netlist's own by default")
+]
 PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
 Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
 Unfix = Annotated[
@@ -32,10 +40,14 @@ Weights = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="Where torch computes: auto (a GPU if any), cpu or cuda")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same random numbers")]
+RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
+"""About the address in `--ray`."""
 
 
-def source(netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None) -> Source:
-    """Where to load a netlist from, its grid given as COLSxROWS; raises `SettingsError` where it is not."""
+def parse_source(
+    netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None
+) -> Source:
+    """Where to load a netlist from; raises `SettingsError` if its grid is not COLSxROWS."""
     from placer.runs.run_folder import Source
 
     shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
@@ -44,9 +56,9 @@ def source(netlist: str, plc: str | None = None, grid: str | None = None, unfix:
     return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()))
 
 
-def loaded(where: Source) -> Netlist:
-    """The netlist, after a warning on the terminal for each of its notes."""
-    netlist = where.load()
+def load_netlist(source: Source) -> Netlist:
+    """The netlist, after a warning on stderr for each of its notes; raises as `netlists.load` does."""
+    netlist = source.load()
     for note in netlist.notes:
         print(f"warning: {note}", file=sys.stderr)
     return netlist

@@ -1,4 +1,4 @@
-"""What the report pages of `placer place`, `placer sweep` and `placer report` show of finished runs."""
+"""The report pages of `placer place`, `placer sweep` and `placer report`: what they show of finished runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from netlists.connectivity import connectivity
 from netlists.legality.verdict import COUNTS
 from placer.runs import run_folder
-from placer.runs.run_folder import FinishedRun
+from placer.runs.run_folder import COSTS, FinishedRun
 from placer.runs.sweep import Sweep
-from placer.runs.sweep_table import COSTS, best
-from plots import congestion, placement, report, training
+from placer.runs.sweep_table import Outcome, best_outcomes
+from plots import congestion, placement, report, style, training
 from plots.report import Run
 from plots.viewer import View
 
@@ -47,19 +47,19 @@ def report_run(run: FinishedRun) -> Run:
 
 
 def violations(cost: Mapping[str, float]) -> dict[str, int]:
-    """What makes a placement illegal, by how many, from its cost."""
+    """The counts of what makes a placement illegal, from its cost."""
     return {key: int(cost[key]) for key in COUNTS if key in cost}
 
 
 def quantity(metrics: Mapping[str, Any]) -> str:
-    """What the convergence of a run is about: cells are clustered while macros are placed, then wires decide."""
+    """The quantity that converges in a run: cells are clustered while macros are placed, then wires decide."""
     if metrics.get("hpwl_history"):
         return "HPWL (µm)"
     return "proxy cost of the clustered design" if "clustered_proxy" in metrics else "proxy cost"
 
 
-def comparison(out: Path, finished: Sequence[FinishedRun]) -> None:
-    """Write the page that compares runs, each named by its folder."""
+def write_comparison(out: Path, finished: Sequence[FinishedRun]) -> None:
+    """Write the page that compares runs, each named by its folder; raises `OSError`."""
     histories = [run for run in finished if run.metrics["history"] and len(finished) > 1]
     figures = {}
     for what in dict.fromkeys(quantity(run.metrics) for run in histories):
@@ -69,21 +69,39 @@ def comparison(out: Path, finished: Sequence[FinishedRun]) -> None:
     report.write(out, runs, title="Comparison of placements", figures=figures)
 
 
-def sweep_report(out: Path, done: Sweep) -> None:
-    """Write `report.html` of a sweep: the table, convergence by netlist, and the best placement of each in full."""
-    figures, runs, winners = {}, [], best(done.outcomes)
-    for name in done.chips:
-        curves = {o.title: o.convergence for o in done.outcomes if o.job.netlist == name and o.metrics.get("history")}
+def write_sweep_report(out: Path, sweep: Sweep) -> None:
+    """Write `report.html` of a sweep: the table, convergence by netlist, and the best placement of each in full.
+
+    Raises `OSError`.
+    """
+    figures = {}
+    for name in sweep.chips:
+        outcomes = [outcome for outcome in sweep.outcomes if outcome.run.netlist == name and not outcome.error]
+        curves = {outcome.title: outcome.convergence for outcome in outcomes if outcome.metrics.get("history")}
         if curves:
-            what = next(quantity(o.metrics) for o in done.outcomes if o.job.netlist == name and not o.error)
+            what = quantity(outcomes[0].metrics)
             figures[f"{name}: best {what} over time"] = training.convergence(curves, title=name, quantity=what)
-    for o in done.outcomes:
-        name, title = o.job.netlist, f"{o.job.netlist} · {o.title}"
-        if o is winners.get(name):
-            runs.append(replace(report_run(o.read(out, done.chips[name])), title=title))
+    winners = best_outcomes(sweep.outcomes)
+    runs = []
+    for outcome in sweep.outcomes:
+        name = outcome.run.netlist
+        if outcome is winners.get(name):
+            finished = outcome.read(out, sweep.chips[name])
+            runs.append(replace(report_run(finished), title=f"{name} · {outcome.title}"))
         else:
-            cost = {key: o.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds") if key in o.metrics}
-            counts = None if o.error else violations(o.metrics)
-            notes = [o.error] if o.error else []
-            runs.append(Run(name, o.job.settings.method, title, cost, violations=counts, notes=notes))
+            runs.append(table_row(outcome))
     report.write(out / "report.html", runs, title="Placements of a sweep", figures=figures)
+
+
+def table_row(outcome: Outcome) -> Run:
+    """A run of a sweep that the page lists in its table only."""
+    cost = {key: outcome.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds") if key in outcome.metrics}
+    counts = None if outcome.error else violations(outcome.metrics)
+    notes = [outcome.error] if outcome.error else []
+    title = f"{outcome.run.netlist} · {outcome.title}"
+    return Run(outcome.run.netlist, outcome.run.settings.method, title, cost, violations=counts, notes=notes)
+
+
+def write_png(path: Path, figure: Figure | bytes) -> None:
+    """Write a figure, whole or not at all; raises `OSError`."""
+    style.write(path, figure if isinstance(figure, bytes) else style.png(figure))

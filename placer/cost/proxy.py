@@ -1,7 +1,7 @@
 """The exact proxy cost of a placement: wirelength + 0.5 density + 0.5 congestion.
 
-The weights are those of the macro placement literature (TILOS; Cheng et al., ISPD 2023); Circuit Training's own
-default weighs density by 1, so its proxies are not comparable.  All sums are float64 in netlist order.
+`definition` says where the constants come from.  All sums are float64 and in netlist order, so that a result is the
+same on every machine.
 """
 
 from __future__ import annotations
@@ -16,24 +16,23 @@ from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer.cost.arrays import CostArrays, Orientations, Positions, cost_arrays
 from placer.cost.congestion import congestion_cost, congestion_maps
+from placer.cost.definition import CONGESTION_WEIGHT, DENSITY_WEIGHT
 from placer.cost.density import density_cost, density_map
-from placer.cost.wirelength import pin_positions, weighted_hpwl, wirelength_cost
-
-DENSITY_WEIGHT = 0.5
-CONGESTION_WEIGHT = 0.5
+from placer.cost.wirelength import locate_pins, weighted_hpwl, wirelength_cost
 
 
 @dataclass(frozen=True)
-class Cost:
-    """The proxy cost of one placement and its parts, all without unit but `hpwl_um`."""
+class CostTerms:
+    """The three terms of the proxy cost of one placement, without unit, and its wirelength in µm."""
 
     wirelength: float
     density: float
     congestion: float
-    hpwl_um: float  # sum over nets of weight × HPWL
+    hpwl_um: float  # sum over all nets of weight × HPWL
 
     @property
     def proxy(self) -> float:
+        """The weighted sum of the three terms."""
         return self.wirelength + DENSITY_WEIGHT * self.density + CONGESTION_WEIGHT * self.congestion
 
     def as_dict(self) -> dict[str, float]:
@@ -49,29 +48,29 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Where the cost arises, on the grid."""
+    """Where on the grid density and congestion arise."""
 
-    density: Floats  # [R, C] covered part of each cell
+    density: Floats  # [R, C] covered fraction of each cell
     horizontal: Floats  # [R, C] demand / capacity across the right edge of each cell
     vertical: Floats  # [R, C] demand / capacity across the top edge of each cell
 
 
 class ProxyCost:
-    """The cost of many placements of one netlist; keeps its arrays ready between calls."""
+    """The exact cost of any placement of one netlist, whose arrays are prepared once."""
 
     def __init__(self, netlist: Netlist) -> None:
         self.arrays = cost_arrays(netlist)
 
-    def __call__(self, position: Positions, orientation: Orientations) -> Cost:
+    def __call__(self, position: Positions, orientation: Orientations) -> CostTerms:
         """The cost of centers [V, 2] in µm and orientations [V]."""
-        return Cost(*evaluate_arrays(self.arrays, position, orientation))
+        return CostTerms(*evaluate_arrays(self.arrays, position, orientation))
 
     def maps(self, position: Positions, orientation: Orientations) -> Maps:
-        """The density and congestion of every grid cell."""
+        """The density and the congestion of every grid cell, for centers [V, 2] in µm and orientations [V]."""
         a = self.arrays
         pins = np.empty(a.offset_um.shape)
         density, horizontal, vertical = np.empty((3, a.rows, a.cols))
-        pin_positions(a, position, orientation, pins)
+        locate_pins(a, position, orientation, pins)
         density_map(a, position, density)
         congestion_maps(a, pins, position, horizontal, vertical)
         return Maps(density, horizontal, vertical)
@@ -81,11 +80,14 @@ class ProxyCost:
 def evaluate_arrays(
     arrays: CostArrays, position: Positions, orientation: Orientations
 ) -> tuple[float, float, float, float]:
-    """Wirelength, density and congestion cost and the weighted HPWL in µm."""
+    """Wirelength, density and congestion cost, and the weighted HPWL in µm.
+
+    `position` [V, 2] has the centers in µm, `orientation` [V] the orientations.
+    """
     pins = np.empty((arrays.node.size, 2))
     grid = np.empty((arrays.rows, arrays.cols))
     other = np.empty((arrays.rows, arrays.cols))
-    pin_positions(arrays, position, orientation, pins)
+    locate_pins(arrays, position, orientation, pins)
     hpwl_um = weighted_hpwl(arrays, pins)
     density_map(arrays, position, grid)
     density = density_cost(grid)
@@ -93,7 +95,7 @@ def evaluate_arrays(
     return wirelength_cost(arrays, hpwl_um), density, congestion_cost(grid, other), hpwl_um
 
 
-def evaluate(placement: Placement) -> Cost:
+def evaluate(placement: Placement) -> CostTerms:
     """The exact proxy cost of a placement."""
     return ProxyCost(placement.netlist)(placement.position_um, placement.orientation)
 
@@ -101,10 +103,10 @@ def evaluate(placement: Placement) -> Cost:
 def summary(placement: Placement) -> dict[str, float | int]:
     """The cost, the verdict on legality and its counts, and sizes: the keys of `placer evaluate --json`.
 
-    `cells` is there for netlists with standard cells only.
+    `cells` is present only for netlists with standard cells.
     """
     n, counts = placement.netlist, legality(placement).counts
-    found: dict[str, float | int] = {
+    numbers: dict[str, float | int] = {
         **evaluate(placement).as_dict(),
         "legal": bool(is_legal(counts)),
         **counts,
@@ -112,4 +114,4 @@ def summary(placement: Placement) -> dict[str, float | int]:
         "soft_macros": int(np.sum(n.kind == Kind.SOFT)),
         "nets": n.num_nets,
     }
-    return found | ({"cells": len(n.cells)} if n.cells.size else {})
+    return numbers | ({"cells": len(n.cells)} if n.cells.size else {})

@@ -1,4 +1,4 @@
-"""Half-perimeter wirelength over the nets, with pins turned by the orientation of their macro.
+"""Half-perimeter wirelength (HPWL) of the nets, with pins turned by the orientation of their macro.
 
 Source: `plc_client_os.py` of TILOS MacroPlacement (`get_wirelength`), checked against its output.
 """
@@ -13,14 +13,14 @@ from placer.cost.arrays import CostArrays, Orientations, Positions
 
 
 @njit(cache=True)
-def pin_positions(arrays: CostArrays, position: Positions, orientation: Orientations, pins: Floats) -> None:
-    """Fill `pins` [P, 2] with the place of every connection, in µm."""
+def locate_pins(arrays: CostArrays, position: Positions, orientation: Orientations, pins: Floats) -> None:
+    """Fill `pins` [P, 2] with the position of every connection in µm, for centers [V, 2] in µm and orientations [V]."""
     matrix = ORIENTATION_MATRIX
     for p in range(arrays.node.size):
         v = arrays.node[p]
         turn = orientation[v]
         x, y = arrays.offset_um[p, 0], arrays.offset_um[p, 1]
-        if turn == 0:  # N: by far the most frequent
+        if turn == 0:  # N, by far the most frequent
             pins[p, 0] = position[v, 0] + x
             pins[p, 1] = position[v, 1] + y
         else:
@@ -30,7 +30,7 @@ def pin_positions(arrays: CostArrays, position: Positions, orientation: Orientat
 
 @njit(cache=True)
 def weighted_hpwl(arrays: CostArrays, pins: Floats) -> float:
-    """Sum over nets of weight × half the perimeter of the bounding box of its pins, in µm."""
+    """Sum over all nets of weight × half the perimeter of the bounding box of its pins, in µm; `pins` is [P, 2]."""
     total = 0.0
     for n in range(arrays.weight.size):
         first, last = arrays.net_start[n], arrays.net_start[n + 1]
@@ -48,6 +48,6 @@ def weighted_hpwl(arrays: CostArrays, pins: Floats) -> float:
 
 @njit(cache=True)
 def wirelength_cost(arrays: CostArrays, hpwl_um: float) -> float:
-    """HPWL over (canvas width + height) × the sum of the net weights; 0 for a netlist without nets."""
+    """Weighted HPWL over (canvas width + height) × the sum of the net weights; 0 for a netlist without nets."""
     scale = (arrays.canvas_width_um + arrays.canvas_height_um) * np.sum(arrays.weight)
     return hpwl_um / scale if scale > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Macro placement as an environment: one hard macro per step, on a grid cell where it fits.
+"""Macro placement as an environment: each step places one hard macro on a grid cell in which it fits.
 
-Imports cost, soft and legalization.  Begin with `env`; `heuristics` plays it without learning.
+Imports cost, soft and legalization.  Begin with `env`; `heuristics` plays episodes without learning.
 """

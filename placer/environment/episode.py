@@ -1,7 +1,8 @@
-"""What happens in an episode of macro placement, for B episodes at once: numba kernels without Python in between.
+"""The steps of B episodes of macro placement at once, as numba kernels without Python in between.
 
-Hard macros are placed one by one on grid cells (`spots.py` says where in a cell).  Nodes not yet placed stand at
-estimated places, pulled by their nets, so that the maps a policy sees (`features.py`) mean something.
+Hard macros are placed one by one on grid cells (`placer.environment.action_mask` decides where in a cell).  Nodes not
+yet placed are at estimated places, to which their nets pull them, so that the maps that a policy sees
+(`placer.environment.features`) are informative from the start.
 """
 
 from __future__ import annotations
@@ -20,53 +21,66 @@ from placer.cost.congestion import congestion_maps
 from placer.cost.density import cover
 from placer.cost.proxy import evaluate_arrays
 from placer.cost.wirelength import weighted_hpwl, wirelength_cost
+from placer.environment.action_mask import cell_size
 from placer.soft.detailed import detail_soft
 from placer.soft.force_directed import SoftArrays, place_soft, pull, soft_arrays
 
 REFRESHES = 32
-"""How often in an episode the estimates (places of unplaced nodes, congestion) are brought up to date."""
+"""Updates of the estimates (places of unplaced nodes, congestion) per episode."""
+
+PULL_STEP = 0.8
+"""Fraction of the way to their preferred places by which unplaced nodes move in one pull."""
+
+FIRST_PULLS = 100
+"""Pulls at the beginning of an episode, after which nodes hardly move."""
+
+REFRESH_PULLS = 2
+"""Pulls per refresh."""
 
 
 class EpisodeArrays(NamedTuple):
-    """A netlist as the kernels need it."""
+    """A netlist in the form that the kernels need."""
 
     soft: SoftArrays
     cost: CostArrays  # exact
     rough: CostArrays  # on merged nets, for the congestion that the policy sees
-    order: Ints  # [T] hard macros in the order they are placed
-    obstacles: Ints  # fixed hard macros
-    blocked: Floats  # [K, 4] low x, low y, high x, high y of what no row covers
-    blocked_map: Floats  # [R, C] cover by that
-    floating: Ints  # nodes without a place of their own at first: `order`, then soft macros and cells
-    start: Floats  # [V, 2] where nodes stand at the beginning
+    order: Ints  # [T] movable hard macros in the order of their placement
+    obstacles: Ints  # [F] fixed hard macros
+    blocked: Floats  # [K, 4] low x, low y, high x, high y in µm of areas that no row covers
+    blocked_map: Floats  # [R, C] fraction of each cell that these cover
+    floating: Ints  # nodes without a place at the start: `order`, then soft macros and cells
+    start: Floats  # [V, 2] centers at the start in µm
     orientation: npt.NDArray[np.int8]  # [V]
-    turn: Ints  # [V] step at which each node gets its final place: -1 from the start, T for soft macros
-    wires: Floats  # [V] weight of the nets of each node
+    turn: Ints  # [V] step at which each node gets its final place: -1 if fixed, T for soft macros
+    wires: Floats  # [V] total weight of the nets of each node
     mean_wires: float  # over the hard macros
-    coverage: float  # area of all hard macros over the canvas'
+    coverage: float  # area of all hard macros, as a fraction of the canvas'
     refresh: int  # steps between two refreshes
-    soft_rounds: int
-    soft_sweeps: int
+    soft_rounds: int  # of the force-directed placement of soft macros at the end
+    soft_sweeps: int  # of the detailed placement of soft macros at the end
 
 
-class State(NamedTuple):
-    """B episodes under way."""
+class EpisodeState(NamedTuple):
+    """The state of B episodes."""
 
-    position: Floats  # [B, V, 2] centers, µm
-    hard_map: Floats  # [B, R, C] cover d by hard macros in their final places, and by what no row covers
-    rest_map: Floats  # [B, R, C] cover d by all others at the last refresh, as d / (1 + d)
+    position: Floats  # [B, V, 2] centers in µm
+    hard_map: Floats  # [B, R, C] cover by hard macros in their final places and by areas that no row covers
+    rest_map: Floats  # [B, R, C] cover d by all other nodes at the last refresh, as d / (1 + d)
     across_map: Floats  # [B, R, C] horizontal routing demand d over capacity at the last refresh, as d / (1 + d)
-    up_map: Floats  # [B, R, C] vertical, likewise
-    hard_sums: Floats  # [B, R+3, C+3] of what `features.py` adds up, over all cells below and left
-    rest_sums: Floats  # [B, R+3, C+3]
-    demand_sums: Floats  # [B, R+3, C+3]
-    spot: Floats  # [B, R, C, 2] where the current macro would go in each cell
+    up_map: Floats  # [B, R, C] vertical routing demand, likewise
+    hard_sums: Floats  # [B, R+3, C+3] sums of hard cover over all cells below and to the left, with a frame
+    rest_sums: Floats  # [B, R+3, C+3] likewise of the other cover
+    demand_sums: Floats  # [B, R+3, C+3] likewise of the larger demand
+    place: Floats  # [B, R, C, 2] center of the current macro in each cell, in µm
     estimate: Floats  # [B] wirelength cost at estimated places, at the last refresh
-    stuck: Ints  # [B] steps at which no cell fitted
+    stuck: Ints  # [B] steps at which the macro fitted in no cell
 
 
 def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps: int) -> EpisodeArrays:
-    """Arrays of a netlist whose hard macros are placed in the given order; unplaced nodes start in the middle."""
+    """The arrays of a netlist whose hard macros, with the indices `order` [T], are placed in this order.
+
+    Unplaced nodes start in the middle of the canvas, from where their nets pull them.
+    """
     soft = soft_arrays(netlist)
     nets = soft.nets
     floating = np.concatenate((order, soft.movable))
@@ -84,7 +98,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
         order=order,
         obstacles=netlist.hard[netlist.fixed[netlist.hard]],
         blocked=blocked(netlist).copy(),
-        blocked_map=cover_by(blocked(netlist), netlist),
+        blocked_map=cover_map(blocked(netlist), netlist),
         floating=floating,
         start=start,
         orientation=netlist.orientation.copy(),
@@ -96,44 +110,48 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
         soft_rounds=soft_rounds,
         soft_sweeps=soft_sweeps,
     )
-    settle(arrays, start)
+    relax(arrays, start)
     return arrays
 
 
-def cover_by(rectangles: Floats, netlist: Netlist) -> Floats:
-    """[R, C] the part of each grid cell that disjoint rectangles [K, 4] cover."""
-    found = np.zeros(netlist.grid)
+def cover_map(rectangles: Floats, netlist: Netlist) -> Floats:
+    """[R, C] the fraction of each grid cell that disjoint rectangles cover.
+
+    `rectangles` [K, 4] holds low x, low y, high x and high y in µm.
+    """
+    cover_fraction = np.zeros(netlist.grid)
     (rows, cols), (w, h) = netlist.grid, netlist.cell_um
     left, bottom = w * np.arange(cols), h * np.arange(rows)
     for low_x, low_y, high_x, high_y in rectangles:
         across = np.clip(np.minimum(left + w, high_x) - np.maximum(left, low_x), 0, w) / w
         up = np.clip(np.minimum(bottom + h, high_y) - np.maximum(bottom, low_y), 0, h) / h
-        found += np.outer(up, across)
-    return found
+        cover_fraction += np.outer(up, across)
+    return cover_fraction
 
 
 @njit(cache=True)
-def settle(arrays: EpisodeArrays, position: Floats) -> None:
-    """Let the nets pull all unplaced nodes from where they stand until they hardly move."""
+def relax(arrays: EpisodeArrays, position: Floats) -> None:
+    """Let the nets pull all unplaced nodes until they hardly move; changes the centers `position` [V, 2] in µm."""
     want = np.empty((position.shape[0], 4))
-    slack = (arrays.cost.canvas_width_um / arrays.cost.cols + arrays.cost.canvas_height_um / arrays.cost.rows) / 2
-    for _ in range(100):
-        pull(arrays.soft.nets, position, arrays.floating, slack, 0.8, want)
+    width, height = cell_size(arrays.cost)
+    slack = (width + height) / 2
+    for _ in range(FIRST_PULLS):
+        pull(arrays.soft.nets, position, arrays.floating, slack, PULL_STEP, want)
 
 
-def new_state(arrays: EpisodeArrays, batch: int) -> State:
-    """B fresh episodes."""
+def new_state(arrays: EpisodeArrays, batch: int) -> EpisodeState:
+    """The state of `batch` episodes before `begin`."""
     rows, cols, v = arrays.cost.rows, arrays.cost.cols, len(arrays.start)
     maps = [np.zeros((batch, rows, cols)) for _ in range(4)]
     sums = [np.zeros((batch, rows + 3, cols + 3)) for _ in range(3)]
-    return State(
+    return EpisodeState(
         np.broadcast_to(arrays.start, (batch, v, 2)).copy(), maps[0], maps[1], maps[2], maps[3], sums[0], sums[1],
         sums[2], np.zeros((batch, rows, cols, 2)), np.zeros(batch), np.zeros(batch, dtype=np.int64),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
-def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
+def begin(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int) -> None:
     """Bring episodes first..last-1 to their first step."""
     for b in range(first, last):
         state.position[b] = arrays.start
@@ -145,15 +163,17 @@ def begin(arrays: EpisodeArrays, state: State, first: int, last: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def step(arrays: EpisodeArrays, state: State, first: int, last: int, t: int, action: Ints, gain: Floats) -> None:
-    """Place macro t of each episode in cell `action` [B] (r * C + c).
+def step(
+    arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, action: Ints, gain: Floats
+) -> None:  # fmt: skip
+    """Place macro t of the episodes first..last-1 in the cells with the indices `action` [B] (row * C + column).
 
-    `gain` [B] becomes the fall of the estimated wirelength cost over the step (0 between refreshes).
+    Sets `gain` [B] to the decrease of the estimated wirelength cost in the step, which is 0 between refreshes.
     """
     for b in range(first, last):
         v = arrays.order[t]
         r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
-        state.position[b, v] = state.spot[b, r, c]
+        state.position[b, v] = state.place[b, r, c]
         cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
     gain[first:last] = 0.0
     if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
@@ -163,26 +183,30 @@ def step(arrays: EpisodeArrays, state: State, first: int, last: int, t: int, act
 
 
 @njit(cache=True, nogil=True)
-def finish(arrays: EpisodeArrays, state: State, first: int, last: int, parts: Floats) -> None:
-    """Place the soft macros and fill `parts` [B, 4]: wirelength, density, congestion, weighted HPWL in µm."""
+def finish(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, terms: Floats) -> None:
+    """Place the soft macros of the episodes first..last-1 and evaluate their exact costs.
+
+    Fills `terms` [B, 4] with the wirelength, density and congestion costs and the weighted HPWL in µm.
+    """
     for b in range(first, last):
         place_soft(arrays.soft, state.position[b], arrays.soft_rounds)
         detail_soft(arrays.soft, state.position[b], arrays.soft_sweeps)
-        found = evaluate_arrays(arrays.cost, state.position[b], arrays.orientation)
+        cost = evaluate_arrays(arrays.cost, state.position[b], arrays.orientation)
         for k in range(4):
-            parts[b, k] = found[k]
+            terms[b, k] = cost[k]
 
 
 @njit(cache=True)
-def refresh(arrays: EpisodeArrays, state: State, first: int, last: int, t: int) -> None:
-    """Pull unplaced nodes a few times and renew the maps and the wirelength that depend on them."""
+def refresh(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int) -> None:
+    """Pull unplaced nodes a few times and update the maps and the wirelength that depend on them, before step t."""
     a, floating = arrays.rough, arrays.floating[t:]
-    slack = (a.canvas_width_um / a.cols + a.canvas_height_um / a.rows) / 2
+    width, height = cell_size(a)
+    slack = (width + height) / 2
     want, pins = np.empty((len(arrays.start), 4)), np.empty((len(a.node), 2))
     for b in range(first, last):
         position = state.position[b]
-        for _ in range(2):
-            pull(arrays.soft.nets, position, floating, slack, 0.8, want)
+        for _ in range(REFRESH_PULLS):
+            pull(arrays.soft.nets, position, floating, slack, PULL_STEP, want)
         state.rest_map[b] = 0.0
         for v in floating:
             cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
@@ -194,15 +218,18 @@ def refresh(arrays: EpisodeArrays, state: State, first: int, last: int, t: int) 
 
 @kernel
 def put_pins(cost: CostArrays, position: Floats, pins: Floats) -> None:
-    """Fill the places of pins [P, 2] that are turned already."""
+    """Fill the places `pins` [P, 2] of the pins, whose offsets are those of the present orientation.
+
+    `position` [V, 2] holds centers; both are in µm.
+    """
     for p in range(len(pins)):
         v = cost.node[p]
         pins[p, 0], pins[p, 1] = position[v, 0] + cost.offset_um[p, 0], position[v, 1] + cost.offset_um[p, 1]
 
 
 @kernel
-def squash_and_sum(state: State, b: int) -> None:
-    """Turn the entries d of the maps of a refresh into d / (1 + d), and sum them up."""
+def squash_and_sum(state: EpisodeState, b: int) -> None:
+    """Replace the values d of the maps of a refresh by d / (1 + d), and fill their sums."""
     rest, across, up = state.rest_map[b], state.across_map[b], state.up_map[b]
     rest_sums, demand_sums = state.rest_sums[b], state.demand_sums[b]
     rows, cols = rest.shape

@@ -1,4 +1,4 @@
-"""The maps and numbers a policy sees at one step of an episode, filled by numba kernels."""
+"""Features: the maps and scalars that a policy sees at one step of an episode, filled by numba kernels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from netlists.netlist import Bools, Floats
 from netlists.runtime.kernel import inlined_kernel, kernel, unsigned
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of
-from placer.environment.action_mask import find_spots, scratch_for, wanted
-from placer.environment.episode import EpisodeArrays, State
+from placer.environment.action_mask import cell_size, find_places, new_scratch, preferred_offset
+from placer.environment.episode import EpisodeArrays, EpisodeState
 
 Singles = npt.NDArray[np.float32]
 
@@ -19,54 +19,108 @@ MAP_NAMES = (
     "hard", "rest", "wire_placed", "wire_all", "congestion_h", "congestion_v", "fits", "snap", "x", "y",
     "contact", "crowd", "demand", "edge",
 )  # fmt: skip
-"""What the policy sees on the grid, [K, R, C], each roughly within 0..1:
-    hard          cover by fixed and placed hard macros, and by what no row covers
-    rest          cover by soft macros and unplaced hard ones, at estimated places
-    wire_placed   wirelength the current macro would cause in each cell: its nets to fixed and placed nodes
+"""The maps [K, R, C] that a policy sees, each roughly from 0 to 1:
+    hard          fraction covered by fixed and placed hard macros and by areas without rows
+    rest          cover d by soft macros and unplaced hard ones at estimated places, as d / (1 + d)
+    wire_placed   wirelength of the nets of the current macro to fixed and placed nodes, if it went to each cell
     wire_all      the same to all nodes, unplaced ones at estimated places
-    congestion_*  routing demand over capacity, at estimated places
-    fits          1 where the macro may go
-    snap          how far the macro's center would lie from where it goes in an empty cell, in cells
-    x, y          distance of the cell from the canvas' middle, in half canvas sizes
-    contact       cover by hard macros in the ring of cells around the macro if it went here; walls count as covered
+    congestion_h  horizontal routing demand d over capacity, with nodes at estimated places, as d / (1 + d)
+    congestion_v  the vertical one
+    fits          1 if the macro fits in the cell
+    snap          distance in cells between the macro's center and its preferred center in the cell
+    x             horizontal distance of the cell from the middle of the canvas, in half canvas widths
+    y             vertical distance, in half canvas heights
+    contact       mean cover by hard macros in the ring of cells around the macro; walls count as covered
     crowd         mean of `rest` under the macro
-    demand        mean of the larger congestion under the macro
-    edge          distance from the macro to the nearest wall, in canvas sizes"""
+    demand        mean of the larger of the two congestions under the macro
+    edge          distance of the macro from the nearest wall, as a fraction of the canvas' width or height"""
+
+# Indices of the maps.
+HARD = MAP_NAMES.index("hard")
+REST = MAP_NAMES.index("rest")
+WIRE_PLACED = MAP_NAMES.index("wire_placed")
+WIRE_ALL = MAP_NAMES.index("wire_all")
+CONGESTION_H = MAP_NAMES.index("congestion_h")
+CONGESTION_V = MAP_NAMES.index("congestion_v")
+FITS = MAP_NAMES.index("fits")
+SNAP = MAP_NAMES.index("snap")
+DISTANCE_X = MAP_NAMES.index("x")
+DISTANCE_Y = MAP_NAMES.index("y")
+CONTACT = MAP_NAMES.index("contact")
+CROWD = MAP_NAMES.index("crowd")
+DEMAND = MAP_NAMES.index("demand")
+EDGE = MAP_NAMES.index("edge")
 
 SCALAR_NAMES = ("progress", "width", "height", "columns", "rows", "pull_x", "pull_y", "known", "coverage", "wires")
-"""What the policy sees of the current macro, [S]: part of the episode that is over, size in canvas sizes and in cells,
-mean place of its net-mates, part of its wires that lead to nodes already placed, area of all hard macros over the
-canvas', log of its wires over the mean."""
+"""The scalars [S] that a policy sees of the current macro:
+    progress      fraction of the episode that is over
+    width, height size of the macro, as fractions of the canvas'
+    columns, rows size of the macro in units of four cells
+    pull_x        column with the least `wire_all`, as a fraction of the columns
+    pull_y        row with the least `wire_all`, as a fraction of the rows
+    known         fraction of the macro's wires that lead to nodes in their final places
+    coverage      area of all hard macros, as a fraction of the canvas'
+    wires         log(1 + w), where w are the macro's wires over the mean of the macros"""
+
+# Indices of the scalars.
+PROGRESS = SCALAR_NAMES.index("progress")
+WIDTH = SCALAR_NAMES.index("width")
+HEIGHT = SCALAR_NAMES.index("height")
+COLUMNS = SCALAR_NAMES.index("columns")
+ROWS = SCALAR_NAMES.index("rows")
+PULL_X = SCALAR_NAMES.index("pull_x")
+PULL_Y = SCALAR_NAMES.index("pull_y")
+KNOWN = SCALAR_NAMES.index("known")
+COVERAGE = SCALAR_NAMES.index("coverage")
+WIRES = SCALAR_NAMES.index("wires")
+
+CELLS_PER_UNIT = 4
+"""Grid cells per unit of the scalars `columns` and `rows`."""
+
+INSET = 1e-3
+"""How far inside its edges, in cells, a macro ends for the maps, so that one on a grid line leaves the next cell."""
+
+PLACED = 0
+"""Index of bounds and profiles: those of nodes in their final places."""
+
+ALL = 1
+"""Index of bounds and profiles: those of all other nodes."""
 
 
 @njit(cache=True, nogil=True)
 def observe(
-    arrays: EpisodeArrays, state: State, first: int, last: int, t: int, maps: Singles, scalars: Singles, fits: Bools
-) -> None:
-    """For episodes first..last-1 fill maps [B, K, R, C], scalars [B, S] and the action mask [B, R, C] for step t."""
+    arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, maps: Singles, scalars: Singles,
+    fits: Bools,
+) -> None:  # fmt: skip
+    """Fill the features of step t of the episodes first..last-1.
+
+    These are `maps` [B, K, R, C], `scalars` [B, S] and the action mask `fits` [B, R, C].
+    """
     cost, node = arrays.cost, arrays.order[t]
     blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
-    scratch = scratch_for(cost, blockers, arrays.blocked, node)
-    box, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
+    scratch = new_scratch(cost, blockers, arrays.blocked, node)
+    bounds, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
     for b in range(first, last):
-        position, spot = state.position[b], state.spot[b]
-        if not find_spots(cost, position, blockers, arrays.blocked, node, spot, fits[b], scratch):
+        position, place = state.position[b], state.place[b]
+        if not find_places(cost, position, blockers, arrays.blocked, node, place, fits[b], scratch):
             # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
             state.stuck[b] += 1
-            find_spots(cost, position, blockers[:0], arrays.blocked[:0], node, spot, fits[b], scratch)
+            find_places(cost, position, blockers[:0], arrays.blocked[:0], node, place, fits[b], scratch)
         wire[:] = 0.0
-        scalars[b, 7] = wire_profiles(arrays, position, t, box, wire)
+        scalars[b, KNOWN] = add_wire_profiles(arrays, position, t, bounds, wire)
         fill_wires(arrays, t, wire, maps[b], scalars[b])
         sum_hard(state.hard_map[b], state.hard_sums[b])
         fill_maps(cost, state, b, maps[b])
-        fill_by_spot(cost, node, spot, fits[b], state.hard_sums[b], state.rest_sums[b], state.demand_sums[b], maps[b])
+        fill_by_place(cost, node, place, fits[b], state.hard_sums[b], state.rest_sums[b], state.demand_sums[b], maps[b])
         fill_scalars(arrays, t, scalars[b])
 
 
 @kernel
 def fill_wires(arrays: EpisodeArrays, t: int, wire: Floats, maps: Singles, scalars: Singles) -> None:
-    """Fill the maps of wirelength from the profiles `wire` [placed or all, x or y, column or row], and where it is
-    least."""
+    """Fill the maps [K, R, C] of wirelength, and the scalars [S] of the place at which it is least.
+
+    `wire` [2, 2, max(R, C)] holds the profiles of `add_wire_profiles` in µm times weight; it is changed.
+    """
     a = arrays.cost
     scale = max(arrays.wires[arrays.order[t]], 1e-9) * (a.canvas_width_um + a.canvas_height_um) / 4
     for kind in range(2):
@@ -75,15 +129,15 @@ def fill_wires(arrays: EpisodeArrays, t: int, wire: Floats, maps: Singles, scala
         row = subtract_least(up, a.rows)
         for r in range(a.rows):
             for c in range(a.cols):
-                maps[2 + kind, r, c] = (across[c] + up[r]) / scale
-        if kind == 1:
-            scalars[5] = column / a.cols
-            scalars[6] = row / a.rows
+                maps[WIRE_PLACED + kind, r, c] = (across[c] + up[r]) / scale
+        if kind == ALL:
+            scalars[PULL_X] = column / a.cols
+            scalars[PULL_Y] = row / a.rows
 
 
 @kernel
 def subtract_least(values: Floats, count: int) -> int:
-    """Subtract from `count` values the least of them, and return its first index."""
+    """Subtract from the first `count` of the values [N] the least of them, in place; returns its first index."""
     best = 0
     for i in range(1, count):
         if values[i] < values[best]:
@@ -96,8 +150,10 @@ def subtract_least(values: Floats, count: int) -> int:
 
 @kernel
 def sum_hard(hard: Floats, sums: Floats) -> None:
-    """Fill `sums` [R+3, C+3] with the sum over all cells below and left of hard cover, in a frame one cell wide of
-    walls, which count as covered."""
+    """Fill `sums` [R+3, C+3] with sums of the covered fractions `hard` [R, C] over all cells below and to the left.
+
+    The grid has a frame of walls one cell wide, which count as covered.
+    """
     rows, cols = hard.shape
     for r in range(rows + 2):
         run = 0.0
@@ -108,73 +164,80 @@ def sum_hard(hard: Floats, sums: Floats) -> None:
 
 
 @kernel
-def fill_maps(cost: CostArrays, state: State, b: int, maps: Singles) -> None:
+def fill_maps(cost: CostArrays, state: EpisodeState, b: int, maps: Singles) -> None:
     """Fill the maps [K, R, C] of one episode that do not depend on the current macro."""
     hard, rest, across, up = state.hard_map[b], state.rest_map[b], state.across_map[b], state.up_map[b]
     for r in range(cost.rows):
         for c in range(cost.cols):
-            maps[0, r, c] = hard[r, c]
-            maps[1, r, c] = rest[r, c]
-            maps[4, r, c] = across[r, c]
-            maps[5, r, c] = up[r, c]
-            maps[8, r, c] = abs((c + 0.5) / cost.cols - 0.5) * 2
-            maps[9, r, c] = abs((r + 0.5) / cost.rows - 0.5) * 2
+            maps[HARD, r, c] = hard[r, c]
+            maps[REST, r, c] = rest[r, c]
+            maps[CONGESTION_H, r, c] = across[r, c]
+            maps[CONGESTION_V, r, c] = up[r, c]
+            maps[DISTANCE_X, r, c] = abs((c + 0.5) / cost.cols - 0.5) * 2
+            maps[DISTANCE_Y, r, c] = abs((r + 0.5) / cost.rows - 0.5) * 2
 
 
 @inlined_kernel
 def box_sum(sums: Floats, r_low: int, r_high: int, c_low: int, c_high: int) -> float:
-    """Sum over the cells r_low..r_high, c_low..c_high of the grid; -1 and R or C are the frame."""
+    """The sum of a density over the cells r_low..r_high, c_low..c_high of the grid, where -1, R and C are the frame.
+
+    `sums` [R+3, C+3] are sums over all cells below and to the left.
+    """
     above, below, left, right = unsigned(r_high + 2), unsigned(r_low + 1), unsigned(c_low + 1), unsigned(c_high + 2)
     total = (sums[above, right] - sums[above, left]) - (sums[below, right] - sums[below, left])
-    return float(max(total, 0.0))  # rounding may leave a hair below 0
+    return float(max(total, 0.0))  # rounding may make it slightly negative
 
 
 @kernel
-def fill_by_spot(
-    cost: CostArrays, node: int, spot: Floats, fits: Bools, hard: Floats, rest: Floats, demand: Floats, maps: Singles
+def fill_by_place(
+    cost: CostArrays, node: int, place: Floats, fits: Bools, hard: Floats, rest: Floats, demand: Floats, maps: Singles
 ) -> None:
-    """Fill the maps [K, R, C] of what lies under and around the node if it went to each cell's spot [R, C, 2].
+    """Fill the maps [K, R, C] of what lies under and around the node if it went to each cell in the mask `fits` [R, C].
 
-    `hard`, `rest` and `demand` are sums [R+3, C+3] over all cells below and left.
+    `place` [R, C, 2] holds its centers there in µm; `hard`, `rest` and `demand` [R+3, C+3] are sums of densities over
+    all cells below and to the left.
     """
     rows, cols, width, height = cost.rows, cost.cols, cost.canvas_width_um, cost.canvas_height_um
-    w, h = width / cols, height / rows
+    w, h = cell_size(cost)
     half_x, half_y = cost.size_um[node, 0] / 2, cost.size_um[node, 1] / 2
-    within_x, within_y = wanted(cost.size_um[node, 0], w), wanted(cost.size_um[node, 1], h)
+    offset_x, offset_y = preferred_offset(cost.size_um[node, 0], w), preferred_offset(cost.size_um[node, 1], h)
     for r in range(rows):
         for c in range(cols):
-            maps[6, r, c] = fits[r, c]
+            maps[FITS, r, c] = fits[r, c]
             if not fits[r, c]:
-                maps[7, r, c] = 0.0
-                for k in range(10, 14):
-                    maps[k, r, c] = 0.0
+                maps[SNAP, r, c] = 0.0
+                maps[CONTACT, r, c] = 0.0
+                maps[CROWD, r, c] = 0.0
+                maps[DEMAND, r, c] = 0.0
+                maps[EDGE, r, c] = 0.0
                 continue
-            x, y = spot[r, c, 0], spot[r, c, 1]
-            maps[7, r, c] = abs(x / w - c - within_x) + abs(y / h - r - within_y)
-            # A hair inside, so that a macro that ends on a grid line does not reach into the next cell.
-            r_low, r_high = cell_of(y - half_y + 1e-3 * h, h, rows), cell_of(y + half_y - 1e-3 * h, h, rows)
-            c_low, c_high = cell_of(x - half_x + 1e-3 * w, w, cols), cell_of(x + half_x - 1e-3 * w, w, cols)
-            r_high, c_high = max(r_high, r_low), max(c_high, c_low)  # of one thinner than two hairs on a grid line
+            x, y = place[r, c, 0], place[r, c, 1]
+            maps[SNAP, r, c] = abs(x / w - c - offset_x) + abs(y / h - r - offset_y)
+            r_low, r_high = cell_of(y - half_y + INSET * h, h, rows), cell_of(y + half_y - INSET * h, h, rows)
+            c_low, c_high = cell_of(x - half_x + INSET * w, w, cols), cell_of(x + half_x - INSET * w, w, cols)
+            r_high, c_high = max(r_high, r_low), max(c_high, c_low)  # for a macro thinner than the two insets
             cells = (r_high - r_low + 1) * (c_high - c_low + 1)
             ring = (r_high - r_low + 3) * (c_high - c_low + 3) - cells
             around = box_sum(hard, r_low - 1, r_high + 1, c_low - 1, c_high + 1)
-            maps[10, r, c] = max(around - box_sum(hard, r_low, r_high, c_low, c_high), 0.0) / ring
-            maps[11, r, c] = box_sum(rest, r_low, r_high, c_low, c_high) / cells
-            maps[12, r, c] = box_sum(demand, r_low, r_high, c_low, c_high) / cells
+            maps[CONTACT, r, c] = max(around - box_sum(hard, r_low, r_high, c_low, c_high), 0.0) / ring
+            maps[CROWD, r, c] = box_sum(rest, r_low, r_high, c_low, c_high) / cells
+            maps[DEMAND, r, c] = box_sum(demand, r_low, r_high, c_low, c_high) / cells
             to_x, to_y = min(x - half_x, width - x - half_x) / width, min(y - half_y, height - y - half_y) / height
-            maps[13, r, c] = max(min(to_x, to_y), 0.0)
+            maps[EDGE, r, c] = max(min(to_x, to_y), 0.0)
 
 
 @kernel
-def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, box: Floats, wire: Floats) -> float:
-    """Add up the wirelength that macro t causes with its center in each column (x) or row (y), in µm × weight.
+def add_wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, bounds: Floats, wire: Floats) -> float:
+    """Add the wirelength that macro t causes with its center in each column (x) or row (y) to `wire`, in µm × weight.
 
-    HPWL is a sum over x and y, so that two profiles say it all: a net adds how far the macro's pin lies outside the
-    bounding box of the others.  Returns the part of the macro's wires whose net has another node in its final place.
-    `box` [2, 2] is scratch.
+    HPWL is a sum over x and y, so that one profile for each is enough: a net adds the distance of the macro's pin from
+    the bounding box of the other pins.  Returns the fraction of the macro's wires whose net has another node in its
+    final place.  `wire` [2, 2, max(R, C)] is indexed by `PLACED` or `ALL`, axis, and column or row; `position` [V, 2]
+    is in µm, and `bounds` [2, 2] is scratch memory.
     """
     a, nets = arrays.cost, arrays.soft.nets
-    low, high = box[0], box[1]  # of the placed, of all others
+    low, high = bounds[0], bounds[1]
+    cell_width, cell_height = cell_size(a)
     node = arrays.order[t]
     known = total = 0.0
     for i in range(nets.node_start[node], nets.node_start[node + 1]):
@@ -191,31 +254,31 @@ def wire_profiles(arrays: EpisodeArrays, position: Floats, t: int, box: Floats, 
                     continue
                 x = position[v, d] + nets.offset_um[e, d]
                 for kind in range(2):
-                    if kind == 1 or arrays.turn[v] < t:
+                    if kind == ALL or arrays.turn[v] < t:
                         low[kind], high[kind] = min(low[kind], x), max(high[kind], x)
             count = a.cols if d == 0 else a.rows
-            side = (a.canvas_width_um if d == 0 else a.canvas_height_um) / count
-            within = wanted(a.size_um[node, d], side)
+            side = cell_width if d == 0 else cell_height
+            offset_in_cell = preferred_offset(a.size_um[node, d], side)
             for kind in range(2):
                 if low[kind] > high[kind]:
                     continue
                 for c in range(count):
-                    x = (c + within) * side + offset
+                    x = (c + offset_in_cell) * side + offset
                     wire[kind, d, c] += weight * (max(low[kind] - x, 0.0) + max(x - high[kind], 0.0))
-            if d == 0 and low[0] <= high[0]:
+            if d == 0 and low[PLACED] <= high[PLACED]:
                 known += weight
     return known / total if total > 0.0 else 0.0
 
 
 @kernel
 def fill_scalars(arrays: EpisodeArrays, t: int, scalars: Singles) -> None:
-    """Fill the scalars [S] that depend on the step alone, in the order of SCALAR_NAMES."""
+    """Fill the scalars [S] that depend on the step alone, as fractions and numbers of cells (`SCALAR_NAMES`)."""
     a = arrays.cost
     node = arrays.order[t]
-    scalars[0] = t / arrays.order.size
-    scalars[1] = a.size_um[node, 0] / a.canvas_width_um
-    scalars[2] = a.size_um[node, 1] / a.canvas_height_um
-    scalars[3] = a.size_um[node, 0] * a.cols / a.canvas_width_um / 4
-    scalars[4] = a.size_um[node, 1] * a.rows / a.canvas_height_um / 4
-    scalars[8] = arrays.coverage
-    scalars[9] = np.log1p(arrays.wires[node] / arrays.mean_wires)
+    scalars[PROGRESS] = t / arrays.order.size
+    scalars[WIDTH] = a.size_um[node, 0] / a.canvas_width_um
+    scalars[HEIGHT] = a.size_um[node, 1] / a.canvas_height_um
+    scalars[COLUMNS] = a.size_um[node, 0] * a.cols / a.canvas_width_um / CELLS_PER_UNIT
+    scalars[ROWS] = a.size_um[node, 1] * a.rows / a.canvas_height_um / CELLS_PER_UNIT
+    scalars[COVERAGE] = arrays.coverage
+    scalars[WIRES] = np.log1p(arrays.wires[node] / arrays.mean_wires)

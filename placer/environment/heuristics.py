@@ -10,57 +10,60 @@ import numpy as np
 from netlists.netlist import Floats, Ints
 from placer.environment.env import EpisodeBatch, Observation
 from placer.environment.features import MAP_NAMES
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 
 GREEDY_WEIGHTS = {"wire_placed": 1.0, "edge": 1.0, "snap": 0.3, "demand": 0.1}
-"""Wirelength to placed and fixed nodes, plus something for lying far from a wall, away from the cell's corner or in
-congestion: the best of 24 combinations on harbor and four real designs."""
+"""Weights of the policy's maps (`features.MAP_NAMES`) in the score of the greedy heuristic.
+
+Wirelength to placed and fixed nodes, with penalties for distance from a wall, distance from the corner of the grid
+cell, and congestion: the best of 24 combinations on harbor and four real designs."""
 RANDOM_BATCH = 16
+"""Random episodes that are played side by side."""
 
 
-def greedy(episodes: EpisodeBatch, search: Search) -> None:
-    """One episode in which every macro goes to the allowed cell with the lowest score, the first of equal ones.
+def place_greedily(episodes: EpisodeBatch, incumbent: Incumbent) -> None:
+    """Play one episode in which every macro goes to the allowed grid cell with the lowest score, the first of equals.
 
-    The score is a weighted sum of the policy's maps (`features.py`) with `GREEDY_WEIGHTS`.
+    The score is the sum of the policy's maps (`features.py`), weighted with `GREEDY_WEIGHTS`.
     """
-    episodes.clock = search
+    episodes.clock = incumbent
     weights = np.array([GREEDY_WEIGHTS.get(name, 0.0) for name in MAP_NAMES])
 
-    def lowest(observation: Observation) -> Ints:
+    def choose_lowest(observation: Observation) -> Ints:
         score = np.tensordot(observation.maps, weights, axes=(1, 0)).reshape(episodes.batch, -1)
         cell: Ints = np.where(observation.mask, score, np.inf).argmin(axis=1)
         return cell
 
-    speed = run(episodes, lowest)
-    search.offer(episodes)
-    search.tell(1, speed)
+    speed = run(episodes, choose_lowest)
+    incumbent.offer(episodes)
+    incumbent.report(1, speed)
 
 
-def random(episodes: EpisodeBatch, search: Search, seed: int, iterations: int | None = None) -> None:
-    """Batches of episodes with uniformly random allowed cells until the budget is used, or `iterations` batches."""
-    episodes.clock = search
+def place_randomly(episodes: EpisodeBatch, incumbent: Incumbent, seed: int, iterations: int | None = None) -> None:
+    """Play batches of episodes with random allowed cells until the budget is used, or `iterations` batches."""
+    episodes.clock = incumbent
     generator = np.random.default_rng(seed)
 
-    def any_allowed(observation: Observation) -> Ints:
+    def choose_any(observation: Observation) -> Ints:
         noise: Floats = generator.random(observation.mask.shape)
         cell: Ints = np.where(observation.mask, noise, -1.0).argmax(axis=1)
         return cell
 
-    done, took = 0, 0.0
-    # The first batch does not tell how long the next will take: kernels may have been compiled.
-    while done < iterations if iterations else not done or search.left_s > (took if done > 1 else 0.0):
-        start = time.perf_counter()
-        speed = run(episodes, any_allowed)
-        search.offer(episodes)
-        took = time.perf_counter() - start
+    done, took_s = 0, 0.0
+    # The first batch does not tell how long the next one will take: it may have waited for kernels to be compiled.
+    while done < iterations if iterations else not done or incumbent.left_s > (took_s if done > 1 else 0.0):
+        began = time.perf_counter()
+        speed = run(episodes, choose_any)
+        incumbent.offer(episodes)
+        took_s = time.perf_counter() - began
         done += 1
-        search.tell(done, speed)
+        incumbent.report(done, speed)
 
 
 def run(episodes: EpisodeBatch, choose: Callable[[Observation], Ints]) -> float:
-    """Play all episodes to their end with the cells [B] that `choose` picks; returns steps per second."""
-    start = time.perf_counter()
+    """Play all episodes to their end with the grid cells [B] that `choose` picks; returns steps per second."""
+    began = time.perf_counter()
     observation: Observation | None = episodes.reset()
     while observation is not None:
         observation, _ = episodes.step(choose(observation))
-    return episodes.batch * episodes.t / (time.perf_counter() - start)
+    return episodes.batch * episodes.t / (time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""Placement by gradient descent on a differentiable twin of the proxy cost.
+"""Placement by gradient descent on a differentiable approximation of the proxy cost.
 
-Imports cost, soft and legalization.  Begin with `descent`; `smooth_proxy` is the twin.
+Imports cost, soft and legalization.  Begin with `descent`; `smooth_proxy` is the approximation.
 """

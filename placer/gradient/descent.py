@@ -1,8 +1,8 @@
-"""Global placement from scratch by gradient: hard and soft macros together, several starts side by side.
+"""Global placement from scratch by gradient descent: hard and soft macros together, several starts in one batch.
 
-Adam (Kingma and Ba, ICLR 2015) descends the differentiable proxy cost from the middle of the canvas, wirelength first:
-density, congestion and the overlap of hard macros gain weight as it goes on.  Every start is then legalized, its soft
-macros are settled, and the exact cost picks the best.
+Adam (Kingma and Ba, ICLR 2015) descends the smooth proxy cost from the middle of the canvas, wirelength first: density,
+congestion and the overlap of hard macros gain weight over the descent.  Each start is then legalized, its soft macros
+are placed again, and the exact cost decides which one is best.
 """
 
 from __future__ import annotations
@@ -21,45 +21,68 @@ from netlists.placement import Placement
 from netlists.runtime.device import room_bytes
 from placer.cost import ProxyCost
 from placer.gradient.smooth_proxy import Routes, Smoothing, SmoothProxy
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 from placer.legalization.legalize import legalize
-from placer.soft.detailed import with_soft_placed
+from placer.soft.detailed import place_soft_detailed
 from placer.soft.force_directed import soft_arrays
 
 Span = tuple[float, float]
-"""A value at the first and at the last step, changing geometrically between."""
-FIRST_STEPS = 5  # which tell how many the budget allows
-SETTLE_ROUNDS, SETTLE_SWEEPS = 100, 10
-FINISH_S = 0.5  # kept for legalizing and settling each start on one thread, until it was measured
-GPU_STARTS = 64  # side by side on a GPU, which hardly notices more than the CPU's four
-FINISH_SHARE = 0.5  # of the time at most, for finishing so many
+"""A value at the first and at the last step, with geometric interpolation in between."""
+
+FIRST_STEPS = 5
+"""Steps after which their time decides how many steps the budget allows."""
+
+SOFT_ROUNDS = 100
+"""Rounds of the force-directed placement of soft macros that finishes a start."""
+
+SOFT_SWEEPS = 10
+"""Sweeps of the detailed placement of soft macros that finishes a start."""
+
+FINISH_S = 0.5
+"""Seconds reserved for finishing one start on one thread, until this has been measured."""
+
+GPU_STARTS = 64
+"""Starts in a batch on a GPU, at most, which takes hardly longer for them than for four."""
+
+FINISH_FRACTION = 0.5
+"""Largest fraction of the time for finishing the starts of a GPU."""
+
+FLOAT_BYTES = 4
+"""Bytes per float32."""
+
 CPU = torch.device("cpu")
+"""The device by default."""
+
 SPANS = ("rate", "wire", "top", "density", "congestion", "energy", "overlap", "wall")
+"""The fields of `GradientSettings` that change over a descent."""
 
 
 @dataclass(frozen=True)
 class GradientSettings:
-    """The schedule."""
+    """The schedule of a descent."""
 
-    starts: int = 4
-    steps: int = 250  # of a round of starts; fewer where the budget is short
-    rate: Span = (0.02, 0.001)  # of Adam, in parts of the canvas
+    starts: int = 4  # in a batch
+    steps: int = 250  # of a batch; fewer if the budget is short
+    rate: Span = (0.02, 0.001)  # step size of Adam, as a fraction of the canvas
     wire: Span = (1.0, 0.3)  # smoothing of wirelength, in grid cells
-    top: Span = (0.1, 0.1)  # smoothing of the means of the worst cells
-    density: Span = (0.001, 0.5)  # weights; that of wirelength is 1
-    congestion: Span = (1e-4, 1.0)
-    energy: Span = (0.1, 10.0)
-    overlap: Span = (1e-3, 4.0)
-    wall: Span = (0.03, 0.3)
-    jitter: float = 0.2  # deviation of the logarithms of all of those, from start to start
-    scatter: float = 0.05  # of the first positions, in parts of the canvas
-    decay: Span = (0.9, 0.99)  # of Adam's means of gradients and of their squares
+    top: Span = (0.1, 0.1)  # smoothing of the means of the worst cells, as a fraction of their level
+    density: Span = (0.001, 0.5)  # weight of the density; that of the wirelength is 1
+    congestion: Span = (1e-4, 1.0)  # weight of the congestion
+    energy: Span = (0.1, 10.0)  # weight of the electrostatic energy
+    overlap: Span = (1e-3, 4.0)  # weight of the overlap of hard macros
+    wall: Span = (0.03, 0.3)  # weight of the distance of hard macros from the walls
+    jitter: float = 0.2  # standard deviation over the starts of the logarithm of each of the values above
+    scatter: float = 0.05  # standard deviation of the first positions, as a fraction of the canvas
+    decay: Span = (0.9, 0.99)  # of Adam's running means of gradients and of their squares
     retrace: int = 4  # steps between two traces of the routes
-    merge: float = 0.25  # pins of a node nearer than this, in grid cells, count as one
+    merge: float = 0.25  # distance in grid cells below which pins of a node count as one
 
 
 class Descent:
-    """B starts on their way down; `step` moves them."""
+    """A descent of B starts; `step` moves them.
+
+    Throughout, `done` is the fraction of the descent that is over, from 0 to 1.
+    """
 
     def __init__(self, proxy: SmoothProxy, netlist: Netlist, settings: GradientSettings, rng: np.random.Generator):
         n, b = netlist, settings.starts
@@ -69,8 +92,9 @@ class Descent:
         margin = (proxy.tensor(n.size_um)[self.moves] / 2 / self.canvas).clamp(max=0.5)
         self.low, self.high = margin, 1 - margin
         self.fixed = proxy.tensor(np.where(n.fixed[:, None], n.position_um, 0.0)).repeat(b, 1, 1)
-        scattered = 0.5 + settings.scatter * rng.normal(size=(b, len(self.moves), 2))
-        self.at = proxy.tensor(scattered).clamp(self.low, self.high)  # [B, moved, 2] in parts of the canvas
+        start = 0.5 + settings.scatter * rng.normal(size=(b, len(self.moves), 2))
+        # [B, K, 2] centers of the K movable nodes as fractions of the canvas.
+        self.at = proxy.tensor(start).clamp(self.low, self.high)
         self.at.requires_grad_()
         self.mean, self.square = torch.zeros_like(self.at), torch.zeros_like(self.at)
         factor = np.exp(settings.jitter * rng.normal(size=(len(SPANS), 2, b)))
@@ -84,30 +108,26 @@ class Descent:
         return self.fixed.index_copy(1, self.moves, self.at * self.canvas)
 
     def value(self, name: str, done: float) -> Tensor:
-        """[B] what a setting is when a part `done` of the descent is over."""
+        """[B] the value of the setting `name` after the fraction `done`."""
         first, last = self.spans[name]
         value: Tensor = first ** (1 - done) * last**done
         return value
 
     def step(self, done: float) -> None:
-        """One step of Adam, when a part `done` of the descent is over."""
+        """One step of Adam after the fraction `done`."""
         loss = self.loss(done).sum()
         (slope,) = torch.autograd.grad(loss, self.at)
         self.steps += 1
+        decay_mean, decay_square = self.settings.decay
         with torch.no_grad():
-            for state, gradient, decay in zip(
-                (self.mean, self.square), (slope, slope**2), self.settings.decay, strict=True
-            ):
-                state.lerp_(gradient, 1 - decay)
-            mean, square = (
-                state / (1 - decay**self.steps)
-                for state, decay in zip((self.mean, self.square), self.settings.decay, strict=True)
-            )
+            self.mean.lerp_(slope, 1 - decay_mean)
+            self.square.lerp_(slope**2, 1 - decay_square)
+            mean, square = self.mean / (1 - decay_mean**self.steps), self.square / (1 - decay_square**self.steps)
             move = self.value("rate", done)[:, None, None] * mean / (square.sqrt() + 1e-12)
             self.at.copy_((self.at - move).clamp(self.low, self.high))
 
     def loss(self, done: float) -> Tensor:
-        """[B] the smooth cost with the weights of the moment."""
+        """[B] the smooth cost with the weights after the fraction `done`."""
         proxy, position = self.proxy, self.position()
         smoothing = Smoothing(self.value("wire", done), self.value("top", done))
         if self.routes is None or self.steps % self.settings.retrace == 0:
@@ -124,23 +144,23 @@ class Descent:
 
 
 def gradient(
-    netlist: Netlist, search: Search, seed: int, threads: int, iterations: int | None,
+    netlist: Netlist, search: Incumbent, seed: int, threads: int, iterations: int | None,
     settings: GradientSettings | None = None, device: torch.device = CPU,
 ) -> None:  # fmt: skip
-    """Rounds of starts until the budget of the search is used, or a number of them whatever the time.
+    """Run batches of starts until the budget of the search is used up, or `iterations` of them regardless of the time.
 
-    Without settings there are more starts on a GPU than on the CPU.
+    Without `settings` there are more starts on a GPU than on the CPU.
     """
     torch.set_num_threads(threads)
     rng, merge_um = np.random.default_rng(seed), (settings or GradientSettings()).merge * min(netlist.cell_um)
-    proxy, finish = SmoothProxy(netlist, device, merge_um, threads), Finish(netlist, search, threads)
+    proxy, finish = SmoothProxy(netlist, device, merge_um, threads), Finisher(netlist, search, threads)
     if settings is None:
         seconds = np.inf if iterations else search.left_s
-        settings = replace(GradientSettings(), starts=fitting_starts(proxy, FINISH_SHARE * seconds / finish.seconds))
+        settings = replace(GradientSettings(), starts=fitting_starts(proxy, FINISH_FRACTION * seconds / finish.seconds))
     if device.type == "cuda":
-        Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # loads what is needed
-    rounds, took = 0, 0.0
-    while rounds < iterations if iterations else rounds < 1 or search.left_s > took:
+        Descent(proxy, netlist, settings, np.random.default_rng(0)).step(0.0)  # loads the kernels
+    batches, batch_s = 0, 0.0
+    while batches < iterations if iterations else batches < 1 or search.left_s > batch_s:
         began = time.perf_counter()
         descent = Descent(proxy, netlist, settings, rng)
         try:
@@ -149,24 +169,24 @@ def gradient(
             finish(descent.position()[:1])
             raise
         finish(descent.position())
-        rounds, took = rounds + 1, time.perf_counter() - began
+        batches, batch_s = batches + 1, time.perf_counter() - began
 
 
 def fitting_starts(proxy: SmoothProxy, most: float) -> int:
-    """Starts side by side: more on a GPU, where its memory holds them, but not more than `most`."""
+    """Starts in a batch: on a GPU more than usual if its memory holds them, but not more than `most`."""
     usual = GradientSettings().starts
     if proxy.device.type == "cpu":
         return usual
-    return max(usual, int(min(GPU_STARTS, most, room_bytes(proxy.device, 0) // (4 * proxy.floats))))
+    return max(usual, int(min(GPU_STARTS, most, room_bytes(proxy.device, 0) // (FLOAT_BYTES * proxy.floats))))
 
 
-def descend(descent: Descent, search: Search, seconds: float) -> None:
-    """Steps for all of the schedule in the settings, or for as much of one as fits the time."""
+def descend(descent: Descent, search: Incumbent, seconds: float) -> None:
+    """Take the steps of the settings, or as many as fit into `seconds`, over which the schedule is then compressed."""
     began, steps = time.perf_counter(), descent.settings.steps
     while descent.steps < steps:
         descent.step(descent.steps / steps)
         if descent.steps == FIRST_STEPS and descent.proxy.device.type == "cuda":
-            torch.cuda.synchronize(descent.proxy.device)  # steps that were only asked for tell no time
+            torch.cuda.synchronize(descent.proxy.device)  # steps that are only queued say nothing about time
         search.note(search.best, "gradient", search.left_s)
         used = time.perf_counter() - began
         if used > seconds:
@@ -175,34 +195,34 @@ def descend(descent: Descent, search: Search, seconds: float) -> None:
             steps = min(steps, int(seconds / used * FIRST_STEPS))
 
 
-class Finish:
-    """Legalizes starts, settles their soft macros, and offers them to the search; one start a thread at a time."""
+class Finisher:
+    """Legalizes starts, places their soft macros, and adds them to the search, one start per thread at a time."""
 
-    def __init__(self, netlist: Netlist, search: Search, threads: int = 1) -> None:
+    def __init__(self, netlist: Netlist, search: Incumbent, threads: int = 1) -> None:
         self.netlist, self.search, self.threads = netlist, search, threads
         self.soft, self.cost = soft_arrays(netlist), ProxyCost(netlist)
-        self.seconds = FINISH_S / threads  # a start, as last measured
+        self.seconds = FINISH_S / threads  # per start, as last measured
 
     def __call__(self, position: Tensor) -> None:
-        """Finish placements [B, V, 2]."""
+        """Finish placements whose centers are `position` [B, V, 2] in µm."""
         began = time.perf_counter()
         with ThreadPoolExecutor(self.threads) as pool:
-            for found in pool.map(self._finished, position.detach().cpu().double().numpy()):
-                if isinstance(found, LegalizationError):
-                    self.search.error = found
+            for result in pool.map(self._finish_one, position.detach().cpu().double().numpy()):
+                if isinstance(result, LegalizationError):
+                    self.search.error = result
                 else:
-                    self.search.keep(*found)
+                    self.search.keep(result[0], Placement(self.netlist, result[1], self.netlist.orientation))
         self.seconds = (time.perf_counter() - began) / len(position)
 
-    def _finished(self, found: Floats) -> tuple[float, Floats] | LegalizationError:
-        """The proxy and the centers [V, 2] of a start whose centers were `found`, or why it cannot be legalized."""
+    def _finish_one(self, position: Floats) -> tuple[float, Floats] | LegalizationError:
+        """The proxy and the centers [V, 2] of the start with the centers `position` [V, 2], or why it is not legal."""
         n = self.netlist
-        found[n.fixed] = n.position_um[n.fixed]
+        position[n.fixed] = n.position_um[n.fixed]
         deadline = max(self.search.last, self.search.half)
         try:
-            legal = legalize(Placement(n, found, n.orientation.copy()), deadline=deadline)
+            legal = legalize(Placement(n, position, n.orientation.copy()), deadline=deadline)
         except LegalizationError as error:
             return error
-        settled = with_soft_placed(self.soft, legal.position_um, SETTLE_ROUNDS, SETTLE_SWEEPS, deadline)
-        both = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, settled)]
-        return min(both, key=lambda scored: scored[0])
+        placed = place_soft_detailed(self.soft, legal.position_um, SOFT_ROUNDS, SOFT_SWEEPS, deadline)
+        scored = [(self.cost(p, legal.orientation).proxy, p) for p in (legal.position_um, placed)]
+        return min(scored, key=lambda each: each[0])

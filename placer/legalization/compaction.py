@@ -1,10 +1,10 @@
-"""Slide macros along one axis toward their targets, all together, without changing who is left of whom.
+"""One-dimensional compaction: macros slide along one axis toward their targets, all together, in the same order.
 
-With the other coordinate held, two macros that share some of it must stay apart along this axis.  The positions of
-least squared displacement under these constraints are a quadratic program, solved by Hildreth's method (dual
-coordinate ascent: Hildreth, "A quadratic programming procedure", Naval Research Logistics Quarterly 4(1), 1957).
-What it leaves unfinished is repaired by one pass up and one pass down the constraints, as in constraint-graph
-compaction.  Lengths are in µm.
+While the other coordinate is held, two macros whose extents on the other axis overlap must stay apart along this axis.
+The positions with the least squared displacement under these constraints are the solution of a quadratic program,
+which is solved by Hildreth's method (dual coordinate ascent: Hildreth, "A quadratic programming procedure", Naval
+Research Logistics Quarterly 4(1), 1957).  What remains violated is repaired by one pass up and one pass down the
+constraint graph.  Lengths are in µm.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ from numba import njit
 
 from netlists.netlist import Bools, Floats, Ints
 
-SWEEPS = 60
-SETTLED = 1e-5  # stop when no pair moves its macros by more than this part of the length
+MAX_SWEEPS = 60
+"""Sweeps over all constraints, at most."""
+
+CONVERGED = 1e-5
+"""Sweeps end when no pair moves its macros by more than this fraction of the length of the canvas."""
 
 
 @njit(cache=True, nogil=True)
-def relations(along: Floats, across: Floats, width: Floats, height: Floats, movable: Bools, slack: float) -> Ints:
-    """[K, 2] pairs (a, b) that share more than `slack` of the other axis, a before b along this one.
+def constraint_pairs(
+    along: Floats, across: Floats, width: Floats, height: Floats, movable: Bools, slack: float
+) -> Ints:  # fmt: skip
+    """[K, 2] pairs (a, b) whose extents on the other axis overlap by more than `slack`, a before b along this axis.
 
-    Grouped by b, the b in order of their low edge, so that each pair comes after all pairs that end in its a.  Pairs
-    of immovable rectangles are left out.  `along`, `across` are centers [M]; `width`, `height` the sizes [M].
+    The pairs are grouped by b, with b in the order of the low edges, so that each pair follows all pairs that end in
+    its a.  Pairs of two immovable rectangles are left out.  `along` and `across` [M] are the coordinates of the
+    centers, `width` and `height` [M] the sizes along this axis and the other, all in µm; `movable` [M] is a mask.
     """
     order = np.argsort(along - width / 2, kind="mergesort")
     low, high = across - height / 2, across + height / 2
@@ -45,11 +51,12 @@ def relations(along: Floats, across: Floats, width: Floats, height: Floats, mova
 
 
 @njit(cache=True, nogil=True)
-def spread(along: Floats, width: Floats, movable: Bools, pairs: Ints, length: float) -> None:
-    """Make pairs disjoint in strict float64 arithmetic, in place: push up from the low edge, then down from the high.
+def separate(along: Floats, width: Floats, movable: Bools, pairs: Ints, length: float) -> None:
+    """Make pairs disjoint in strict float64 arithmetic, in place: push up from the low end, then down from the high.
 
-    Only violated constraints move anything.  When the longest chain of pairs does not fit into `length`, what is left
-    overlaps; callers check.
+    `along` [M] are centers and `width` [M] sizes in µm, `movable` [M] is a mask, `pairs` [K, 2] are those of
+    `constraint_pairs`, and `length` is that of the canvas in µm.  Only violated constraints move a macro.  If the
+    longest chain of pairs does not fit into `length`, some overlap remains; callers check.
     """
     for m in range(len(along)):
         if movable[m]:
@@ -79,30 +86,34 @@ def spread(along: Floats, width: Floats, movable: Bools, pairs: Ints, length: fl
 def slide(
     along: Floats, target: Floats, width: Floats, weight: Floats, movable: Bools, pairs: Ints, length: float
 ) -> Floats:
-    """Positions [M] near the minimum of sum weight (x - target)² with pairs disjoint and all within [0, length]."""
+    """Positions [M] in µm near the minimum of sum weight (x - target)², pairs disjoint and all within [0, length].
+
+    `along`, `target`, `width` [M] are centers, preferred centers and sizes in µm, `weight` [M] is dimensionless,
+    `movable` [M] is a mask, and `pairs` [K, 2] are those of `constraint_pairs`.
+    """
     x = np.where(movable, target, along)
     inverse = np.where(movable, 1.0 / weight, 0.0)
-    apart = np.zeros(len(pairs))  # multipliers of the pairs
-    low, high = np.zeros(len(x)), np.zeros(len(x))  # and of the canvas edges
-    for _ in range(SWEEPS):
+    pair_multiplier = np.zeros(len(pairs))
+    low_multiplier, high_multiplier = np.zeros(len(x)), np.zeros(len(x))  # of the two edges of the canvas
+    for _ in range(MAX_SWEEPS):
         largest = 0.0
         for m in range(len(x)):
             if movable[m]:
-                step = max(-low[m], (width[m] / 2 - x[m]) * weight[m])
-                low[m] += step
+                step = max(-low_multiplier[m], (width[m] / 2 - x[m]) * weight[m])
+                low_multiplier[m] += step
                 x[m] += step * inverse[m]
-                step = max(-high[m], (x[m] + width[m] / 2 - length) * weight[m])
-                high[m] += step
+                step = max(-high_multiplier[m], (x[m] + width[m] / 2 - length) * weight[m])
+                high_multiplier[m] += step
                 x[m] -= step * inverse[m]
         for k in range(len(pairs)):
             a, b = pairs[k]
             gap = x[b] - x[a] - (width[a] + width[b]) / 2
-            step = max(-apart[k], -gap / (inverse[a] + inverse[b]))
-            apart[k] += step
+            step = max(-pair_multiplier[k], -gap / (inverse[a] + inverse[b]))
+            pair_multiplier[k] += step
             x[a] -= step * inverse[a]
             x[b] += step * inverse[b]
             largest = max(largest, abs(step) * max(inverse[a], inverse[b]))
-        if largest < SETTLED * length:
+        if largest < CONVERGED * length:
             break
-    spread(x, width, movable, pairs, length)
+    separate(x, width, movable, pairs, length)
     return x

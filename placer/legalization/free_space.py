@@ -1,8 +1,11 @@
-"""Where one more macro fits among placed rectangles: the nearest free place, and the snuggest corner.
+"""Free space: the places among rectangles at which one more macro fits, the nearest one and the snuggest corner.
 
-All rectangles are given by their corners; positions are centers; lengths are in µm.  A macro of size w by h fits at a
-center (x, y) when its rectangle lies inside the canvas and meets no placed rectangle (touching is allowed).  Seen from
-the center, each placed rectangle grows by w/2 and h/2 to an open forbidden rectangle.
+Rectangles are given by their corners, macros by their centers; all lengths are in µm.  A macro of size w by h fits at
+the center (x, y) if its rectangle lies inside the canvas and overlaps no placed rectangle (touching is allowed).  For
+its center each placed rectangle is an open forbidden rectangle, larger by w/2 and h/2 on each side.
+
+In all kernels `low_x`, `low_y`, `high_x` and `high_y` [K] are the corners of the rectangles, of which the first
+`count` are placed; `target_x`, `target_y` is the preferred center; the canvas is `canvas_w` by `canvas_h`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,23 @@ from numba import njit
 from netlists.netlist import Floats, Ints
 from netlists.runtime.clock import demand_time, over
 
-CHUNK = 16  # macros between two looks at the clock
+LOW_X = 0
+"""Column of rectangles [F, 4]: the lower x in µm."""
+
+LOW_Y = 1
+"""Column of rectangles [F, 4]: the lower y in µm."""
+
+HIGH_X = 2
+"""Column of rectangles [F, 4]: the higher x in µm."""
+
+HIGH_Y = 3
+"""Column of rectangles [F, 4]: the higher y in µm."""
+
+CHUNK = 16
+"""Macros placed or reinserted between two checks of the deadline."""
+
+CONTACT = 1e-9
+"""Edges closer than this fraction of the canvas' half perimeter count as touching."""
 
 
 @njit(cache=True, nogil=True)
@@ -21,14 +40,17 @@ def forbidden_on_line(
     line_x: float, w: float, h: float, low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     start: Floats, end: Floats,
 ) -> int:  # fmt: skip
-    """Write the open y intervals that a center on the line x = `line_x` must avoid; return how many there are."""
-    found = 0
+    """Write the open y intervals that a center on the line x = `line_x` must avoid; return their number.
+
+    The corners `low_x`, `low_y`, `high_x`, `high_y` [K] and the ends of the intervals `start`, `end` [K] are in µm.
+    """
+    intervals = 0
     for k in range(count):
         if low_x[k] - w / 2 < line_x < high_x[k] + w / 2:
-            start[found] = low_y[k] - h / 2
-            end[found] = high_y[k] + h / 2
-            found += 1
-    return found
+            start[intervals] = low_y[k] - h / 2
+            end[intervals] = high_y[k] + h / 2
+            intervals += 1
+    return intervals
 
 
 @njit(cache=True, nogil=True)
@@ -37,13 +59,13 @@ def nearest_free(
     low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     canvas_w: float, canvas_h: float,
 ) -> tuple[bool, float, float]:  # fmt: skip
-    """The center nearest to the target in Euclidean distance at which a w by h macro fits: (found, x, y).
+    """The center nearest to the target in Euclidean distance at which a w by h macro fits: (whether it fits, x, y).
 
-    The first `count` entries of the corner arrays [K] are the placed rectangles.  Exact: where the nearest center is
-    off the vertical line through the target (moved into the canvas), a step in x toward that line would bring it
-    nearer, so a forbidden rectangle blocks the step; the center lies on that rectangle's far vertical edge.  On the
-    line and on each of these edges the nearest free y is found by walking up and down over the forbidden intervals,
-    edges by their distance until none can be better.
+    The corners `low_x`, `low_y`, `high_x`, `high_y` [K] are in µm.  The result is exact: if the nearest center is off
+    the vertical line through the target (moved into the canvas), a step in x toward that line would bring it nearer, so
+    a forbidden rectangle blocks the step, and the center lies on that rectangle's far vertical edge.  On the line and
+    on each of these edges the nearest free y is found by a walk up and down over the forbidden intervals.  Edges are
+    visited by their distance until none can be better.
     """
     x_min, x_max, y_min, y_max = w / 2, canvas_w - w / 2, h / 2, canvas_h - h / 2
     if x_max < x_min or y_max < y_min:
@@ -85,13 +107,14 @@ def nearest_free(
 
 
 @njit(cache=True, nogil=True)
-def touching(
+def contact_fraction(
     x: float, y: float, w: float, h: float, low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     canvas_w: float, canvas_h: float, tolerance: float,
 ) -> float:  # fmt: skip
-    """Which part of the outline of a w by h macro at center (x, y) touches placed rectangles or the canvas edge.
+    """The fraction of the outline of a w by h macro at center (x, y) that touches placed rectangles or the canvas edge.
 
-    Not more than the whole of it, though fixed rectangles that cover each other are counted each.
+    The corners `low_x`, `low_y`, `high_x`, `high_y` [K] and the `tolerance` are in µm.  At most 1, although fixed
+    rectangles that overlap each other are all counted.
     """
     left, right, bottom, top = x - w / 2, x + w / 2, y - h / 2, y + h / 2
     length = 0.0
@@ -117,11 +140,13 @@ def snug_corner(
     low_x: Floats, low_y: Floats, high_x: Floats, high_y: Floats, count: int,
     canvas_w: float, canvas_h: float, distance_weight: float,
 ) -> tuple[bool, float, float]:  # fmt: skip
-    """The corner (a place touching something in x and in y) where a macro leaves least waste: (found, x, y).
+    """The corner in which a macro leaves the least waste: (whether it fits, x, y).
 
-    Maximizes `touching` - distance_weight * distance to the target / (canvas_w + canvas_h), the touching-perimeter
-    rule of Lodi, Martello and Vigo, "Heuristic and metaheuristic approaches for a class of two-dimensional bin
-    packing problems", INFORMS J. Computing 11(4), 1999, section 2.4, with the distance added.
+    A corner is a place at which the macro touches something in x and in y.  The best one maximizes `contact_fraction`
+    minus `distance_weight` times the distance to the target over (canvas_w + canvas_h): the touching-perimeter rule of
+    Lodi, Martello and Vigo, "Heuristic and metaheuristic approaches for a class of two-dimensional bin packing
+    problems", INFORMS J. Computing 11(4), 1999, section 2.4, with the distance added.  The corners of the rectangles
+    `low_x`, `low_y`, `high_x`, `high_y` [K] are in µm.
     """
     x_min, x_max, y_min, y_max = w / 2, canvas_w - w / 2, h / 2, canvas_h - h / 2
     if x_max < x_min or y_max < y_min:
@@ -154,8 +179,8 @@ def snug_corner(
                     free = False
                     break
             if free:
-                score = -penalty + touching(
-                    x, y, w, h, low_x, low_y, high_x, high_y, count, canvas_w, canvas_h, 1e-9 * scale
+                score = -penalty + contact_fraction(
+                    x, y, w, h, low_x, low_y, high_x, high_y, count, canvas_w, canvas_h, CONTACT * scale
                 )
                 if score > best:
                     best, best_x, best_y = score, x, y
@@ -167,34 +192,32 @@ def place_in_order(
     order: Ints, target: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float,
     distance_weight: float,
 ) -> tuple[int, Floats]:  # fmt: skip
-    """Place macros one after the other: (first macro that found no room or -1, centers [M, 2]).
+    """Place macros one after the other: (the first macro without room or -1, centers [M, 2] in µm).
 
-    `size` [M, 2] and `target` [M, 2] are those of the macros, `order` [M] the turn they take, `obstacle` [F, 4] low
-    x, low y, high x, high y of what must not be covered.  Each macro goes to the free place nearest its target where
-    `distance_weight` is infinite, otherwise to the corner that `snug_corner` prefers.
+    `size` and `target` [M, 2] in µm belong to the macros, `order` [M] holds their indices in the order of placement,
+    and `obstacle` [F, 4] low x, low y, high x and high y in µm of the areas that must stay free.  Each macro goes to
+    the free place nearest its target if `distance_weight` is infinite, otherwise to the corner that `snug_corner`
+    prefers.
     """
     fixed = len(obstacle)
     corner = np.empty((4, fixed + len(order)))
     corner[:, :fixed] = obstacle.T
+    low_x, low_y, high_x, high_y = corner[LOW_X], corner[LOW_Y], corner[HIGH_X], corner[HIGH_Y]
     center = target.copy()
     for turn, m in enumerate(order):
+        x, y = target[m]
         w, h = size[m]
         count = fixed + turn
         if distance_weight == np.inf:
-            found, x, y = nearest_free(
-                target[m, 0], target[m, 1], w, h, corner[0], corner[1], corner[2], corner[3], count, canvas_w, canvas_h
-            )
+            fits, x, y = nearest_free(x, y, w, h, low_x, low_y, high_x, high_y, count, canvas_w, canvas_h)
         else:
-            found, x, y = snug_corner(
-                target[m, 0], target[m, 1], w, h, corner[0], corner[1], corner[2], corner[3], count,
-                canvas_w, canvas_h, distance_weight,
+            fits, x, y = snug_corner(
+                x, y, w, h, low_x, low_y, high_x, high_y, count, canvas_w, canvas_h, distance_weight
             )  # fmt: skip
-        if not found:
+        if not fits:
             return m, center
         center[m] = x, y
-        corner[0, count], corner[1, count], corner[2, count], corner[3, count] = (
-            x - w / 2, y - h / 2, x + w / 2, y + h / 2,
-        )  # fmt: skip
+        low_x[count], low_y[count], high_x[count], high_y[count] = x - w / 2, y - h / 2, x + w / 2, y + h / 2
     return -1, center
 
 
@@ -202,45 +225,51 @@ def place_in_order(
 def reinsert(
     order: Ints, center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_w: float, canvas_h: float
 ) -> None:
-    """Take out each macro of `order` in turn and put it back, in place, at the free center nearest its target."""
-    fixed, movable = len(obstacle), len(center)
-    count = fixed + movable
+    """Take out each macro of `order` in turn and put it back at the free center nearest its target, in place.
+
+    `order` holds indices [K] of macros; `center`, `target` and `size` [M, 2] and `obstacle` [F, 4] are in µm.
+    """
+    fixed = len(obstacle)
+    count = fixed + len(center)
     corner = np.empty((4, count))
     corner[:, :fixed] = obstacle.T
-    for m in range(movable):
-        for axis in range(2):
-            corner[axis, fixed + m] = center[m, axis] - size[m, axis] / 2
-            corner[axis + 2, fixed + m] = center[m, axis] + size[m, axis] / 2
+    corner[LOW_X, fixed:], corner[HIGH_X, fixed:] = center[:, 0] - size[:, 0] / 2, center[:, 0] + size[:, 0] / 2
+    corner[LOW_Y, fixed:], corner[HIGH_Y, fixed:] = center[:, 1] - size[:, 1] / 2, center[:, 1] + size[:, 1] / 2
+    low_x, low_y, high_x, high_y = corner[LOW_X], corner[LOW_Y], corner[HIGH_X], corner[HIGH_Y]
     for m in order:
         if center[m, 0] == target[m, 0] and center[m, 1] == target[m, 1]:
             continue
         own = corner[:, fixed + m].copy()
-        corner[:, fixed + m] = corner[:, count - 1]  # the last one fills the hole
+        corner[:, fixed + m] = corner[:, count - 1]  # the last rectangle takes the place of the macro's own
         w, h = size[m]
-        found, x, y = nearest_free(
-            target[m, 0], target[m, 1], w, h, corner[0], corner[1], corner[2], corner[3], count - 1, canvas_w, canvas_h
+        fits, x, y = nearest_free(
+            target[m, 0], target[m, 1], w, h, low_x, low_y, high_x, high_y, count - 1, canvas_w, canvas_h
         )
         corner[:, fixed + m] = own
         nearer = np.hypot(x - target[m, 0], y - target[m, 1]) < np.hypot(
             center[m, 0] - target[m, 0], center[m, 1] - target[m, 1]
         )
-        if found and nearer:
+        if fits and nearer:
             center[m] = x, y
-            corner[0, fixed + m], corner[1, fixed + m] = x - w / 2, y - h / 2
-            corner[2, fixed + m], corner[3, fixed + m] = x + w / 2, y + h / 2
+            low_x[fixed + m], low_y[fixed + m] = x - w / 2, y - h / 2
+            high_x[fixed + m], high_y[fixed + m] = x + w / 2, y + h / 2
 
 
 def place_in_time(
     order: Ints, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float], distance_weight: float,
     deadline: float,
 ) -> tuple[int, Floats]:  # fmt: skip
-    """`place_in_order`, looking at the clock now and then; raises `OutOfTimeError` at the deadline."""
+    """`place_in_order`, in chunks of `CHUNK` macros between which the deadline is checked.
+
+    `target` and `size` [M, 2] and `obstacle` [F, 4] are in µm, `order` holds indices [K] of macros.  Raises
+    `OutOfTimeError` at the deadline.
+    """
     center = target.copy()
     for first in range(0, len(order), CHUNK):
         demand_time(deadline)
         chunk = order[first : first + CHUNK]
-        failed, found = place_in_order(chunk, target, size, obstacle, *canvas_um, distance_weight)
-        center[chunk] = found[chunk]
+        failed, placed = place_in_order(chunk, target, size, obstacle, *canvas_um, distance_weight)
+        center[chunk] = placed[chunk]
         if failed >= 0:
             return failed, center
         half = size[chunk] / 2
@@ -252,7 +281,10 @@ def reinsert_in_time(
     order: Ints, center: Floats, target: Floats, size: Floats, obstacle: Floats, canvas_um: tuple[float, float],
     deadline: float,
 ) -> None:  # fmt: skip
-    """`reinsert`, of as many macros as there is time for."""
+    """`reinsert` as many macros as there is time for.
+
+    `order` holds indices [K] of macros; `center`, `target` and `size` [M, 2] and `obstacle` [F, 4] are in µm.
+    """
     for first in range(0, len(order), CHUNK):
         if over(deadline):
             break

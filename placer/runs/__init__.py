@@ -1,4 +1,4 @@
 """A placement run, from netlist to result; its folder; many runs as a sweep.
 
-Imports every method of the placer.  Begin with `pipeline`.
+Imports every other folder of the placer except `commands`.  Begin with `pipeline`; the methods are in `methods`.
 """

@@ -1,26 +1,30 @@
-"""From finished runs to what a report needs, as plain data: `metrics.json`, facts, versions, maps; and back again."""
+"""The folder of a finished run: its placement and `metrics.json`, written and read back, and what reports show of it.
+
+`placer place` replaces a finished run only by a run of the same netlist that is not worse.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netlists import load, load_placement, save_placement
-from netlists.errors import PlacementError
+from netlists.errors import PlacementError, SettingsError
 from netlists.formats.files import is_bundled
-from netlists.netlist import Netlist
+from netlists.formats.registry import native_format
+from netlists.legality.verdict import COUNTS
+from netlists.netlist import Floats, Netlist, cached_view
 from netlists.placement import Placement
-from netlists.runtime.output import replaced
+from netlists.runtime.output import write_file
+from netlists.runtime.versions import read_versions
+from placer.cells.place import has_cells
 from placer.cost import Maps, ProxyCost, summary
 from placer.runs.pipeline import Result
 
@@ -29,7 +33,11 @@ NEEDED = (
     "source", "placement", "proxy", "method", "settings", "history", "stages", "interrupted", "stuck", "command",
     "versions",
 )  # fmt: skip
-PROGRAMS = ("chipscape", "torch", "numba", "numpy", "mtkahypar")
+"""Keys of `metrics.json` without which a run cannot be read back."""
+COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
+"""Keys of `metrics.json` that say how good a placement is."""
+DIGESTS = 8
+"""Netlists whose digests are remembered: a sweep asks for them again for each run."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Source:
     """Where a netlist was loaded from, so that it can be loaded again."""
 
     path: str  # a file, a folder or a bundled name
-    plc: str | None = None
+    plc: str | None = None  # the .plc of a protobuf netlist, if it is not beside it
     grid: tuple[int, int] | None = None  # rows, columns; Bookshelf only
     unfix: tuple[str, ...] = ()  # globs of fixed macros that are freed
 
@@ -46,20 +54,20 @@ class Source:
         return load(self.path, self.plc, unfix=self.unfix, **({"grid": self.grid} if self.grid else {}))
 
     def absolute(self) -> Source:
-        """The same from any working folder; bundled names stay."""
+        """The same source as seen from any working folder; bundled names stay."""
         path = self.path if is_bundled(Path(self.path)) else os.path.abspath(self.path)
         return replace(self, path=path, plc=os.path.abspath(self.plc) if self.plc else None)
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Source:
-        """The source that `metrics.json` keeps; those of old have no `unfix`."""
+        """The source in `metrics.json`; old ones have no `unfix`."""
         grid = fields["grid"]
         return cls(fields["path"], fields["plc"], tuple(grid) if grid else None, tuple(fields.get("unfix", ())))
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A run folder read back."""
+    """A run folder that was written or read back."""
 
     folder: Path
     placement: Placement
@@ -67,18 +75,18 @@ class FinishedRun:
 
     @property
     def cost(self) -> dict[str, float | int]:
-        """The cost of the placement in the folder, computed anew."""
+        """The cost of the placement in the folder, computed from the placement, with the times of the run."""
         times = {key: self.metrics[key] for key in ("seconds", "cpu_seconds") if key in self.metrics}
         return summary(self.placement) | times
 
     @property
     def convergence(self) -> tuple[list[float], list[float]]:
-        """Seconds and the best cost then, of the search."""
+        """See the function `convergence`."""
         return convergence(self.metrics)
 
 
 def convergence(metrics: Mapping[str, Any]) -> tuple[list[float], list[float]]:
-    """Seconds and the best cost then: HPWL in µm of a flat design, whose cells decide, otherwise the proxy."""
+    """Seconds, and the best cost at each: HPWL in µm of a flat design, whose cells decide, otherwise the proxy."""
     history = metrics.get("hpwl_history") or metrics.get("history", [])
     return [seconds for seconds, _ in history], [cost for _, cost in history]
 
@@ -86,8 +94,7 @@ def convergence(metrics: Mapping[str, Any]) -> tuple[list[float], list[float]]:
 def write_run(folder: Path, result: Result, source: Source, command: str) -> FinishedRun:
     """Write the placement and `metrics.json`, each whole or not at all; raises `OSError` and `NetlistError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    protobuf = result.placement.netlist.file_index is not None
-    name = "placement.plc" if protobuf else "placement.pl"
+    name = f"placement{native_format(result.placement.netlist).placement_suffix}"
     metrics = result.metrics | {
         "netlist": result.placement.netlist.name,
         "interrupted": result.interrupted,
@@ -97,29 +104,27 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
         "digest": digest(result.placement.netlist),
         "placement": name,
         "command": command,
-        "versions": versions(),
+        "versions": read_versions(),
     }
     costs = {key: float(metrics[key]) for key in ("wirelength", "density", "congestion")}
-    save_placement(result.placement, folder / name, costs if protobuf else None)
-    write_text(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
+    save_placement(result.placement, folder / name, costs)
+    write_file(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
     return FinishedRun(folder, result.placement, metrics)
 
 
 def read_run(folder: Path) -> FinishedRun:
-    """Read a folder written by `write_run`; raises `PlacementError` when its `metrics.json` is missing or damaged."""
+    """Read a folder written by `write_run`; raises `PlacementError` if its `metrics.json` is missing or damaged."""
     metrics = read_metrics(folder)
     netlist = Source.read(metrics["source"]).load()
     return FinishedRun(folder, load_placement(netlist, folder / metrics["placement"]), metrics)
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """The `metrics.json` that `write_run` wrote to a folder; raises `PlacementError` when it is missing or damaged."""
+    """The `metrics.json` that `write_run` wrote to a folder; raises `PlacementError` if it is missing or damaged."""
     file = folder / METRICS
     try:
         metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        missing = [key for key in NEEDED if key not in metrics]
-        if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
-            raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
+        _demand_keys(metrics)
     except FileNotFoundError:
         raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
     except OSError as error:
@@ -129,23 +134,52 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-@lru_cache(maxsize=8)
-def digest(netlist: Netlist) -> str:
-    """SHA-256 of what a netlist is; netlists that differ in more than pin and net names differ in it.
+def _demand_keys(metrics: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if something is missing that a run needs to be read back."""
+    missing = [key for key in NEEDED if key not in metrics]
+    if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
+        raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
 
-    Those of the netlists of late are remembered, as a sweep asks for each run.
+
+def read_earlier_run(folder: Path, netlist: Netlist) -> dict[str, Any] | None:
+    """The metrics of the finished run of a netlist in a folder, or None if there is none that can be read.
+
+    Raises `SettingsError` if the run is of another netlist.
     """
+    try:
+        metrics = read_metrics(folder)
+    except PlacementError:
+        return None
+    if metrics.get("digest") != digest(netlist):
+        raise SettingsError(
+            f"--out {folder} holds a finished run of another netlist ({metrics.get('netlist')}), or of this one before "
+            "it was changed; choose another folder, or replace the run by --force"
+        )
+    return metrics
+
+
+def reason_to_keep(old: Mapping[str, Any], new: Mapping[str, Any], netlist: Netlist) -> str:
+    """Why a finished run with the metrics `old` should stay instead of a new one; empty if it is not better."""
+    key = "hpwl_um" if has_cells(netlist) else "proxy"
+    if not old.get(key, float("inf")) < new[key]:
+        return ""
+    return f"its {key} of {old[key]:,.6g} is lower than {new[key]:,.6g} of the new run"
+
+
+@cached_view
+def digest(netlist: Netlist) -> str:
+    """SHA-256 of a netlist; netlists that differ in more than pin and net names differ in it."""
     n = netlist
-    found = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
+    sha = sha256(repr((n.node_names, n.canvas_um, n.grid, n.routing, n.origin_um)).encode())
     arrays: list[Any] = [n.kind, n.size_um, n.fixed, n.position_um, n.orientation, n.net_start, n.net_weight]
     arrays += [n.connection_node, n.connection_offset_um, *(vars(n.rows).values() if n.rows else ())]
     for array in arrays:
-        found.update(array.tobytes())
-    return found.hexdigest()
+        sha.update(array.tobytes())
+    return sha.hexdigest()
 
 
 def facts(netlist: Netlist) -> dict[str, object]:
-    """What a netlist is, in a few numbers."""
+    """A netlist in a few numbers, by what they count."""
     return {
         "canvas (µm)": f"{netlist.canvas_um[0]:,.6g} × {netlist.canvas_um[1]:,.6g}",
         "grid": f"{netlist.grid[0]} rows × {netlist.grid[1]} columns",
@@ -159,35 +193,22 @@ def facts(netlist: Netlist) -> dict[str, object]:
 
 
 def maps(placement: Placement) -> Maps:
-    """Density and congestion of every grid cell."""
+    """Density and congestion of every grid cell [R, C]."""
     return ProxyCost(placement.netlist).maps(placement.position_um, placement.orientation)
 
 
-def congestion(maps: Maps) -> Any:
-    """[R, C] the larger of horizontal and vertical congestion."""
-    return np.maximum(maps.horizontal, maps.vertical)
-
-
-def versions() -> dict[str, str]:
-    """Of the programs that a run depends on."""
-    found = {"Python": platform.python_version()}
-    for name in PROGRAMS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def congestion(maps: Maps) -> Floats:
+    """[R, C] the larger of horizontal and vertical congestion of every grid cell."""
+    larger: Floats = np.maximum(maps.horizontal, maps.vertical)
+    return larger
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Columns of a training history for the learning curves: best so far instead of per iteration, time since start."""
+    """Columns of a training history for the learning curves.
+
+    `proxy_best` is the best so far instead of the best of each iteration, and seconds count from the start.
+    """
     columns: dict[str, list[float]] = {key: [row[key] for row in history] for key in history[0] if key != "netlist"}
     columns["proxy_best"] = np.minimum.accumulate(columns["proxy_best"]).tolist()
     columns["seconds"] = np.cumsum(columns["seconds"]).tolist()
     return columns
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name in its folder and rename it; raises `OSError`."""
-    with replaced(path) as part:
-        part.write_text(text, encoding="utf-8")

@@ -2,59 +2,73 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from netlists.errors import SettingsError, demand_seed, did_you_mean
 from netlists.runtime import device
+from netlists.runtime.ray_connection import CORES
+from placer.runs.methods import METHODS, Method
 
-METHODS = ("rl", "gradient", "greedy", "random", "anneal")
 STARTS = ("scratch", "given")
+"""Where a job begins: with a search, or from the placement of the input."""
 
 
 @dataclass(frozen=True)
 class PlaceSettings:
-    """How to place; raises `SettingsError` where a value is out of range."""
+    """How to place.  Raises `SettingsError` if a value is out of range or two values contradict each other."""
 
-    method: str = "rl"
-    budget_s: float = 120.0  # wall clock for the whole job; loading files and kernels and writing files not included
+    method: str = "rl"  # a name in METHODS
+    budget_s: float = 120.0  # wall-clock seconds for the whole job, except loading files and kernels and writing files
     seed: int = 0
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))  # threads
+    workers: int = CORES  # threads
     weights: str | Path | None = None  # rl: file or training folder, or none; the bundled ones by default
-    refine: bool = True  # longer soft-macro placements, then exact-cost search over all macros
+    refine: bool = True  # longer soft-macro placements, then an exact-cost search over all macros
     iterations: int | None = None  # instead of the budget: the result then depends on seed and workers alone
-    ray: str | None = None  # address of the cluster that refines; this machine without one
-    start: str = "scratch"  # or "given": from the legalized positions of the input instead of a search; see `place`
-    device: str = "auto"  # rl, gradient: where torch computes; see `device.py`
+    ray: str | None = None  # address of the cluster that refines; by default this machine does
+    start: str = "scratch"  # one of STARTS; see `place`
+    device: str = "auto"  # where torch computes; see `netlists.runtime.device`
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            hint = did_you_mean(self.method, METHODS)
-            raise SettingsError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}{hint}")
-        if self.start not in STARTS:
-            hint = did_you_mean(self.start, STARTS)
-            raise SettingsError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}{hint}")
+        for name, value, choices in (("method", self.method, tuple(METHODS)), ("start", self.start, STARTS)):
+            if value not in choices:
+                hint = did_you_mean(value, choices)
+                raise SettingsError(f"{name} is {value!r}; expected one of {', '.join(choices)}{hint}")
         device.check(self.device)
         demand_seed(self.seed)
-        if not 0 < self.budget_s < np.inf:
+        if not 0 < self.budget_s < inf:
             raise SettingsError(f"budget is {self.budget_s} s; expected more than 0, and finite")
-        if self.workers < 1:
-            raise SettingsError(f"workers is {self.workers}; expected 1 or more")
-        if self.ray is not None and (self.method == "anneal" or not self.refine):
+        for name, count in (("workers", self.workers), ("iterations", self.iterations)):
+            if count is not None and count < 1:
+                raise SettingsError(f"{name} is {count}; expected 1 or more")
+        if self.ray is not None and not self.refines:
             raise SettingsError(
                 "ray gives the refinement the cluster's processors, but this run has no refinement; leave ray out"
             )
-        if self.iterations is not None and self.iterations < 1:
-            raise SettingsError(f"iterations is {self.iterations}; expected 1 or more")
-        if self.weights is not None and (self.method != "rl" or self.start == "given"):
+        if self.weights is not None and (not self.entry.takes_weights or self.start == "given"):
+            users = " or ".join(name for name, method in METHODS.items() if method.takes_weights)
             raise SettingsError(
-                f"weights are for method rl from scratch only; leave them out with method {self.method}, "
+                f"weights are for method {users} from scratch only; leave them out with method {self.method}, "
                 f"start {self.start}"
             )
 
+    @property
+    def entry(self) -> Method:
+        """The method's entry in the table."""
+        return METHODS[self.method]
+
+    @property
+    def refines(self) -> bool:
+        """Whether the result of the method is screened and refined."""
+        return self.refine and self.entry.refine_fraction > 0
+
+    @property
+    def keeps_input(self) -> bool:
+        """Whether the placement of the input is refined instead of one that is searched for."""
+        return self.start == "given" and not self.entry.starts_from_input
+
     def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
         return asdict(self) | {"weights": str(self.weights) if self.weights is not None else None}

@@ -1,8 +1,8 @@
-"""Many runs as a batch job: netlists × methods × seeds, one Ray task each, on this machine or on a cluster.
+"""Many runs as a batch job: netlists × methods × seeds, one Ray task per run, on this machine or on a cluster.
 
 Netlists go to the workers, and results come back, as values: no file system is shared.  Only this process writes.
-Where the cluster has GPUs, a run that can use one asks for GPU_SHARE of it, so that several share it: nodes may hide
-GPUs from tasks that ask for none.  What device auto stands for is decided by the worker.
+If the cluster has GPUs, a run that can use one asks for GPU_FRACTION of it, so that several share it: nodes may hide
+GPUs from tasks that ask for none.  The worker decides what device auto stands for.
 """
 
 from __future__ import annotations
@@ -16,32 +16,40 @@ from typing import Any
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
-from netlists.runtime.ray_connection import LOCAL, processors
-from placer.annealing.ray_cluster import POLL_S, RETRIES, connected
+from netlists.runtime.ray_connection import LOCAL, POLL_S, RETRIES, connected, processors, wait_for
 from placer.runs.pipeline import Result, place
 from placer.runs.run_folder import Source
 from placer.runs.settings import PlaceSettings
-from placer.runs.sweep_table import Job, Outcome, best, keep, kept, write_table
+from placer.runs.sweep_table import Outcome, SweepRun, best_outcomes, read_outcome, write_outcome, write_table
 
-GPU_SHARE = 0.25  # of a GPU, for each run that can use one
-ON_GPU = ("rl", "gradient")  # methods that can
+GPU_FRACTION = 0.25
+"""Fraction of a GPU for each run that can use one."""
+AHEAD = 2
+"""Runs that are sent to the cluster, per run that fits: a processor that gets free finds the next one there."""
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """How far the runs are."""
+    """How many runs of a sweep are done."""
 
-    done: int
+    done: int  # runs, failed ones included
     total: int
     failed: int
     best: Mapping[str, float]  # lowest proxy of each netlist so far
 
+    @property
+    def line(self) -> str:
+        """The state in one line."""
+        failed = [f"{self.failed} failed"] if self.failed else []
+        best = [f"{name} {proxy:.4f}" for name, proxy in self.best.items()]
+        return " · ".join([f"{self.done}/{self.total} runs", *failed, *best])
+
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a sweep did; `outcomes` has every finished or failed run once, by netlist, method and seed."""
+    """The result of a sweep; `outcomes` has every finished or failed run once, by netlist, method and seed."""
 
-    chips: Mapping[str, Netlist]
+    chips: Mapping[str, Netlist]  # by name
     outcomes: list[Outcome]
     resumed: int  # runs that had been finished before
     interrupted: bool  # by Ctrl-C
@@ -49,7 +57,7 @@ class Sweep:
     @property
     def failed(self) -> int:
         """Runs without a placement."""
-        return sum(bool(outcome.error) for outcome in self.outcomes)
+        return count_failed(self.outcomes)
 
 
 def sweep(
@@ -68,60 +76,65 @@ def sweep(
     """Place every netlist with every method and the seeds 0 to `seeds` - 1, otherwise with the same `settings`.
 
     Each run writes the folder `out`/NETLIST-METHOD-SEED, and all of them `out`/results.csv.  A run that fails is a row
-    with its error; one whose worker dies is repeated.  With `resume` runs finished before with the same settings, of
-    netlists that are still the same, are not started.  `address` is that of a Ray cluster, or LOCAL for one of this
-    machine's cores.  Ctrl-C ends the sweep with the runs that are finished; without
-    any, nothing is written.  `load` may also show the notes of the netlists that it loads.
+    with its error; one whose worker dies is repeated.  With `resume` runs that were finished before with the same
+    settings, of netlists that are still the same, are not started.  `address` is that of a Ray cluster, or LOCAL for
+    one of this machine's processors.  Ctrl-C ends the sweep with the runs that are finished; if there are none,
+    nothing is written.  `load` may also print the notes of the netlists that it loads.
 
-    Raises `SettingsError` when a setting is out of range, two netlists have one name, `out` holds something without
+    Raises `SettingsError` if a setting is out of range, two netlists have the same name, `out` holds something without
     `resume`, or the cluster cannot be used; `NetlistError` as `netlists.load` does.
     """
-    if seeds < 1:
-        raise SettingsError(f"seeds is {seeds}; expected 1 or more")
-    weights = settings.weights
-    if weights is not None and Path(weights).exists():
-        weights = Path(weights).absolute()  # workers need not run in this folder
-    variants = [
-        replace(settings, method=method, seed=seed, weights=weights if method == "rl" else None)
-        for method in dict.fromkeys(methods)
-        for seed in range(seeds)
-    ]
+    variants = vary(settings, methods, seeds)
     if not resume and out.is_dir() and any(out.iterdir()):
         raise SettingsError(f"{out} is not empty; choose another folder, or go on with what it holds by --resume")
     chips, origin = load_all(sources, load)
-    jobs = [Job(name, variant) for name in chips for variant in variants]
-    outcomes = {
-        job: found for job in jobs if resume and (found := kept(job, out, origin[job.netlist], chips[job.netlist]))
-    }
+    runs = [SweepRun(name, variant) for name in chips for variant in variants]
+    outcomes: dict[SweepRun, Outcome] = {}
+    for run in runs if resume else ():
+        if outcome := read_outcome(run, out, origin[run.netlist], chips[run.netlist]):
+            outcomes[run] = outcome
     resumed, interrupted = len(outcomes), False
 
-    def tell() -> None:
+    def report() -> None:
         if progress:
-            failed = sum(bool(outcome.error) for outcome in outcomes.values())
-            lowest = {name: outcome.metrics["proxy"] for name, outcome in best(outcomes.values()).items()}
-            progress(SweepProgress(len(outcomes), len(jobs), failed, lowest))
+            progress(measure_progress(outcomes.values(), len(runs)))
 
-    missing = [job for job in jobs if job not in outcomes]
     try:
-        if missing:
-            with connected(address, settings.workers):
-                tell()
-                for job, result in finished(missing, chips, settings.workers):
-                    outcomes[job] = keep(job, result, out, origin[job.netlist], command)
-                    tell()
+        if missing := [run for run in runs if run not in outcomes]:
+            with connected(address, needed=settings.workers):
+                report()
+                for run, result in run_all(missing, chips, settings.workers):
+                    outcomes[run] = write_outcome(run, result, out, origin[run.netlist], command)
+                    report()
     except KeyboardInterrupt:
         interrupted = True
-    done = [outcomes[job] for job in jobs if job in outcomes]
+    done = [outcomes[run] for run in runs if run in outcomes]
     if done or not interrupted:
         out.mkdir(parents=True, exist_ok=True)
         write_table(out, done)
     return Sweep(chips, done, resumed, interrupted)
 
 
+def vary(settings: PlaceSettings, methods: Sequence[str], seeds: int) -> list[PlaceSettings]:
+    """The settings of the runs on one netlist; raises `SettingsError` if a method does not exist or seeds are < 1."""
+    if seeds < 1:
+        raise SettingsError(f"seeds is {seeds}; expected 1 or more")
+    weights = settings.weights
+    if weights is not None and Path(weights).exists():
+        weights = Path(weights).absolute()  # workers may run in another folder
+    variants = []
+    for method in dict.fromkeys(methods):
+        plain = replace(settings, method=method, weights=None)
+        if plain.entry.takes_weights:
+            plain = replace(plain, weights=weights)
+        variants += [replace(plain, seed=seed) for seed in range(seeds)]
+    return variants
+
+
 def load_all(
     sources: Iterable[Source], load: Callable[[Source], Netlist]
 ) -> tuple[dict[str, Netlist], dict[str, Source]]:
-    """The netlists and where they come from, by name; raises `SettingsError` when two have the same name."""
+    """The netlists and where they come from, by name; raises `SettingsError` if two have the same name."""
     chips: dict[str, Netlist] = {}
     origin: dict[str, Source] = {}
     for source in sources:
@@ -133,45 +146,62 @@ def load_all(
     return chips, origin
 
 
-def finished(jobs: Sequence[Job], chips: Mapping[str, Netlist], workers: int) -> Iterator[tuple[Job, Result | str]]:
-    """Run jobs on the connected cluster; yields each with its result, or why it has none, as they end."""
+def measure_progress(outcomes: Iterable[Outcome], total: int) -> SweepProgress:
+    """The progress of a sweep of `total` runs, from the outcomes so far."""
+    outcomes = list(outcomes)
+    lowest = {name: outcome.metrics["proxy"] for name, outcome in best_outcomes(outcomes).items()}
+    return SweepProgress(len(outcomes), total, count_failed(outcomes), lowest)
+
+
+def count_failed(outcomes: Iterable[Outcome]) -> int:
+    """Runs without a placement."""
+    return sum(bool(outcome.error) for outcome in outcomes)
+
+
+def run_all(
+    runs: Sequence[SweepRun], chips: Mapping[str, Netlist], workers: int
+) -> Iterator[tuple[SweepRun, Result | str]]:
+    """Make runs on the connected cluster; yields each with its result, or why it has none, as they end."""
     import ray
 
-    # Each run has a process of its own, as with `placer place`: none profits from what another loaded or compiled.
-    remote = ray.remote(num_cpus=workers, max_retries=RETRIES, max_calls=1)(run)
+    # Each run has a process of its own, as with `placer place`: none profits from what another one loaded or compiled.
+    task = ray.remote(num_cpus=workers, max_retries=RETRIES, max_calls=1)(run_one)
     gpus = ray.cluster_resources().get("GPU", 0.0)  # type: ignore[no-untyped-call]
-    # A copy, as whatever was computed from the fields on the way would be sent with them.
+    # Copies, as everything that was computed from the fields and is cached with them would be sent, too.
     handles = {name: ray.put(chip.with_()) for name, chip in chips.items()}
-    waiting, running = deque(jobs), dict[Any, Job]()
+    waiting, running = deque(runs), dict[Any, SweepRun]()
     while waiting or running:
-        # Twice what fits: a processor that gets free finds the next run there.
-        room = 2 * max(1, int(sum(processors().values())) // workers)
+        room = AHEAD * max(1, int(sum(processors().values())) // workers)
         while waiting and len(running) < room:
-            job = waiting.popleft()
-            share = gpu_share(job.settings, gpus)
-            running[remote.options(num_gpus=share).remote(handles[job.netlist], job.settings)] = job
-        for reference in ray.wait(list(running), timeout=POLL_S)[0]:
-            job = running.pop(reference)
-            try:
-                given = ray.get(reference)
-            except ray.exceptions.RayError as error:  # a defect of ours, or too many lost workers
-                yield job, str(error).strip().splitlines()[-1]
-                continue
-            if isinstance(given, str):
-                yield job, given
-            else:
-                position, orientation, values = given
-                placement = Placement(chips[job.netlist], position, orientation)
-                yield job, Result(placement, job.settings, **values)
+            run = waiting.popleft()
+            here = task.options(num_gpus=gpu_fraction(run.settings, gpus))
+            running[here.remote(handles[run.netlist], run.settings)] = run
+        for reference in wait_for(running, POLL_S):
+            run = running.pop(reference)
+            yield run, fetch(reference, run, chips[run.netlist])
 
 
-def gpu_share(settings: PlaceSettings, gpus: float) -> float:
-    """What a run asks for of the GPUs of a cluster that has so many."""
-    return GPU_SHARE if gpus and settings.method in ON_GPU and settings.device != "cpu" else 0.0
+def fetch(reference: Any, run: SweepRun, chip: Netlist) -> Result | str:
+    """The result that `run_one` returned, or why there is none."""
+    import ray
+
+    try:
+        answer = ray.get(reference)
+    except ray.exceptions.RayError as error:  # a defect of Chipscape, or too many lost workers
+        return str(error).strip().splitlines()[-1]
+    if isinstance(answer, str):
+        return answer
+    position_um, orientation, values = answer
+    return Result(Placement(chip, position_um, orientation), run.settings, **values)
 
 
-def run(netlist: Netlist, settings: PlaceSettings) -> Any:
-    """One run, in a worker: positions, orientations and the other fields of its `Result`, or why there are none."""
+def gpu_fraction(settings: PlaceSettings, gpus: float) -> float:
+    """The fraction of a GPU that a run asks for on a cluster with so many GPUs."""
+    return GPU_FRACTION if gpus and settings.entry.uses_torch and settings.device != "cpu" else 0.0
+
+
+def run_one(netlist: Netlist, settings: PlaceSettings) -> Any:
+    """Make a run, in a worker: positions, orientations and the other fields of its `Result`, or why there are none."""
     try:
         result = place(netlist, settings)
     except ChipscapeError as error:

@@ -1,8 +1,9 @@
-"""Soft macros moved one by one to where wirelength and density together cost least: the finish after `soft.py`.
+"""Detailed placement of soft macros: one by one to where wirelength and density together are lowest.
 
-A sweep takes every movable soft macro out, weighs a dozen places by exact HPWL on the merged nets plus the density it
-would add to the fullest cells, and puts it back at the best.  Both are weighed as the proxy weighs them; congestion,
-which would need routing, is left to the exact search.  A sweep costs a few milliseconds.
+It finishes what `force_directed` begins.  A sweep takes every movable soft macro out, compares eleven candidate
+positions by exact HPWL on the merged nets plus the density that it would add to the fullest cells, and puts it back at
+the best of them.  Both have the weights of the proxy; congestion, which would need routing, is left to the exact
+search.  A sweep costs a few milliseconds.
 """
 
 from __future__ import annotations
@@ -16,24 +17,50 @@ from netlists.netlist import Floats
 from netlists.runtime.clock import over
 from netlists.runtime.kernel import kernel, loose_kernel, unsigned
 from placer.cost.arrays import CostArrays
+from placer.cost.definition import DENSITY_FACTOR, DENSITY_WEIGHT, count_fullest_cells
 from placer.cost.density import cell_of, cover, density_map
 from placer.soft.force_directed import SoftArrays, soft_rounds
 from placer.soft.node_nets import NodeNets
 
-ROUNDS = 10  # of the force-directed placement between two looks at the clock
-# The lines on which a macro may come to lie, in each direction; and the eleven pairs of them, column and row: where it
-# is, where its nets want it, halfway there, eight neighbors.
-HERE, WANTED, HALFWAY, BELOW, ABOVE = range(5)
-PLACES = np.array(
-    [(HERE, HERE), (WANTED, WANTED), (HALFWAY, HALFWAY)]
+ROUNDS = 10
+"""Rounds of the force-directed placement between two looks at the clock."""
+
+HERE = 0
+"""Column of the lines, candidate coordinates of a macro: where it is."""
+MEDIAN = 1
+"""Column of the lines: where its nets are shortest."""
+HALFWAY = 2
+"""Column of the lines: halfway between the two."""
+BELOW = 3
+"""Column of the lines: a stride to the left or down."""
+ABOVE = 4
+"""Column of the lines: a stride to the right or up."""
+LINES = 5
+"""Number of lines in each direction."""
+
+CANDIDATES = np.array(
+    [(HERE, HERE), (MEDIAN, MEDIAN), (HALFWAY, HALFWAY)]
     + [(x, y) for y in (BELOW, HERE, ABOVE) for x in (BELOW, HERE, ABOVE) if (x, y) != (HERE, HERE)]
 )
+"""[11, 2] the candidate positions of a macro, each a line in x and one in y."""
+
+EVEN_STRIDE = 1.0
+"""Distance of the eight neighbors in every other sweep, from the first on, in grid cells."""
+
+ODD_STRIDE = 0.5
+"""Distance of the eight neighbors in the other sweeps, in grid cells."""
+
+LEAST_GAIN = 1e-15
+"""Gain in proxy below which a candidate is not better: rounding."""
+
+LEAST_WEIGHT = 1e-9
+"""Sum of net weights at least, for a netlist without nets."""
 
 
-def with_soft_placed(
+def place_soft_detailed(
     arrays: SoftArrays, position_um: Floats, rounds: int, sweeps: int, deadline: float = np.inf
 ) -> Floats:
-    """A copy of positions [V, 2] with the movable soft macros placed in some rounds, then finished in some sweeps.
+    """A copy of positions [V, 2] with the movable soft macros placed by `rounds` of forces and `sweeps` of this module.
 
     Ends early at the deadline (of `time.perf_counter`).
     """
@@ -52,20 +79,20 @@ def with_soft_placed(
 
 
 class Scratch(NamedTuple):
-    """Memory that a sweep works in, K entries for the nets of one macro."""
+    """Memory that a sweep works in, with K entries for the nets of one macro."""
 
     weight: Floats  # [K]
-    low: Floats  # [2, K] bounding boxes of the nets, x and y, without the macro
+    low: Floats  # [2, K] bounding boxes of the nets without the macro, x and y in µm
     high: Floats  # [2, K]
     ends: Floats  # [2K] a copy of their ends in one direction, to be sorted
     ends_weight: Floats  # [2K]
-    line: Floats  # [2, 5] x and y of the places
-    length: Floats  # [2, 5] how much longer the nets are with the macro on each line, in µm × weight
+    line: Floats  # [2, LINES] x and y coordinates of the candidates, in µm
+    length: Floats  # [2, LINES] what the macro on each line adds to the nets, in µm × weight
 
 
 @njit(cache=True, nogil=True)
 def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
-    """Improve the movable soft macros in `position` [V, 2] (µm, changed in place) in some sweeps over all of them."""
+    """Improve the movable soft macros in `position` [V, 2] (centers in µm, changed in place) by sweeps over all."""
     density = np.empty((arrays.cost.rows, arrays.cost.cols))
     density_map(arrays.cost, position, density)
     detail_sweeps(arrays, position, density, 0, sweeps)
@@ -73,22 +100,34 @@ def detail_soft(arrays: SoftArrays, position: Floats, sweeps: int) -> None:
 
 @njit(cache=True, nogil=True)
 def detail_sweeps(arrays: SoftArrays, position: Floats, density: Floats, first: int, last: int) -> None:
-    """Sweeps first..last-1 of `detail_soft`; `density` [R, C] is kept up to date."""
+    """Sweeps first..last-1 of `detail_soft`.
+
+    `position` [V, 2] has the centers in µm; `density` [R, C] is kept up to date.
+    """
     a, nets = arrays.cost, arrays.nets
-    counted = max(int(0.1 * density.size), 1)
-    # The proxy's slopes: half of half the mean over the fullest tenth, and HPWL over (W + H) × the sum of weights.
-    density_price = 0.25 / counted
-    wire_price = 1.0 / ((a.canvas_width_um + a.canvas_height_um) * max(np.sum(a.weight), 1e-9))
+    counted = max(count_fullest_cells(density.size), 1)
+    # What the proxy gains per unit of density in one of the fullest cells, and per µm of weighted HPWL.
+    density_price = DENSITY_WEIGHT * DENSITY_FACTOR / counted
+    wire_price = 1.0 / ((a.canvas_width_um + a.canvas_height_um) * max(np.sum(a.weight), LEAST_WEIGHT))
     most = 0
     for v in arrays.movable:
         most = max(most, nets.node_start[v + 1] - nets.node_start[v])
     scratch = Scratch(
         np.empty(most), np.empty((2, most)), np.empty((2, most)), np.empty(2 * most), np.empty(2 * most),
-        np.empty((2, 5)), np.empty((2, 5)),
+        np.empty((2, LINES)), np.empty((2, LINES)),
     )  # fmt: skip
     for i in range(first, last):
         full = np.sort(density.ravel())[density.size - counted]
-        sweep(arrays, position, 1.0 if i % 2 == 0 else 0.5, full, density_price, wire_price, density, scratch)
+        sweep(
+            arrays,
+            position,
+            EVEN_STRIDE if i % 2 == 0 else ODD_STRIDE,
+            full,
+            density_price,
+            wire_price,
+            density,
+            scratch,
+        )
 
 
 @kernel
@@ -96,30 +135,37 @@ def sweep(
     arrays: SoftArrays, position: Floats, stride: float, full: float, density_price: float, wire_price: float,
     density: Floats, scratch: Scratch,
 ) -> None:  # fmt: skip
-    """Move every movable soft macro once, to neighbors `stride` cells away; `density` [R, C] is kept up to date."""
+    """Move every movable soft macro once, with neighbors `stride` grid cells away as candidates.
+
+    `position` [V, 2] has the centers in µm; `density` [R, C] is kept up to date.  Cells fuller than `full` count, at
+    `density_price` in proxy per unit of density; wirelength counts at `wire_price` in proxy per µm of weighted HPWL.
+    """
     a, line, length = arrays.cost, scratch.line, scratch.length
     for v in arrays.movable:
-        count = spans(arrays.nets, position, v, scratch.weight, scratch.low, scratch.high)
+        count = collect_boxes(arrays.nets, position, v, scratch.weight, scratch.low, scratch.high)
         cover(a, v, position[v, 0], position[v, 1], -1.0, density)
-        propose(a, v, position, count, stride, scratch)
+        fill_lines(a, v, position, count, stride, scratch)
         for d in range(2):
-            for i in range(5):
-                length[d, i] = longer(scratch.low[d], scratch.high[d], scratch.weight, count, line[d, i])
+            for i in range(LINES):
+                length[d, i] = sum_distances(scratch.low[d], scratch.high[d], scratch.weight, count, line[d, i])
         best, least = 0, np.inf
-        for j in range(len(PLACES)):
-            x, y = PLACES[j, 0], PLACES[j, 1]
+        for j in range(len(CANDIDATES)):
+            x, y = CANDIDATES[j, 0], CANDIDATES[j, 1]
             price = wire_price * (length[0, x] + length[1, y])
-            if price < least - 1e-15:  # otherwise the density need not be looked at: it only adds to it
-                price += density_price * crowding(a, density, v, line[0, x], line[1, y], full)
-                if price < least - 1e-15:
+            if price < least - LEAST_GAIN:  # otherwise the density need not be computed: it only adds
+                price += density_price * added_excess(a, density, v, line[0, x], line[1, y], full)
+                if price < least - LEAST_GAIN:
                     best, least = j, price
-        position[v, 0], position[v, 1] = line[0, PLACES[best, 0]], line[1, PLACES[best, 1]]
+        position[v, 0], position[v, 1] = line[0, CANDIDATES[best, 0]], line[1, CANDIDATES[best, 1]]
         cover(a, v, position[v, 0], position[v, 1], 1.0, density)
 
 
 @kernel
-def spans(nets: NodeNets, position: Floats, node: int, weight: Floats, low: Floats, high: Floats) -> int:
-    """Fill the weights [K] and the bounding boxes [2, K] of a node's nets without it, and return their number."""
+def collect_boxes(nets: NodeNets, position: Floats, node: int, weight: Floats, low: Floats, high: Floats) -> int:
+    """Fill in the weights and the bounding boxes of a node's nets without it, and return their number.
+
+    `position` [V, 2] has the centers in µm, `weight` is [K]; `low` and `high` [2, K] are in µm.
+    """
     first, last = int(nets.node_start[node]), int(nets.node_start[node + 1])
     for i in range(first, last):
         k = nets.node_net[i]
@@ -138,32 +184,36 @@ def spans(nets: NodeNets, position: Floats, node: int, weight: Floats, low: Floa
 
 
 @kernel
-def propose(cost: CostArrays, node: int, position: Floats, count: int, stride: float, scratch: Scratch) -> None:
-    """Fill the lines [2, 5] of the places to weigh for a node of `count` nets, all inside the canvas."""
+def fill_lines(cost: CostArrays, node: int, position: Floats, count: int, stride: float, scratch: Scratch) -> None:
+    """Fill in the lines of the candidates for a node with `count` nets, all inside the canvas.
+
+    `position` [V, 2] has the centers in µm; neighbors are `stride` grid cells away.
+    """
     line, weight = scratch.line, scratch.weight
     for d in range(2):
         side = cost.canvas_width_um if d == 0 else cost.canvas_height_um
-        cell = side / (cost.cols if d == 0 else cost.rows)
+        cell = cost.cell_width_um if d == 0 else cost.cell_height_um
         here = position[node, d]
-        wanted = here
+        median = here
         if count > 0:
-            # The optimal region of a node (Goto 1981) is the weighted median of its nets' edges.
+            # The optimal region of a node is the weighted median of its nets' edges (Goto, "An efficient algorithm for
+            # the two-dimensional placement problem in electrical circuit layout", 1981).
             for i in range(count):
                 scratch.ends[i], scratch.ends[count + i] = scratch.low[d, i], scratch.high[d, i]
                 scratch.ends_weight[i] = scratch.ends_weight[count + i] = weight[i]
-            wanted = weighted_median(scratch.ends, scratch.ends_weight, 2 * count)
-        line[d, HERE], line[d, WANTED], line[d, HALFWAY] = here, wanted, (wanted + here) / 2
+            median = weighted_median(scratch.ends, scratch.ends_weight, 2 * count)
+        line[d, HERE], line[d, MEDIAN], line[d, HALFWAY] = here, median, (median + here) / 2
         line[d, BELOW], line[d, ABOVE] = here - stride * cell, here + stride * cell
         half = min(cost.size_um[node, d], side) / 2
-        for i in range(5):
+        for i in range(LINES):
             line[d, i] = min(max(line[d, i], half), side - half)
 
 
 @kernel
 def weighted_median(values: Floats, weight: Floats, count: int) -> float:
-    """The least of the first `count` values that, with all below it, has half their weight; they change places.
+    """The least of the first `count` values [K] that, with all below it, has half of their weight [K].
 
-    Quickselect (Hoare 1961, FIND).
+    Both arrays are reordered.  Quickselect (Hoare, "Algorithm 65: Find", 1961).
     """
     half = 0.0
     for i in range(count):
@@ -182,7 +232,7 @@ def weighted_median(values: Floats, weight: Floats, count: int) -> float:
                 values[i], values[j] = values[j], values[i]
                 weight[i], weight[j] = weight[j], weight[i]
                 i, j = i + 1, j - 1
-        # Now first..j are at most the pivot, i..last at least, and what lies between equals it.
+        # Now first..j are at most the pivot, i..last at least, and those in between equal it.
         left = 0.0
         for k in range(first, j + 1):
             left += weight[k]
@@ -201,8 +251,8 @@ def weighted_median(values: Floats, weight: Floats, count: int) -> float:
 
 
 @loose_kernel
-def longer(low: Floats, high: Floats, weight: Floats, count: int, at: float) -> float:
-    """Sum over `count` intervals of weight × distance from `at`."""
+def sum_distances(low: Floats, high: Floats, weight: Floats, count: int, at: float) -> float:
+    """The sum over `count` intervals from `low` [K] to `high` [K] of `weight` [K] × distance from `at`, in µm."""
     total = 0.0
     for i in range(count):
         total += weight[i] * max(low[i] - at, at - high[i], 0.0)
@@ -210,9 +260,12 @@ def longer(low: Floats, high: Floats, weight: Floats, count: int, at: float) -> 
 
 
 @loose_kernel
-def crowding(cost: CostArrays, density: Floats, node: int, x: float, y: float, full: float) -> float:
-    """By how much a node at (x, y) would raise the sum over all cells of what exceeds the density `full`."""
-    w, h = cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
+def added_excess(cost: CostArrays, density: Floats, node: int, x: float, y: float, full: float) -> float:
+    """What a node centered at (x, y) in µm adds to the sum over all cells of the excess over the density `full`.
+
+    `density` [R, C] is the map without the node.
+    """
+    w, h = cost.cell_width_um, cost.cell_height_um
     half_x, half_y = cost.size_um[node, 0] / 2, cost.size_um[node, 1] / 2
     total = 0.0
     for r in range(cell_of(y - half_y, h, cost.rows), cell_of(y + half_y, h, cost.rows) + 1):

@@ -1,11 +1,12 @@
-"""How fast the accelerator models are: `python -m tests.benchmarks.cost_model [--points N] [--templates a,b]`.
+"""How fast are the accelerator models?  `python -m tests.benchmarks.cost_model [--points N] [--templates a,b]`
 
-For each template, over VGG16's layers with MACs and random designs that all fit: layer evaluations a second with the
-mapping that the design fixes, and with the tiling of every layer searched.  Then memory over a streamed run of
---points designs, and ZigZag's layer evaluations a second on AlexNet where it is installed.
+For each template, over VGG16's layers with MACs and random designs that all fit, measures layer evaluations per second
+with the mapping that the design fixes and with the tiling of every layer searched, and the ratio of the two.  Then
+measures the memory of a streamed run of --points designs and, if it is installed, ZigZag's layer evaluations per second
+on AlexNet.
 
-Rates are given by the wall clock on --threads threads, and by CPU time times the threads: the second is what an idle
-machine gives.
+Rates are given by the wall clock on --threads threads, and by CPU time times the number of threads: the latter is what
+an idle machine gives.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ from dse.templates.base import OWN, Template
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, Network
 
-FIXED_DESIGNS, SEARCHED_DESIGNS, STREAM_CHUNK = 100_000, 2_000, 50_000
-ZIGZAG_S = 20.0  # of CPU time
-SPREAD = 4.0  # own parameters lie within this factor of their defaults
-ROW = "{:16}{:>16}{:>16}{:>16}{:>16}"
+FIXED_DESIGNS = 100_000  # designs whose mapping is fixed
+SEARCHED_DESIGNS = 2_000  # designs whose mapping is searched
+STREAM_CHUNK = 50_000  # designs per machine of the streamed run
+ZIGZAG_S = 20.0  # seconds of CPU time that ZigZag runs
+SPREAD = 4.0  # largest factor between a template's own parameter and its default
+ROW = "{:16}{:>16}{:>16}{:>16}{:>16}{:>16}"
 
 
 def random_designs(family: Template, count: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Designs [count, D] around the template's defaults; the common parameters stay."""
+    """Designs [count, D] around the template's defaults; the common parameters keep theirs."""
     designs = np.tile([parameter.default for parameter in family.parameters], (count, 1))
     for column, p in enumerate(family.own, start=OWN):
         if p.choices:
@@ -55,16 +58,15 @@ def random_designs(family: Template, count: int, rng: np.random.Generator) -> np
 def fitting(family: Template, net: Network, count: int, rng: np.random.Generator) -> Machine:
     """A machine of `count` random designs that run every layer."""
     made_in = technology("XC7Z045" if family.fpga else "28nm")
-    kept: list[npt.NDArray[np.float64]] = []
-    while sum(map(len, kept)) < count:
+    designs: list[npt.NDArray[np.float64]] = []
+    while sum(map(len, designs)) < count:
         drawn = random_designs(family, count, rng)
-        found = totals(build(family, drawn, made_in), net)
-        kept.append(drawn[found.reason == 0])
-    return build(family, np.concatenate(kept)[:count], made_in)
+        designs.append(drawn[totals(build(family, drawn, made_in), net).reason == 0])
+    return build(family, np.concatenate(designs)[:count], made_in)
 
 
 def rates(machine: Machine, net: Network, threads: int, search: bool) -> tuple[float, float]:
-    """Point × layer evaluations a second: by the wall clock, and by CPU time times the threads."""
+    """Point × layer evaluations per second: by the wall clock, and by CPU time times the number of threads."""
     totals(build(machine.template, machine.designs[:10], machine.technology), net, search=search)  # compiles
     wall, cpu = time.perf_counter(), time.process_time()
     totals(machine, net, search=search, threads=threads)
@@ -74,17 +76,19 @@ def rates(machine: Machine, net: Network, threads: int, search: bool) -> tuple[f
 
 
 def stream(machine: Machine, points: int) -> Iterator[Machine]:
-    """Machines of a chunk each, built one at a time."""
+    """Machines of one chunk of designs each, built one at a time."""
     for start in range(0, points, STREAM_CHUNK):
         designs = machine.designs[: min(STREAM_CHUNK, points - start)]
         yield build(machine.template, designs, machine.technology)
 
 
 def peak_mb() -> float:
+    """Peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def main() -> None:
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=1_000_000, help="designs of the streamed run")
     parser.add_argument("--threads", type=int, default=2)
@@ -93,15 +97,16 @@ def main() -> None:
     args = parser.parse_args()
     net = network("vgg16").only([Kind.CONV, Kind.FC])
     layers = len(net.different[0])
-    print(f"point × layer evaluations a second, VGG16 ({layers} different layers with MACs), {args.threads} threads")
-    print(ROW.format("template", "fixed, wall", "fixed, CPU", "searched, wall", "searched, CPU"))
+    print(f"point × layer evaluations per second, VGG16 ({layers} different layers with MACs), {args.threads} threads")
+    print(ROW.format("template", "fixed, wall", "fixed, CPU", "searched, wall", "searched, CPU", "fixed/searched"))
     machine = None
     for name in args.templates.split(","):
         rng = np.random.default_rng(args.seed)
         machine = fitting(template(name), net, FIXED_DESIGNS, rng)
         few = build(machine.template, machine.designs[:SEARCHED_DESIGNS], machine.technology)
-        found = [*rates(machine, net, args.threads, False), *rates(few, net, args.threads, True)]
-        print(ROW.format(name, *(f"{rate:,.0f}" for rate in found)), flush=True)
+        fixed, searched = rates(machine, net, args.threads, False), rates(few, net, args.threads, True)
+        speeds = [f"{rate:,.0f}" for rate in (*fixed, *searched)]
+        print(ROW.format(name, *speeds, f"{fixed[1] / searched[1]:.1f}"), flush=True)
     if machine is not None and args.points:
         before, wall = peak_mb(), time.perf_counter()
         for part in stream(machine, args.points):
@@ -109,18 +114,18 @@ def main() -> None:
         wall = time.perf_counter() - wall
         print(
             f"{args.points:,} points of {machine.template.name} streamed in {wall:,.1f} s,"
-            f" {args.points * layers / wall:,.0f} a second; peak memory {peak_mb():,.0f} MB,"
+            f" {args.points * layers / wall:,.0f} per second; peak memory {peak_mb():,.0f} MB,"
             f" {before:,.0f} MB before"
         )
     print(zigzag())
 
 
 class EnoughError(Exception):
-    """ZigZag ran for long enough."""
+    """Raised to end ZigZag once it has run for `ZIGZAG_S`."""
 
 
 def zigzag() -> str:
-    """ZigZag's layer evaluations a CPU second, AlexNet on its TPU-like example, as a line to print."""
+    """ZigZag's layer evaluations per CPU second, AlexNet on its TPU-like example, as a line to print."""
     if importlib.util.find_spec("zigzag") is None:
         return "ZigZag: not installed (zigzag-dse), so not measured"
     package = importlib.import_module("zigzag.api")
@@ -146,7 +151,7 @@ def zigzag() -> str:
     seconds = time.process_time() - start
     return (
         f"ZigZag {version('zigzag-dse')}, AlexNet on its TPU-like example: {evaluations:,} layer evaluations in"
-        f" {seconds:.1f} CPU s, {evaluations / seconds:,.0f} a second"
+        f" {seconds:.1f} CPU s, {evaluations / seconds:,.0f} per second"
     )
 
 

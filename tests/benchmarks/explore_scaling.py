@@ -1,10 +1,11 @@
-"""Explorations on 1 and 2 nodes of a local Ray cluster: `python -m tests.benchmarks.explore_scaling [SPACE [CHUNKS]]`.
+"""How well does an exploration scale?  `python -m tests.benchmarks.explore_scaling [SPACE [CHUNKS]]`
 
-Each node has one processor; the head, where the driver is, has none.  Speed is measured from the first finished chunks
-to the last one, so that starting workers and loading kernels do not count.  The kernel is `dse.model.cost.totals`,
-which sums all costs and keeps nothing, on designs that the exploration evaluates too: as many processes as there are
-nodes, at the same time, before and after the exploration, without Ray.  The driver's load is its CPU time a chunk,
-Ray's own threads included: what bounds the number of processors that one driver keeps busy.
+Explores on 1 and 2 nodes of a local Ray cluster and prints the ratio of their speeds, and the ratio of each to the bare
+kernel.  Each node has one processor; the head, where the driver runs, has none.  Speed is measured from the first
+finished chunks to the last one, so that the start of workers and the loading of kernels do not count.  The kernel is
+`dse.model.cost.totals`, which sums all costs and stores nothing, on designs that the exploration evaluates too: as many
+processes as there are nodes, at the same time, before and after the exploration, without Ray.  The load of the driver
+is its CPU time per chunk, including Ray's own threads; it limits how many processors one driver can keep busy.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import yaml
 
 from dse.exploration.run import CHUNK_MOST as CHUNK
-from dse.exploration.run import Progress, explore
+from dse.exploration.run import ExplorationProgress, explore
 from dse.model.cost import build, totals
 from dse.space.file import load_space, make_space
 from dse.space.space import DesignSpace
@@ -47,41 +48,41 @@ objectives: [{latency_ms: min}, {energy_mj: min}, {area_mm2: min}]
 CHUNKS = 40
 NODES = (1, 2)
 SAMPLE = 4  # chunks that the kernel is measured on
-STARTING = 2  # chunks a node until all workers are warm
-WAIT_S = 300.0  # for processes of the kernel, one of which may have died
+STARTING = 2  # chunks per node until all workers are warm
+WAIT_S = 300.0  # seconds to wait for the processes of the kernel, one of which may have died
 
 
 def kernel_seconds(space: DesignSpace, processes: int, chunks: int) -> float:
-    """Wall seconds a chunk of each of some processes that run the kernel at the same time."""
+    """Mean wall-clock seconds per chunk of several processes that run the kernel at the same time."""
     spawn = get_context("spawn")
-    found, begin = spawn.Queue(), spawn.Barrier(processes, timeout=WAIT_S)
-    running = [spawn.Process(target=run_kernel, args=(space, chunks, begin, found)) for _ in range(processes)]
+    results, begin = spawn.Queue(), spawn.Barrier(processes, timeout=WAIT_S)
+    running = [spawn.Process(target=run_kernel, args=(space, chunks, begin, results)) for _ in range(processes)]
     for process in running:
         process.start()
-    seconds = [found.get(timeout=WAIT_S) for _ in running]
+    seconds = [results.get(timeout=WAIT_S) for _ in running]
     for process in running:
         process.join(WAIT_S)
     return float(np.mean(seconds))
 
 
-def run_kernel(space: DesignSpace, chunks: int, begin: Any, found: Any) -> None:
-    """A process of `kernel_seconds`."""
+def run_kernel(space: DesignSpace, chunks: int, begin: Any, results: Any) -> None:
+    """Run the kernel as one process of `kernel_seconds`, and put its seconds per chunk into the queue of results."""
     part, machines = space.parts[0], []
     for number in np.linspace(0, chunks - 1, SAMPLE).astype(int):
         designs = part.designs(np.arange(number * CHUNK, (number + 1) * CHUNK))
         machines.append(build(part.template, designs, part.technology, part.device))
-    for measured in (machines[:1], machines):  # the first time to load it
+    for batch in (machines[:1], machines):  # the first one loads the kernel
         begin.wait()
         start = time.perf_counter()
-        for machine in measured:
+        for machine in batch:
             for network, _ in space.networks:
                 totals(machine, network, search=space.search_mapping)
-        seconds = (time.perf_counter() - start) / len(measured)
-    found.put(seconds)
+        seconds = (time.perf_counter() - start) / len(batch)
+    results.put(seconds)
 
 
-def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float, float, float]:
-    """Seconds a chunk, CPU seconds of the driver a chunk, MB of the largest worker, and the feasible share."""
+def measure(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float, float, float]:
+    """Seconds per chunk, CPU seconds of the driver per chunk, MB of the largest worker, and the feasible fraction."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -90,7 +91,7 @@ def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float,
     cluster.wait_for_nodes()
     moments: list[tuple[float, float]] = []
 
-    def note(progress: Progress) -> None:
+    def note(progress: ExplorationProgress) -> None:
         moments.append((time.perf_counter(), time.process_time()))
 
     try:
@@ -105,12 +106,12 @@ def measured(space: DesignSpace, nodes: int, chunks: int) -> tuple[float, float,
 
 
 def largest_worker(nodes: int) -> float:
-    """Peak memory in MB of the workers that are there."""
+    """Peak memory in MB of the largest running worker."""
     import ray
 
     @ray.remote
     def peak() -> float:
-        time.sleep(0.2)  # one task for each
+        time.sleep(0.2)  # so that every worker gets a task
         return memory_mb()
 
     answers: list[Any] = [peak.remote() for _ in range(2 * nodes)]
@@ -118,7 +119,7 @@ def largest_worker(nodes: int) -> float:
 
 
 def memory_mb() -> float:
-    """Peak of this process."""
+    """Peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -133,7 +134,7 @@ def report(space: DesignSpace, chunks: int) -> None:
     speeds = []
     for nodes in NODES:
         before = kernel_seconds(space, nodes, chunks)
-        wall, cpu, memory, feasible = measured(space, nodes, chunks)
+        wall, cpu, memory, feasible = measure(space, nodes, chunks)
         kernel = (before + kernel_seconds(space, nodes, chunks)) / 2 / nodes
         speeds.append(1 / wall)
         print(f"{nodes:5d} {wall:14.3f} {CHUNK * layers / wall / 1e6:11.2f} {CHUNK * layers / kernel / 1e6:18.2f}"
@@ -143,5 +144,5 @@ def report(space: DesignSpace, chunks: int) -> None:
 
 
 if __name__ == "__main__":
-    chosen = load_space(sys.argv[1]) if len(sys.argv) > 1 else make_space(yaml.safe_load(SPACE), "systolic VGG16")
-    report(chosen, int(sys.argv[2]) if len(sys.argv) > 2 else CHUNKS)
+    explored = load_space(sys.argv[1]) if len(sys.argv) > 1 else make_space(yaml.safe_load(SPACE), "systolic VGG16")
+    report(explored, int(sys.argv[2]) if len(sys.argv) > 2 else CHUNKS)

@@ -1,6 +1,7 @@
-"""Microseconds per tried and rejected change beside the full evaluation: `python -m tests.benchmarks.incremental`.
+"""How fast is the incremental cost?  `python -m tests.benchmarks.incremental [NETLIST...]`
 
-Nodes are drawn evenly; `soft` and `hard` go anywhere on the canvas, `near` within half a cell; one core, CPU time.
+Measures the CPU time of one core per change that is tried and rejected, and its ratio to a full evaluation.  Nodes are
+drawn evenly; `soft` and `hard` changes go anywhere on the canvas, `near` ones stay within half a grid cell.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from netlists import load
 from netlists.netlist import Ints, Netlist
 from netlists.placement import Placement
 from placer.cost import ProxyCost
-from placer.cost.incremental import IncrementalCost, price, put, reject
-from placer.cost.state import State
+from placer.cost.incremental import IncrementalCost, add_to_trial, evaluate_trial, reject
+from placer.cost.state import CostState
 
 ANYWHERE, NEAR, SWAP, FLIP = range(4)
 CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
@@ -25,11 +26,11 @@ CHANGES = (("soft", ANYWHERE), ("soft near", NEAR), ("soft swap", SWAP),
 
 
 @njit(cache=True)
-def try_and_reject(state: State, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
-    """Try that many changes of one kind; returns the lowest proxy seen."""
+def try_and_reject(state: CostState, nodes: Ints, kind: int, times: int, rng: np.random.Generator) -> float:
+    """Try and reject `times` changes of one kind to `nodes` [n] (indices); returns the lowest proxy of them."""
     a = state.arrays
     w, h = a.canvas_width_um, a.canvas_height_um
-    position, turn = state.position, state.orientation
+    position, turn = state.position_um, state.orientation
     lowest = np.inf
     for _ in range(times):
         v, u = nodes[int(rng.random() * nodes.size)], nodes[int(rng.random() * nodes.size)]
@@ -37,21 +38,23 @@ def try_and_reject(state: State, nodes: Ints, kind: int, times: int, rng: np.ran
         if kind == SWAP:
             if u == v:
                 continue
-            put(state, v, position[u, 0], position[u, 1], turn[v])
-            put(state, u, x, y, turn[u])
+            add_to_trial(state, v, position[u, 0], position[u, 1], turn[v])
+            add_to_trial(state, u, x, y, turn[u])
         elif kind == FLIP:
-            put(state, v, x, y, turn[v] ^ 1)
+            add_to_trial(state, v, x, y, turn[v] ^ 1)
         elif kind == NEAR:
-            put(state, v, x + (rng.random() - 0.5) * w / a.cols, y + (rng.random() - 0.5) * h / a.rows, turn[v])
+            add_to_trial(
+                state, v, x + (rng.random() - 0.5) * w / a.cols, y + (rng.random() - 0.5) * h / a.rows, turn[v]
+            )
         else:
-            put(state, v, rng.random() * w, rng.random() * h, turn[v])
-        lowest = min(lowest, price(state, np.inf, 0.0))
+            add_to_trial(state, v, rng.random() * w, rng.random() * h, turn[v])
+        lowest = min(lowest, evaluate_trial(state, np.inf, 0.0))
         reject(state)
     return lowest
 
 
 def microseconds(call: Callable[[], object], times: int) -> float:
-    """CPU time of a call that does something `times` times, per time."""
+    """CPU time in µs per repetition of a call that repeats something `times` times."""
     start = time.process_time()
     call()
     return (time.process_time() - start) / times * 1e6
@@ -78,10 +81,10 @@ def report(netlist: Netlist, times: int) -> None:
 
 
 def main() -> None:
-    """Report on the netlists named."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the tables of the netlists that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("netlists", nargs="*", default=["harbor", "jetty"])
-    parser.add_argument("--times", type=int, default=20_000)
+    parser.add_argument("--times", type=int, default=20_000, help="changes of each kind")
     arguments = parser.parse_args()
     for name in arguments.netlists:
         report(load(name), arguments.times)

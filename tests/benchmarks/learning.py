@@ -1,9 +1,9 @@
 """Does the agent learn?  `python -m tests.benchmarks.learning [--budget 600] [--seeds 3] [--netlists NAME...]`
 
-Per netlist and seed: the untrained policy's best of 32 samples, the greedy baseline, and what the policy decodes to
-(greedily) after training on that netlist for the budget, all with the same soft-macro placement and the exact proxy.
-Then what the policies trained on the first netlist decode to on the others, which they have not seen, and how near a
-policy comes to a known optimum.
+Per netlist and seed, compares three exact proxies: the best of 32 samples of the untrained policy, the greedy baseline,
+and the greedy episode of the policy after training on that netlist for the budget; the placement of soft macros is the
+same for all.  Then measures the policies that were trained on the first netlist on the other netlists, which they have
+not seen, and how far a trained policy ends above a known optimum.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from placer.agent.rollouts import Plan, play
 from placer.agent.training import train
 from placer.cost import evaluate
 from placer.environment.env import EpisodeBatch
-from placer.environment.heuristics import greedy
-from placer.incumbent import Search
+from placer.environment.heuristics import place_greedily
+from placer.incumbent import Incumbent
 from tests.benchmarks import find
 
-SAMPLES = 32
+SAMPLES = 32  # episodes of the untrained policy
 
 
 def decode(policy: PlacementPolicy, netlist: Netlist) -> float:
-    """Proxy of the policy's greedy episode."""
+    """The proxy of the policy's greedy episode."""
     return float(episodes_of(policy, netlist, 1, None)[0])
 
 
 def episodes_of(policy: PlacementPolicy, netlist: Netlist, count: int, seed: int | None) -> torch.Tensor:
-    """[count] proxies of sampled episodes; greedy without a seed."""
+    """Proxies [count] of sampled episodes, or of greedy ones if there is no seed."""
     episodes = EpisodeBatch(netlist, count, PPOSettings().env)
     with torch.no_grad():
         embedding = policy.encode(netlist_graph(netlist, episodes.order))
@@ -49,24 +49,26 @@ def episodes_of(policy: PlacementPolicy, netlist: Netlist, count: int, seed: int
 
 
 def greedy_baseline(netlist: Netlist) -> float:
-    """Proxy of `--method greedy`, before its last soft stage."""
-    search = Search("greedy", np.inf, time.perf_counter(), None)
-    greedy(EpisodeBatch(netlist, 1, PPOSettings().env), search)
-    return search.best
+    """The proxy of the greedy baseline before its last placement of soft macros."""
+    incumbent = Incumbent("greedy", np.inf, time.perf_counter())
+    place_greedily(EpisodeBatch(netlist, 1, PPOSettings().env), incumbent)
+    return incumbent.best
 
 
 def row(netlist: Netlist, seed: int, budget_s: float, workers: int, folder: Path) -> list[float]:
-    """Untrained best of 32, greedy baseline, trained and decoded."""
+    """Three proxies: the best of `SAMPLES` untrained episodes, the greedy baseline, the trained policy."""
     untrained = float(episodes_of(new_policy(seed), netlist, SAMPLES, seed).min())
     train([netlist], folder, budget_s=budget_s, seed=seed, workers=workers)
     return [untrained, greedy_baseline(netlist), decode(load_policy(folder), netlist)]
 
 
 def show(cells: list[str]) -> None:
+    """Print one row of a table."""
     print(f"{cells[0]:18}" + "".join(f"{cell:>12}" for cell in cells[1:]), flush=True)
 
 
 def main() -> None:
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, default=600.0, help="seconds of training")
     parser.add_argument("--workers", type=int, default=2, help="threads")

@@ -1,9 +1,9 @@
-"""Which method places best at equal CPU seconds?  `python -m tests.benchmarks.placement [--cpu-seconds 300]`
+"""Which method places best in equal CPU time?  `python -m tests.benchmarks.placement [--cpu-seconds 300]`
 
-A sweep of netlists × methods × seeds, each run with the same threads and seconds.  Prints, per netlist and method, the
-mean over the seeds of the exact proxy, its parts, HPWL and times, how many runs are legal, the change of the proxy
-against the reference annealer's, and how far it is above a lower bound (`placer.cost.bounds`).
-With `--out` the runs are kept, and those that are there already are not repeated.
+Sweeps netlists × methods × seeds with the same number of threads and seconds per run.  Prints, per netlist and method,
+the mean over the seeds of the exact proxy, its parts, HPWL and times, how many runs are legal, the ratio of the proxy
+to that of the reference annealer, and its ratio to a lower bound (`placer evaluate` prints the bound).
+With `--out` the runs are kept, and those that are already there are not repeated.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 import yaml
 
 from netlists.legality.verdict import is_legal
+from netlists.runtime.progress import live_line
 from placer import PlaceSettings
-from placer.commands.terminal import shown_sweep
 from placer.cost.bounds import lower_bounds
+from placer.runs.methods import METHODS
 from placer.runs.run_folder import Source
-from placer.runs.settings import METHODS
 from placer.runs.sweep import sweep
 from placer.runs.sweep_table import Outcome
 from tests import SHARED
@@ -36,14 +36,14 @@ MEANS = {"wirelength": ".4f", "density": ".4f", "congestion": ".4f", "hpwl_um": 
 
 
 def line(cells: Mapping[str, str]) -> str:
-    """One line of the table."""
+    """One line of the table, from its cells by column."""
     widths = {"netlist": -19, "method": -8}
     return " ".join(f"{cells.get(key, ''):<{-w}}" if (w := widths.get(key, 10)) < 0 else f"{cells.get(key, ''):>{w}}"
                     for key in COLUMNS)  # fmt: skip
 
 
 def row(name: str, method: str, runs: list[Outcome], bound: float, reference: float | None) -> dict[str, str]:
-    """What the table shows of the runs of one method on one netlist."""
+    """The cells of one method on one netlist; `reference` is the proxy of the reference annealer, if it is known."""
     done = [run.metrics for run in runs if not run.error]
     cells = {"netlist": name, "method": method, "bound": f"{bound:.4f}"}
     cells["legal"] = f"{sum(is_legal(m) is True for m in done)}/{len(runs)}"
@@ -60,39 +60,40 @@ def row(name: str, method: str, runs: list[Outcome], bound: float, reference: fl
 
 
 def main() -> None:
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cpu-seconds", type=float, default=300.0, help="of each run: threads times wall clock")
     parser.add_argument("--workers", type=int, default=2, help="threads of each run")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
-    parser.add_argument("--netlists", nargs="+", help="files or names; harbor where ../shared is absent")
+    parser.add_argument("--netlists", nargs="+", help="files or names; harbor if ../shared is absent")
     parser.add_argument("--weights", help="rl: those of placer train, or none; the bundled ones by default")
     parser.add_argument("--ray", default="local", help="address of a cluster; this machine by default")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     there = [name for name in NETLISTS if isinstance(find(name), Path)]
-    sources = [Source(str(find(name))) for name in given.netlists or there or ["harbor"]]
+    sources = [Source(str(find(name))) for name in arguments.netlists or there or ["harbor"]]
     settings = PlaceSettings(
-        budget_s=given.cpu_seconds / given.workers, workers=given.workers,
-        weights=given.weights,
+        budget_s=arguments.cpu_seconds / arguments.workers, workers=arguments.workers,
+        weights=arguments.weights,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch, shown_sweep() as show:
-        found = sweep(
-            sources, given.out or Path(scratch), methods=given.methods, seeds=given.seeds, settings=settings,
-            address=given.ray, resume=True, progress=show,
+    with tempfile.TemporaryDirectory() as scratch, live_line() as show:
+        result = sweep(
+            sources, arguments.out or Path(scratch), methods=arguments.methods, seeds=arguments.seeds,
+            settings=settings, address=arguments.ray, resume=True, progress=lambda progress: show(progress.line),
         )  # fmt: skip
     reference = yaml.safe_load(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.exists() else {}
     print(line({key: key for key in COLUMNS}))
-    for name, chip in found.chips.items():
+    for name, chip in result.chips.items():
         least = lower_bounds(chip)
-        for method in given.methods:
-            runs = [o for o in found.outcomes if (o.job.netlist, o.job.settings.method) == (name, method)]
+        for method in arguments.methods:
+            runs = [o for o in result.outcomes if (o.run.netlist, o.run.settings.method) == (name, method)]
             if runs:
                 print(line(row(name, method, runs, least.proxy, reference.get(name, {}).get("proxy"))))
         print(f"{name}: density is at least {least.density:.4f}, congestion at least {least.congestion:.4f}")
-    for outcome in found.outcomes:
+    for outcome in result.outcomes:
         if outcome.error:
-            print(f"{outcome.job.name}: {outcome.error}")
+            print(f"{outcome.run.name}: {outcome.error}")
 
 
 if __name__ == "__main__":

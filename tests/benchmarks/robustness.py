@@ -1,9 +1,10 @@
 """Does every netlist end in a legal placement or one clear error?  `python -m tests.benchmarks.robustness`
 
-Places generated netlists (`netlists.synthetic.generate.random_case`: all have a legal placement, which is not shown),
-each with one of the methods in turn or, with `--all`, with every one.  Legality is judged pair by pair, not by
-`Placement.violations`.  Prints how the runs ended by the part of the canvas that hard macros cover, fixed ones
-included, and the longest CPU time.  `--first` goes on where an earlier call ended or was stopped with Ctrl-C.
+Places generated netlists (`netlists.synthetic.generate.random_case`; all have a legal placement, which the placer does
+not see), each with one of the methods in turn or, with `--all`, with every method.  Legality is judged pair by pair,
+not by `Placement.violations`.  Prints how many runs ended in which way, by the fraction of the canvas that hard macros
+cover (fixed ones included), and the longest CPU time.  `--first` continues where an earlier call ended or was stopped
+with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.generate import generate, random_case
 from placer import place
-from placer.runs.settings import METHODS
+from placer.runs.methods import METHODS
 
-BANDS = (0.0, 0.2, 0.4, 0.6, 1.0)
-ROUNDING = 1e-9  # macros may overlap by this part of the canvas
+BANDS = (0.0, 0.2, 0.4, 0.6, 1.0)  # limits of the fraction of the canvas that hard macros cover
+ROUNDING = 1e-9  # fraction of the longer side of the canvas by which macros may overlap
 COLUMNS = ("coverage", "method", "runs", "legal", "clear error", "failed", "longest CPU s")
 
 
@@ -41,17 +42,17 @@ class Run:
 
 
 def unplaced(netlist: Netlist) -> Netlist:
-    """The netlist without places for movable nodes."""
+    """The netlist without positions of movable nodes."""
     return netlist.with_(position_um=np.where(netlist.fixed[:, None], netlist.position_um, np.nan))
 
 
 def coverage(netlist: Netlist) -> float:
-    """Area of all hard macros as a part of the canvas."""
+    """Area of all hard macros as a fraction of the canvas."""
     return float(netlist.size_um[netlist.hard].prod(axis=1).sum() / np.prod(netlist.canvas_um))
 
 
 def flaw(placement: Placement) -> str:
-    """What is wrong with a placement, each pair of hard macros looked at; nothing where it is legal."""
+    """What is wrong with a placement, by a check of every pair of hard macros; empty if it is legal."""
     n, place_um = placement.netlist, placement.position_um
     if not np.isfinite(place_um).all():
         return "a position is not finite"
@@ -76,7 +77,7 @@ def flaw(placement: Placement) -> str:
 
 
 def attempt(netlist: Netlist, method: str, seconds: float, seed: int) -> Run:
-    """Place a netlist and see how that ends."""
+    """Place a netlist and record how that ends."""
     start = time.process_time()
     try:
         placement = place(unplaced(netlist), method=method, budget_s=seconds, seed=seed, workers=1).placement
@@ -90,7 +91,7 @@ def attempt(netlist: Netlist, method: str, seconds: float, seed: int) -> Run:
 
 
 def table(runs: Sequence[Run]) -> list[str]:
-    """Lines with the runs of each band of coverage and each method, and of all."""
+    """The table as lines: runs by band of coverage and method, and all of them."""
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
         k = int(np.searchsorted(BANDS, run.coverage, side="right"))
@@ -106,33 +107,36 @@ def table(runs: Sequence[Run]) -> list[str]:
 
 
 def runs_parser(doc: str | None, count: int, seconds: float) -> argparse.ArgumentParser:
-    """The options of a benchmark that places generated netlists by several methods, with its defaults."""
+    """The options of a benchmark that places generated netlists, with defaults of their number and of the budget."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=count, help="netlists")
+    parser.add_argument("--count", type=int, default=count, help="number of netlists")
     parser.add_argument("--first", type=int, default=0, help="seed of the first netlist")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--all", action="store_true", help="every netlist with every method, not with one in turn")
+    parser.add_argument(
+        "--all", action="store_true", help="place every netlist with every method instead of one in turn"
+    )
     parser.add_argument("--seconds", type=float, default=seconds, help="budget of each run")
     return parser
 
 
-def methods_for(given: argparse.Namespace, seed: int) -> list[str]:
+def methods_for(arguments: argparse.Namespace, seed: int) -> list[str]:
     """The methods that place the netlist of a seed."""
-    methods: list[str] = given.methods if given.all else [given.methods[seed % len(given.methods)]]
-    return methods
+    methods: list[str] = arguments.methods
+    return methods if arguments.all else [methods[seed % len(methods)]]
 
 
 def main() -> None:
+    """Measure, and print the tables."""
     parser = runs_parser(__doc__, 500, 1.0)
     parser.add_argument("--low", type=float, default=0.05, help="least coverage")
     parser.add_argument("--high", type=float, default=0.7, help="greatest coverage")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     runs: list[Run] = []
     try:
-        for seed in range(given.first, given.first + given.count):
-            netlist = generate(random_case(seed, low=given.low, high=given.high), seed)
-            for method in methods_for(given, seed):
-                runs.append(attempt(netlist, method, given.seconds, seed))
+        for seed in range(arguments.first, arguments.first + arguments.count):
+            netlist = generate(random_case(seed, low=arguments.low, high=arguments.high), seed)
+            for method in methods_for(arguments, seed):
+                runs.append(attempt(netlist, method, arguments.seconds, seed))
                 if runs[-1].end != "legal":
                     print(f"{netlist.name}: {runs[-1]}", flush=True)
     except KeyboardInterrupt:

@@ -1,9 +1,10 @@
-"""Steps a second of sampled episodes: `python -m tests.benchmarks.rollouts [NETLIST] [--threads 1 2 4 8 16]`.
+"""How fast are rollouts?  `python -m tests.benchmarks.rollouts [NETLIST] [--threads 1 2 4 8 16]`
 
-With the bundled policy, from the first reset to the exact cost, for several numbers of threads, on the CPU and on a GPU
-if there is one.  Then what part of the time of a group of episodes that plays alone goes to the environment's steps, to
-the policy and to the end of the episodes (soft macros, exact cost); and how many steps of gradient descent a second all
-starts side by side take together.
+Measures steps per second of sampled episodes with the bundled policy, from the first reset to the exact cost, for
+several numbers of threads, on the CPU and on a GPU if there is one, each as a ratio to one thread.  Then measures
+which fractions of the time of a group of episodes that plays alone go to the environment's steps, to the policy, and to
+the end of the episodes (soft macros, exact cost); and how many steps of gradient descent per second all starts side by
+side take together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from netlists import Netlist, load
-from netlists.runtime.device import resolved
+from netlists.runtime.device import resolve
 from placer.agent.checkpoints import load_policy
 from placer.agent.placing import GPU_ENVS, PRETRAINED
 from placer.agent.policy import PlacementPolicy, netlist_graph
@@ -28,8 +29,8 @@ from placer.gradient.descent import GPU_STARTS, Descent, GradientSettings
 from placer.gradient.smooth_proxy import SmoothProxy
 from tests.benchmarks import find
 
-LEAST_EPISODES = 16  # played at a time
-DESCENT_STEPS = 20
+LEAST_EPISODES = 16  # episodes played at a time
+DESCENT_STEPS = 20  # steps of gradient descent per measurement
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -45,6 +46,7 @@ class Players:
         self.plan = Plan.sampled(batch, self.episodes.steps, torch.Generator().manual_seed(0))
 
     def play(self) -> None:
+        """Play the plan once."""
         play(self.policy, self.embedding, self.plan, self.episodes)
 
     @torch.inference_mode()
@@ -70,16 +72,16 @@ class Players:
 
 
 def rollout_speeds(netlist: Netlist, threads: int, device: str = "cpu", repeats: int = 2) -> float:
-    """Steps a second, the best of some repeats, with as many episodes as keep the threads and a GPU busy."""
+    """Steps per second, the best of `repeats`, with as many episodes as keep the threads and a GPU busy."""
     batch = max(LEAST_EPISODES, (PART if threads < 8 else LARGE_PART) * threads, GPU_ENVS if device == "cuda" else 0)
     players = Players(netlist, batch, threads, device)
     if device == "cuda":
-        players.play()  # the first time a GPU is slow
+        players.play()  # the first rollout on a GPU is slow
     return batch * players.episodes.steps / min(seconds(players.play) for _ in range(repeats))
 
 
 def rollout_shares(netlist: Netlist, threads: int, device: str = "cpu") -> list[float]:
-    """Parts of the time that go to steps, policy and end: of a part on the CPU, of a group on a GPU."""
+    """Fractions of the time of steps, policy and end: for a part of the episodes on the CPU, for a group on a GPU."""
     with_gpu = device == "cuda"
     players = Players(netlist, GPU_ENVS // GROUPS if with_gpu else PART, threads if with_gpu else 1, device)
     before = torch.get_num_threads()
@@ -91,26 +93,26 @@ def rollout_shares(netlist: Netlist, threads: int, device: str = "cpu") -> list[
 
 
 def gradient_speeds(netlist: Netlist, starts: int, device: str = "cpu", threads: int = CORES) -> float:
-    """Steps of descent a second, times the starts side by side."""
+    """Steps of descent per second, times the number of starts side by side."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     settings = GradientSettings(starts=starts)
     proxy = SmoothProxy(netlist, device, settings.merge * min(netlist.cell_um), threads)
     descent = Descent(proxy, netlist, settings, np.random.default_rng(0))
 
-    def some() -> None:
+    def descend() -> None:
         for k in range(DESCENT_STEPS):
             descent.step(k / DESCENT_STEPS)
         float(descent.at.detach().sum())  # waits for a GPU
 
-    some()
-    speed = starts * DESCENT_STEPS / seconds(some)
+    descend()
+    speed = starts * DESCENT_STEPS / seconds(descend)
     torch.set_num_threads(before)
     return speed
 
 
 def seconds(job: Callable[[], None]) -> float:
-    """Wall-clock time of a job."""
+    """Wall-clock seconds of a job."""
     start = time.perf_counter()
     job()
     return time.perf_counter() - start
@@ -118,10 +120,10 @@ def seconds(job: Callable[[], None]) -> float:
 
 def report(netlist: Netlist, threads: list[int]) -> None:
     """Print the tables of one netlist."""
-    print(f"{netlist.name}: {len(netlist.movable_hard)} steps an episode, grid {netlist.grid[0]} by {netlist.grid[1]}")
+    print(f"{netlist.name}: {len(netlist.movable_hard)} steps per episode, grid {netlist.grid[0]} by {netlist.grid[1]}")
     Players(netlist, 1, 1, "cpu").play()  # compiles
-    devices = ["cpu", "cuda"] if resolved("auto").type == "cuda" else ["cpu"]
-    print("device  threads    steps/s   against one thread")
+    devices = ["cpu", "cuda"] if resolve("auto").type == "cuda" else ["cpu"]
+    print("device  threads    steps/s   ratio to one thread")
     for device in devices:
         alone = 0.0
         for count in threads:
@@ -138,13 +140,14 @@ def report(netlist: Netlist, threads: list[int]) -> None:
 
 
 def main() -> None:
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("netlist", nargs="?", default="ariane133_ng45")
-    some = [count for count in (1, 2, 4, 8, 16) if count <= CORES]
-    parser.add_argument("--threads", nargs="+", type=int, default=some, help="up to this machine's cores by default")
+    counts = [count for count in (1, 2, 4, 8, 16) if count <= CORES]
+    parser.add_argument("--threads", nargs="+", type=int, default=counts, help="up to this machine's cores by default")
     arguments = parser.parse_args()
-    given = find(arguments.netlist)
-    report(load("harbor" if given == "ariane133_ng45" else given), arguments.threads)
+    path = find(arguments.netlist)
+    report(load("harbor" if path == "ariane133_ng45" else path), arguments.threads)
 
 
 if __name__ == "__main__":

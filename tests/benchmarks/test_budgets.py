@@ -1,4 +1,4 @@
-"""The benchmark of budgets: netlists of all sizes, and what counts as late."""
+"""The benchmark of budgets covers netlists of all sizes and tells late runs from punctual ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_summary_has_the_worst_run_of_each_method() -> None:
     runs = [Timed("a", "rl", 1, 3.0, 3.5, "legal"), Timed("b", "rl", 1, 3.0, 9.0, "no room"),
             Timed("c", "greedy", 1, 3.0, 2.0, "legal")]  # fmt: skip
     assert [line.split() for line in summary(runs)[1:]] == [
-        ["rl", "2", "1", "1", "6.00"], ["greedy", "1", "1", "0", "-1.00"],
+        ["rl", "2", "1", "1", "6.00", "3.00"], ["greedy", "1", "1", "0", "-1.00", "0.67"],
     ]  # fmt: skip
 
 

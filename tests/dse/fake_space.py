@@ -1,4 +1,4 @@
-"""A design space of cheap arithmetic, with ties, infeasible designs, and workers that die on request."""
+"""A design space with a cheap cost function, ties, infeasible designs, and workers that die on request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ COLORS = ("red", "green", "blue")
 class FakeSpace(DesignSpace):
     """Designs with a width and a color; a fifth of them is not feasible.
 
-    `seconds` is how long each evaluation takes at least; each writes a line with its number of designs to `log`; the
-    first one that finds `deadly` missing makes that file and dies; all die when `deadly` is a folder.
+    Each evaluation takes at least `seconds` and writes a line with its number of designs to `log`.  The first one for
+    which the file `deadly` is missing creates it and dies; all die if `deadly` is a folder.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class FakeSpace(DesignSpace):
         self.name, self.content, self.size = "fake", {"size": size}, size
         self.networks = ()
         self.objectives = (("time", "min"), ("speed", "max"), ("area", "min"))
-        self.metrics = ("area", "speed", "time", "width")  # one has a parameter's name
+        self.metrics = ("area", "speed", "time", "width")  # one of them has the name of a parameter
         self.parameters, self.reasons = ("width", "color"), ("", "the number ends in 0 or 5")
         self.options: dict[str, Any] = {"seconds": seconds, "log": log, "deadly": deadly, "error": error}
 
@@ -85,9 +85,9 @@ def _made(size: int, options: dict[str, Any]) -> FakeSpace:
 
 
 def true_front(space: DesignSpace) -> list[int]:
-    """The Pareto set of a whole space, by number, design by design; the first of those with equal objectives."""
-    found = space.evaluate(np.arange(space.size))
-    rows = {tuple(row): k for k, row in reversed(list(enumerate(found.objectives.tolist()))) if found.feasible[k]}
+    """Numbers of the Pareto set of a whole space, computed design by design; the first one of equal objectives."""
+    result = space.evaluate(np.arange(space.size))
+    rows = {tuple(row): k for k, row in reversed(list(enumerate(result.objectives.tolist()))) if result.feasible[k]}
     points = list(rows)
     return sorted(
         rows[p] for p in points if not any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)

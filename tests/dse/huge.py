@@ -1,4 +1,4 @@
-"""Layers and designs near the bound of exact counts; as a program, their counts by the kernels as plain Python.
+"""Layers and designs near the bound of exact counts; run as a program, prints their counts by kernels in plain Python.
 
 Without Numba (NUMBA_DISABLE_JIT=1) kernels compute with Python's and NumPy's numbers, and any sum or product that
 leaves 64 bits on the way raises an error instead of wrapping around.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dse.model.design import design_row
-from dse.model.exact import LIMIT, corner, most_counts
+from dse.model.overflow import LIMIT, corner, most_counts
 from dse.templates import NAMES, template
 from dse.templates.base import COUNTS, Template
 from dse.workloads.layers import Kind, Layer
@@ -56,9 +56,9 @@ def layer(rng: np.random.Generator) -> Layer:
 
 
 def cases(name: str, count: int) -> list[tuple[list[float], Layer]]:
-    """Pairs of a template that are accepted, most of them with a batch that is as large as may be."""
-    rng, family, found = np.random.default_rng(NAMES.index(name)), template(name), list[tuple[list[float], Layer]]()
-    while len(found) < count:
+    """Designs and layers of a template that are accepted, most of them with the largest batch possible."""
+    rng, family, result = np.random.default_rng(NAMES.index(name)), template(name), list[tuple[list[float], Layer]]()
+    while len(result) < count:
         row, drawn = design(family, rng), layer(rng)
         most = most_counts(family, corner(family, row), drawn)
         if most >= LIMIT:
@@ -67,20 +67,20 @@ def cases(name: str, count: int) -> list[tuple[list[float], Layer]]:
         if batch >= 1:
             drawn = replace(drawn, batch=batch)
             assert most_counts(family, corner(family, row), drawn) < LIMIT
-            found.append((row, drawn))
-    return found
+            result.append((row, drawn))
+    return result
 
 
 def counts(name: str, count: int) -> list[Any]:
-    """Of each case without and with a search: reason and counts."""
-    family, found = template(name), []
+    """Reason and counts of each case, without and with a search."""
+    family, result = template(name), []
     for row, drawn in cases(name, count):
         designs, layers = np.array([row]), np.array([drawn.row()], np.int64)
         for search in (False, True)[: 1 + (prod((drawn.out_h, drawn.out_w)) < 10**4)]:
             out, reason = np.zeros((1, 1, COUNTS), np.int64), np.zeros((1, 1), np.int16)
             family.run(designs, layers, family.default_mapping(designs, layers), search, out, reason)
-            found.append([int(reason[0, 0]), out[0, 0].tolist() if reason[0, 0] == 0 else []])
-    return found
+            result.append([int(reason[0, 0]), out[0, 0].tolist() if reason[0, 0] == 0 else []])
+    return result
 
 
 if __name__ == "__main__":

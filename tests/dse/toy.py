@@ -1,4 +1,4 @@
-"""A tiny accelerator family for tests of spaces and searches, and a space of it that takes no time to evaluate."""
+"""A tiny accelerator family for tests of spaces and searches, and a space of it that is fast to evaluate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from dse.templates.base import (
     Ints,
     Parameter,
     Template,
+    count_operations,
     dram_cycles,
     layer_macs,
-    switched,
 )
+from dse.templates.families import Family
 from dse.workloads.layers import BATCH, KIND, C, M, P, Q, R, S
 
 ROWS, COLUMNS, BUFFER_KB, ORDER = range(OWN, OWN + 4)
 
 
 def _run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: Ints, reasons: Any) -> None:
-    """Tiles of rows × columns output and input channels; weights come again for each pixel a small buffer holds."""
+    """Tiles of rows × columns output and input channels; a small buffer loads weights several times."""
     for s, design in enumerate(designs):
         for k, layer in enumerate(layers):
             if layer[KIND] > 2:
@@ -45,7 +46,7 @@ def _run(designs: Floats, layers: Ints, mappings: Ints, search: bool, counts: In
                 reasons[s, k] = 1
                 continue
             out = counts[s, k]
-            switched(design, layer, out, False)
+            count_operations(design, layer, out, False)
             out[COMPUTE] = folds * pixels * int(layer[R] * layer[S]) + int(design[ORDER])
             again = 1 + pixels // int(design[BUFFER_KB] * 64)
             out[DRAM_WEIGHT] = int(layer[M] * layer[C] * layer[R] * layer[S]) * int(design[2]) * again
@@ -74,9 +75,7 @@ def _loop_nest(design: Sequence[float], layer: Any, mapping: Sequence[int]) -> l
 
 
 TOY = Template(
-    name="toy",
-    title="Toy",
-    source="none",
+    family=Family(name="toy", title="Toy", after="none", source="none"),
     own=(
         Parameter("rows", 8, "PEs", "output channels at once", 1, 1024),
         Parameter("columns", 8, "PEs", "input channels at once", 1, 1024),
@@ -111,7 +110,7 @@ CONTENT: dict[str, Any] = {
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the family known under the name `toy`."""
+    """Register the family under the name `toy`."""
     module = ModuleType("dse.templates.toy")
     module.TEMPLATE = TOY  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dse.templates.toy", module)

@@ -1,4 +1,4 @@
-"""What the slow twins of the templates share: word lengths, DRAM time, operations, laws, layers at random."""
+"""What the slow twins of the templates share: word lengths, DRAM time, operations, laws, random layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from dse.model.design import design_row
-from dse.templates.base import COUNTS, Count, Template, touched_lines
+from dse.templates.base import COUNTS, Count, Template
+from dse.templates.strips import touched_lines
 from dse.workloads.layers import Kind, Layer, make_layer
 from netlists.errors import DesignError
 
@@ -35,7 +36,7 @@ def switched(design: Mapping[str, Any], layer: Layer) -> dict[Count, int]:
 
 
 def traffic_only(design: Mapping[str, Any], layer: Layer) -> dict[Count, int]:
-    """Pooling and element-wise layers."""
+    """Counts of pooling and element-wise layers."""
     _, given, result = words(design, layer)
     out = dict.fromkeys(Count, 0)
     out[Count.DRAM_INPUT], out[Count.DRAM_OUTPUT] = layer.inputs * given, layer.outputs * result
@@ -48,7 +49,7 @@ def as_row(counts: dict[Count, int]) -> list[int]:
 
 
 def check_laws(design: Mapping[str, Any], layer: Layer, counts: list[int], multipliers: float) -> None:
-    """What no schedule of a layer with multiplications can undercut."""
+    """Check lower bounds that hold for any schedule of a layer with multiplications."""
     weight_bits, input_bits, output_bits = words(design, layer)
     cycles = sum(counts[: Count.STALL + 1])
     high = touched_lines(layer.out_h, layer.kernel_h, layer.stride_h, layer.dilation_h)[0]
@@ -63,7 +64,7 @@ def check_laws(design: Mapping[str, Any], layer: Layer, counts: list[int], multi
 
 
 def random_layer(rng: np.random.Generator) -> Layer:
-    """Small, of any kind: groups, depthwise, stride, dilation, batch, ragged sizes, own word lengths."""
+    """A small layer of any kind: groups, depthwise, stride, dilation, batch, odd sizes, own word lengths."""
     while True:
         kind = Kind(rng.choice([0, 0, 0, 0, 0, 1, 2, 3, 4]))
         groups, wide = int(rng.choice([1, 1, 1, 2, 3])), kind in (Kind.CONV, Kind.POOL)
@@ -115,16 +116,16 @@ Slow = Callable[[dict[str, float], Layer, list[int]], tuple[dict[Count, int], st
 def equal(
     template: Template, slow: Slow, design: dict[str, float], layer: Layer, drawn: list[int], all_mappings: bool
 ) -> tuple[list[list[int]], str]:
-    """Counts of a layer, which are those of the twin, where it runs, and why it does not.
+    """Check that counts of a layer equal those of the twin; returns them, and the reason if it does not run.
 
-    With the mapping that was drawn, and with `all_mappings` the default and the searched one too.
+    For the random mapping `drawn`, and with `all_mappings` for the default and the searched mapping too.
     """
-    found, why = [], ""
+    result, why = [], ""
     for mapping, search in ((drawn, False), (None, False), (None, True))[: None if all_mappings else 1]:
         counts, reason, used = run(template, design_row(template, design), layer, mapping, search)
         twin, why = slow(design, layer, used)
         assert reason == why, (design, layer, used, search)
         if not reason:
             assert counts == as_row(twin), (design, layer, used, search)
-            found.append(counts)
-    return found, why
+            result.append(counts)
+    return result, why

@@ -12,7 +12,7 @@ from netlists.netlist import Kind, Netlist, Routing, Rows
 
 @st.composite
 def chips(draw: st.DrawFn, soft_offsets: bool = False) -> Netlist:
-    """Netlists of 1 to 8 nodes with odd sizes, places, weights, empty nets, shared pins and rows."""
+    """Netlists of 1 to 8 nodes with odd sizes, positions, weights, empty nets, shared pins and rows."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     v, q, nets = int(rng.integers(1, 9)), int(rng.integers(1, 20)), int(rng.integers(0, 12))
     scale = draw(st.sampled_from([1.0, 0.1, 1e-3, 1 / 3]))
@@ -124,14 +124,14 @@ BOOKSHELF = {
 
 
 def write_pb(folder: Path, netlist: str | bytes = PB, plc: str | bytes = PLC) -> Path:
-    """Put both files into the folder."""
+    """Write both files to the folder."""
     _put(folder / "netlist.pb.txt", netlist)
     _put(folder / "initial.plc", plc)
     return folder / "netlist.pb.txt"
 
 
 def write_bookshelf(folder: Path, **changes: str | bytes) -> Path:
-    """Put the files into the folder, those of the suffixes in `changes` with other content."""
+    """Write the files to the folder, with other content for the suffixes in `changes`."""
     for name, text in BOOKSHELF.items():
         _put(folder / name, changes.get(name.removeprefix("a."), text))
     return folder / "a.aux"

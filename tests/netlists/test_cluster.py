@@ -1,4 +1,4 @@
-"""Clusters keep what matters: nodes, areas, the nets between them; and the way back."""
+"""Clusters: nodes, areas and the nets between them are preserved, and placements expand to the flat netlist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netlists.synthetic.generate import GeneratorSettings, generate
 
 
 def flat(seed: int = 0, **changes: object) -> Netlist:
-    """A flat netlist: the soft macros of a generated one made small cells."""
+    """A flat netlist: a generated one whose soft macros are replaced by small cells."""
     settings = GeneratorSettings(hard_macros=6, macro_sizes=2, soft_macros=600, ports=20, nets=1500)
     netlist = generate(settings, seed)
     soft = netlist.kind == Kind.SOFT
@@ -53,7 +53,7 @@ def by_hand(nets: list[tuple[float, list[int]]], kinds: list[Kind], fixed: list[
 CELL, HARD, PORT = Kind.CELL, Kind.HARD, Kind.PORT
 
 
-def test_cells_become_soft_macros_and_the_others_stay() -> None:
+def test_cells_become_soft_macros_and_other_nodes_are_kept() -> None:
     source = flat()
     grouped = cluster(source, 20, seed=3, threads=1)
     clustered = grouped.netlist
@@ -83,11 +83,11 @@ def test_nets_are_those_between_clusters_with_their_weight() -> None:
         key = ends(source, net, grouped.cluster_of)
         if len(key[1]) > 1:
             expected[key] += source.net_weight[net]
-    found: Counter[tuple[int, frozenset[int]]] = Counter()
+    result: Counter[tuple[int, frozenset[int]]] = Counter()
     itself = np.arange(grouped.netlist.num_nodes)
     for net in range(grouped.netlist.num_nets):
-        found[ends(grouped.netlist, net, itself)] += grouped.netlist.net_weight[net]
-    assert found == expected
+        result[ends(grouped.netlist, net, itself)] += grouped.netlist.net_weight[net]
+    assert result == expected
 
 
 def test_the_cut_is_far_below_that_of_a_random_partition() -> None:
@@ -104,7 +104,7 @@ def test_the_cut_is_far_below_that_of_a_random_partition() -> None:
     assert connectivity(grouped.cluster_of) < 0.5 * connectivity(shuffled)
 
 
-def test_seed_decides_and_threads_do_not() -> None:
+def test_the_result_depends_on_the_seed_and_not_on_threads() -> None:
     source = flat()
     first = cluster(source, 30, seed=1, threads=1)
     np.testing.assert_array_equal(cluster(source, 30, seed=1, threads=2).cluster_of, first.cluster_of)
@@ -160,13 +160,13 @@ def test_clusters_start_at_the_mean_of_known_positions() -> None:
     position = np.array([(20.0, 30.0), (60.0, 40.0), (np.nan, np.nan)])
     size = np.array([(3.0, 1.0), (1.0, 1.0), (50.0, 50.0)])
     clustered = cluster(source.with_(position_um=position, size_um=size), 1).netlist
-    assert clustered.size_um[0] == pytest.approx((2504 / 100, 100))  # too high for one column
-    assert clustered.position_um[0] == pytest.approx((30.0, 50.0))  # and so kept inside in y
+    assert clustered.size_um[0] == pytest.approx((2504 / 100, 100))  # too high for the width of one column
+    assert clustered.position_um[0] == pytest.approx((30.0, 50.0))  # and therefore moved into the canvas in y
     unknown = cluster(source.with_(position_um=np.full((3, 2), np.nan)), 1).netlist
     assert np.isnan(unknown.position_um).all()
 
 
-def test_expand_puts_cells_at_their_cluster() -> None:
+def test_expand_places_cells_at_their_cluster() -> None:
     source = by_hand([(1.0, [0, 1, 2]), (1.0, [3, 1, 4])], [HARD, CELL, CELL, PORT, CELL], fixed=[4])
     grouped = cluster(source, 1)
     position = grouped.netlist.position_um.copy()

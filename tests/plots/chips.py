@@ -1,4 +1,4 @@
-"""Placed netlists made by hand for the drawing tests."""
+"""Small placed netlists for the tests of figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlists.placement import Placement
 def chip(
     hard: int = 6, soft: int = 4, ports: int = 5, cells: int = 0, fixed: int = 2, name: str = "chip", prefix: str = "m"
 ) -> Placement:
-    """Hard macros side by side in one row (legal), the others at random; canvas 100 by 80 µm, grid 8 by 10."""
+    """A legal placement: hard macros in one row, other nodes at random; canvas 100 by 80 µm, grid 8 by 10."""
     rng = np.random.default_rng(1)
     nodes = hard + soft + ports + cells
     kind = np.repeat([0, 1, 2, 3], [hard, soft, ports, cells]).astype(np.int8)

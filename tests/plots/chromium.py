@@ -1,7 +1,7 @@
-"""Headless Chromium driven over its debugging pipe: real pointers and keys on a page, and what the page then says.
+"""Headless Chromium, controlled over its debugging pipe: real pointer and key events, and the state of the page.
 
-The protocol is that of https://chromedevtools.github.io/devtools-protocol: JSON messages, here ended by a zero byte
-(`--remote-debugging-pipe`: the browser reads from file descriptor 3 and writes to 4).
+The protocol is that of https://chromedevtools.github.io/devtools-protocol: JSON messages, each terminated by a zero
+byte (`--remote-debugging-pipe`: the browser reads from file descriptor 3 and writes to 4).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
 )  # fmt: skip
 PATIENCE_S = 60.0
+"""Time limit for an answer of the browser in seconds."""
 
 
 class Chromium:
@@ -42,7 +43,7 @@ class Chromium:
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters: Any) -> Any:
-        """Send a command and return its result; fails with the browser's message."""
+        """Send a command and return its result; fails with the browser's error message."""
         self.count += 1
         message = {"id": self.count, "method": method, "params": parameters}
         if self.session:
@@ -57,16 +58,16 @@ class Chromium:
         until = time.monotonic() + PATIENCE_S
         while b"\0" not in self.rest:
             ready = select.select([self.read], [], [], max(until - time.monotonic(), 0))[0]
-            assert ready, f"Chromium said nothing for {PATIENCE_S:.0f} s"
+            assert ready, f"Chromium did not answer for {PATIENCE_S:.0f} s"
             part = os.read(self.read, 1 << 20)
             assert part, "Chromium ended"
             self.rest += part
         message, self.rest = self.rest.split(b"\0", 1)
-        found: dict[str, Any] = json.loads(message)
-        return found
+        content: dict[str, Any] = json.loads(message)
+        return content
 
     def open(self, page: Path, *, width: int, height: int = 800, dark: bool = False) -> None:
-        """Load a file in a window of a size; narrow ones are phones with a touch screen."""
+        """Load a file in a window of the given size; a narrow window is a phone with a touch screen."""
         phone = width < 600
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.send("Emulation.setTouchEmulationEnabled", enabled=phone)
@@ -85,11 +86,11 @@ class Chromium:
         return done["result"].get("value")
 
     def settle(self) -> None:
-        """Wait until the page has drawn what was asked of it."""
+        """Wait until the page has finished drawing."""
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
-        """A mouse event: mouseMoved, mousePressed, mouseReleased or mouseWheel."""
+        """Send a mouse event: mouseMoved, mousePressed, mouseReleased or mouseWheel."""
         self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
         self.settle()
 
@@ -100,18 +101,18 @@ class Chromium:
             self.mouse(kind, x, y, button="left", clickCount=1)
 
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
-        """A touch event, touchStart, touchMove or touchEnd, with the fingers that are down."""
+        """Send a touch event, touchStart, touchMove or touchEnd, with the places of the fingers."""
         fingers = [{"x": x, "y": y, "id": k} for k, (x, y) in enumerate(points)]
         self.send("Input.dispatchTouchEvent", type=kind, touchPoints=fingers)
         self.settle()
 
     def type(self, text: str) -> None:
-        """Text for the element that has the focus."""
+        """Type text into the element that has the focus."""
         self.send("Input.insertText", text=text)
         self.settle()
 
     def press(self, key: str) -> None:
-        """A key for the element that has the focus."""
+        """Press a key in the element that has the focus."""
         code = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39}
         text = {"text": key} if len(key) == 1 else {}
         for kind in ("keyDown", "keyUp"):
@@ -120,30 +121,30 @@ class Chromium:
         self.settle()
 
     def screenshot(self, file: Path, *, whole: bool = False) -> None:
-        """Write what the window shows, or all of the page, as PNG."""
+        """Write the visible part of the page, or the whole page, as PNG."""
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(shot["data"]))
 
     def complaints(self) -> list[str]:
-        """Errors in scripts, refused resources and requests over the network since the page was opened."""
-        found = []
+        """Script errors, blocked resources and network requests since the page was opened."""
+        messages = []
         for event in self.events:
             method, what = event.get("method", ""), event.get("params", {})
             request = what.get("request", {}).get("url", "")
             network = method == "Network.requestWillBeSent" and not request.startswith(("file:", "data:"))
             wrong = method == "Log.entryAdded" and what["entry"]["level"] == "error"
             if network or wrong or method == "Runtime.exceptionThrown":
-                found.append(json.dumps(what)[:500])
-        return found
+                messages.append(json.dumps(what)[:500])
+        return messages
 
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chromium]:
-    """A browser with a new profile in a folder; skips the test where none is installed."""
+    """A browser with a new profile in a folder; skips the test if no browser is installed."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no browser: install one of {', '.join(NAMES)} to test pages")
-    # High numbers, so that neither end of a pipe is 3 or 4 itself.
+    # High numbers, so that no end of a pipe is file descriptor 3 or 4.
     pipes = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for _ in range(2) for end in os.pipe()]
     commands_in, commands_out, answers_in, answers_out = pipes
     call = f'exec "$@" 3<&{commands_in} 4>&{answers_out}'

@@ -1,4 +1,4 @@
-"""Bars of latency and energy stack up to what they were given."""
+"""The bars of latency and energy end at the sums of their values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ENERGY = {"mac": [1.0, 0.0, 1.0], "dram": [2.0, 1.0, np.nan], "wire": [0.0, 0.0,
 
 
 def ends(axes: Axes) -> np.ndarray:
-    """Where the bars of each row [L] end."""
-    found = np.zeros(len(NAMES))
+    """[L] where the bars of each row end, in axis units."""
+    right = np.zeros(len(NAMES))
     for bar in axes.patches:
         assert isinstance(bar, Rectangle)
         row = round(bar.get_y() + bar.get_height() / 2)
-        found[row] = max(found[row], bar.get_x() + bar.get_width())
-    return found
+        right[row] = max(right[row], bar.get_x() + bar.get_width())
+    return right
 
 
 def test_bars_end_at_the_sums() -> None:

@@ -1,4 +1,4 @@
-"""Sensitivity as figures, and the page of an exploration from plain data."""
+"""Figures of sensitivities, and the page of an exploration from plain data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netlists.errors import SettingsError
-from plots import exploration, sensitivity, style
+from plots import exploration, page, pareto, sensitivity, style
 from tests.plots.test_pareto import FRONT, SAMPLE, overlapping
 
 
@@ -18,7 +18,7 @@ def test_bars_are_as_long_as_the_shares() -> None:
     assert widths == [[50.0, 10.0], [25.0, 0.0]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["rows", "columns"]
     style.png(sensitivity.bars([f"$parameter_{k}$" * 5 for k in range(40)], {"<b>": np.linspace(0, 1, 40)}))
-    with pytest.raises(SettingsError, match="area has 1 shares; expected 2"):
+    with pytest.raises(SettingsError, match="area has 1 fractions; expected 2"):
         sensitivity.bars(["rows", "columns"], {"area": [1.0]})
 
 
@@ -77,20 +77,19 @@ def test_a_page_of_what_there_is(tmp_path: Path) -> None:
     assert "<img" not in text
     whole = exploration.Exploration(
         "title", "What to build", ["story"], {"latency": "3 ms"}, "template: x",
-        {"columns": ["", "ms"], "rows": [["<mine>", "3"]]},
-        {"<plane>": {"front": FRONT, "sample": SAMPLE, "labels": ("<x>", "y")}},
-        {"evaluations": [1, 2], "hypervolume": [0.5, 1.0]},
-        {"names": ["rows"], "shares": {"latency": [0.5]}, "note": "<note>"},
-        {"<rows>": {"name": "rows", "values": [1, 2], "curves": {"a": [1, 2]}, "feasible": [True, True], "own": 0}},
-        front={"columns": ["design", "ms"], "rows": [["7", "3"], ["8", "4"]], "texts": ["a: <7>", "a: <8>"]},
-        front_size=30,
+        page.Table("others", ["", "ms"], [["<mine>", "3"]]),
+        {"<plane>": pareto.draw(FRONT, SAMPLE, labels=("<x>", "y"))},
+        pareto.converged([1, 2], [0.5, 1.0]),
+        sensitivity.bars(["rows"], {"latency": [0.5]}),
+        "<note>",
+        {"<rows>": sensitivity.sweep("rows", [1, 2], {"a": [1, 2]}, feasible=[True, True], own=0)},
+        front=page.Table("2 <designs>", ["design", "ms"], [["7", "3"], ["8", "4"]], ["a: <7>", "a: <8>"]),
     )  # fmt: skip
     exploration.write(tmp_path / "whole.html", whole, footer="<f>")
     text = (tmp_path / "whole.html").read_text()
     assert text.count("<img") == 4
-    for word in ("mine", "plane", "note", "rows", "7", "8", "f"):
+    for word in ("mine", "plane", "note", "rows", "designs", "7", "8", "f"):
         assert f"&lt;{word}&gt;" in text
         assert f"<{word}>" not in text
     assert "<details><summary>8</summary><pre>a: &lt;8&gt;</pre></details>" in text
-    assert "30 designs, 2 of them; all are in pareto.csv" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["least.html", "whole.html"]

@@ -1,4 +1,4 @@
-"""The figures hold what they were given, to scale, and drawing them changes nothing global."""
+"""Figures show their data to scale, and drawing them changes no global state."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.plots.chips import chip
 
 
 def boxes(figure: Figure, gid: str) -> list[np.ndarray]:
-    """The rectangles of a kind of node, as [5, 2] outlines."""
-    found = [c for c in figure.axes[0].collections if c.get_gid() == gid]
-    return [np.asarray(path.vertices) for collection in found for path in collection.get_paths()]
+    """The closed outlines [5, 2] of all nodes of a kind."""
+    groups = [c for c in figure.axes[0].collections if c.get_gid() == gid]
+    return [np.asarray(path.vertices) for collection in groups for path in collection.get_paths()]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -271,7 +271,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_collections_are_rasterized() -> None:
-    """A vector backend would otherwise write one path a cell."""
+    """Otherwise a vector backend would write one path per cell."""
     polygons = [c for c in placement.draw(chip(cells=10)).axes[0].collections if isinstance(c, PolyCollection)]
     assert polygons
     assert all(collection.get_rasterized() for collection in polygons)

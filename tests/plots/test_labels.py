@@ -1,4 +1,4 @@
-"""Short labels: the distinctive parts of names, and never one label for two names."""
+"""Short labels consist of the distinctive parts of names, and different names have different labels."""
 
 from __future__ import annotations
 

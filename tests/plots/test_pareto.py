@@ -1,4 +1,4 @@
-"""Fronts and convergence: designs where they are, ticks that are few and do not overlap."""
+"""Fronts and convergence: designs at the right places, and few ticks that do not overlap."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SAMPLE = np.random.default_rng(0).uniform(4, 12, (200, 2))
 
 
 def draw(scale: tuple[float, float] = (1.0, 1.0), **options: object) -> Figure:
-    given = {"labels": ("latency (ms)", "energy (mJ)"), **options}
-    return pareto.draw(FRONT * scale, SAMPLE * scale, **given)  # type: ignore[arg-type]
+    settings = {"labels": ("latency (ms)", "energy (mJ)"), **options}
+    return pareto.draw(FRONT * scale, SAMPLE * scale, **settings)  # type: ignore[arg-type]
 
 
 def offsets(figure: Figure, gid: str) -> np.ndarray:
@@ -26,14 +26,16 @@ def offsets(figure: Figure, gid: str) -> np.ndarray:
 
 
 def overlapping(axis: Axis) -> list[tuple[str, str]]:
-    """Neighboring tick labels, of those that are drawn, that touch."""
+    """Pairs of neighboring visible tick labels that touch."""
     figure = axis.axes.get_figure(root=True)
     assert figure
     figure.draw_without_rendering()
     low, high = sorted(axis.get_view_interval())
-    shown = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high and tick.label1.get_text()]
-    assert 2 <= len(shown) <= 10
-    boxes = [(label.get_text(), label.get_window_extent()) for label in shown]
+    visible = [
+        tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high and tick.label1.get_text()
+    ]
+    assert 2 <= len(visible) <= 10
+    boxes = [(label.get_text(), label.get_window_extent()) for label in visible]
     return [(a[0], b[0]) for a, b in pairwise(boxes) if a[1].overlaps(b[1])]
 
 

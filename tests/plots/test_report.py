@@ -26,7 +26,7 @@ COST = {
 
 
 class Page(HTMLParser):
-    """What a page holds: tags, attributes, text, ids; complains about tags that do not match."""
+    """The tags, attributes, text and ids of a page; fails if tags do not match."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -78,37 +78,37 @@ def page(path: Path, *runs: Run, **options: object) -> Page:
     return Page((path / "report.html").read_text(encoding="utf-8"))
 
 
-def assert_self_contained(found: Page) -> None:
+def assert_self_contained(content: Page) -> None:
     for name in ("src", "href", "srcset", "data", "action", "poster", "background"):
-        for value in found.values(name):
+        for value in content.values(name):
             assert value.startswith(("data:", "#")), f"{name}={value[:60]}"
-    assert found.values("type").count("application/json") >= found.tags.count("script") - 1  # data, and one script
-    assert not {"link", "iframe", "object", "embed"} & set(found.tags)
-    assert not [name for _, name, _ in found.attributes if name.startswith("on")]
-    css = found.style + " ".join(found.values("style"))
+    assert content.values("type").count("application/json") >= content.tags.count("script") - 1  # data, and one script
+    assert not {"link", "iframe", "object", "embed"} & set(content.tags)
+    assert not [name for _, name, _ in content.attributes if name.startswith("on")]
+    css = content.style + " ".join(content.values("style"))
     assert "@import" not in css
     assert all(address.strip("'\" ").startswith("data:") for address in re.findall(r"url\(([^)]*)\)", css))
 
 
 def test_the_page_shows_every_part(tmp_path: Path) -> None:
-    found = page(tmp_path, full_run())
+    content = page(tmp_path, full_run())
     for part in (
         "ariane", "1.0421", "1,234,568", "12,345", "39, 35", "load", "20.0", "seed",
         "placer place x.aux --out 'run dir'", "The placement", "nothing fixed", "torch", "2.13.0", "yes",
     ):  # fmt: skip
-        assert part in found.text, part
-    assert_self_contained(found)
+        assert part in content.text, part
+    assert_self_contained(content)
 
 
 def test_images_decode_and_state_their_size(tmp_path: Path) -> None:
-    found = page(tmp_path, full_run(figures={"a": placement.draw(chip()), "b": style.png(placement.draw(chip()))}))
-    sources = found.values("src")
+    content = page(tmp_path, full_run(figures={"a": placement.draw(chip()), "b": style.png(placement.draw(chip()))}))
+    sources = content.values("src")
     assert len(sources) == 2
-    for source, width in zip(sources, found.values("width"), strict=True):
+    for source, width in zip(sources, content.values("width"), strict=True):
         image = Image.open(io.BytesIO(base64.b64decode(source.removeprefix("data:image/png;base64,"))))
         image.load()
         assert image.size[0] == int(width)
-    assert found.values("alt") == ["a", "b"]
+    assert content.values("alt") == ["a", "b"]
 
 
 def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
@@ -117,17 +117,17 @@ def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
         settings={EVIL: [EVIL]}, command=EVIL, figures={EVIL: placement.draw(chip(name=EVIL, prefix=EVIL))},
         notes=[EVIL], versions={EVIL: EVIL},
     )  # fmt: skip
-    found = page(tmp_path, run, replace(run, title=EVIL), title=EVIL)
-    assert_self_contained(found)
-    assert len(found.values("src")) == 2
-    assert found.text.count(EVIL) > 20
+    content = page(tmp_path, run, replace(run, title=EVIL), title=EVIL)
+    assert_self_contained(content)
+    assert len(content.values("src")) == 2
+    assert content.text.count(EVIL) > 20
 
 
 def test_a_run_with_nothing_but_a_name(tmp_path: Path) -> None:
-    found = page(tmp_path, Run("bare"))
-    assert "bare" in found.text
-    assert not {"img", "table", "pre", "ul"} & set(found.tags)
-    assert_self_contained(found)
+    content = page(tmp_path, Run("bare"))
+    assert "bare" in content.text
+    assert not {"img", "table", "pre", "ul"} & set(content.tags)
+    assert_self_contained(content)
 
 
 def test_no_runs(tmp_path: Path) -> None:
@@ -140,12 +140,12 @@ def test_one_run_has_no_comparison(tmp_path: Path) -> None:
 
 def test_several_runs_are_compared_with_links_to_their_sections(tmp_path: Path) -> None:
     other = full_run(method="anneal", cost=COST | {"proxy": 1.2, "density": 0.5, "seconds": 240.0})
-    found = page(tmp_path, full_run(), other, Run("bare"), figures={"Convergence": placement.draw(chip())})
-    assert "Comparison" in found.text
-    assert "Convergence" in found.text
-    assert found.bold == ["1.0421", "0.5000"]
-    assert {link[1:] for link in found.values("href")} == {"run-0", "run-1", "run-2"} <= set(found.values("id"))
-    assert_self_contained(found)
+    content = page(tmp_path, full_run(), other, Run("bare"), figures={"Convergence": placement.draw(chip())})
+    assert "Comparison" in content.text
+    assert "Convergence" in content.text
+    assert content.bold == ["1.0421", "0.5000"]
+    assert {link[1:] for link in content.values("href")} == {"run-0", "run-1", "run-2"} <= set(content.values("id"))
+    assert_self_contained(content)
 
 
 def test_best_is_per_netlist_among_legal_runs_with_ties() -> None:
@@ -174,19 +174,19 @@ def test_legal(violations: dict[str, int] | None, legal: bool | None, broken: di
 
 def test_what_is_illegal_is_listed_whatever_it_is_called(tmp_path: Path) -> None:
     counts = {"overlaps": 0, "cell_overlaps": 88410, "off_moon": 3}
-    found = page(tmp_path, full_run(violations=counts))
-    assert "Why the placement is not legal" in found.text
+    content = page(tmp_path, full_run(violations=counts))
+    assert "Why the placement is not legal" in content.text
     for part in ("Overlapping cells: 88,410", "off_moon: 3"):
-        assert part in found.text
-    assert "Overlaps: " not in found.text
+        assert part in content.text
+    assert "Overlaps: " not in content.text
     assert "not legal" not in page(tmp_path, full_run(violations={"overlaps": 0})).text
 
 
 def test_lower_bounds_stand_beside_the_costs(tmp_path: Path) -> None:
-    found = page(tmp_path, full_run(bounds={"proxy": 0.8, "wirelength": 0.0, "hpwl_um": 0.0}))
+    content = page(tmp_path, full_run(bounds={"proxy": 0.8, "wirelength": 0.0, "hpwl_um": 0.0}))
     for part in ("at least", "0.8000", "+30.3%"):
-        assert part in found.text
-    assert found.text.count("%") == 1
+        assert part in content.text
+    assert content.text.count("%") == 1
     assert "at least" not in page(tmp_path, full_run()).text
 
 
@@ -201,7 +201,7 @@ def test_lower_bounds_stand_beside_the_costs(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_values_as_people_read_them(value: object, key: str, text: str) -> None:
-    assert report.shown(value, key) == text
+    assert report.as_text(value, key) == text
 
 
 def test_names_that_are_not_utf8_are_written(tmp_path: Path) -> None:

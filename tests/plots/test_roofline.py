@@ -1,4 +1,4 @@
-"""The roofline holds the layers where they are, and labels that cover nothing."""
+"""The roofline shows layers at the right places, and labels that cover nothing."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_numbers_without_a_place_are_refused(x: list[float], y: list[float], pea
 
 
 def test_lengths_that_differ_are_refused() -> None:
-    with pytest.raises(SettingsError, match="1 intensities, 1 performances and 2 shares; expected as many of each"):
+    with pytest.raises(SettingsError, match="1 intensities, 1 performances and 2 shares; expected equal numbers"):
         roofline.draw(["a"], [1.0], [1.0], peak_gops=1.0, bandwidth_gb_s=1.0, share=[0.5, 0.5])

@@ -28,20 +28,22 @@ MOST_BYTES = 2_000_000
 
 
 def data(*placements: Placement) -> dict[str, Any]:
-    """What the script gets."""
-    found: dict[str, Any] = json.loads(viewer.Viewer([view(p) for p in placements], ["a", "b"][: len(placements)]).json)
-    return found
+    """The data that the script reads."""
+    content: dict[str, Any] = json.loads(
+        viewer.Viewer([view(p) for p in placements], ["a", "b"][: len(placements)]).json
+    )
+    return content
 
 
 def test_nodes_are_those_of_the_placement() -> None:
     placed = chip(hard=6, soft=4, ports=5)
-    n, found = placed.netlist, data(placed)
+    n, content = placed.netlist, data(placed)
     nodes = np.concatenate([n.hard, n.soft, n.ports])
-    assert found["names"] == [n.node_names[v] for v in nodes]
-    assert (found["hard"], found["soft"], found["ports"], found["fixed"]) == (6, 4, 5, [0, 1])
-    run = found["runs"][0]
+    assert content["names"] == [n.node_names[v] for v in nodes]
+    assert (content["hard"], content["soft"], content["ports"], content["fixed"]) == (6, 4, 5, [0, 1])
+    run = content["runs"][0]
     assert np.column_stack([run["x"], run["y"]]) == pytest.approx(placed.position_um[nodes], abs=1e-4)
-    assert np.column_stack([found["w"], found["h"]]) == pytest.approx(n.size_um[nodes], abs=1e-4)
+    assert np.column_stack([content["w"], content["h"]]) == pytest.approx(n.size_um[nodes], abs=1e-4)
     assert [ORIENTATIONS[o] for o in run["o"]] == [ORIENTATIONS[o] for o in placed.orientation[nodes]]
     assert np.array(run["maps"]["Density"]).reshape(n.grid) / 1000 == pytest.approx(
         view(placed).maps["Density"], abs=1e-3
@@ -61,19 +63,19 @@ def test_links_are_the_strongest_connections(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(viewer, "LINKS", 5)
     monkeypatch.setattr(viewer, "LEAST_LINKS", 1)
     placed = flat(3000)
-    n, found, links = placed.netlist, data(placed), connectivity(placed)
+    n, content, links = placed.netlist, data(placed), connectivity(placed)
     nodes = np.concatenate([n.hard, n.soft, n.ports])
     place = {int(v): k for k, v in enumerate(nodes)}
-    assert found["kept"] == [5, 5]
+    assert content["kept"] == [5, 5]
     for k, v in enumerate(n.hard):
         mine = np.flatnonzero(links.macro == v)[:5]
         partners = [
             place[u] if (u := int(p)) < n.num_nodes else len(nodes) + u - n.num_nodes for p in links.partner[mine]
         ]
-        assert found["links"][k][::2] == partners
-        assert found["links"][k][1::2] == pytest.approx(links.strength[mine], rel=1e-3)
-    assert any(partner >= len(nodes) for link in found["links"] for partner in link[::2])
-    assert [w for _, _, w in found["heaviest"]] == sorted((w for _, _, w in found["heaviest"]), reverse=True)
+        assert content["links"][k][::2] == partners
+        assert content["links"][k][1::2] == pytest.approx(links.strength[mine], rel=1e-3)
+    assert any(partner >= len(nodes) for link in content["links"] for partner in link[::2])
+    assert [w for _, _, w in content["heaviest"]] == sorted((w for _, _, w in content["heaviest"]), reverse=True)
 
 
 def test_cells_are_a_picture_of_where_they_lie() -> None:
@@ -94,9 +96,9 @@ def test_runs_on_one_chip_stand_side_by_side() -> None:
     a, b = chip(), chip(hard=7)
     views = [("a", view(a)), ("b", view(b)), ("c", view(turned(a)))]
     assert [list(v.titles) for v in viewer.viewers(views)] == [["a", "c"], ["b"]]
-    found = data(a, turned(a))
-    assert [run["title"] for run in found["runs"]] == ["a", "b"]
-    assert found["runs"][0]["x"] != found["runs"][1]["x"]
+    content = data(a, turned(a))
+    assert [run["title"] for run in content["runs"]] == ["a", "b"]
+    assert content["runs"][0]["x"] != content["runs"][1]["x"]
 
 
 def test_each_view_is_on_the_page_once(tmp_path: Path) -> None:
@@ -110,9 +112,9 @@ def test_the_page_runs_its_own_script_alone(tmp_path: Path) -> None:
     placed = chip(name=EVIL, prefix=EVIL)
     report.write(tmp_path / "page.html", [Run(EVIL, title=EVIL, view=view(placed))])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    found = Page(text)
-    assert_self_contained(found)
-    policy = next(value for value in found.values("content") if "default-src" in value)
+    content = Page(text)
+    assert_self_contained(content)
+    policy = next(value for value in content.values("content") if "default-src" in value)
     scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
     assert len(scripts) == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -130,8 +132,8 @@ def test_without_a_view_there_is_no_script(tmp_path: Path) -> None:
 
 def test_maps_are_left_out_where_there_are_none(tmp_path: Path) -> None:
     report.write(tmp_path / "page.html", [Run("x", view=replace(view(chip()), maps={}))])
-    found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "select" not in found.tags
+    content = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "select" not in content.tags
 
 
 @pytest.mark.parametrize(

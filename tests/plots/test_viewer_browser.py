@@ -17,14 +17,18 @@ from tests.plots.chromium import Chromium, chromium
 from tests.plots.test_report import EVIL
 from tests.plots.views import ariane, flat, turned, write
 
-DESKTOP, PHONE = 1280, 390
+DESKTOP = 1280
+"""Width of a window on a desktop in pixels."""
+
+PHONE = 390
+"""Width of a window on a phone in pixels."""
 VIEWER = "document.querySelector('.viewer').viewer"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with chromium(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with chromium(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, placed: Placement) -> Path:
 
 
 class Picture:
-    """The picture of an open page, as its reader sees and touches it."""
+    """The picture of an open page, as a reader sees and uses it."""
 
     def __init__(self, browser: Chromium, page: Path, width: int) -> None:
         self.browser = browser
@@ -57,19 +61,19 @@ class Picture:
         return self.browser.run(f"{VIEWER}.{expression}")
 
     def place(self, x: float, y: float, pane: int = 0) -> tuple[float, float]:
-        """Where in the window a point of the canvas, in µm, is drawn."""
-        found = self.browser.run(
+        """The pixel of the window at which a point of the canvas, in µm, is drawn."""
+        value = self.browser.run(
             f"(() => {{ const p = {VIEWER}.panes[{pane}], b = p.canvas.getBoundingClientRect();"
             f" const [x, y] = p.project({x}, {y}); return [b.left + x, b.top + y]; }})()"
         )
-        return found[0], found[1]
+        return value[0], value[1]
 
     def text(self, selector: str) -> str:
-        found: str = self.browser.run(f"document.querySelector('.viewer {selector}').textContent")
-        return found
+        value: str = self.browser.run(f"document.querySelector('.viewer {selector}').textContent")
+        return value
 
     def tip(self) -> str:
-        """What the box beside the pointer says; nothing when it is hidden."""
+        """The text of the box beside the pointer; empty if it is hidden."""
         return "" if self.browser.run("document.querySelector('.tip').hidden") else self.text(".tip")
 
     def tap(self, x: float, y: float) -> None:
@@ -81,17 +85,17 @@ class Picture:
         self.browser.type(text)
 
     def view(self) -> dict[str, float]:
-        found: dict[str, float] = self.get("view")
-        return found
+        value: dict[str, float] = self.get("view")
+        return value
 
     def pixels(self) -> str:
-        """A digest of what the first canvas shows."""
-        # Once read, the browser draws it otherwise: without the graphics processor.
+        """A digest of the pixels of the first canvas."""
+        # After the first read, the browser draws the canvas differently, without the graphics processor.
         self.get("panes[0].canvas.toDataURL()")
         self.get("redraw()")
         self.browser.settle()
-        found: str = self.get("panes[0].canvas.toDataURL()")
-        return hashlib.sha256(found.encode()).hexdigest()
+        value: str = self.get("panes[0].canvas.toDataURL()")
+        return hashlib.sha256(value.encode()).hexdigest()
 
 
 def visible(placed: Placement) -> Ints:
@@ -100,12 +104,12 @@ def visible(placed: Placement) -> Ints:
     at, size = placed.position_um[n.hard], n.size_um[n.hard]
     covered = (np.abs(at[:, None] - at[None]) < size[None] / 2).all(axis=2).sum(axis=1) > 1
     far = np.abs(at[:, None] - placed.position_um[n.ports][None]).max(axis=2).min(axis=1) > 0.05 * max(n.canvas_um)
-    shown: Ints = n.hard[~covered & far]
-    return shown
+    free: Ints = n.hard[~covered & far]
+    return free
 
 
-def assert_told(said: str, placed: Placement, v: int) -> None:
-    """The text says what a macro is and where."""
+def assert_states(text: str, placed: Placement, v: int) -> None:
+    """Check that a text states the name, size and place of a macro."""
     n = placed.netlist
     (x, y), (w, h) = placed.position_um[v], n.size_um[v]
     nets = {int(net) for net in n.connection_net[n.connection_node == v]}
@@ -115,10 +119,10 @@ def assert_told(said: str, placed: Placement, v: int) -> None:
         f"{round(w, 3):g} × {round(h, 3):g} µm",
         ORIENTATIONS[placed.orientation[v]],
     ):
-        assert part in said
-    assert f"{round(x - w / 2, 3):.10g}, {round(y - h / 2, 3):.10g} µm" in said
+        assert part in text
+    assert f"{round(x - w / 2, 3):.10g}, {round(y - h / 2, 3):.10g} µm" in text
     weight = sum(float(n.net_weight[net]) for net in nets)
-    assert f"{len(nets)}, weight {weight:,.10g}" in said
+    assert f"{len(nets)}, weight {weight:,.10g}" in text
 
 
 def test_every_macro_is_found_by_hover(browser: Chromium, page: Path, placed: Placement) -> None:
@@ -127,7 +131,7 @@ def test_every_macro_is_found_by_hover(browser: Chromium, page: Path, placed: Pl
     assert len(macros) > 100
     for v in macros:
         browser.mouse("mouseMoved", *picture.place(*placed.position_um[v]))
-        assert_told(picture.tip(), placed, v)
+        assert_states(picture.tip(), placed, v)
     browser.mouse("mouseMoved", 1, 1)
     assert picture.tip() == ""
 
@@ -149,8 +153,8 @@ def test_every_macro_is_found_by_tap(browser: Chromium, page: Path, placed: Plac
     picture = Picture(browser, page, PHONE)
     for v in visible(placed)[::4]:
         picture.tap(*picture.place(*placed.position_um[v]))
-        assert_told(picture.tip(), placed, v)
-        assert_told(picture.text(".info"), placed, v)
+        assert_states(picture.tip(), placed, v)
+        assert_states(picture.text(".info"), placed, v)
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
@@ -159,7 +163,7 @@ def test_every_macro_is_found_by_search(browser: Chromium, page: Path, placed: P
     n = placed.netlist
     for v in n.hard[:: 1 if width == DESKTOP else 6]:
         picture.search(n.node_names[v])
-        assert_told(picture.text(".info"), placed, v)
+        assert_states(picture.text(".info"), placed, v)
         assert picture.get("chosen") == list(n.hard).index(v)
         assert picture.get(f"inView({list(n.hard).index(v)})")
     assert picture.view()["zoom"] > 1.5
@@ -280,18 +284,18 @@ def test_each_layer_shows_and_hides(browser: Chromium, page: Path, layer: str) -
 
 def test_maps_and_their_values(browser: Chromium, page: Path, placed: Placement) -> None:
     picture = Picture(browser, page, DESKTOP)
-    shown = set()
+    digests = set()
     for name in ("", "Congestion", "Density"):
         change = f"s.value = '{name}'; s.dispatchEvent(new Event('change'))"
         browser.run(f"(s => {{ {change} }})(document.querySelector('.map select'))")
-        shown.add(picture.pixels())
+        digests.add(picture.pixels())
         browser.mouse("mouseMoved", *picture.place(*(0.5 * np.array(placed.netlist.cell_um))))
         status = picture.text(".status")
         if name:
             assert f"{name.lower()} {picture.get(f'runs[0].maps.{name}[0]') / 1000:.3f}".rstrip("0") in status
         else:
             assert "congestion" not in status
-    assert len(shown) == 3
+    assert len(digests) == 3
 
 
 def test_connections_of_the_chosen_macro_are_drawn_and_listed(browser: Chromium, page: Path) -> None:
@@ -316,17 +320,17 @@ def test_the_table_sorts_and_chooses_both_ways(browser: Chromium, page: Path, pl
     ]
     button = f"document.querySelectorAll('.macros th button')[{column.index('Left (µm)')}]"
     left = placed.position_um[n.hard, 0] - n.size_um[n.hard, 0] / 2
-    for sign, said in ((-1, "descending"), (1, "ascending")):
+    for sign, direction in ((-1, "descending"), (1, "ascending")):
         browser.run(f"{button}.click()")
-        shown = browser.run("[...document.querySelectorAll('.macros tbody tr')].map(r => Number(r.dataset.node))")
-        assert sorted(shown) == list(range(len(n.hard)))
-        assert np.all(np.diff(sign * np.round(left[shown], 4)) >= 0)
-        assert browser.run(f"{button}.parentElement.getAttribute('aria-sort')") == said
+        order = browser.run("[...document.querySelectorAll('.macros tbody tr')].map(r => Number(r.dataset.node))")
+        assert sorted(order) == list(range(len(n.hard)))
+        assert np.all(np.diff(sign * np.round(left[order], 4)) >= 0)
+        assert browser.run(f"{button}.parentElement.getAttribute('aria-sort')") == direction
     browser.run("document.querySelectorAll('.macros tbody tr')[7].click()")
-    assert_told(picture.text(".info"), placed, n.hard[shown[7]])
+    assert_states(picture.text(".info"), placed, n.hard[order[7]])
     browser.run("document.querySelector('.macros').focus()")
     browser.press("ArrowDown")
-    assert picture.get("chosen") == shown[8]
+    assert picture.get("chosen") == order[8]
     browser.run("document.querySelector('.pane canvas').scrollIntoView({block: 'center'})")
     v = visible(placed)[-1]
     browser.click(*picture.place(*placed.position_um[v]))
@@ -346,12 +350,12 @@ def test_pictures_side_by_side_move_together(browser: Chromium, pair: Path, plac
     scales = picture.get("panes.map(pane => pane.scale / pane.fit)")
     assert scales[0] == scales[1] > 1.5
     browser.mouse("mouseMoved", *picture.place(x, y, pane=1))
-    assert_told(picture.tip(), other, v)
+    assert_states(picture.tip(), other, v)
     browser.click(*picture.place(x, y, pane=1))
     assert picture.get("chosen") == list(placed.netlist.hard).index(v)
-    said = picture.text(".info")
-    assert_told(said, placed, v)
-    assert_told(said, other, v)
+    text = picture.text(".info")
+    assert_states(text, placed, v)
+    assert_states(text, other, v)
     assert [picture.text(f".pane:nth-child({k}) figcaption") for k in (1, 2)] == ["A run/0", "B run/1"]
     top = browser.run("[...document.querySelectorAll('.pane canvas')].map(c => c.getBoundingClientRect().top)")
     assert top[0] == top[1]

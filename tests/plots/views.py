@@ -1,4 +1,4 @@
-"""Pages with pictures to look at, for the tests of the viewer."""
+"""Placements and pages for the tests of the viewer."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.benchmarks import find
 
 
 def view(placed: Placement, seed: int = 0) -> View:
-    """A placement with random maps."""
+    """A view of a placement with random maps."""
     rng = np.random.default_rng(seed)
     maps = {name: rng.uniform(0, 1.6, placed.netlist.grid) for name in ("Congestion", "Density")}
     return View(placed, connectivity(placed), placement.draw(placed, heat=maps["Congestion"]), maps)
 
 
 def ariane() -> Placement:
-    """ariane133 as its file places it; a generated design of its size where ../shared is absent."""
+    """ariane133 with the placement in its file, or a generated design of its size if ../shared is absent."""
     file = find("ariane133_ng45")
     return Placement.given(load(file) if isinstance(file, Path) else generate(GeneratorSettings(), 0))
 
@@ -42,7 +42,7 @@ def thousand() -> Placement:
 
 
 def flat(cells: int) -> Placement:
-    """Macros among standard cells, which the nets of soft macros join."""
+    """A design of macros and standard cells, with nets between them."""
     n = generate(GeneratorSettings("flat", hard_macros=50, soft_macros=2000, nets=20000), 0)
     rng = np.random.default_rng(0)
     more = cells - len(n.soft)
@@ -62,7 +62,7 @@ def flat(cells: int) -> Placement:
 
 
 def turned(placed: Placement) -> Placement:
-    """The same chip with the macros of equal size in other places and orientations."""
+    """The same chip with macros of equal size in permuted places and other orientations."""
     n = placed.netlist
     position, orientation = placed.position_um.copy(), placed.orientation.copy()
     for size in np.unique(n.size_um[n.movable_hard], axis=0):
@@ -73,7 +73,7 @@ def turned(placed: Placement) -> Placement:
 
 
 def write(file: Path, *placements: Placement) -> Path:
-    """The report of runs with these placements."""
+    """Write the report of runs with these placements."""
     runs = [report.Run(p.netlist.name, title=f"run/{k}", view=view(p, k)) for k, p in enumerate(placements)]
     report.write(file, runs)
     return file

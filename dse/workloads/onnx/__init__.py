@@ -1,4 +1,5 @@
-"""ONNX models as layers: the graph is walked with its shapes, each operator becomes the products that it computes.
+"""ONNX models as networks.
 
-Begin with `importer`; `operators` lists what is supported.
+Imports `dse.workloads.layers` and `onnx`.  Begin with `importer`; `walk` resolves the graph, `layers` and `products`
+turn its nodes into layers.
 """

@@ -1,7 +1,7 @@
-"""An ONNX file as nodes, shapes and constants, weights left on disk.
+"""An ONNX file as nodes, shapes and constants, with the weights left on disk.
 
-Only the dimensions of large tensors are kept, and a mark that tells equal ones, never their values, so that a model
-takes no more memory than its graph and external data files may be absent.
+Only the dimensions of large tensors are kept, and a mark by which equal ones are recognized, never their values.  A
+model thus takes no more memory than its graph, and external data files may be absent.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from onnx.external_data_helper import load_external_data_for_tensor
 from netlists.errors import DesignError, first_line
 
 CONTENT = "content"  # the property of a tensor that equal ones share
-MAX_DATA = 1 << 30  # bytes of a file of external data up to which it is read
-SMALL = 1024  # elements up to which a tensor may be a shape or axes, whose values shape inference reads
+MAX_DATA = 1 << 30  # bytes; larger files of external data are not read
+SMALL = 1024  # elements; up to this size a tensor may be a shape or axes, whose values shape inference reads
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What importing needs of a model; every shape is a tuple of whole numbers."""
+    """What importing needs to know about a model; every shape is a tuple of whole numbers."""
 
     name: str
-    nodes: tuple[NodeProto, ...]  # those that compute with activations, in their order, subgraphs resolved
+    nodes: tuple[NodeProto, ...]  # those that compute with activations, in their order, with subgraphs resolved
     shapes: Mapping[str, tuple[int, ...]]
     constants: Set[str]  # tensors that no input of the model changes
-    stored: Mapping[str, tuple[str, ...]]  # constants made from tensors of the file: their names
-    elements: Mapping[str, int]  # of each tensor of the file that may be trained
-    initializers: Set[str]  # those that hold fractions and are stored as such, not written into a node
-    batch: int  # inputs for which the shapes are
+    stored: Mapping[str, tuple[str, ...]]  # constants made from tensors of the file: the names of those
+    elements: Mapping[str, int]  # number of elements of each tensor of the file that may be trained
+    initializers: Set[str]  # those of them that hold fractions and are not written into a node
+    batch: int  # number of inputs that the shapes are for
 
     def shape(self, tensor: str) -> tuple[int, ...]:
-        """A tensor's shape; raises `DesignError` where inference did not find it."""
+        """A tensor's shape; raises `DesignError` if inference did not find it."""
         if tensor not in self.shapes:
             raise DesignError(
                 f"{self.name}: the shape of tensor {tensor!r} is unknown; expected a model whose shapes follow from its"
@@ -48,24 +48,24 @@ class Graph:
         return self.shapes[tensor]
 
     def trained(self, tensor: str) -> bool:
-        """Whether a scale, shift or table is made from an initializer, which tells it from a constant in the code."""
+        """Whether a scale, shift or table is made from an initializer, unlike a constant in the code."""
         return not self.initializers.isdisjoint(self.stored.get(tensor, ()))
 
 
 def read_model(file: str | Path) -> ModelProto:
-    """Read an ONNX file without its large tensors, its own functions inlined; raises `DesignError` when it is none."""
+    """Read an ONNX file without large tensors, with its functions inlined; raises `DesignError` if it is not one."""
     path = Path(file)
     try:
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
         raise DesignError(f"{path}: cannot be read ({error.strerror}); expected an ONNX model") from None
-    except Exception:  # of the parser, which differ with its implementation
-        raise DesignError(f"{path}: damaged or of another format; expected an ONNX model") from None
+    except Exception:  # from the parser; types differ with its implementation
+        raise DesignError(f"{path}: damaged or in another format; expected an ONNX model") from None
     if not model.graph.node or not model.opset_import:
-        raise DesignError(f"{path}: holds no graph; expected an ONNX model")
+        raise DesignError(f"{path}: contains no graph; expected an ONNX model")
     names = (*_names(model.graph), *(opset.domain for opset in model.opset_import))
     if not all(isinstance(name, str) for name in names):
-        raise DesignError(f"{path}: damaged, with names that are no text; expected an ONNX model")
+        raise DesignError(f"{path}: damaged, with names that are not text; expected an ONNX model")
     for tensor in _tensors(model.graph):
         _mark(path, tensor)
         if prod(tensor.dims) > SMALL:
@@ -76,7 +76,7 @@ def read_model(file: str | Path) -> ModelProto:
 
 
 def _names(graph: GraphProto) -> Iterator[object]:
-    """All names in a graph and its subgraphs; the parser hands on bytes where they are no text."""
+    """All names in a graph and its subgraphs; the parser returns bytes for those that are not text."""
     for info in (*graph.input, *graph.output, *graph.value_info):
         yield info.name
         yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
@@ -109,7 +109,7 @@ def all_nodes(graph: GraphProto) -> Iterator[NodeProto]:
 
 
 def _mark(path: Path, tensor: TensorProto) -> None:
-    """Note what a matrix holds in any order, so that a copy, transposed or not, is known for the same weights."""
+    """Mark a matrix by its elements in any order, so that a copy, transposed or not, counts as the same weights."""
     words = _words(path, tensor)
     if len(tensor.dims) > 1 and len(words) and words.min() != words.max():
         mark = f"{len(words)} {words.sum(dtype=np.uint64)} {(words * words).sum(dtype=np.uint64)}"
@@ -117,7 +117,7 @@ def _mark(path: Path, tensor: TensorProto) -> None:
 
 
 def _words(path: Path, tensor: TensorProto) -> npt.NDArray[np.uint32]:
-    """The numbers of a matrix as words, from a file of external data too if that is there and not huge."""
+    """The elements of a matrix as words; external data are read too if the file exists and is not huge."""
     none = np.zeros(0, np.uint32)
     if tensor.data_location != TensorProto.EXTERNAL:
         return none if len(tensor.raw_data) % 4 else np.frombuffer(tensor.raw_data, np.uint32)
@@ -137,10 +137,10 @@ def forget_values(tensor: TensorProto) -> None:
 
 
 def _load(path: Path, tensor: TensorProto) -> None:
-    """Read a small tensor; weights may be absent, whole numbers are shapes and may not."""
+    """Read a small tensor; weights may be absent, but whole numbers may be shapes and must be there."""
     try:
         load_external_data_for_tensor(tensor, str(path.parent))
-    except Exception as error:  # many types, by the reason: absent, outside of the folder, too short
+    except Exception as error:  # the type depends on the reason: absent, outside of the folder, too short
         if tensor.data_type != TensorProto.INT64:
             return
         raise DesignError(
@@ -151,6 +151,6 @@ def _load(path: Path, tensor: TensorProto) -> None:
 
 
 def inputs(model: ModelProto) -> Iterator[ValueInfoProto]:
-    """Inputs of the model proper; old files list their initializers among them."""
+    """Inputs of the model without initializers, which old files list among them."""
     stored = {tensor.name for tensor in model.graph.initializer}
     return (info for info in model.graph.input if info.name not in stored)

@@ -1,4 +1,4 @@
-"""What each ONNX operator is to an accelerator: every supported one is in one of these sets."""
+"""What each ONNX operator means for an accelerator: every supported operator is in one of these sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from onnx import NodeProto
 
 PRODUCTS = {"Conv", "Conv3D", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Attention"}
-RECURRENT = {"LSTM": 4, "GRU": 3, "RNN": 1}  # with the gates of each
+RECURRENT = {"LSTM": 4, "GRU": 3, "RNN": 1}  # with their numbers of gates
 POOLS = {"MaxPool", "MaxPool3D", "AveragePool", "AveragePool3D", "LpPool", "LpPool3D"}
 WINDOWED = POOLS | {"Conv", "ConvTranspose"}
 REDUCTIONS = {
@@ -22,11 +22,11 @@ NORMALIZATIONS = {
     "LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization", "LpNormalization",
     "MeanVarianceNormalization",
 }  # fmt: skip
-# Read a whole row before they write it.
+# They read a whole row before they write it.
 ROWS = {"Softmax", "LogSoftmax", "Hardmax", *NORMALIZATIONS}
-# Count as reading what they write.
+# They count as reading what they write.
 COPIES = {"Gather", "GatherElements", "GatherND", "Resize", "Upsample", "RotaryEmbedding", "CumSum", "GridSample"}
-# Act on a value on its way out of the layer before.
+# They act on a value on its way out of the layer before.
 FUSED = {
     "Relu", "LeakyRelu", "ThresholdedRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Swish", "Mish", "Tanh",
     "Elu", "Selu", "Celu", "Gelu", "Softplus", "Softsign", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Neg", "Abs",
@@ -34,27 +34,26 @@ FUSED = {
     "Dropout", "Cast", "CastLike", "Identity", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Shrink",
     "Trilu",
 }  # fmt: skip
-# Rename or reorder elements: done by the addresses that the next layer reads.
+# They rename or reorder elements, which the addresses that the next layer reads take care of.
 VIEWS = {
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Split", "Slice", "Pad", "Expand", "Tile",
     "DepthToSpace", "SpaceToDepth", "ReverseSequence",
 }  # fmt: skip
 SUBGRAPHS = {"If", "Loop", "Scan"}  # followed by `dse.workloads.onnx.walk`
-# Their results are activations although no input of the model reaches them.
+# Their results are activations, although no input of the model reaches them.
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 KNOWN = PRODUCTS | RECURRENT.keys() | POOLS | REDUCTIONS | ARITHMETIC | ROWS | COPIES | FUSED | VIEWS
-SAME_SHAPE = (
-    FUSED | ROWS | {"CumSum", "RotaryEmbedding", "ReverseSequence"}
-)  # the result is as large as the first input
+# Their result is as large as the first input.
+SAME_SHAPE = FUSED | ROWS | {"CumSum", "RotaryEmbedding", "ReverseSequence"}
 
 
 def operator(node: NodeProto) -> str:
-    """An operator's name, with its domain unless that is ONNX's own and its dimensions where they are over two."""
+    """An operator's name, with its domain unless that is ONNX's own, and its dimensions if there are more than two."""
     name = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
     axes = next((len(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"), 0)
     return f"{name}{axes}D" if axes > 2 else name
 
 
-def told(operators: Counter[str]) -> str:
-    """Operators with how many there are of each."""
+def list_operators(operators: Counter[str]) -> str:
+    """Names of operators with the number of each, as text."""
     return ", ".join(f"{name} ({count})" for name, count in sorted(operators.items()))

@@ -1,4 +1,4 @@
-"""What is known of each tensor while a model is walked through: type, shape, and the value of small constants.
+"""What is known about each tensor while a model is walked through: type, shape, and the value of small constants.
 
 Shapes follow node by node from the rules of `onnx.shape_inference`, values from `onnx.reference`, so that a chain of
 Shape, Gather, Concat and Reshape resolves in one pass however long it is.
@@ -23,14 +23,15 @@ from dse.workloads.onnx.operators import KNOWN, RANDOM, SAME_SHAPE, WINDOWED, op
 from dse.workloads.onnx.plain import plain
 from netlists.errors import DesignError
 
-BOUNDED = {"NonZero", "Compress", "Unique"}  # results no larger than the inputs, whose size only the values tell
+# Their results are no larger than the inputs, and their sizes follow from the values only.
+BOUNDED = {"NonZero", "Compress", "Unique"}
 
-MADE = re.compile(r"val_\d+")  # how torch's exporter names constants that are no parameters
+GENERATED = re.compile(r"val_\d+")  # how torch's exporter names constants that are not parameters
 FRACTIONS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
 
 
 class Tensors:
-    """Types, values and origins of tensors by name; `stored_types` are those written in the file."""
+    """Types, values and origins of tensors by name; `stored_types` are the types written in the file."""
 
     def __init__(self, name: str, opsets: Mapping[str, int], ir_version: int, stored_types: dict[str, TypeProto]):
         self.name = name
@@ -40,21 +41,24 @@ class Tensors:
         self.types: dict[str, TypeProto] = {}
         self.values: dict[str, TensorProto] = {}
         self.constants: set[str] = {""}  # an input left out has an empty name
-        self.stored: dict[str, tuple[str, ...]] = {}  # of a constant: the tensors of the file that it is made from
-        self.contents: dict[str, str] = {}  # the first of those with the same numbers, by what they hold
-        self.elements: dict[str, int] = {}  # of those
-        self.initializers: set[str] = set()  # of those, the ones with fractions that no node holds
-        self.believed: set[str] = set()  # tensors whose shape only the file tells
+        self.stored: dict[str, tuple[str, ...]] = {}  # the tensors of the file that each constant is made from
+        self.contents: dict[str, str] = {}  # the first tensor of the file with each content
+        self.elements: dict[str, int] = {}  # the number of elements of each of these
+        self.initializers: set[str] = set()  # those of them with fractions that no node holds
+        self.believed: set[str] = set()  # tensors whose shape only the file states
 
     def store(self, tensor: TensorProto, name: str, initializer: bool = True) -> None:
-        """Enter a tensor of the file; a single number, or whole numbers of 64 bits, are no trained ones."""
+        """Enter a tensor of the file; single numbers and whole numbers of 64 bits are not trained parameters.
+
+        Raises `DesignError` if its values do not fit its dimensions.
+        """
         self.types[name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims))
         self.constants.add(name)
         if prod(tensor.dims) <= SMALL and tensor.data_location != TensorProto.EXTERNAL:
             try:
                 numpy_helper.to_array(tensor)
             except (TypeError, ValueError, LookupError):
-                raise DesignError(f"{self.name}: tensor {name!r}: its values are not those of its dimensions") from None
+                raise DesignError(f"{self.name}: tensor {name!r}: its values do not fit its dimensions") from None
             self.values[name] = tensor
         if tensor.dims and tensor.data_type not in (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING):
             content = next((entry.value for entry in tensor.metadata_props if entry.key == CONTENT), name)
@@ -65,8 +69,8 @@ class Tensors:
                 self.initializers.add(first)
 
     def _is_filler(self, name: str) -> bool:
-        """Whether a tensor is one number throughout that torch's exporter made, as for a norm without a scale."""
-        return bool(MADE.fullmatch(name)) and name in self.values and len(np.unique(self.value(name))) == 1
+        """Whether torch's exporter made a tensor of one number throughout, as for a norm without a scale."""
+        return bool(GENERATED.fullmatch(name)) and name in self.values and len(np.unique(self.value(name))) == 1
 
     def set_value(self, name: str, value: Any) -> None:
         """Enter a constant, an array or a number."""
@@ -85,7 +89,7 @@ class Tensors:
         return whole_shape(self.types[name]) if name in self.types else None
 
     def cut(self, name: str, source: str, axis: int, size: int | None) -> None:
-        """Enter a part of so many elements along an axis of a tensor of known shape; None: one, without the axis."""
+        """Enter a part of `size` elements along an axis of a tensor of known shape; None: one, without the axis."""
         shape = list(self.shape(source) or ())
         axis %= len(shape)
         shape[axis : axis + 1] = [] if size is None else [size]
@@ -95,7 +99,7 @@ class Tensors:
             self.stored[name] = self.stored.get(source, ())
 
     def stack(self, name: str, parts: Sequence[str], axis: int) -> None:
-        """Enter a tensor of others along a new axis."""
+        """Enter a tensor that stacks others along a new axis."""
         shape = self.shape(parts[0]) if parts else None
         if shape is None:
             return
@@ -116,11 +120,11 @@ class Tensors:
         if node.op_type in ("Shape", "Size"):
             needed = ()  # shapes are fixed
         elif node.op_type == "CastLike":
-            needed = node.input[:1]  # the other input gives its type only
+            needed = node.input[:1]  # only the type of the other input matters
         return all(tensor in self.constants for tensor in needed)
 
     def add(self, node: NodeProto) -> None:
-        """Enter what follows of a node's outputs; raises `DesignError` where sizes do not fit together."""
+        """Enter what is known about a node's outputs; raises `DesignError` if sizes do not fit together."""
         constant = self.is_constant(node)
         if node.op_type == "Constant" and self._constant(node):
             return
@@ -141,17 +145,18 @@ class Tensors:
         return True
 
     def _infer(self, node: NodeProto) -> None:
-        for tensor, found in self._inferred(node).items():
-            self.types[tensor] = found
+        for tensor, type_proto in self._inferred(node).items():
+            self.types[tensor] = type_proto
         first = node.output[0] if node.output else ""
-        given = self.types.get(node.input[0]) if node.input else None
-        if given and self.shape(first) is None and plain(node).op_type in SAME_SHAPE:
-            made = TypeProto()
-            made.CopyFrom(self.types.get(first, given))
-            made.tensor_type.shape.CopyFrom(given.tensor_type.shape)
-            self.types[first] = made
+        first_type = self.types.get(node.input[0]) if node.input else None
+        if first_type and self.shape(first) is None and plain(node).op_type in SAME_SHAPE:
+            result = TypeProto()
+            result.CopyFrom(self.types.get(first, first_type))
+            result.tensor_type.shape.CopyFrom(first_type.tensor_type.shape)
+            self.types[first] = result
         taken = self.shape(node.input[0]) if node.input else None
-        filled = taken is not None and 0 not in taken and plain(node).op_type in WINDOWED  # and so is what it makes
+        # The window of a tensor with elements has a result with elements.
+        filled = taken is not None and 0 not in taken and plain(node).op_type in WINDOWED
         for tensor in node.output:
             self._believe(tensor)
             shape = self.shape(tensor)
@@ -159,7 +164,7 @@ class Tensors:
                 raise self.refuse(node, f"a result of {list(shape)}: its window does not fit the padded input")
 
     def _inferred(self, node: NodeProto) -> dict[str, TypeProto]:
-        """The types that onnx infers; of an operator of another's that computes a plain one, that one's."""
+        """The types that onnx infers; for an operator of another domain, those of the plain operator."""
         foreign = node.domain not in ("", "ai.onnx")
         node = plain(node) if foreign else node
         try:
@@ -170,25 +175,25 @@ class Tensors:
             return {}
         types = {tensor: self.types[tensor] for tensor in node.input if tensor}
         if foreign:
-            types = {tensor: _as_float(found) for tensor, found in types.items()}
+            types = {tensor: _as_float(type_proto) for tensor, type_proto in types.items()}
         parts = [attribute.i for attribute in node.attribute if attribute.name == "num_outputs"]
-        if parts and parts != [len(node.output)]:  # of Split, which onnx takes on trust
-            raise self.refuse(node, f"{parts[0]} parts for {len(node.output)} outputs; expected as many")
+        if parts and parts != [len(node.output)]:  # of Split, which onnx does not check
+            raise self.refuse(node, f"{parts[0]} parts for {len(node.output)} outputs; expected equal numbers")
         data = {tensor: self.values[tensor] for tensor in node.input if tensor in self.values}
         opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
         try:
-            found: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(
+            type_proto: dict[str, TypeProto] = onnx.shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=opsets, ir_version=self.ir_version
             )
-        except Exception as error:  # of inference and of the checker, which share no parent
+        except Exception as error:  # from inference and from the checker, which have no common type
             if operator(node) not in KNOWN and not self.is_constant(node):
-                return {}  # not supported, which the message about operators says
+                return {}  # not supported, which the message about operators reports
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise self.refuse(node, f"shapes do not fit together ({reason[0]})") from None
-        return found
+        return type_proto
 
     def _believe(self, tensor: str) -> None:
-        """Take the stored shape of a tensor where inference left sizes open and found nothing that contradicts it."""
+        """Take the stored shape of a tensor if inference left sizes open and does not contradict it."""
         if self.shape(tensor) is not None or tensor not in self.stored_types:
             return
         stored = self.stored_types[tensor]
@@ -200,7 +205,7 @@ class Tensors:
         self.believed.add(tensor)
 
     def _evaluate(self, node: NodeProto) -> None:
-        """Enter the values of outputs that are small and whose inputs' values are known."""
+        """Enter the values of outputs that are small, if the inputs' values are known."""
         if node.op_type in ("Shape", "Size"):
             self._shape_value(node)
             return
@@ -217,8 +222,8 @@ class Tensors:
         shape = self.shape(node.input[0])
         if shape is None:
             return
-        given = {attribute.name: attribute.i for attribute in node.attribute}
-        part = shape[given.get("start", 0) : given.get("end", len(shape))]
+        values = {attribute.name: attribute.i for attribute in node.attribute}
+        part = shape[values.get("start", 0) : values.get("end", len(shape))]
         self.set_value(node.output[0], np.array(part if node.op_type == "Shape" else prod(shape), np.int64))
 
     def _computed(self, node: NodeProto) -> list[Any]:
@@ -232,35 +237,36 @@ class Tensors:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 return list(ReferenceEvaluator(graph, opsets=self.opsets).run(None, feeds))
-        except Exception:  # of many types: the value stays unknown, and a shape that needs it is asked for by name
+        except Exception:  # of many types: the value stays unknown; a shape that needs it is refused by name
             return []
 
     def refuse(self, node: NodeProto, what: str) -> DesignError:
+        """The error that says what is wrong with a node."""
         return DesignError(f"{self.name}: {node.op_type} {node.name or node.output[0]!r}: {what}")
 
 
-def whole_shape(found: TypeProto) -> tuple[int, ...] | None:
-    """The shape of a type, or None unless it is a tensor all of whose sizes are known."""
-    tensor = found.tensor_type
+def whole_shape(type_proto: TypeProto) -> tuple[int, ...] | None:
+    """The shape of a type, or None unless it is a tensor with all sizes known."""
+    tensor = type_proto.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
     return tuple(dim.dim_value for dim in tensor.shape.dim)
 
 
 def agrees(known: TypeProto, dims: tuple[int, ...]) -> bool:
-    """Whether the sizes of a type, as far as they are known, are those of a shape."""
+    """Whether the sizes of a type, as far as they are known, equal those of a shape."""
     if not known.tensor_type.HasField("shape"):
         return True
-    found = known.tensor_type.shape.dim
-    return len(found) == len(dims) and all(
-        not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(found, dims, strict=True)
+    known_dims = known.tensor_type.shape.dim
+    return len(known_dims) == len(dims) and all(
+        not dim.HasField("dim_value") or dim.dim_value == size for dim, size in zip(known_dims, dims, strict=True)
     )
 
 
-def _as_float(found: TypeProto) -> TypeProto:
-    """The same tensor of floating-point numbers, as the plain operator takes it."""
-    made = TypeProto()
-    made.CopyFrom(found)
-    if made.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32):
-        made.tensor_type.elem_type = TensorProto.FLOAT
-    return made
+def _as_float(type_proto: TypeProto) -> TypeProto:
+    """The same tensor type with floating-point numbers, as the plain operator takes it."""
+    result = TypeProto()
+    result.CopyFrom(type_proto)
+    if result.tensor_type.elem_type in (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32):
+        result.tensor_type.elem_type = TensorProto.FLOAT
+    return result

@@ -1,10 +1,11 @@
-"""Walks through an ONNX graph in its order: shapes and constants of every tensor, subgraphs resolved.
+"""Walks through an ONNX graph in its order: shapes and constants of every tensor, with subgraphs resolved.
 
-`If` with a constant condition is the branch taken.  With one that depends on the input, branches of equal work are one;
-of different work the one with more is counted, with a note, as an accelerator has to be built for it.  `Loop` and
-`Scan` are unrolled where their number of iterations is constant.  Anything else is refused by name.  What a body takes
-from outside is an input of its operators like any other, so nothing vanishes that depends on the model's input.
-Sequences of tensors, which exporters use for lists, are followed too: see `dse.workloads.onnx.sequences`.
+An `If` with a constant condition is replaced by the branch taken.  If the condition depends on the input, one of two
+branches of equal work is counted; of different work, the one with more is counted, with a note, because an accelerator
+has to be built for it.  `Loop` and `Scan` are unrolled if their number of iterations is constant.  Anything else is
+refused by name.  A tensor that a body takes from outside is an input of its operators like any other, so nothing that
+depends on the model's input is lost.  Sequences of tensors, which exporters use for lists, are resolved too: see
+`dse.workloads.onnx.sequences`.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TypeProto
 
 from dse.workloads.layers import Layer
 from dse.workloads.onnx.graph import Graph, inputs
-from dse.workloads.onnx.operators import PRODUCTS, RECURRENT, operator, told
+from dse.workloads.onnx.operators import PRODUCTS, RECURRENT, list_operators, operator
 from dse.workloads.onnx.plain import plain
 from dse.workloads.onnx.sequences import Sequences
 from dse.workloads.onnx.tensors import Tensors, agrees, whole_shape
 from netlists.errors import DesignError
 
-MAX_STEPS = 50_000  # operators and iterations after unrolling
+MAX_STEPS = 50_000  # most operators and iterations after unrolling
 Scope = MutableMapping[str, str]  # a name in a graph or body: the tensor's name in the whole
 Work = Callable[[Graph], list[Layer]]
 
 
 class Walk:
-    """The walk through a model whose inputs have fixed sizes, `resized` if other ones than the file stores shapes for.
+    """The walk through a model whose inputs have fixed sizes.
 
-    `work` makes layers of nodes, to compare branches.  Raises `DesignError`.
+    `resized` says whether these are other sizes than those that the file stores shapes for; `work` makes layers of
+    nodes, to compare branches.  Raises `DesignError` for a model that cannot be resolved.
     """
 
     def __init__(self, model: ModelProto, name: str, batch: int, resized: bool, work: Work) -> None:
@@ -46,7 +48,7 @@ class Walk:
         self.tensors = Tensors(name, opsets, model.ir_version, stored)
         self.sequences = Sequences(self.tensors)
         self.nodes: list[NodeProto] = []
-        self.operators: Counter[str] = Counter()  # of all activation nodes, those of branches not taken included
+        self.operators: Counter[str] = Counter()  # of all activation nodes, including those of branches not taken
         self.ahead: Counter[str] = Counter()  # products of constants
         self.notes: list[str] = []
         self.steps = 0
@@ -57,23 +59,29 @@ class Walk:
         self._run(model.graph.node, self.scope, "")
         self._check_outputs(model, resized)
         if self.ahead:
-            self.notes.append(f"computed ahead, as no input of the model reaches them: {told(self.ahead)}")
+            self.notes.append(
+                f"computed ahead, because no input of the model reaches them: {list_operators(self.ahead)}"
+            )
         if self.tensors.believed:
             few = ", ".join(map(repr, sorted(self.tensors.believed)[:3]))
             self.notes.append(
-                f"{len(self.tensors.believed)} shapes are taken from the file as nothing infers them ({few})"
+                f"{len(self.tensors.believed)} shapes are taken from the file, because they cannot be inferred ({few})"
             )
 
     def graph(self, nodes: Sequence[NodeProto] | None = None) -> Graph:
-        """What was found, of all nodes or of some."""
+        """The graph of all nodes so far, or of some of them."""
         tensors = self.tensors
-        shapes = {tensor: shape for tensor, found in tensors.types.items() if (shape := whole_shape(found)) is not None}
-        chosen = tuple(self.nodes if nodes is None else nodes)
-        return Graph(self.name, chosen, shapes, tensors.constants, tensors.stored, tensors.elements,
+        shapes = {
+            tensor: shape
+            for tensor, type_proto in tensors.types.items()
+            if (shape := whole_shape(type_proto)) is not None
+        }
+        selection = tuple(self.nodes if nodes is None else nodes)
+        return Graph(self.name, selection, shapes, tensors.constants, tensors.stored, tensors.elements,
                      tensors.initializers, self.batch)  # fmt: skip
 
     def _enter(self, graph: GraphProto, scope: Scope, prefix: str) -> None:
-        """The stored tensors of a graph."""
+        """Enter the stored tensors of a graph."""
         for tensor in graph.initializer:
             scope[tensor.name] = prefix + tensor.name
             self.tensors.store(tensor, prefix + tensor.name)
@@ -85,7 +93,7 @@ class Walk:
             )
             self.tensors.constants.add(prefix + name)
             self.tensors.stored[prefix + name] = (prefix + name,)
-            self.tensors.elements[prefix + name] = sparse.values.dims[0]  # those that are not zero
+            self.tensors.elements[prefix + name] = sparse.values.dims[0]  # nonzero ones
 
     def _run(self, nodes: Sequence[NodeProto], scope: Scope, prefix: str) -> None:
         for node in nodes:
@@ -113,7 +121,9 @@ class Walk:
     def _step(self, node: NodeProto) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            raise self.tensors.refuse(node, f"the model unrolls to more than {MAX_STEPS:,} operators; unroll it less")
+            raise self.tensors.refuse(
+                node, f"the model unrolls to more than {MAX_STEPS:,} operators; expected fewer iterations"
+            )
 
     def _if(self, node: NodeProto, scope: Scope, prefix: str) -> None:
         condition = scope.get(node.input[0], node.input[0])
@@ -121,8 +131,8 @@ class Walk:
         value = self.tensors.value(condition)
         if value is not None:
             side = "then" if bool(value.reshape(-1)[0]) else "else"
-            found = self._body(bodies[side], scope, f"{prefix}{_place(node)}/{side}/")
-            scope.update(zip(node.output, found, strict=False))
+            results = self._body(bodies[side], scope, f"{prefix}{_place(node)}/{side}/")
+            scope.update(zip(node.output, results, strict=False))
             return
         before, sides = self.nodes, {}
         for side, body in bodies.items():
@@ -130,7 +140,7 @@ class Walk:
             sides[side] = (self._body(body, scope, f"{prefix}{_place(node)}/{side}/"), self.nodes)
         self.nodes = before
         results, nodes = sides[self._busier(node, {side: nodes for side, (_, nodes) in sides.items()})]
-        shapes = [[self.tensors.shape(tensor) for tensor in found] for found, _ in sides.values()]
+        shapes = [[self.tensors.shape(tensor) for tensor in outputs] for outputs, _ in sides.values()]
         if shapes[0] != shapes[-1]:
             raise self.tensors.refuse(
                 node, f"its condition depends on the input and its branches give shapes {shapes[0]} and {shapes[-1]};"
@@ -154,7 +164,8 @@ class Walk:
         more = max(sizes, key=sizes.__getitem__)
         both = ", ".join(f"{side} {macs / 1e6:g} MMAC" for side, (macs, _) in sizes.items())
         self.notes.append(
-            f"If {_title(node)!r}: its condition depends on the input; the one with more work counts: {more} ({both})"
+            f"If {_title(node)!r}: its condition depends on the input; the branch with more work counts: {more}"
+            f" ({both})"
         )
         return more
 
@@ -162,10 +173,10 @@ class Walk:
         body = self._attribute(node, "body").g
         carried = [scope.get(tensor, tensor) for tensor in node.input[2:]]
         times = self._number(node, scope, 0, "number of iterations")
-        goes_on = self._number(node, scope, 1, "first condition") in (None, True)
+        proceed = self._number(node, scope, 1, "first condition") in (None, True)
         outer, stacked = self._opened(node, body, scope, prefix), _lists(node.output[len(carried) :])
         index = 0
-        while goes_on and (times is None or index < times):
+        while proceed and (times is None or index < times):
             place = f"{prefix}{_place(node)}/{index}/"
             counter, condition = place + body.input[0].name, place + body.input[1].name
             self.tensors.set_value(counter, np.array(index, np.int64))
@@ -176,27 +187,27 @@ class Walk:
                 raise self.tensors.refuse(
                     node, "its end depends on the input; expected a constant number of iterations"
                 )
-            goes_on = bool(value.reshape(-1)[0])
+            proceed = bool(value.reshape(-1)[0])
             index += 1
         self._close(node, scope, prefix, carried, stacked, [0] * len(stacked))
 
     def _attribute(self, node: NodeProto, name: str) -> AttributeProto:
-        found: AttributeProto | None = next((a for a in node.attribute if a.name == name), None)
-        if found is None:
-            raise self.tensors.refuse(node, f"has no {name}; expected one, as its definition says")
-        return found
+        attribute: AttributeProto | None = next((each for each in node.attribute if each.name == name), None)
+        if attribute is None:
+            raise self.tensors.refuse(node, f"has no {name}; its definition requires one")
+        return attribute
 
     def _opened(self, node: NodeProto, body: GraphProto, scope: Scope, prefix: str) -> Scope:
-        """The scope around all iterations, with what the body stores."""
+        """The scope around all iterations, with the tensors that the body stores."""
         outer: Scope = ChainMap({}, scope)
         self._enter(body, outer, f"{prefix}{_place(node)}/")
         return outer
 
-    def _iteration(self, node: NodeProto, body: GraphProto, outer: Scope, given: Sequence[str], place: str,
+    def _iteration(self, node: NodeProto, body: GraphProto, outer: Scope, sources: Sequence[str], place: str,
                    stacked: list[list[str]]) -> list[str]:  # fmt: skip
-        """Walk through a body once; what it hands on, after it has put aside what is stacked."""
+        """Walk through a body once; returns the carried tensors, and appends the others to `stacked`."""
         self._step(node)
-        inner: Scope = ChainMap(dict(zip((info.name for info in body.input), given, strict=True)), outer)
+        inner: Scope = ChainMap(dict(zip((info.name for info in body.input), sources, strict=True)), outer)
         results = self._results(body, inner, place)
         on = len(results) - len(stacked)
         for parts, result in zip(stacked, results[on:], strict=True):
@@ -205,14 +216,14 @@ class Walk:
 
     def _close(self, node: NodeProto, scope: Scope, prefix: str, carried: Sequence[str], stacked: list[list[str]],
                axes: Sequence[int]) -> None:  # fmt: skip
-        """The outputs of all iterations: what the last handed on, and what each put aside."""
+        """Enter the outputs of all iterations: the carried tensors of the last one, and the stacked ones of each."""
         scope.update(zip(node.output, carried, strict=False))
         for tensor, parts, axis in zip(node.output[len(carried) :], stacked, axes, strict=True):
             self.tensors.stack(prefix + tensor, parts, axis)
             scope[tensor] = prefix + tensor
 
     def _number(self, node: NodeProto, scope: Scope, index: int, what: str) -> Any:
-        """A single number that an input gives, None without the input; raises `DesignError` unless it is constant."""
+        """The single number of an input, None without that input; raises `DesignError` unless it is constant."""
         tensor = node.input[index] if len(node.input) > index else ""
         if not tensor:
             return None
@@ -223,17 +234,19 @@ class Walk:
 
     def _scan(self, node: NodeProto, scope: Scope, prefix: str) -> None:
         if self.tensors.opsets.get("", 1) < 9:
-            raise self.tensors.refuse(node, "is of an opset before 9; export the model with a newer one")
-        given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+            raise self.tensors.refuse(node, "is from an opset before 9; export the model with a newer one")
+        values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         body, count = self._attribute(node, "body").g, self._attribute(node, "num_scan_inputs").i
         sources = [scope.get(tensor, tensor) for tensor in node.input]
         carried, scanned = sources[:-count], sources[-count:]
-        axes = given.get("scan_input_axes", [0] * count)
+        axes = values.get("scan_input_axes", [0] * count)
         shapes = [self.tensors.shape(tensor) for tensor in scanned]
         lengths = {shape[axis] if shape else None for shape, axis in zip(shapes, axes, strict=True)}
         length = lengths.pop()
         if length is None or lengths:
-            raise self.tensors.refuse(node, "the lengths of what it scans are unknown or differ; expected a fixed one")
+            raise self.tensors.refuse(
+                node, "the lengths that it scans are unknown or differ; expected one fixed length"
+            )
         outer, stacked = self._opened(node, body, scope, prefix), _lists(node.output[len(carried) :])
         for index in range(length):
             place = f"{prefix}{_place(node)}/{index}/"
@@ -241,10 +254,10 @@ class Walk:
             for tensor, source, axis in zip(slices, scanned, axes, strict=True):
                 self.tensors.cut(tensor, source, axis, None)
             carried = self._iteration(node, body, outer, [*carried, *slices], place, stacked)
-        self._close(node, scope, prefix, carried, stacked, given.get("scan_output_axes", [0] * len(stacked)))
+        self._close(node, scope, prefix, carried, stacked, values.get("scan_output_axes", [0] * len(stacked)))
 
     def _body(self, body: GraphProto, scope: Scope, prefix: str) -> list[str]:
-        """Walk through a body without inputs; its outputs' names in the whole."""
+        """Walk through a body without inputs; returns the names of its outputs in the whole."""
         inner: Scope = ChainMap({}, scope)
         self._enter(body, inner, prefix)
         return self._results(body, inner, prefix)
@@ -255,32 +268,32 @@ class Walk:
         return [scope.get(info.name, info.name) for info in body.output]
 
     def _check_outputs(self, model: ModelProto, resized: bool) -> None:
-        """Compare with the shapes stored for outputs: those of other input sizes are noted, others refused."""
+        """Compare outputs with their stored shapes: differences due to other input sizes are noted, others refused."""
         for info in model.graph.output:
-            found = self.tensors.shape(self.scope.get(info.name, info.name))
-            if found is None or agrees(info.type, found):
+            shape = self.tensors.shape(self.scope.get(info.name, info.name))
+            if shape is None or agrees(info.type, shape):
                 continue
             stored = [dim.dim_value if dim.HasField("dim_value") else "?" for dim in info.type.tensor_type.shape.dim]
-            said = f"output {info.name!r} is stored as {stored}".replace("'?'", "?")
-            if not resized or len(stored) != len(found):
+            text = f"output {info.name!r} is stored as {stored}".replace("'?'", "?")
+            if not resized or len(stored) != len(shape):
                 raise DesignError(
-                    f"{self.name}: {said}, but follows from the inputs as {list(found)}; expected one shape: export the"
-                    " model again, or remove the stored shapes"
+                    f"{self.name}: {text}, but its shape is {list(shape)} according to the inputs; export the model"
+                    " again, or remove the stored shapes"
                 )
-            self.notes.append(f"{said}, the sizes given make it {list(found)}, which counts")
+            self.notes.append(f"{text}; the sizes given make it {list(shape)}, which counts")
 
 
 def _renamed(node: NodeProto, scope: Scope, prefix: str) -> NodeProto:
-    """A node with the names of the whole; the node itself where those are its own."""
-    given = [scope.get(tensor, tensor) for tensor in node.input]
-    made = [scope.get(tensor, tensor) for tensor in node.output]
-    if given == list(node.input) and made == list(node.output):
+    """A node with the names of the whole; the node itself if those are its own."""
+    sources = [scope.get(tensor, tensor) for tensor in node.input]
+    results = [scope.get(tensor, tensor) for tensor in node.output]
+    if sources == list(node.input) and results == list(node.output):
         return node
     copy = NodeProto()
     copy.CopyFrom(node)
     del copy.input[:], copy.output[:]
-    copy.input.extend(given)
-    copy.output.extend(made)
+    copy.input.extend(sources)
+    copy.output.extend(results)
     copy.name = prefix + node.name if node.name else ""
     return copy
 
@@ -290,7 +303,7 @@ def _title(node: NodeProto) -> str:
 
 
 def _place(node: NodeProto) -> str:
-    """What tells the tensors within a node's body from others: its first output, a name that no other node has."""
+    """The prefix of the tensors within a node's body: its first output, a name that no other node has."""
     return next(filter(None, node.output), node.op_type)
 
 
@@ -299,6 +312,6 @@ def _lists(outputs: Sequence[str]) -> list[list[str]]:
 
 
 def _size(layers: Sequence[Layer]) -> tuple[int, int]:
-    """MACs, and elements moved."""
+    """Numbers of MACs and of elements moved."""
     macs = sum(layer.macs * layer.repeat for layer in layers)
     return macs, sum((layer.inputs + layer.outputs) * layer.repeat for layer in layers)

@@ -15,18 +15,18 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """A window along one axis: padded such that the result is as large as the model has it."""
+    """A window along one axis, padded so that the result is as large as in the model."""
 
-    size: int
-    kernel: int
+    size: int  # elements of the input
+    kernel: int  # elements of the kernel
     stride: int
     dilation: int
-    begin: int
-    end: int
-    out: int
+    begin: int  # padding before the input
+    end: int  # padding after the input
+    out: int  # elements of the result
 
     def fields(self, axis: str) -> dict[str, int]:
-        """As fields of a layer along `h` or `w`."""
+        """The window as fields of a layer along `h` or `w`."""
         top, bottom = ("top", "bottom") if axis == "h" else ("left", "right")
         return {f"in_{axis}": self.size, f"kernel_{axis}": self.kernel, f"stride_{axis}": self.stride,
                 f"dilation_{axis}": self.dilation, f"pad_{top}": self.begin, f"pad_{bottom}": self.end}  # fmt: skip
@@ -36,40 +36,43 @@ ONE = Window(1, 1, 1, 1, 0, 0, 1)
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:
+    """The attributes of a node by name."""
     return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def windows(values: Mapping[str, Any], given: Sequence[int], kernel: Sequence[int], out: Sequence[int]) -> list[Window]:
+def windows(
+    values: Mapping[str, Any], in_shape: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+) -> list[Window]:
     """The windows of a convolution or pool along each spatial axis, from its attributes, input, kernel and result."""
-    axes = len(given)
+    axes = len(in_shape)
     strides, dilations, pads = _steps(values, axes)
     auto = values.get("auto_pad", b"NOTSET").decode()
-    found = []
+    result = []
     for axis in range(axes):
         stride, dilation = strides[axis], dilations[axis]
         begin, end = pads[axis], pads[axes + axis]
-        needed = (out[axis] - 1) * stride + dilation * (kernel[axis] - 1) + 1 - given[axis]
+        needed = (out[axis] - 1) * stride + dilation * (kernel[axis] - 1) + 1 - in_shape[axis]
         if auto.startswith("SAME"):
             begin = (max(needed, 0) + (auto == "SAME_LOWER")) // 2
         if not needed <= begin + end < needed + stride:  # padded by name, or rounded up
             end = needed - begin
-        found.append(Window(given[axis], kernel[axis], stride, dilation, begin, end, out[axis]))
-    return found
+        result.append(Window(in_shape[axis], kernel[axis], stride, dilation, begin, end, out[axis]))
+    return result
 
 
 def stuffed_windows(
-    values: Mapping[str, Any], given: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+    values: Mapping[str, Any], in_shape: Sequence[int], kernel: Sequence[int], out: Sequence[int]
 ) -> list[Window]:
-    """Of a transposed convolution: those at stride 1 over the input with stride - 1 zeros between its elements."""
-    axes = len(given)
+    """The windows of a transposed convolution: at stride 1, over the input with stride - 1 zeros between elements."""
+    axes = len(in_shape)
     strides, dilations, pads = _steps(values, axes)
-    found = []
+    result = []
     for axis in range(axes):
-        size = (given[axis] - 1) * strides[axis] + 1
+        size = (in_shape[axis] - 1) * strides[axis] + 1
         span = dilations[axis] * (kernel[axis] - 1)
         begin, end = span - pads[axis], out[axis] + pads[axis] - size
-        found.append(Window(size, kernel[axis], 1, dilations[axis], begin, end, out[axis]))
-    return found
+        result.append(Window(size, kernel[axis], 1, dilations[axis], begin, end, out[axis]))
+    return result
 
 
 def _steps(values: Mapping[str, Any], axes: int) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
@@ -77,20 +80,20 @@ def _steps(values: Mapping[str, Any], axes: int) -> tuple[Sequence[int], Sequenc
     return strides, dilations, values.get("pads", [0] * 2 * axes)
 
 
-def flat_window(found: Sequence[Window]) -> dict[str, Any]:
-    """The fields of a layer for the last two of the windows, or for one of them along the height."""
-    high, wide = (*found, ONE)[:2] if len(found) < 3 else found[-2:]
+def flat_window(axes: Sequence[Window]) -> dict[str, Any]:
+    """The fields of a layer for the last two of the windows, or for a single window along the height."""
+    high, wide = (*axes, ONE)[:2] if len(axes) < 3 else axes[-2:]
     return high.fields("h") | wide.fields("w")
 
 
-def pooled_volume(given: Sequence[int], out: Sequence[int]) -> dict[str, Any]:
-    """A pool over a volume as one along the height that reads and writes as many elements; depth joins the height."""
-    high = ends(given[0] * given[1], out[0] * out[1])
-    return high.fields("h") | ends(given[2], out[2]).fields("w")
+def pooled_volume(in_shape: Sequence[int], out: Sequence[int]) -> dict[str, Any]:
+    """The fields of a pool over a volume: depth joins the height, and it reads and writes as many elements."""
+    high = even_window(in_shape[0] * in_shape[1], out[0] * out[1])
+    return high.fields("h") | even_window(in_shape[2], out[2]).fields("w")
 
 
-def ends(size: int, out: int) -> Window:
-    """The window whose strides spread so many results evenly over so many elements."""
+def even_window(size: int, out: int) -> Window:
+    """The window whose strides spread `out` results evenly over `size` elements."""
     stride = max(1, size // out)
     kernel = max(1, size - (out - 1) * stride)
     return Window(size, kernel, stride, 1, 0, max(0, (out - 1) * stride + kernel - size), out)
@@ -98,7 +101,7 @@ def ends(size: int, out: int) -> Window:
 
 @dataclass(frozen=True)
 class Product:
-    """[..., rows, K] × [..., K, columns]: what both have many of are groups, what one has are rows or columns."""
+    """[..., rows, inner] × [..., inner, columns]; axes that both have are groups, others are rows or columns."""
 
     groups: int
     rows: int
@@ -106,8 +109,8 @@ class Product:
     columns: int
 
 
-def product(left: Shape, right: Shape) -> Product | None:
-    """The product of two tensors of matrices, or None where sizes do not fit."""
+def find_product(left: Shape, right: Shape) -> Product | None:
+    """The product of two tensors of matrices, or None if their sizes do not fit."""
     rank = max(len(left), len(right)) - 2
     many_left = (1,) * (rank - len(left) + 2) + left[:-2]
     many_right = (1,) * (rank - len(right) + 2) + right[:-2]
@@ -118,8 +121,8 @@ def product(left: Shape, right: Shape) -> Product | None:
     return Product(groups, left[-2] * prod(many_left) // groups, left[-1], right[-1] * prod(many_right) // groups)
 
 
-def einsum(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str, dict[str, int]] | None:
-    """The letters of each operand and of the result, and the size of each letter, the ellipsis spelled out.
+def parse_einsum(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str, dict[str, int]] | None:
+    """The letters of each operand and of the result, and the size of each letter, with the ellipsis spelled out.
 
     None for an equation that takes a diagonal or does not fit its operands.
     """

@@ -1,4 +1,4 @@
-"""The `.aux` of a Bookshelf design: the files that it names, and what those hold that Chipscape does not use."""
+"""The `.aux` of a Bookshelf design: the files that it names, and notes on those that Chipscape does not use."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from pathlib import Path
 
 from netlists.errors import NetlistError
 from netlists.formats.bookshelf.lines import word_lines
-from netlists.formats.textfile import bad, read_text
+from netlists.formats.textfile import file_error, read_text
 
 SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
+"""The files of a design; all except `.wts` are required."""
+
 SIDECAR = ".chipscape.json"
+"""The file with what the others cannot express."""
 
 _COUNT = re.compile(r"(?im)^[ \t]*(Num\w+)\s*:\s*(\d+)")
 _GRID = re.compile(r"(?im)^[ \t]*Grid\s*:\s*\d+\s+\d+\s+(\d+)")
-_HOLDS = {
+_CONTENT = {
     ".reg": "regions", ".region": "regions", ".regions": "regions", ".fence": "regions", ".halo": "halos",
     ".halos": "halos", ".blk": "blockages", ".blockage": "blockages", ".blockages": "blockages",
 }  # fmt: skip
-"""What the lines of a file are, by its suffix."""
+"""What the lines of an unused file are, by its suffix."""
 
 
-def listed_files(aux: Path, notes: list[str]) -> dict[str, Path]:
-    """The file of each suffix that the `.aux` names; the others are noted with the count of what they hold.
+def list_files(aux: Path, notes: list[str]) -> dict[str, Path]:
+    """The file that the `.aux` names for each suffix.
 
-    Of a `.wts`, which need not be there, too.  Raises `NetlistError` naming the line for another missing file.
+    A note is added for each other file, with the count of its content, and for a `.wts` that does not exist.  Raises
+    `NetlistError` naming the line if another file does not exist.
     """
     files: dict[str, Path] = {}
     for line, name in _names(read_text(aux)):
@@ -36,40 +40,40 @@ def listed_files(aux: Path, notes: list[str]) -> dict[str, Path]:
         if suffix is None:
             notes.append(_unused(path, name))
         elif suffix in files:
-            raise bad(aux, line, f"{name} is a second {suffix} file, expected one")
+            raise file_error(aux, line, f"{name} is a second {suffix} file, expected one")
         elif suffix == ".wts" and not exists(path):
-            notes.append(f"{name} is named in {aux.name}, but is not there: all nets have weight 1")
-        elif not isfile(path):  # of os.path: false, too, for names that no file can have
-            raise bad(aux, line, f"{name[:80]} is not in {aux.parent}, expected a file beside the .aux")
+            notes.append(f"{name} is named in {aux.name}, but does not exist: all nets have weight 1")
+        elif not isfile(path):  # os.path.isfile is false for impossible names, too
+            raise file_error(aux, line, f"{name[:80]} is not in {aux.parent}, expected a file beside the .aux")
         else:
             files[suffix] = path
     for suffix in SUFFIXES:
         if suffix not in files and suffix != ".wts":
-            raise bad(
+            raise file_error(
                 aux, 1, f"no {suffix} file is named, expected 'RowBasedPlacement : a.nodes a.nets a.wts a.pl a.scl'"
             )
     return files
 
 
 def _names(text: str) -> Iterator[tuple[int, str]]:
-    """Line number and name of each file in an `.aux`, which may go on over several lines, with or without a `\\`."""
+    """Line number and name of each file in an `.aux`, which may extend over several lines, with or without a `\\`."""
     for line, row in enumerate(text.split("\n"), 1):
         words = row.partition("#")[0]
         for word in words.rpartition(":")[2].replace("\\", " ").split():
-            if "." in word:  # not the RowBasedPlacement before a colon that stands on the next line
+            if "." in word:  # not RowBasedPlacement if its colon is on the next line
                 yield line, word
 
 
 def _packed(path: Path) -> Path:
-    """The file, or the one with `.gz` after its name where only that is there."""
+    """The file, or the same name with `.gz` if only that exists."""
     packed = path.with_name(path.name + ".gz")
     return packed if not isfile(path) and isfile(packed) else path
 
 
 def _unused(path: Path, name: str) -> str:
-    """The note for a file that is not used."""
+    """The note on a file that is not used."""
     if not exists(path):
-        return f"{name[:80]} is named in the .aux, but is not there; it would not be used"
+        return f"{name[:80]} is named in the .aux, but does not exist; it would not be used"
     try:
         text = read_text(path, may_be_empty=True)
     except NetlistError:
@@ -78,7 +82,7 @@ def _unused(path: Path, name: str) -> str:
     counts = {key.lower(): int(count) for key, count in _COUNT.findall(text)}
     if suffix == ".shapes":
         several = counts.get("numnonrectangularnodes", len(re.findall(r"(?m)^\s*\S+\s*:\s*\d+\s*$", text)))
-        return f"{name}: {several} nodes that are no rectangles are taken as their bounding boxes"
+        return f"{name}: {several} nodes that are not rectangles are replaced by their bounding boxes"
     if suffix == ".route":
         layers = _GRID.search(text)
         return (
@@ -87,5 +91,5 @@ def _unused(path: Path, name: str) -> str:
             "routing blockages are not used"
         )
     lines = sum(1 for _, fields in word_lines(text) if not fields[0].lower().startswith("num"))
-    held = next(iter(counts.values()), lines) if suffix in _HOLDS else lines
-    return f"{name}: {held} {_HOLDS.get(suffix, 'lines')} are not used"
+    count = next(iter(counts.values()), lines) if suffix in _CONTENT else lines
+    return f"{name}: {count} {_CONTENT.get(suffix, 'lines')} are not used"

@@ -1,4 +1,4 @@
-"""What the files of a Bookshelf design mean: the conventions of the reader, and the exceptions to them."""
+"""What the files of a Bookshelf design mean: the conventions stated in `reader`, and the exceptions to them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ from netlists.formats.bookshelf.records import (
     parse_nets,
     parse_nodes,
     parse_pl,
+    parse_scl,
     parse_wts,
 )  # fmt: skip
-from netlists.formats.bookshelf.scl import parse_scl
-from netlists.formats.bookshelf.writer import covers
-from netlists.formats.textfile import bad
-from netlists.formats.turned import turned_notes
-from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Routing, Rows
+from netlists.formats.textfile import default_grid, file_error, rotated_notes
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Kind, Netlist, Routing, Rows
 from netlists.rows.multi_row import is_cell
 from netlists.tolerance import too_large
 
-GRID_ROWS, MAX_GRID = 32, 128
 ROUTING_PER_ROW = Routing(65.957 * 0.16, 106.957 * 0.16, 30.304 * 0.16, 71.304 * 0.16, smoothing=2)
-"""Tracks per row height: the ICCAD-04 `.plc` headers of TILOS MacroPlacement, whose rows are 0.16 µm high."""
+"""Tracks per row height, from the ICCAD-04 `.plc` headers of TILOS MacroPlacement, whose rows are 0.16 µm high."""
 
 REPAIR = 1e-9
-"""Exact positions of the sidecar count where they are this close, in parts of the canvas, to those of the `.pl`: they
-undo rounding, and an edited `.pl` wins."""
+"""Exact positions of the sidecar are used if they are this close to those of the `.pl`, as a fraction of the canvas.
+
+They undo rounding; positions in an edited `.pl` are further away and take precedence.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +48,14 @@ class Design:
     places: Places
     rows: Rows
     weights: dict[str, float]
-    notes: tuple[str, ...]  # what was mended or cannot be used
+    notes: tuple[str, ...]  # what was repaired or cannot be used
 
 
 def parse_design(aux: Path, files: Mapping[str, tuple[Path, str]], notes: list[str]) -> Design:
-    """Parse the text of each file; `.wts` may be missing.  `notes` grow by what was mended or cannot be used."""
+    """Parse the path and text of the file of each suffix; `.wts` may be missing.
+
+    What was repaired or cannot be used is added to `notes`.  Raises `NetlistError` naming file and line.
+    """
     nodes = parse_nodes(*files[".nodes"], notes)
     nets, places = parse_nets(*files[".nets"], nodes.index, notes), parse_pl(*files[".pl"], nodes.index, notes)
     rows, weights = parse_scl(*files[".scl"], notes), parse_wts(*files[".wts"]) if ".wts" in files else {}
@@ -63,12 +65,12 @@ def parse_design(aux: Path, files: Mapping[str, tuple[Path, str]], notes: list[s
 
 
 def _unused_weights(file: str, weights: dict[str, float], nodes: Nodes, nets: Nets) -> list[str]:
-    """Notes of the weights that are not of nets: in the files of ISPD-2002 they are of nodes."""
+    """Notes on weights whose names are not those of nets: in the files of ISPD-2002 they belong to nodes."""
     named = set(nets.names)
     of_nodes = [name for name in weights if name not in named and name in nodes.index]
     of_nothing = [name for name in weights if name not in named and name not in nodes.index]
     return [
-        f"{file}: {len(names)} of {len(weights)} weights are of {owner} (the first is {names[0]!r}); they are not used"
+        f"{file}: {len(names)} of {len(weights)} weights belong to {owner} (the first is {names[0]!r}) and are not used"
         for names, owner in ((of_nodes, "nodes"), (of_nothing, "neither nets nor nodes"))
         if names
     ]
@@ -78,12 +80,15 @@ def assemble(
     design: Design, sidecar: Mapping[str, Any], units_per_um: float = 1.0, grid: tuple[int, int] | None = None,
     routing: Routing | None = None,
 ) -> Netlist:  # fmt: skip
-    """The netlist of a design, by the conventions of this module and then what the sidecar says."""
+    """The netlist of a design, by the conventions of `reader`, overridden by the content of the sidecar.
+
+    `grid` (rows, columns) and `routing` override both.  Raises `NetlistError` if a rule of `Netlist` is broken.
+    """
     if not units_per_um > 0:
         raise NetlistError(f"units_per_um is {units_per_um}, expected more than 0")
     nodes, nets = design.nodes, design.nets
     canvas_um, origin_um = extent(design.rows, units_per_um)
-    canvas_um, origin_um = _two(sidecar, "canvas_um", canvas_um), _two(sidecar, "origin_um", origin_um)
+    canvas_um, origin_um = _pair(sidecar, "canvas_um", canvas_um), _pair(sidecar, "origin_um", origin_um)
     fields = derive(design, canvas_um, origin_um, units_per_um)
     apply_exceptions(sidecar.get("nodes", {}), nodes.index, fields, canvas_um)
     size_um = nodes.size / units_per_um
@@ -99,11 +104,11 @@ def assemble(
             pin_node=nets.node, pin_offset_um=nets.offset / units_per_um, net_start=nets.start,
             net_pin=np.arange(len(nets.node)), net_weight=_weights(design), canvas_um=canvas_um, grid=grid,
             routing=routing, rows=_rows_from_sidecar(sidecar["rows"]) if "rows" in sidecar else rows,
-            origin_um=origin_um, net_names=nets.names, notes=(*design.notes, *_fixed_by_nodes_alone(design, fields),
-                   *turned_notes(design.places.path.name, fields["kind"], fields["orientation"])),
+            origin_um=origin_um, net_names=nets.names, notes=(*design.notes, *_unfixed_terminals(design, fields),
+                   *rotated_notes(design.places.path.name, fields["kind"], fields["orientation"])),
         )  # fmt: skip
     except NetlistError as error:
-        raise bad(design.aux, None, str(error)) from None
+        raise file_error(design.aux, None, str(error)) from None
 
 
 def stem(aux: Path) -> str:
@@ -112,7 +117,7 @@ def stem(aux: Path) -> str:
 
 
 def extent(rows: Rows, units_per_um: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Size and lower-left corner of the bounding box of the rows, in µm."""
+    """Width and height, and lower-left corner, of the bounding box of the rows, in µm."""
     left, bottom = float(rows.x_um.min()) / units_per_um, float(rows.y_um.min()) / units_per_um
     right = float(rows.right_um.max()) / units_per_um
     top = float((rows.y_um + rows.height_um).max()) / units_per_um
@@ -120,7 +125,7 @@ def extent(rows: Rows, units_per_um: float) -> tuple[tuple[float, float], tuple[
 
 
 def rows_um(rows: Rows, units_per_um: float, origin_um: tuple[float, float]) -> Rows:
-    """The rows of the file, in µm from the corner of the canvas."""
+    """The rows of the file, in µm from the lower-left corner of the canvas."""
     return Rows(
         rows.x_um / units_per_um - origin_um[0], rows.y_um / units_per_um - origin_um[1],
         rows.height_um / units_per_um, rows.site_um / units_per_um, rows.num_sites,
@@ -128,7 +133,10 @@ def rows_um(rows: Rows, units_per_um: float, origin_um: tuple[float, float]) -> 
 
 
 def centers_um(places: Places, size: Floats, units_per_um: float, origin_um: tuple[float, float]) -> Floats:
-    """[K, 2] centers from the corner of the canvas, for the lower-left corners of a `.pl`."""
+    """[K, 2] centers in µm from the corner of the canvas, for the lower-left corners of a `.pl`.
+
+    `size` [V, 2] has the sizes of all nodes in units of the file.
+    """
     centers: Floats = (places.corner + size[places.node] / 2) / units_per_um - np.array(origin_um)
     return centers
 
@@ -136,7 +144,7 @@ def centers_um(places: Places, size: Floats, units_per_um: float, origin_um: tup
 def derive(
     design: Design, canvas_um: tuple[float, float], origin_um: tuple[float, float], units_per_um: float
 ) -> dict[str, Any]:
-    """The arrays `kind`, `fixed`, `orientation` and `position_um` of the nodes, by the conventions of this module."""
+    """The arrays `kind`, `fixed`, `orientation` and `position_um` of the nodes, by the conventions of `reader`."""
     nodes, places = design.nodes, design.places
     v = len(nodes.index)
     position_um, orientation = np.full((v, 2), np.nan), np.zeros(v, dtype=np.int8)
@@ -154,13 +162,23 @@ def derive(
     return {"kind": kind, "fixed": fixed, "orientation": orientation, "position_um": position_um}
 
 
+def covers(size_um: Floats, center_um: Floats, canvas_um: tuple[float, float]) -> Bools:
+    """[V] whether nodes of sizes [V, 2] at centers [V, 2] have an area and overlap the canvas.
+
+    False for nodes without a position (NaN).
+    """
+    low, high = center_um - size_um / 2, center_um + size_um / 2
+    inside = ((size_um > 0) & (high > 0) & (low < np.array(canvas_um))).all(axis=1)
+    return np.asarray(inside, dtype=bool)
+
+
 def apply_exceptions(
     exceptions: Mapping[str, Mapping[str, Any]],
     index: dict[str, int],
     fields: dict[str, Any],
     canvas_um: tuple[float, float],
 ) -> None:
-    """Set what the sidecar says of single nodes."""
+    """Override the fields of single nodes by those in the sidecar."""
     for name, value in exceptions.get("kind", {}).items():
         fields["kind"][index[name]] = Kind[value]
     for name, value in exceptions.get("fixed", {}).items():
@@ -174,23 +192,25 @@ def apply_exceptions(
 
 
 def _check_nodes(design: Design, fields: dict[str, Any], size_um: Floats, canvas_um: tuple[float, float]) -> None:
-    """Complain, with a line, of nodes that are fixed nowhere or larger than the canvas."""
+    """Raise `NetlistError` naming the line of a fixed node without a position, or of a macro larger than the canvas."""
     names = list(design.nodes.index)
-    lost = np.flatnonzero(fields["fixed"] & np.isnan(fields["position_um"]).any(axis=1))
-    if lost.size:
-        message = f"fixed node {names[lost[0]]!r} has no line in {design.places.path.name}, expected its place there"
-        raise bad(design.nodes.path, int(design.nodes.line[lost[0]]), message)
+    unplaced = np.flatnonzero(fields["fixed"] & np.isnan(fields["position_um"]).any(axis=1))
+    if unplaced.size:
+        message = (
+            f"fixed node {names[unplaced[0]]!r} has no line in {design.places.path.name}, expected its position there"
+        )
+        raise file_error(design.nodes.path, int(design.nodes.line[unplaced[0]]), message)
     movable = (fields["kind"] == Kind.HARD) & ~fields["fixed"]
     large = np.flatnonzero(movable & too_large(size_um, canvas_um).any(axis=1))
     if large.size:
         (w, h), (width, height) = size_um[large[0]], canvas_um
         limit = f"expected at most the canvas, {width:.9g} by {height:.9g} µm"
         message = f"hard macro {names[large[0]]!r} is {w:.9g} by {h:.9g} µm, {limit}"
-        raise bad(design.nodes.path, int(design.nodes.line[large[0]]), message)
+        raise file_error(design.nodes.path, int(design.nodes.line[large[0]]), message)
 
 
-def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
-    """A note of the terminals as high as macros that the `.pl` does not fix (it seldom fixes pads)."""
+def _unfixed_terminals(design: Design, fields: dict[str, Any]) -> list[str]:
+    """A note on the terminals as high as macros that the `.pl` does not fix (it seldom fixes pads)."""
     nodes, places = design.nodes, design.places
     loose = (nodes.role == TERMINAL) & (fields["kind"] == Kind.HARD) & fields["fixed"]
     loose &= nodes.size[:, 1] > design.rows.height_um.min()
@@ -198,21 +218,17 @@ def _fixed_by_nodes_alone(design: Design, fields: dict[str, Any]) -> list[str]:
     count = int(loose.sum())
     if not count:
         return []
-    return [f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same, "
-            "unless --unfix frees them"]  # fmt: skip
+    return [
+        f"{places.path.name}: {count} macros that are terminals have no /FIXED; they are fixed all the same, "
+        "unless --unfix frees them"
+    ]
 
 
 def _weights(design: Design) -> Floats:
-    """[N] weights, 1 where the `.wts` has none for the name of the net."""
+    """[N] weights, 1 if the `.wts` has none for the name of the net."""
     names, weights = design.nets.names, design.weights
     count = len(design.nets.start) - 1
     return np.array([weights.get(name, 1.0) for name in names]) if names and weights else np.ones(count)
-
-
-def default_grid(canvas_um: tuple[float, float]) -> tuple[int, int]:
-    """About square cells, 32 rows of them; fewer where there would be more than 128 columns."""
-    rows = max(1, min(GRID_ROWS, round(MAX_GRID * canvas_um[1] / canvas_um[0])))
-    return rows, max(1, min(MAX_GRID, round(rows * canvas_um[0] / canvas_um[1])))
 
 
 def default_routing(rows: Rows) -> Routing:
@@ -224,17 +240,20 @@ def default_routing(rows: Rows) -> Routing:
     )  # fmt: skip
 
 
-def _two(sidecar: Mapping[str, Any], key: str, default: tuple[float, float]) -> tuple[float, float]:
+def _pair(sidecar: Mapping[str, Any], key: str, default: tuple[float, float]) -> tuple[float, float]:
+    """The two numbers of a field of the sidecar, or the default."""
     x, y = sidecar.get(key, default)
     return float(x), float(y)
 
 
 def _whole_pair(values: Any) -> tuple[int, int]:
+    """Two whole numbers in the sidecar."""
     rows, columns = values
     return int(rows), int(columns)
 
 
 def _rows_from_sidecar(rows: Any) -> Rows | None:
+    """The rows in the sidecar; None if the netlist has none."""
     if rows is None:
         return None
     x, y, height, site = (np.array(rows[key], dtype=np.float64) for key in ("x_um", "y_um", "height_um", "site_um"))

@@ -1,6 +1,6 @@
-"""What the `#` lines of Circuit Training's files say: canvas, grid, routing, blockages, counts of nodes.
+"""The `#` lines of Circuit Training's files: canvas, grid, routing, blockages, counts of nodes.
 
-A `.plc` has them anywhere, a netlist before its first node.
+A `.plc` has them on any line, a netlist before its first node.
 
     # FP bbox: {0.0 0.0} {1599.99 1600.06}
     # Columns : 24  Rows : 21
@@ -8,7 +8,7 @@ A `.plc` has them anywhere, a netlist before its first node.
     # Blockage : 0.0 100.0 3000.0 300.0 1.0
     # HARD_MACROs     :       133
 
-`FP bbox` (lower-left and upper-right corner) is what place-and-route tools write at the head of a flat netlist.
+`FP bbox` (lower-left and upper-right corner) is what place-and-route tools write at the top of a flat netlist.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from netlists.errors import NetlistError
-from netlists.formats.textfile import bad, number, whole
+from netlists.formats.textfile import file_error, number, whole
 from netlists.netlist import Ints, Kind, Routing
 
 T = TypeVar("T")
@@ -28,12 +28,19 @@ T = TypeVar("T")
 MAX_GRID = 10_000
 """More columns or rows than this are a mistake in the file."""
 
-CANVAS, BOX, GRID = "# Width : W  Height : H", "# FP bbox: {X Y} {X Y}", "# Columns : C  Rows : R"
-"""The lines that say them, for complaints."""
+CANVAS_LINE = "# Width : W  Height : H"
+"""The form of the line with the canvas, for messages."""
 
-COUNTS = ("HARD_MACROs", "HARD_MACRO_PINs", "MACROs", "MACRO_PINs", "PORTs", "SOFT_MACROs", "SOFT_MACRO_PINs",
-          "STDCELLs")  # fmt: skip
-"""What a `.plc` counts, in the order of its lines."""
+BOX_LINE = "# FP bbox: {X Y} {X Y}"
+"""The form of the line with the canvas of a flat netlist, for messages."""
+
+GRID_LINE = "# Columns : C  Rows : R"
+"""The form of the line with the grid, for messages."""
+
+COUNTS = (
+    "HARD_MACROs", "HARD_MACRO_PINs", "MACROs", "MACRO_PINs", "PORTs", "SOFT_MACROs", "SOFT_MACRO_PINs", "STDCELLs",
+)  # fmt: skip
+"""The counts of a `.plc`, in the order of its lines."""
 
 _FIELDS = {
     "canvas": re.compile(r"#\s*Width\s*:\s*(\S+)\s+Height\s*:\s*(\S+)"),
@@ -54,18 +61,18 @@ _BLOCKAGE = re.compile(r"#\s*Blockage\s*:")
 
 
 class Field(NamedTuple):
-    """The values of a line of a header, as text, and where they stand."""
+    """The values of a line of a header as text, and their position in the file."""
 
     path: Path
     line: int
     values: tuple[str, ...]
 
-    def converted(self, convert: Callable[[str], T]) -> list[T]:
-        """The values; a `ValueError` of `convert` becomes a `NetlistError` naming file and line."""
+    def convert(self, convert_one: Callable[[str], T]) -> list[T]:
+        """The converted values; raises `NetlistError` naming file and line on a `ValueError` of `convert_one`."""
         try:
-            return [convert(value) for value in self.values]
+            return [convert_one(value) for value in self.values]
         except ValueError as error:
-            raise bad(self.path, self.line, str(error)) from None
+            raise file_error(self.path, self.line, str(error)) from None
 
 
 class Box(NamedTuple):
@@ -79,58 +86,64 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Header:
-    """The `#` lines of a file; of a field that comes twice, the first."""
+    """The `#` lines of a file; if a field occurs twice, the first one counts."""
 
     path: Path
     fields: dict[str, Field]
-    counts: dict[str, int]  # of COUNTS, those that the file has
-    blockages: int
+    counts: dict[str, int]  # those of COUNTS that the file has
+    blockages: int  # number of blockages
 
     def over(self, other: Header) -> Header:
-        """This header, with the fields of the other where it has none of its own."""
+        """This header, with the fields of the other one that it lacks."""
         return Header(self.path, {**other.fields, **self.fields}, self.counts, self.blockages)
 
     def box(self) -> Box | None:
-        """The canvas, or None where there is none; raises `NetlistError` for one without an area."""
+        """The canvas, or None if the file has none; raises `NetlistError` for one without an area."""
         if "canvas" in self.fields:
             field = self.fields["canvas"]
-            x, y, (width, height) = 0.0, 0.0, field.converted(number)
+            x, y, (width, height) = 0.0, 0.0, field.convert(number)
         elif "box" in self.fields:
             field = self.fields["box"]
             corners = re.findall(r"[^\s{},()]+", field.values[0])
             if len(corners) != 4:
-                raise bad(field.path, field.line, f"FP bbox has {len(corners)} numbers, expected '{BOX}'")
-            x, y, right, top = Field(field.path, field.line, tuple(corners)).converted(number)
+                raise file_error(field.path, field.line, f"FP bbox has {len(corners)} numbers, expected '{BOX_LINE}'")
+            x, y, right, top = Field(field.path, field.line, tuple(corners)).convert(number)
             width, height = right - x, top - y
         else:
             return None
         if width <= 0 or height <= 0:
-            raise bad(field.path, field.line, f"canvas is {width:g} by {height:g}, expected more than 0")
+            raise file_error(field.path, field.line, f"canvas is {width:g} by {height:g}, expected more than 0")
         return Box(x, y, width, height)
 
     def grid(self, name: str = "grid") -> tuple[int, int] | None:
-        """Rows and columns of the grid (or of `congestion_grid`), or None; raises `NetlistError` for no grid."""
+        """Rows and columns of the grid (or of `congestion_grid`), or None if the file has none.
+
+        Raises `NetlistError` for numbers that are not those of a grid.
+        """
         if name not in self.fields:
             return None
-        columns, rows = self.fields[name].converted(lambda token: whole(token, 1, MAX_GRID))
+        columns, rows = self.fields[name].convert(lambda token: whole(token, 1, MAX_GRID))
         return rows, columns
 
     def routing(self) -> Routing:
-        """Routing capacity; fields that the file lacks are those of Circuit Training's own files."""
+        """Routing capacity; fields that the file lacks have the values of Circuit Training's own files.
+
+        Raises `NetlistError` naming file and line for a capacity out of range.
+        """
         routing = Routing()
         for name, keys in _ROUTING.items():
             if name in self.fields:
                 field = self.fields[name]
-                values: dict[str, Any] = dict(zip(keys, field.converted(number), strict=True))
+                values: dict[str, Any] = dict(zip(keys, field.convert(number), strict=True))
                 try:
                     routing = replace(routing, **values)
                 except NetlistError as error:
-                    raise bad(field.path, field.line, str(error)) from None
+                    raise file_error(field.path, field.line, str(error)) from None
         return replace(routing, smoothing=int(routing.smoothing))
 
 
 def read_header(path: Path, comments: Iterable[tuple[int, str]]) -> Header:
-    """The header from the `#` lines of a file, each with its number."""
+    """The header from the `#` lines of a file, each with its line number."""
     fields: dict[str, Field] = {}
     counts: dict[str, int] = {}
     blockages = 0
@@ -146,8 +159,10 @@ def read_header(path: Path, comments: Iterable[tuple[int, str]]) -> Header:
 
 
 def node_counts(nodes: Ints, pins: Ints) -> dict[str, int]:
-    """The `COUNTS` of a netlist, given the number of its nodes and of the pins on them, of each `Kind`."""
+    """The `COUNTS` of a netlist, given the numbers of nodes [4] of each `Kind` and of pins [4] on them."""
     hard, soft = Kind.HARD, Kind.SOFT
-    found = (nodes[hard], pins[hard], nodes[hard] + nodes[soft], pins.sum(), nodes[Kind.PORT], nodes[soft], pins[soft],
-             nodes[Kind.CELL])  # fmt: skip
-    return dict(zip(COUNTS, map(int, found), strict=True))
+    counts = (
+        nodes[hard], pins[hard], nodes[hard] + nodes[soft], pins.sum(), nodes[Kind.PORT], nodes[soft], pins[soft],
+        nodes[Kind.CELL],
+    )  # fmt: skip
+    return dict(zip(COUNTS, map(int, counts), strict=True))

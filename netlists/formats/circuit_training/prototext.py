@@ -1,4 +1,4 @@
-"""The nodes of a Circuit Training `netlist.pb.txt`, which is a GraphDef in protobuf text format.
+"""The nodes of a Circuit Training `netlist.pb.txt`, which is a GraphDef in the protobuf text format.
 
     node {
       name: "NAME"
@@ -11,8 +11,8 @@
       }
     }
 
-`read` takes the layout above, as every known tool writes it, with two regular expressions (`scan`), and a node in any
-other legal layout token by token, in a tenth of the speed.  `comments` has the `#` lines before the first node.
+`read` parses the layout above, which every known tool writes, with two regular expressions (`scan`), and a node in any
+other legal layout token by token, at a tenth of the speed.  `comments` returns the `#` lines before the first node.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from netlists.formats.textfile import bad, number
+from netlists.formats.textfile import MAX_QUOTED, file_error, number
 
 Node = tuple[str, list[str], dict[str, str]]
-"""Name, inputs, attributes (numbers still as text)."""
+"""Name, inputs and attributes, whose numbers are still text."""
 
 
 class NodeLines(NamedTuple):
-    """Where in the file the parts of a node stand."""
+    """The line numbers of the parts of a node."""
 
     name: int
     inputs: list[int]
     attrs: dict[str, int]
 
 
-# Possessive quantifiers keep the scan linear. Numbers that might be too large are left to the parser.
+# Possessive quantifiers keep the scan linear.  Numbers that might be too large are left to the parser.
 _NUMBER = r"-?[0-9]{1,12}(?:\.[0-9]{1,40})?(?:e-[0-9]{1,3})?"
 _NO_NODE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\n)*+")  # empty lines and comments
 _NODE = re.compile(
@@ -48,14 +48,17 @@ _ATTR = re.compile(r'key: "(\w+)"\n    value \{\n      (?:[fi]: (\S+)|placeholde
 
 
 def read(path: Path, text: str) -> tuple[list[Node], list[int]]:
-    """The nodes, and where in the text each begins; raises `NetlistError` with the line of the first mistake."""
+    """The nodes, and the index in the text at which each begins.
+
+    Raises `NetlistError` naming the line of the first mistake.
+    """
     nodes: list[Node] = []
     starts: list[int] = []
     start, line = 0, 1
     while True:
-        found, places, end = scan(text, start)
-        nodes += found
-        starts += places
+        more_nodes, more_starts, end = scan(text, start)
+        nodes += more_nodes
+        starts += more_starts
         line += text.count("\n", start, end)
         parser = _Parser(path, text, end, line)
         if parser.at_end():
@@ -67,7 +70,7 @@ def read(path: Path, text: str) -> tuple[list[Node], list[int]]:
 
 
 def scan(text: str, start: int) -> tuple[list[Node], list[int], int]:
-    """The nodes in the usual layout from a place on, where each begins, and where the first in another would begin."""
+    """The nodes in the usual layout from the index `start` on, the index of each, and the index after the last."""
     nodes: list[Node] = []
     starts: list[int] = []
     end = _skip(text, start)
@@ -81,18 +84,18 @@ def scan(text: str, start: int) -> tuple[list[Node], list[int], int]:
 
 
 def lines_at(path: Path, text: str, start: int) -> NodeLines:
-    """Where the parts of the node stand that begins at a place in the text."""
+    """The line numbers of the parts of the node that begins at the index `start`."""
     return _Parser(path, text, start, 1 + text.count("\n", 0, start)).node()[1]
 
 
 def comments(text: str) -> list[tuple[int, str]]:
-    """The `#` lines before the first node, each with its number."""
+    """The `#` lines before the first node, each with its line number."""
     lines = enumerate(text[: _skip(text, 0)].split("\n"), 1)
     return [(line, comment) for line, comment in lines if comment.lstrip().startswith("#")]
 
 
 def _skip(text: str, start: int) -> int:
-    """The end of the empty lines and comments that begin at a place in the text."""
+    """The index after the empty lines and comments that begin at the index `start`."""
     match = _NO_NODE.match(text, start)
     return match.end() if match else start
 
@@ -106,27 +109,30 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 class Token(NamedTuple):
+    """A token of the text."""
+
     kind: str  # string, mark, word, or end
     text: str
-    line: int
-    start: int
+    line: int  # line number
+    start: int  # index in the text
 
 
 def _tokens(path: Path, text: str, start: int, line: int) -> Iterator[Token]:
+    """The tokens from the index `start`, which is on a line; `end` tokens follow the last one."""
     for match in _TOKEN.finditer(text, start):
-        kind, found = str(match.lastgroup), match.group()
+        kind, token = str(match.lastgroup), match.group()
         if kind == "space":
-            line += found == "\n"
+            line += token == "\n"
         elif kind == "stray":
-            raise bad(path, line, f"found {found!r}, expected a name, a string or a brace")
+            raise file_error(path, line, f"found {token!r}, expected a name, a string or a brace")
         else:
-            yield Token(kind, found, line, match.start())
+            yield Token(kind, token, line, match.start())
     while True:
         yield Token("end", "the end of the file", line, len(text))
 
 
 class _Parser:
-    """Recursive descent from a place in a text, on a line, one method per kind of block."""
+    """Recursive descent from an index in a text, on a line, with one method for each kind of block."""
 
     def __init__(self, path: Path, text: str, start: int, line: int) -> None:
         self._path = path
@@ -134,13 +140,15 @@ class _Parser:
         self._next = next(self._tokens)
 
     def at_end(self) -> bool:
+        """Whether no token is left."""
         return self._next.kind == "end"
 
     def position(self) -> tuple[int, int]:
-        """Where the next token begins, and on which line."""
+        """The index at which the next token begins, and its line number."""
         return self._next.start, self._next.line
 
     def node(self) -> tuple[Node, NodeLines]:
+        """Parse a node."""
         return self._node(self._take("word", "'node'", "node").line)
 
     def _node(self, start: int) -> tuple[Node, NodeLines]:
@@ -158,12 +166,12 @@ class _Parser:
             elif field.text == "attr":
                 key, value = self._attr(field.line)
                 attrs[key], attr_lines[key] = value, field.line
-            elif field.text in ("op", "device"):  # other fields of a GraphDef node say nothing about a chip
+            elif field.text in ("op", "device"):  # fields of a GraphDef node without meaning for a chip
                 self._string("a string")
             else:
                 raise self._wrong(field, "name, input or attr")
         if not name:
-            raise bad(self._path, name_line or start, 'node without a name, expected name: "..."')
+            raise file_error(self._path, name_line or start, 'node without a name, expected name: "..."')
         return (name, inputs, attrs), NodeLines(name_line, input_lines, attr_lines)
 
     def _attr(self, start: int) -> tuple[str, str]:
@@ -176,7 +184,7 @@ class _Parser:
             else:
                 raise self._wrong(field, "key or value")
         if key is None or value is None:
-            raise bad(self._path, start, f"attr without {'a key' if key is None else 'a value'}, expected both")
+            raise file_error(self._path, start, f"attr without {'a key' if key is None else 'a value'}, expected both")
         return key, value
 
     def _value(self, start: int) -> str:
@@ -194,23 +202,25 @@ class _Parser:
             else:
                 raise self._wrong(field, "f, i, b, s or placeholder")
         if value is None:
-            raise bad(self._path, start, "empty value, expected f, i, b, s or placeholder")
+            raise file_error(self._path, start, "empty value, expected f, i, b, s or placeholder")
         return value
 
     def _check_number(self, value: str, line: int) -> None:
         try:
             number(value)
         except ValueError as error:
-            raise bad(self._path, line, str(error)) from None
+            raise file_error(self._path, line, str(error)) from None
 
     def _fields(self, what: str, start: int) -> Iterator[Token]:
-        """The field names of a block, up to its closing brace; the caller takes the values."""
+        """The field names of a block, up to its closing brace; the caller must take the values."""
         if self._next.text == ":":
             self._colon()
         close = "}" if self._take("mark", "'{'", "{", "<").text == "{" else ">"
         while self._next.text != close or self._next.kind != "mark":
             if self._next.kind == "end":
-                raise bad(self._path, self._next.line, f"unfinished block {what!r} of line {start}, expected {close!r}")
+                raise file_error(
+                    self._path, self._next.line, f"unfinished block {what!r} of line {start}, expected {close!r}"
+                )
             yield self._take("word", f"a field of {what!r} or {close!r}")
         self._next = next(self._tokens)
 
@@ -229,23 +239,23 @@ class _Parser:
         return token
 
     def _wrong(self, token: Token, expected: str) -> Exception:
-        found = token.text if token.kind == "end" else repr(token.text[:40])
-        return bad(self._path, token.line, f"found {found}, expected {expected}")
+        text = token.text if token.kind == "end" else repr(token.text[:MAX_QUOTED])
+        return file_error(self._path, token.line, f"found {text}, expected {expected}")
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+    return _ESCAPE.sub(_unescape_match, text) if "\\" in text else text
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape_match(match: re.Match[str]) -> str:
     octal, hexadecimal, letter = match.groups()
     if octal or hexadecimal:
         return chr(int(octal, 8) if octal else int(hexadecimal, 16))
     return _ESCAPED.get(letter, letter)
 
 
-def quoted(text: str) -> str:
-    """A string in quotes, as protobuf text."""
+def quote(text: str) -> str:
+    """A string in quotes and with escapes, as in the protobuf text format."""
     for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
         text = text.replace(plain, escaped)
     return f'"{text}"'

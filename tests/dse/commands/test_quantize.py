@@ -1,16 +1,16 @@
-"""The command `dse quantize`: tables, JSON, word lengths for a design file, and one line for what a user gets wrong."""
+"""The command `dse quantize`: tables, JSON, word lengths for a design file, and one line for mistakes of the user."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from dse.cli import main
 from dse.model.design import Design
+from tests.dse import Command
 
 MODULE = """
 import torch
@@ -33,35 +33,24 @@ def net():
 @pytest.fixture
 def model(tmp_path: Path) -> tuple[str, Path]:
     """A model and its data."""
-    import numpy as np
-
     (tmp_path / "net.py").write_text(MODULE)
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "data.npz", x=rng.normal(size=(40, 1, 6, 6)).astype(np.float32), y=rng.integers(3, size=40))
     return f"{tmp_path / 'net.py'}:net", tmp_path / "data.npz"
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dse", "quantize", *map(str, args)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return int(left.value.code or 0), *capsys.readouterr()
-
-    return run
-
-
-def test_accuracy_and_fraction_lengths_are_printed(run, model: tuple[str, Path]) -> None:  # type: ignore[no-untyped-def]
-    code, out, _ = run(model[0], "--data", model[1], "--bits", "8x8,4x6")
+def test_accuracy_and_fraction_lengths_are_printed(dse: Command, model: tuple[str, Path]) -> None:
+    code, out, _ = dse("quantize", model[0], "--data", model[1], "--bits", "8x8,4x6")
     assert code == 0
     assert "8×8" in out
     assert "4×6" in out
     assert "conv1" in out
 
 
-def test_json_and_a_file_for_designs(run, model: tuple[str, Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    code, out, _ = run(model[0], "--data", model[1], "--bits", "4x8", "--json", "--out", tmp_path / "layers.yaml")
+def test_json_and_a_file_for_designs(dse: Command, model: tuple[str, Path], tmp_path: Path) -> None:
+    code, out, _ = dse(
+        "quantize", model[0], "--data", model[1], "--bits", "4x8", "--json", "--out", tmp_path / "layers.yaml"
+    )
     assert code == 0
     (found,) = json.loads(out)
     assert (found["weight_bits"], found["activation_bits"]) == (4, 8)
@@ -81,8 +70,8 @@ def test_json_and_a_file_for_designs(run, model: tuple[str, Path], tmp_path: Pat
         (("--data", "none.npz"), "none.npz"),
     ],
 )
-def test_mistakes_are_one_line(run, model: tuple[str, Path], args: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
-    code, out, err = run(model[0], *(() if "--data" in args else ("--data", model[1])), *args)
+def test_mistakes_are_one_line(dse: Command, model: tuple[str, Path], args: tuple[str, ...], said: str) -> None:
+    code, out, err = dse("quantize", model[0], *(() if "--data" in args else ("--data", model[1])), *args)
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Explorations on Ray: the true front whatever the workers, nothing evaluated twice, messages for what goes wrong."""
+"""Explorations on Ray: the true front whatever the workers, nothing evaluated twice, messages for all errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import dse
 from dse.exploration import run as module
 from dse.exploration.results import PARETO, Result
-from dse.exploration.run import Progress, default_chunk, explore, usable, with_room
+from dse.exploration.run import ExplorationProgress, default_chunk, explore, free_node, usable_processors
 from dse.search import make_searcher
 from dse.space.file import load_space, make_space
 from netlists.errors import ChipscapeError, DesignError, SettingsError
@@ -45,15 +45,15 @@ def log(tmp_path: Path) -> Path:
 
 
 def evaluated(log: Path) -> list[int]:
-    """Numbers of designs of all evaluations that were made."""
+    """How many designs each evaluation was of."""
     return [int(line) for line in log.read_text().split()]
 
 
-def stop_after(chunks: int) -> Callable[[Progress], None]:
-    """A listener that is Ctrl-C."""
+def stop_after(chunks: int) -> Callable[[ExplorationProgress], None]:
+    """A listener that interrupts as Ctrl-C does."""
     left = [chunks]
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: ExplorationProgress) -> None:
         left[0] -= 1
         if not left[0]:
             raise KeyboardInterrupt
@@ -66,7 +66,7 @@ def content(result: Result) -> list[Any]:
 
 
 class Learner:
-    """Asks for batches around the best design of all before."""
+    """Asks for batches around the best design so far."""
 
     def __init__(self, space: Any, seed: int, budget: int | None) -> None:
         self.size, self.random, self.left = space.size, np.random.default_rng(seed), budget or 400
@@ -97,19 +97,19 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
-    space, told = FakeSpace(SIZE), list[Progress]()
-    result = explore(space, tmp_path / "a", chunk=CHUNK, on_progress=told.append)
+    space, progress = FakeSpace(SIZE), list[ExplorationProgress]()
+    result = explore(space, tmp_path / "a", chunk=CHUNK, on_progress=progress.append)
     assert [row["id"] for row in result.front] == true_front(space)
     assert (result.evaluated, result.feasible, result.complete) == (SIZE, SIZE * 4 // 5, True)
     assert len((tmp_path / "a" / PARETO).read_text().splitlines()) == 1 + len(result.front)
-    assert (told[-1].evaluated, told[-1].total, told[-1].front) == (SIZE, SIZE, len(result.front))
+    assert (progress[-1].evaluated, progress[-1].total, progress[-1].front) == (SIZE, SIZE, len(result.front))
     found = [row for row in result.designs if row["feasible"]]
-    assert told[-1].best == {
+    assert progress[-1].best == {
         "time": min(row["time"] for row in found),
         "speed": max(row["speed"] for row in found),
         "area": min(row["area"] for row in found),
     }
-    assert len(told) == len(range(0, SIZE, CHUNK))
+    assert len(progress) == len(range(0, SIZE, CHUNK))
     other = explore(space, tmp_path / "b", chunk=1999, workers=1)
     assert content(other) == content(result)
     random = explore(space, tmp_path / "c", search="random", seed=3, chunk=CHUNK)  # a whole space, shuffled
@@ -119,7 +119,7 @@ def test_the_true_front_whatever_the_chunks_and_workers(tmp_path: Path) -> None:
 def test_as_a_library(tmp_path: Path) -> None:
     result = dse.explore(dse.load_space("qiu_xc7z045"), tmp_path, search="nsga2", budget=100)
     assert result.knee
-    assert dse.evaluate(dse.chosen_design(result)).metrics()["latency_ms"] == result.knee["latency_ms"]
+    assert dse.evaluate(dse.select_design(result)).metrics()["latency_ms"] == result.knee["latency_ms"]
     for name in dse.__all__:
         assert not isinstance(getattr(dse, name), ModuleType)
 
@@ -128,7 +128,7 @@ def test_a_budget(tmp_path: Path) -> None:
     result = explore(FakeSpace(SIZE), tmp_path, search="random", budget=1000, seed=1, chunk=CHUNK)
     drawn = make_searcher("random", FakeSpace(SIZE), 1, 1000).ask(1000)
     assert (result.evaluated, result.complete) == (1000, True)
-    assert [row["id"] for row in result.designs] == sorted(drawn)  # few enough for the sample to be all
+    assert [row["id"] for row in result.designs] == sorted(drawn)  # few enough that the sample holds all
 
 
 def test_few_chunks_are_cut_for_all_processors(tmp_path: Path, log: Path) -> None:
@@ -142,9 +142,9 @@ def test_ctrl_c_before_a_larger_budget_adds_anything(tmp_path: Path, monkeypatch
     with monkeypatch.context() as stop:
         stop.setattr(module, "connected", Mock(side_effect=KeyboardInterrupt))
         stopped = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
-    assert (stopped.run["budget"], stopped.complete, content(stopped)) == (1000, True, content(before))
+    assert (stopped.run.budget, stopped.complete, content(stopped)) == (1000, True, content(before))
     whole = explore(space, tmp_path, chunk=CHUNK, budget=2000, resume=True)
-    assert (whole.run["budget"], whole.complete, whole.evaluated) == (2000, True, 2000)
+    assert (whole.run.budget, whole.complete, whole.evaluated) == (2000, True, 2000)
 
 
 def test_ctrl_c_and_resume(tmp_path: Path, log: Path) -> None:
@@ -207,7 +207,7 @@ def test_every_search_that_learns_stopped_and_resumed(tmp_path: Path, search: st
 def test_a_larger_budget(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, search: str, budgets: tuple[int, int]
 ) -> None:
-    """What is done is not evaluated again, and the result is that of the larger budget, its thinner sample included."""
+    """Finished chunks are not evaluated again; the result, with its thinner sample, is that of the larger budget."""
     monkeypatch.setattr(module, "SAMPLE", 100)
     if search != "nsga2":
         monkeypatch.setattr(module, "make_searcher", make_searcher)
@@ -216,7 +216,7 @@ def test_a_larger_budget(
     run: dict[str, Any] = {"search": search, "seed": 2, "chunk": CHUNK}
     explore(space, tmp_path / "out", budget=before, **run)
     stopped = explore(space, tmp_path / "out", budget=after, resume=True, on_progress=stop_after(2), **run)
-    assert (stopped.complete, stopped.run["budget"]) == (False, after)
+    assert (stopped.complete, stopped.run.budget) == (False, after)
     time.sleep(0.5)  # tasks in flight come to their end
     done = sum(evaluated(log))
     again = explore(space, tmp_path / "out", budget=after, resume=True, **run)
@@ -236,7 +236,7 @@ def test_a_larger_budget_with_other_populations(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("learner")
-def test_a_search_that_asks_otherwise_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_asks_for_other_designs_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explore(FakeSpace(SIZE), tmp_path, search="nsga2", on_progress=stop_after(2))
     monkeypatch.setattr(module, "make_searcher", lambda *what: make_searcher("random", FakeSpace(SIZE), 0, 7))
     with pytest.raises(ChipscapeError, match="chunk 0 has 40 designs, but the search asks for 7;"):
@@ -251,9 +251,9 @@ def test_a_worker_that_dies_changes_nothing(tmp_path: Path) -> None:
     assert result.evaluated == SIZE
 
 
-def test_when_to_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_and_failed_tasks_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dse.exploration.tasks.RETRIES", 1)
-    with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*go on with --resume"):
+    with pytest.raises(ChipscapeError, match=r"2 workers were lost over chunk 0.*continue with --resume"):
         explore(FakeSpace(10, deadly=str(tmp_path)), tmp_path / "out")
     with pytest.raises(DesignError, match="no such thing"):
         explore(FakeSpace(10, error=DesignError("no such thing")), tmp_path / "other")
@@ -284,32 +284,32 @@ def test_a_small_space_is_cut_for_many_processors() -> None:
 
 
 def test_numbers_that_are_sent_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    searcher, asked, kept = make_searcher("random", FakeSpace(SIZE), 1), list[Any](), list[int]()
+    searcher, sent, alive = make_searcher("random", FakeSpace(SIZE), 1), list[Any](), list[int]()
 
     def ask(n: int) -> Any:
         index = searcher.ask(n)
-        asked.append(ref(index))
+        sent.append(ref(index))
         return index
 
-    def count(progress: Progress) -> None:
-        kept.append(sum(index() is not None for index in asked))
+    def count(progress: ExplorationProgress) -> None:
+        alive.append(sum(index() is not None for index in sent))
 
     monkeypatch.setattr(module, "make_searcher", lambda *settings: Mock(ask=ask))
     assert explore(FakeSpace(SIZE), tmp_path, search="random", chunk=CHUNK, on_progress=count).evaluated == SIZE
-    assert max(kept) <= 1  # the last one that was sent
+    assert max(alive) <= 1  # the last one that was sent
 
 
-def test_tasks_go_where_processors_are_left() -> None:
+def test_tasks_go_to_idle_processors() -> None:
     nodes = {"small": 1, "large": 3}
-    assert with_room(nodes, [], 0) == "large"
-    assert with_room(nodes, ["large", "large", "large"], 0) == "small"
+    assert free_node(nodes, [], 0) == "large"
+    assert free_node(nodes, ["large", "large", "large"], 0) == "small"
     full = ["large", "small", "large", "large", "gone"]
-    assert with_room(nodes, full, 0) is None
-    assert with_room(nodes, full, 1) in nodes
-    assert with_room(nodes, [*full, "large"], 1) == "small"
-    assert with_room(nodes, [*full, "large", "small"], 1) is None
+    assert free_node(nodes, full, 0) is None
+    assert free_node(nodes, full, 1) in nodes
+    assert free_node(nodes, [*full, "large"], 1) == "small"
+    assert free_node(nodes, [*full, "large", "small"], 1) is None
 
 
-def test_only_so_many_processors_are_used() -> None:
-    assert list(usable(None).values()) == [2]
-    assert list(usable(1).values()) == [1]
+def test_workers_limit_the_processors() -> None:
+    assert list(usable_processors(None).values()) == [2]
+    assert list(usable_processors(1).values()) == [1]

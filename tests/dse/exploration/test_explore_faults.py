@@ -1,4 +1,4 @@
-"""Explorations on clusters that lose workers, nodes and drivers; the command, and what it says when it is stopped."""
+"""Explorations on clusters that lose workers, nodes and drivers; the command, and its message if it is stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.dse.fake_space import FakeSpace, true_front
 
 SIZE, CHUNK = 15_000, 200
 NOTICE_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
-"""For Ray, which otherwise takes minutes to notice that a node is gone."""
+"""Settings of Ray, which otherwise takes minutes to notice that a node is gone."""
 
 # Ray's clients leave log files and sockets to the garbage collector.
 pytestmark = [
@@ -42,13 +42,13 @@ DRIVER = """
 import json, sys
 from dse.exploration.run import explore
 from tests.dse.fake_space import FakeSpace
-given = json.loads(sys.argv[1])
-space = FakeSpace(given["size"], seconds=0.2, deadly=given["deadly"])
-explore(space, given["out"], chunk=given["chunk"], ray=given["ray"])
+settings = json.loads(sys.argv[1])
+space = FakeSpace(settings["size"], seconds=0.2, deadly=settings["deadly"])
+explore(space, settings["out"], chunk=settings["chunk"], ray=settings["ray"])
 """
 
 
-def started(*command: str) -> subprocess.Popen[str]:
+def start(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -56,7 +56,7 @@ def started(*command: str) -> subprocess.Popen[str]:
 
 
 def chunks(out: Path) -> list[Any]:
-    """Finished chunks; none while the file is being made."""
+    """Finished chunks; none until the file has its tables."""
     if not (out / FILE).exists():
         return []
     with closing(sqlite3.connect(out / FILE)) as db:
@@ -83,9 +83,9 @@ def test_a_lost_worker_a_lost_node_and_a_lost_driver_change_nothing(tmp_path: Pa
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     out, dead = tmp_path / "out", tmp_path / "dead"
-    given = {"size": SIZE, "deadly": str(dead), "out": str(out), "chunk": CHUNK, "ray": cluster.address}
+    settings = {"size": SIZE, "deadly": str(dead), "out": str(out), "chunk": CHUNK, "ray": cluster.address}
     try:
-        driver = started("-c", DRIVER, json.dumps(given))
+        driver = start("-c", DRIVER, json.dumps(settings))
         wait(lambda: len(chunks(out)) >= 5, driver)
         assert dead.exists()  # the worker
         cluster.remove_node(node, allow_graceful=False)
@@ -103,7 +103,7 @@ def test_a_lost_worker_a_lost_node_and_a_lost_driver_change_nothing(tmp_path: Pa
     assert result.evaluated == SIZE
     after = chunks(out)
     assert len(after) == SIZE // CHUNK
-    assert set(before) <= set(after)  # with their times: none was evaluated again
+    assert set(before) <= set(after)  # with their times, as none was evaluated again
 
 
 @pytest.mark.slow
@@ -132,13 +132,13 @@ def test_a_node_that_others_keep_busy(tmp_path: Path) -> None:
 def test_the_command_stopped_by_ctrl_c(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ("-m", "dse", "explore", "tpu_28nm", "--out", str(out), "--chunk", "2000")
-    process = started(*command)
+    process = start(*command)
     wait(lambda: len(chunks(out)) >= 3, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     printed, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert f"go on with dse explore tpu_28nm --out {out} --search exhaustive --seed 0 --chunk 2000 --resume" in err
+    assert f"continue with dse explore tpu_28nm --out {out} --search exhaustive --seed 0 --chunk 2000 --resume" in err
     result = load_results(out)
     assert f"{result.evaluated:,} designs evaluated" in printed
     assert "knee" in printed

@@ -1,4 +1,4 @@
-"""What is exported is what is stored."""
+"""Exported tables hold what is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from dse.exploration.export import export
 from netlists.errors import SettingsError
-from tests.dse.exploration.explored import explored
+from tests.dse.exploration.toy_exploration import explore_toy
 from tests.dse.toy import space, toy
 
 __all__ = ["toy"]
@@ -29,7 +29,7 @@ TWO: dict[str, Any] = {
 
 @pytest.mark.parametrize("changes", [{}, TWO])
 def test_tables_hold_every_stored_design(tmp_path: Path, changes: dict[str, Any]) -> None:
-    result = explored(tmp_path / "run", space(**changes), chunks=2)
+    result = explore_toy(tmp_path / "run", space(**changes), chunks=2)
     assert export(result, tmp_path / "all.csv") == export(result, tmp_path / "all.parquet") == len(result.designs)
     columns = ["id", *result.parameters, *result.metrics, *FLAGS]
     table = parquet.read_table(tmp_path / "all.parquet")
@@ -40,14 +40,14 @@ def test_tables_hold_every_stored_design(tmp_path: Path, changes: dict[str, Any]
     with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == columns
-    for row, kept in zip(rows, result.designs, strict=True):
+    for row, design in zip(rows, result.designs, strict=True):
         for name, text in row.items():
-            value = kept[name]
+            value = design[name]
             assert value == (None if text == "" else text if isinstance(value, str) else float(text))
 
 
 def test_another_suffix_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    result = explored(tmp_path / "run", space(), chunks=2, share=0.01)
+    result = explore_toy(tmp_path / "run", space(), chunks=2, fraction=0.01)
     with pytest.raises(SettingsError, match=r"'.xls' is unknown; expected .csv or .parquet"):
         export(result, tmp_path / "all.xls")
     for name in ("all.csv", "all.parquet"):

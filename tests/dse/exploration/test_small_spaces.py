@@ -1,4 +1,4 @@
-"""Small explorations run in the process itself: what Ray finds, without it; Ctrl-C whenever it comes; tables."""
+"""Small explorations run in the process itself, with the result of Ray; Ctrl-C at any time; tables."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.console import Console
 
 from dse.exploration import run as module
 from dse.exploration.results import load_results
-from dse.exploration.run import IN_PROCESS, Progress, explore, runs_here
+from dse.exploration.run import IN_PROCESS, ExplorationProgress, explore, fits_in_process
 from dse.reports import tables
 from dse.space.file import load_space, make_space
 from dse.space.space import DesignSpace
 from netlists.runtime.ray_connection import LOCAL
 from tests import ROOT
-from tests.dse.commands.test_dse_cli import dse  # noqa: F401  (a fixture)
+from tests.dse import Command
 from tests.dse.fake_space import FakeSpace, true_front
 
 TWELVE = """
@@ -31,16 +31,16 @@ objectives: [{latency_ms: min}, {energy_mj: min}]
 """
 
 
-def test_what_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_ray_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
-    assert runs_here(LOCAL, None, IN_PROCESS)
-    assert not runs_here(LOCAL, None, IN_PROCESS + 1)
-    assert not runs_here(LOCAL, 1, 10)
-    assert not runs_here("auto", None, 10)
+    assert fits_in_process(LOCAL, None, IN_PROCESS)
+    assert not fits_in_process(LOCAL, None, IN_PROCESS + 1)
+    assert not fits_in_process(LOCAL, 1, 10)
+    assert not fits_in_process("auto", None, 10)
 
 
 def small() -> DesignSpace:
-    """A part of a ready-made space, for all searches."""
+    """Part of a ready-made space, small enough for all searches."""
     content = load_space("qiu_xc7z045").content
     few = content["parameters"] | {"pes": [2, 4], "tile": [14, 28], "channels": [64, 128]}
     return make_space(content | {"parameters": few}, "small")
@@ -50,7 +50,7 @@ def small() -> DesignSpace:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("search", ["exhaustive", "random", "nsga2"])
-def test_the_same_is_found_as_with_ray(tmp_path: Path, search: str) -> None:
+def test_the_result_is_that_of_ray(tmp_path: Path, search: str) -> None:
     spaces = [(small(), 600)] if search == "nsga2" else [(small(), 600), (FakeSpace(1000), None)]
     for space, budget in spaces:
         here = explore(space, tmp_path / f"{space.name}_here", search=search, budget=budget, seed=3)
@@ -77,12 +77,12 @@ def test_ray_is_not_loaded(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "12 designs evaluated" in done.stdout
-    assert time.monotonic() - started < 120  # 3 s where kernels are compiled and nothing else runs
+    assert time.monotonic() - started < 120  # 3 s if kernels are compiled already and nothing else runs
 
 
 @pytest.mark.parametrize("search", ["exhaustive", "nsga2"])
 def test_ctrl_c_after_the_last_chunk_leaves_a_complete_exploration(tmp_path: Path, search: str) -> None:
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: ExplorationProgress) -> None:
         if progress.evaluated >= 500:
             raise KeyboardInterrupt
 
@@ -92,8 +92,8 @@ def test_ctrl_c_after_the_last_chunk_leaves_a_complete_exploration(tmp_path: Pat
     assert result.evaluated == 500
 
 
-def test_ctrl_c_before_it_does_not(tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
+def test_ctrl_c_before_the_last_chunk_does_not(tmp_path: Path) -> None:
+    def interrupt(progress: ExplorationProgress) -> None:
         if progress.evaluated >= 300:
             raise KeyboardInterrupt
 
@@ -105,10 +105,15 @@ def test_ctrl_c_before_it_does_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["dse.cli.write_report", "dse.validation.baselines.rivals_of", "dse.exploration.run.write_front"]
+    "where",
+    [
+        "dse.commands.pages.write_exploration",
+        "dse.validation.baselines.evaluate_baselines",
+        "dse.exploration.run.write_front",
+    ],
 )
 def test_ctrl_c_after_the_search_says_that_it_is_complete(
-    dse: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str  # noqa: F811
+    dse: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:  # fmt: skip
     file = tmp_path / "twelve.yaml"
     file.write_text(TWELVE)
@@ -125,13 +130,13 @@ def test_ctrl_c_after_the_search_says_that_it_is_complete(
     assert dse("explore", file, "--out", tmp_path / "out", "--resume")[0] == 0
 
 
-def test_an_interrupt_while_ray_shuts_down_is_no_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_here_and_then(self: Any, listener: Any) -> None:
+def test_an_interrupt_while_ray_shuts_down_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_and_interrupt(self: Any, listener: Any) -> None:
         original(self, listener)
         raise KeyboardInterrupt
 
-    original = module._Exploration.run_here
-    monkeypatch.setattr(module._Exploration, "run_here", run_here_and_then)
+    original = module._Exploration.run_in_process
+    monkeypatch.setattr(module._Exploration, "run_in_process", run_and_interrupt)
     assert explore(FakeSpace(50), tmp_path).complete
 
 
@@ -140,7 +145,7 @@ def test_an_interrupt_while_ray_shuts_down_is_no_stop(tmp_path: Path, monkeypatc
     "command", [("evaluate", "eyeriss_jssc17"), ("networks", "resnet18"), ("templates", "systolic"), ("devices",)]
 )
 def test_piped_tables_are_never_cut(
-    dse: Any, command: tuple[str, ...], width: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    dse: Command, command: tuple[str, ...], width: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     monkeypatch.setenv("COLUMNS", width)
     code, out, _ = dse(*command)
@@ -164,7 +169,7 @@ def test_tables_on_terminals_are_never_cut(
         [words[0], 1_234_567_890, 0.000123, words[2]],
         [words[1], None, 12.5, "pes 16, convolvers 16, tile 28"],
     ]
-    tables.show(tables.Table("a title", ["layer", "cycles", "energy mJ", "design"], rows, 3))
+    tables.print_table(tables.Table("a title", ["layer", "cycles", "energy mJ", "design"], rows, 3))
     out = capsys.readouterr().out
     assert "…" not in out
     found = "".join(out.split())

@@ -1,4 +1,4 @@
-"""Summaries: the same however designs are split and merged, equal to an obvious twin."""
+"""Summaries: the same however designs are split and merged, and equal to a plain computation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.exploration import summary
-from dse.exploration.summary import BEST, Points, Summary, bin_edges, empty, histograms, sampled, summarize
+from dse.exploration.summary import BEST, Points, Summary, bin_edges, count_in_bins, empty_summary, in_sample, summarize
 from dse.search import make_searcher
 from tests.dse.fake_space import FakeSpace, true_front
 
@@ -29,7 +29,7 @@ def same(a: Summary, b: Summary) -> bool:
     return bool(np.array_equal(a.by_reason, b.by_reason))
 
 
-def test_a_summary_is_what_it_says() -> None:
+def test_a_summary_equals_a_plain_computation() -> None:
     found, objectives = summarize(SPACE, np.arange(SPACE.size), 0.1)
     true = SPACE.evaluate(np.arange(SPACE.size))
     np.testing.assert_array_equal(objectives, true.objectives)
@@ -51,9 +51,9 @@ def test_any_split_and_order_gives_the_same(numbers: list[int], cut: int, random
     np.testing.assert_array_equal(objectives, SPACE.evaluate(np.array(numbers)).objectives)
     parts = [np.array(numbers[k : k + cut]) for k in range(0, len(numbers), cut)]
     random.shuffle(parts)
-    merged = empty(SPACE)
+    merged = empty_summary(SPACE)
     for part in parts:
-        merged = merged.merged(summarize(SPACE, part, 0.3)[0])
+        merged = merged.merge(summarize(SPACE, part, 0.3)[0])
     assert same(whole, merged)
 
 
@@ -77,30 +77,30 @@ def test_memory_does_not_grow_with_the_designs(monkeypatch: pytest.MonkeyPatch) 
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert (found.evaluated, len(objectives)) == (n, 0)
-    assert peaks[1] < peaks[0] + 100_000  # bytes; the numbers alone take 800,000, their objectives three times that
+    assert peaks[1] < peaks[0] + 100_000  # bytes; numbers alone would take 800,000, objectives three times that
 
 
-def test_of_nothing() -> None:
+def test_a_summary_of_no_designs() -> None:
     found, objectives = summarize(SPACE, np.arange(0), 0.1)
-    assert same(found, empty(SPACE))
+    assert same(found, empty_summary(SPACE))
     assert objectives.shape == (0, 3)
     infeasible = summarize(SPACE, np.array([0, 5, 10]), 1.0)[0]
     assert (len(infeasible.front.index), len(infeasible.best.index), len(infeasible.sample.index)) == (0, 0, 3)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
-def test_the_sample_has_its_share_and_no_pattern(share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 1.0])
+def test_the_sample_has_its_size_and_no_pattern(fraction: float) -> None:
     n = 100_000
-    chosen = sampled(np.arange(n), share)
-    spread = 1 + 5 * np.sqrt(n * share * (1 - share))
-    assert abs(chosen.sum() - n * share) <= spread
+    mask = in_sample(np.arange(n), fraction)
+    spread = 1 + 5 * np.sqrt(n * fraction * (1 - fraction))
+    assert abs(mask.sum() - n * fraction) <= spread
     for stride in (2, 3, 64):  # parameters are digits of the number
-        assert abs(chosen[::stride].sum() - n * share / stride) <= spread
+        assert abs(mask[::stride].sum() - n * fraction / stride) <= spread
 
 
 def test_bins_hold_their_values() -> None:
     values = np.array([[0.0], [1.0], [-3.7], [1e-30], [1e30], [1e9]])
-    bins = np.argwhere([histograms(values[k : k + 1])[0] for k in range(len(values))])[:, 1]
+    bins = np.argwhere([count_in_bins(values[k : k + 1])[0] for k in range(len(values))])[:, 1]
     edges = bin_edges()
     for value, number in zip(np.abs(values[[1, 2, 5], 0]), bins[[1, 2, 5]], strict=True):
         assert edges[number] <= value < edges[number + 1]

@@ -1,4 +1,4 @@
-"""Conditions between parameters: what they compute, and that nothing else is one."""
+"""Conditions between parameters: what they compute, and that other expressions are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.model.conditions import MAX_CHARACTERS, condition
+from dse.model.conditions import MAX_CHARACTERS, parse_condition
 from netlists.errors import DesignError
 
 NAMES = ("tm", "tn", "columns")
@@ -38,7 +38,7 @@ def test_conditions_mean_what_they_say(text: str, expected: list[bool]) -> None:
         "columns": np.array([16.0, 16.0, 3.0]),
         "flow": np.array([0.0, 1.0, 2.0]),
     }
-    assert condition(text, KNOWN).holds(values).tolist() == expected
+    assert parse_condition(text, KNOWN).holds(values).tolist() == expected
 
 
 numbers = st.sampled_from(["tm", "tn", "columns", "2", "3.5"])
@@ -68,7 +68,7 @@ def test_they_agree_with_python(text: str, numbers: list[int]) -> None:
     if len(text) > MAX_CHARACTERS or not any(name in text for name in NAMES):
         return
     expected = eval(text, {"min": min, "max": max}, known)
-    assert condition(text, KNOWN).holds({name: np.array([value]) for name, value in known.items()})[0] == expected
+    assert parse_condition(text, KNOWN).holds({name: np.array([value]) for name, value in known.items()})[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_they_agree_with_python(text: str, numbers: list[int]) -> None:
 )
 def test_nothing_else_is_a_condition(text: str) -> None:
     with pytest.raises(DesignError, match="condition"):
-        condition(text, KNOWN)
+        parse_condition(text, KNOWN)
 
 
 def test_unknown_names_are_named() -> None:
-    with pytest.raises(DesignError, match="'ws' is no parameter; a choice stands in quotes: 'ws'"):
-        condition("flow == ws", KNOWN)
+    with pytest.raises(DesignError, match="'ws' is not a parameter; write a choice in quotes: 'ws'"):
+        parse_condition("flow == ws", KNOWN)
     with pytest.raises(DesignError, match="flow cannot be 'so'; expected one of ws, os, is"):
-        condition("flow == 'so'", KNOWN)
-    with pytest.raises(DesignError, match=r"'column' is no parameter; did you mean 'columns'"):
-        condition("tm <= column", KNOWN)
+        parse_condition("flow == 'so'", KNOWN)
+    with pytest.raises(DesignError, match=r"'column' is not a parameter; did you mean 'columns'"):
+        parse_condition("tm <= column", KNOWN)
     with pytest.raises(DesignError, match="'tm \\+ 1' is not a comparison"):
-        condition("tn < 3 and tm + 1", KNOWN)
+        parse_condition("tn < 3 and tm + 1", KNOWN)

@@ -1,4 +1,4 @@
-"""What holds on every template: conservation laws, sums, reasons instead of exceptions, the same result however run."""
+"""What holds for every template: conservation laws, sums, reasons instead of exceptions, the same result each time."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def cost_of(name: str, search: bool) -> Cost:
 
 
 def touched(layer: Layer) -> int:
-    """Input elements under some position of the kernel, one by one."""
+    """Number of input elements under some position of the kernel, counted one by one."""
     axes = (
         (layer.in_h, layer.out_h, layer.kernel_h, layer.stride_h, layer.dilation_h, layer.pad_top),
         (layer.in_w, layer.out_w, layer.kernel_w, layer.stride_w, layer.dilation_w, layer.pad_left),
@@ -186,18 +186,18 @@ def test_the_energy_is_counts_times_prices(name: str) -> None:
 @each_way
 def test_totals_are_the_sums_over_layers_and_repeats(name: str, search: bool) -> None:
     cost = cost_of(name, search)
-    found = totals(cost.machine, NETWORK, search=search)
+    result = totals(cost.machine, NETWORK, search=search)
     fits = cost.feasible.all(axis=1)
-    np.testing.assert_array_equal(found.reason == 0, fits)
+    np.testing.assert_array_equal(result.reason == 0, fits)
     expected = (cost.counts * cost.repeats[:, None]).sum(axis=1)
-    np.testing.assert_array_equal(found.counts[fits], expected[fits])
-    assert not found.counts[~fits].any()
+    np.testing.assert_array_equal(result.counts[fits], expected[fits])
+    assert not result.counts[~fits].any()
     layers = (cost.energy_pj * cost.repeats[:, None]).sum(axis=1)
-    np.testing.assert_allclose(found.energy_pj[fits], layers[fits], rtol=1e-12)
+    np.testing.assert_allclose(result.energy_pj[fits], layers[fits], rtol=1e-12)
 
 
 @each_template
-def test_threads_and_company_do_not_change_a_design(name: str) -> None:
+def test_threads_and_other_designs_do_not_change_a_design(name: str) -> None:
     machine = machine_of(name, 2 * CHUNK + 3, seed=2)
     one, many = totals(machine, NETWORK), totals(machine, NETWORK, threads=3)
     np.testing.assert_array_equal(one.counts, many.counts)
@@ -209,7 +209,7 @@ def test_threads_and_company_do_not_change_a_design(name: str) -> None:
     np.testing.assert_array_equal(alone.energy_pj[0], one.energy_pj[-1])
 
 
-def test_memory_grows_by_the_results_alone() -> None:
+def test_memory_grows_with_the_results_only() -> None:
     machine = machine_of("systolic", 6000, seed=3)
     totals(machine, NETWORK)  # compiles
     tracemalloc.start()
@@ -260,16 +260,16 @@ def test_a_part_that_is_too_small_is_a_reason(name: str) -> None:
 
 def test_nodes_and_fabrics_are_not_mixed_up() -> None:
     designs = np.array([[p.default for p in template("systolic").parameters]])
-    with pytest.raises(DesignError, match="built in an ASIC technology; VU9P is none"):
+    with pytest.raises(DesignError, match="built in an ASIC technology; VU9P is not one"):
         build(template("systolic"), designs, technology("VU9P"))
 
 
 def test_metrics_agree_with_each_other() -> None:
     machine = machine_of("systolic", 5)
-    found = metrics(machine, work(totals(machine, NETWORK)), batch=2)
-    seconds = found["latency_ms"] / 1e3
-    np.testing.assert_allclose(found["throughput_fps"], 2 / seconds)
-    np.testing.assert_allclose(found["power_w"] * seconds, found["energy_mj"] / 1e3)
-    np.testing.assert_allclose(found["edp"], found["energy_mj"] * found["latency_ms"])
-    np.testing.assert_allclose(found["gops"] * 1e9 * seconds, 2 * NETWORK.macs)
-    np.testing.assert_allclose(found["bandwidth_gb_s"] * seconds * 1e3, found["dram_mb"])
+    result = metrics(machine, work(totals(machine, NETWORK)), batch=2)
+    seconds = result["latency_ms"] / 1e3
+    np.testing.assert_allclose(result["throughput_fps"], 2 / seconds)
+    np.testing.assert_allclose(result["power_w"] * seconds, result["energy_mj"] / 1e3)
+    np.testing.assert_allclose(result["edp"], result["energy_mj"] * result["latency_ms"])
+    np.testing.assert_allclose(result["gops"] * 1e9 * seconds, 2 * NETWORK.macs)
+    np.testing.assert_allclose(result["bandwidth_gb_s"] * seconds * 1e3, result["dram_mb"])

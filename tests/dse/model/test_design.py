@@ -1,4 +1,4 @@
-"""Design files: what is read, and one clear sentence for what cannot be."""
+"""Design files: how they are read, and one clear sentence for what is wrong."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_parameters_that_are_left_out_take_their_defaults(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("technology: 28nm", "tecnology: 28nm", "'tecnology' is unknown; did you mean 'technology'"),
         ("rows: 32", "row: 32", "no parameter 'row'; did you mean 'rows'"),
@@ -80,11 +80,11 @@ def test_parameters_that_are_left_out_take_their_defaults(tmp_path: Path) -> Non
         ("rows: 32", f"rows: 0x1{'0' * 5000}", "is not a number of at most 64 bits"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     file = written(tmp_path, GOOD.replace(old, new))
     with pytest.raises(DesignError) as complaint:
         load_design(file)
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)
     assert str(complaint.value).startswith(str(file))
     assert "\n" not in str(complaint.value)
 
@@ -99,12 +99,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"template": "systolic"}, "template systolic takes a `technology` and no `device`"),
         ({"template": "systolic", "technology": "28nm", "device": "VU9P"}, "takes a `technology` and no `device`"),
         ({"template": "systolic", "technology": "28m"}, "'28m' is unknown; did you mean '28nm'"),
-        ({"template": "systolic", "technology": "VU9P"}, "is built in an ASIC technology; VU9P is none"),
+        ({"template": "systolic", "technology": "VU9P"}, "is built in an ASIC technology; VU9P is not one"),
         ({"template": "systolic", "technology": "28nm"}, "names no network"),
         ({"template": "systolic", "technology": "28nm", "network": "alexnt"}, "did you mean 'alexnet'"),
         (
@@ -114,32 +114,32 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ({"template": "systolic", "technology": "28nm", "network": "alexnet", "only": ["con"]}, "did you mean 'conv'"),
     ],
 )
-def test_designs_that_make_no_sense(fields: dict[str, object], said: str) -> None:
+def test_invalid_designs(fields: dict[str, object], message: str) -> None:
     with pytest.raises(DesignError) as complaint:
         evaluate(Design.model_validate(fields))
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)
 
 
 def test_a_design_sets_fields_of_its_layers_batch_and_kinds() -> None:
     design = Design.model_validate(
         {"template": "systolic", "batch": 2, "only": ["conv"], "layers": {"conv2": {"weight_bits": 4}}}
     )
-    found = workload(design, "alexnet").layers
-    assert [layer.name for layer in found] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
-    assert [layer.weight_bits for layer in found] == [0, 4, 0, 0, 0]
-    assert {layer.batch for layer in found} == {2}
+    result = workload(design, "alexnet").layers
+    assert [layer.name for layer in result] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert [layer.weight_bits for layer in result] == [0, 4, 0, 0, 0]
+    assert {layer.batch for layer in result} == {2}
 
 
 @pytest.mark.parametrize(
-    ("mapping", "said"),
+    ("mapping", "message"),
     [
         ({"conv9": {}}, "no layer 'conv9'; did you mean 'conv"),
-        ({"conv1": {"ordr": 0}}, "maps no 'ordr'; did you mean 'order'"),
+        ({"conv1": {"ordr": 0}}, "has no mapping of 'ordr'; did you mean 'order'"),
         ({"conv1": {"order": 99}}, "order is 99; expected 0 to 5"),
     ],
 )
-def test_mappings_that_a_template_does_not_know(mapping: dict[str, object], said: str) -> None:
+def test_mappings_that_a_template_does_not_know(mapping: dict[str, object], message: str) -> None:
     fields = {"template": "systolic", "technology": "28nm", "network": "alexnet", "mappings": mapping}
     with pytest.raises(DesignError) as complaint:
         evaluate(Design.model_validate(fields))
-    assert said in str(complaint.value)
+    assert message in str(complaint.value)

@@ -8,7 +8,7 @@ from dse.model.devices import ALIASES, DEVICES, RESOURCES, device
 from netlists.errors import DesignError
 
 
-# What the published designs state of their parts: dsp, bram (36 Kb), lut, ff.
+# What the published designs state about their parts: dsp, bram (36 Kb), lut, ff.
 @pytest.mark.parametrize(
     ("name", "counts"),
     [
@@ -26,7 +26,7 @@ def test_all_parts() -> None:
     assert {"VX485T", "XC7Z045", "ZU9EG", "VU9P", "GX1150", "U50", "U250", "ZU7EV", "K26", "VCK190"} <= set(DEVICES)
     for name, part in DEVICES.items():
         assert part.name == name
-        assert part.ff == pytest.approx(2 * part.lut, rel=0.01)  # so in all these families
+        assert part.ff == pytest.approx(2 * part.lut, rel=0.01)  # holds in all these families
         assert part.fabric.fpga
         assert part.fabric.name == name
         assert 1 < part.dram_gb_s < 500

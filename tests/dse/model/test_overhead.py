@@ -1,4 +1,4 @@
-"""What a system adds to the models' time: nothing by default, cycles a layer, and DRAM below its peak."""
+"""The time that a system adds to that of the models: none by default, cycles per layer, and DRAM below its peak."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_overhead(name: str, **fields: float) -> Design:
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_cycles_a_layer(name: str) -> None:
+def test_cycles_per_layer(name: str) -> None:
     plain, slow = evaluate(find_design(name)), evaluate(with_overhead(name, layer_cycles=5000))
     layers = sum(layer.repeat for layer in plain.network.layers)
     assert slow.metrics()["cycles"] == plain.metrics()["cycles"] + 5000 * layers
@@ -48,11 +48,11 @@ def test_none_by_default(name: str) -> None:
     assert find_design(name).overhead == NONE == Overhead(layer_cycles=0, dram_efficiency=1)
 
 
-def test_sums_of_an_exploration_have_it_too() -> None:
-    found = evaluate(with_overhead("nvdla_64", layer_cycles=777, dram_efficiency=0.6))
-    machine = found.cost.machine
-    sums = totals(machine, found.network, search=True)
-    assert sums.cycles[0] == found.totals().cycles[0]
+def test_sums_of_an_exploration_include_it() -> None:
+    result = evaluate(with_overhead("nvdla_64", layer_cycles=777, dram_efficiency=0.6))
+    machine = result.cost.machine
+    sums = totals(machine, result.network, search=True)
+    assert sums.cycles[0] == result.totals().cycles[0]
     assert build(machine.template, machine.designs, machine.technology).overhead == NONE
 
 
@@ -63,11 +63,11 @@ def test_spaces(tmp_path: Path) -> None:
     file = tmp_path / "space.yaml"
     file.write_text(yaml.safe_dump({**whole, "spaces": [part, slow]}))
     space = load_space(file)
-    found = space.evaluate(np.arange(4)).metrics["latency_ms"]
-    assert found[2] > found[0]
-    assert found[3] > found[1]
+    result = space.evaluate(np.arange(4)).metrics["latency_ms"]
+    assert result[2] > result[0]
+    assert result[3] > result[1]
     for index in range(4):
-        assert evaluate(Design.model_validate(space.describe(index))).metrics()["latency_ms"] == found[index]
+        assert evaluate(Design.model_validate(space.describe(index))).metrics()["latency_ms"] == result[index]
 
 
 @pytest.mark.parametrize(

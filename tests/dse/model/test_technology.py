@@ -1,4 +1,4 @@
-"""Constants against the tables that they come from, and prices against Eyeriss's ratios and published areas."""
+"""Constants compared with the tables that they come from, prices with Eyeriss's ratios and published areas."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ def test_newer_nodes_cost_less() -> None:
 
 
 def test_static_energy_of_a_cycle() -> None:
-    """Leakage is power: at half the clock a cycle costs twice as much of it; flip-flops cost the same."""
+    """Leakage is power: at half the clock a cycle costs twice as much leakage; flip-flops cost the same."""
     node = technology("65nm")
     fast, slow = (coefficients(node, EYERISS, design(clock))[0, Count.COMPUTE] for clock in (200, 100))
     leakage = node.leakage_mw_mm2 * area_mm2(node, EYERISS, design())[0] * 1e3 / 200
     assert slow - fast == pytest.approx(leakage)
-    # 576 bits of small register files and 80 of the pipeline in each of 168 elements, 5 fJ a bit at 45 nm.
+    # 576 bits of small register files and 80 of the pipeline in each of 168 elements, 5 fJ per bit at 45 nm.
     assert fast - leakage == pytest.approx(168 * (576 + 80) * 0.005 * 1.58)
 
 
@@ -157,11 +157,11 @@ def test_an_fpga_clocks_the_flipflops_that_it_has_and_adds_floats_in_logic() -> 
 
 
 @pytest.mark.parametrize("found", TECHNOLOGIES.values(), ids=TECHNOLOGIES.keys())
-def test_every_technology_prices_everything(found: Technology) -> None:
+def test_every_technology_prices_everything(result: Technology) -> None:
     for hardware in (EYERISS, built(64, (8, 0, 8), 0)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            price = coefficients(found, hardware, design())
+            price = coefficients(result, hardware, design())
         assert price.shape == (1, COUNTS)
         assert np.isfinite(price).all()
         assert (price >= 0).all()

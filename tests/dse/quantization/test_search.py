@@ -1,4 +1,4 @@
-"""Quantization: the arithmetic against whole numbers, the search against all candidates, and what the digits lose."""
+"""Quantization: the arithmetic against integers, the search against all candidates, and the accuracy on digits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dse.quantization.fixed_point import FLOAT, Call, Fixed, LayerFormat, longest_fraction
-from dse.quantization.inputs import Subject, digits, subject
-from dse.quantization.search import Report, accuracy_by_bits, quantize
+from dse.quantization.inputs import Subject, load_subject, train_digits
+from dse.quantization.search import QuantizationReport, compare_word_lengths, quantize
 from dse.workloads.onnx.importer import from_torch
 from netlists.errors import DesignError
 
@@ -37,12 +37,12 @@ def test_longest_fraction_without_overflow(value: float, bits: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [0, 1, 33])
-def test_word_lengths_that_cannot_be(bits: int) -> None:
+def test_impossible_word_lengths(bits: int) -> None:
     with pytest.raises(DesignError, match=f"a word length is {bits} bits; expected 2 to 32"):
         Fixed(bits, 0)
 
 
-def test_layer_computes_what_whole_numbers_do() -> None:
+def test_layers_compute_as_integers_do() -> None:
     generator = torch.Generator().manual_seed(0)
     x, weight, bias = (torch.randn(shape, generator=generator) for shape in ((5, 40), (7, 40), (7,)))
     formats = LayerFormat(Fixed(6, 4), Fixed(8, 5))
@@ -57,7 +57,7 @@ def test_layer_computes_what_whole_numbers_do() -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> list[Subject]:
-    return [digits(seed) for seed in range(4)]
+    return [train_digits(seed) for seed in range(4)]
 
 
 def test_eight_bits_lose_at_most_half_a_point(trained: list[Subject]) -> None:
@@ -70,7 +70,7 @@ def test_eight_bits_lose_at_most_half_a_point(trained: list[Subject]) -> None:
 def test_four_bit_weights_are_better_with_a_fraction_length_per_layer(trained: list[Subject]) -> None:
     gains = []
     for one in trained:
-        ((own, shared),) = accuracy_by_bits(one.module, one.calibration, one.test, [(4, 8)])
+        ((own, shared),) = compare_word_lengths(one.module, one.calibration, one.test, [(4, 8)])
         gains.append(own.accuracy - shared.accuracy)
         assert own.dynamic
         assert not shared.dynamic
@@ -80,7 +80,7 @@ def test_four_bit_weights_are_better_with_a_fraction_length_per_layer(trained: l
 
 def test_more_bits_lose_less(trained: list[Subject]) -> None:
     one = trained[0]
-    losses = [r.accuracy_float - r.accuracy for r, _ in accuracy_by_bits(one.module, one.calibration, one.test,
+    losses = [r.accuracy_float - r.accuracy for r, _ in compare_word_lengths(one.module, one.calibration, one.test,
                                                                          [(16, 16), (4, 4), (2, 2)])]  # fmt: skip
     assert abs(losses[0]) < 0.002
     assert losses[0] < losses[1] < losses[2]
@@ -96,10 +96,10 @@ def test_one_format_for_all(trained: list[Subject]) -> None:
 
 
 def test_digits_are_the_same_for_the_same_seed() -> None:
-    first, second = digits(3, epochs=1), digits(3, epochs=1)
+    first, second = train_digits(3, epochs=1), train_digits(3, epochs=1)
     assert all(map(torch.equal, first.module.parameters(), second.module.parameters()))
     assert torch.equal(first.test[0], second.test[0])
-    assert not torch.equal(first.test[0], digits(4, epochs=1).test[0])
+    assert not torch.equal(first.test[0], train_digits(4, epochs=1).test[0])
 
 
 def small(out: int = 3) -> nn.Module:
@@ -167,7 +167,7 @@ def test_unknown_layer_gets_the_nearest_name() -> None:
         (small(), (0, 1, 6, 6), "0 samples to calibrate"),
     ],
 )
-def test_data_that_the_module_does_not_take(module: nn.Module, shape: tuple[int, ...], expected: str) -> None:
+def test_data_that_the_module_does_not_accept(module: nn.Module, shape: tuple[int, ...], expected: str) -> None:
     with pytest.raises(DesignError, match=expected):
         quantize(module, torch.zeros(shape), (torch.zeros(shape), torch.zeros(shape[0], dtype=torch.int64)))
 
@@ -187,7 +187,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data.npz"
 
 
-def reports(found: Subject) -> Report:
+def reports(found: Subject) -> QuantizationReport:
     return quantize(found.module, found.calibration, found.test, 5, 5)
 
 
@@ -198,9 +198,9 @@ def test_models_from_files(tmp_path: Path, data: Path) -> None:
     )
     code = "from tests.dse.quantization.test_search import small\n\ndef trained():\n    return small()\n"
     (tmp_path / "net.py").write_text(code, encoding="utf-8")
-    exported = subject(str(tmp_path / "net.pt2"), data)
+    exported = load_subject(str(tmp_path / "net.pt2"), data)
     assert (len(exported.calibration), len(exported.test[0]), len(exported.test[1])) == (10, 30, 30)
-    assert reports(exported) == reports(subject(f"{tmp_path}/net.py:trained", data))
+    assert reports(exported) == reports(load_subject(f"{tmp_path}/net.py:trained", data))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_models_that_cannot_be_loaded(tmp_path: Path, data: Path, model: str, ex
     (tmp_path / "net.py").write_text("def number(): return 1\ndef broken(): return 1 / 0\n", encoding="utf-8")
     (tmp_path / "data.pt2").write_bytes(b"no archive")
     with pytest.raises(DesignError, match=expected):
-        subject(f"{tmp_path}/{model}", data)
+        load_subject(f"{tmp_path}/{model}", data)
 
 
 @pytest.mark.parametrize(
@@ -237,17 +237,17 @@ def test_data_that_cannot_be_used(tmp_path: Path, arrays: dict[str, np.ndarray],
     (tmp_path / "net.py").write_text("import torch\ndef f(): return torch.nn.Linear(2, 2)\n", encoding="utf-8")
     np.savez(tmp_path / "bad.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(DesignError, match=expected):
-        subject(f"{tmp_path}/net.py:f", tmp_path / "bad.npz")
+        load_subject(f"{tmp_path}/net.py:f", tmp_path / "bad.npz")
 
 
 def test_data_and_model_belong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DesignError, match="digits brings its own data"):
-        subject("digits", tmp_path / "data.npz")
+    with pytest.raises(DesignError, match="digits has its own data"):
+        load_subject("digits", tmp_path / "data.npz")
     with pytest.raises(DesignError, match=r"needs data: expected an \.npz file"):
-        subject("net.pt2")
+        load_subject("net.pt2")
     (tmp_path / "net.py").write_text("import torch\ndef f(): return torch.nn.Linear(2, 2)\n", encoding="utf-8")
     with pytest.raises(DesignError, match=r"none.npz: cannot be read"):
-        subject(f"{tmp_path}/net.py:f", tmp_path / "none.npz")
+        load_subject(f"{tmp_path}/net.py:f", tmp_path / "none.npz")
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DesignError, match="digits needs scikit-learn: pip install"):
-        digits()
+        train_digits()

@@ -1,4 +1,4 @@
-"""What JSON and reports say of memory, energy and mappings adds up to the totals, for every template."""
+"""The numbers on memory, energy and mappings in JSON and reports add up to the totals, for every template."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def run(template: str, network: str) -> Evaluation:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_sums_are_the_totals(template: str, network: str) -> None:
     found = run(template, network)
-    told = evaluation.summary(found)
-    json.dumps(told, allow_nan=False)
+    summary = evaluation.summarize(found)
+    json.dumps(summary, allow_nan=False)
     assert found.feasible
-    layers = told["layers"]
+    layers = summary["layers"]
     for level in LEVELS:
         for operand in OPERANDS:
             each = sum(layer["accesses_bits"][level][operand] * layer["repeat"] for layer in layers)
-            assert told["accesses_bits"][level][operand] == each
+            assert summary["accesses_bits"][level][operand] == each
         for layer in layers:
             assert sum(layer["accesses_bits"][level].values()) / 8e6 == pytest.approx(layer[f"{level}_mb"], rel=1e-12)
-    assert sum(told["accesses_bits"]["dram"].values()) / 8e6 == pytest.approx(told["dram_mb"], rel=1e-12)
-    for each in [told, *layers]:
+    assert sum(summary["accesses_bits"]["dram"].values()) / 8e6 == pytest.approx(summary["dram_mb"], rel=1e-12)
+    for each in [summary, *layers]:
         assert list(each["energy_by_operand_mj"]) == list(PARTS)
         for part in PARTS:
             split = sum(each["energy_by_operand_mj"][part].values())
@@ -64,16 +64,16 @@ def test_sums_are_the_totals(template: str, network: str) -> None:
     ("template", "network"), [("systolic", "resnet18"), ("spatial", "alexnet"), ("adaptive", "nin")]
 )
 def test_bandwidth_needed(template: str, network: str) -> None:
-    """With that bandwidth of DRAM the layer's traffic takes as long as its array computes; with less, longer."""
+    """With that DRAM bandwidth the traffic of a layer takes as long as its array computes; with less, longer."""
     found = run(template, network)
-    for k, layer in enumerate(evaluation.layers(found)):
+    for k, layer in enumerate(evaluation.summarize_layers(found)):
         if not layer["macs"]:
             assert layer["bandwidth_needed_gb_s"] is None
             continue
         needed = sum(layer["bandwidth_needed_gb_s"]["dram"].values())
         seconds = layer["compute_cycles"] / (found.cost.machine.designs[0, 0] * 1e6)
         assert needed * 1e9 * seconds == pytest.approx(layer["dram_mb"] * 1e6)
-        assert needed <= evaluation.peak_bandwidths(found)["dram"] + 1e-9
+        assert needed <= evaluation.find_peak_bandwidths(found)["dram"] + 1e-9
         reached = found.cost.machine.timed[0, 1]
         if needed > reached:
             least = layer["dram_mb"] * 1e-3 / reached
@@ -84,22 +84,23 @@ def test_bandwidth_needed(template: str, network: str) -> None:
 @pytest.mark.parametrize("network", ["alexnet", "resnet18", "mobilenet_v2"])
 def test_memory_table(network: str) -> None:
     found = run("systolic", network)
-    table = tables.memory_table(found)
+    table = tables.make_memory_table(found)
     assert len(table.rows) == len(LEVELS) * len(OPERANDS)
-    dram = [row for row in table.rows if row[0].startswith("dram")]
-    assert sum(row[1] for row in dram) == pytest.approx(found.metrics()["dram_mb"])
-    assert sum(row[2] for row in dram) == pytest.approx(found.metrics()["bandwidth_gb_s"])
+    numbers = np.array([row[1:] for row in table.rows], np.float64)
+    dram = numbers[[str(row[0]).startswith("dram") for row in table.rows]].sum(axis=0)
+    assert dram[0] == pytest.approx(found.metrics()["dram_mb"])
+    assert dram[1] == pytest.approx(found.metrics()["bandwidth_gb_s"])
     energy = found.totals().energy_pj[0] * 1e-9
-    assert sum(row[3] for row in dram) == pytest.approx(energy[PARTS.index("dram")])
-    assert np.isclose(sum(float(row[4]) for row in table.rows), 100 * energy[1:5].sum() / energy.sum(), atol=0.7)
+    assert dram[2] == pytest.approx(energy[PARTS.index("dram")])
+    assert np.isclose(numbers[:, 3].sum(), 100 * energy[1:5].sum() / energy.sum(), atol=0.7)
 
 
 def test_json_and_report(tmp_path: Path) -> None:
     out = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--json", "--out", str(tmp_path)])
-    told = json.loads(out.output)
-    assert told["layers"][0]["loop_nest"]
-    assert json.loads((tmp_path / "metrics.json").read_text()) == told
+    summary = json.loads(out.output)
+    assert summary["layers"][0]["loop_nest"]
+    assert json.loads((tmp_path / "metrics.json").read_text()) == summary
     html = (tmp_path / "report.html").read_text()
     assert "Accesses, energy and bandwidth of memory" in html
     assert "buffer, weight" in html
-    assert told["layers"][0]["loop_nest"][0].strip() in html
+    assert summary["layers"][0]["loop_nest"][0].strip() in html

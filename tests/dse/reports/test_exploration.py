@@ -9,8 +9,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,50 +21,49 @@ import yaml
 from onnx import TensorProto, helper
 from PIL import Image
 
-from dse.cli import main, write_report
-from dse.exploration.chosen import chosen_design
+from dse.commands.pages import write_exploration
 from dse.exploration.results import PARETO, Result, load_results
+from dse.exploration.selection import select_design
 from dse.exploration.store import FILE, open_store
-from dse.exploration.summary import empty
+from dse.exploration.summary import empty_summary
 from dse.model.design import load_design
 from dse.model.evaluation import Evaluation, evaluate
 from dse.model.metrics import METRICS, mean_work, metrics, work
-from dse.reports.exploration import ROWS, gather, metric
-from dse.reports.tables import number as shown
+from dse.reports.exploration import ROWS, DesignReport, build_report, read_metric
+from dse.reports.tables import format_number
 from dse.space.file import load_space, make_space
 from dse.validation import publication
-from dse.validation.baselines import rivals_of
+from dse.validation.baselines import evaluate_baselines
 from netlists.errors import DesignError
 from netlists.runtime.interrupts import INTERRUPTED
-from tests.dse.exploration.explored import RUN, explored
+from tests.dse import Command
+from tests.dse.exploration.toy_exploration import RUN, explore_toy
 from tests.dse.toy import CONTENT, space, toy
 
 __all__ = ["toy"]
 pytestmark = pytest.mark.usefixtures("toy")
 
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def dse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process: its exit code and what it wrote to stdout and stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dse", *map(str, args)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return int(left.value.code or 0), *capsys.readouterr()
-
-    return run
-
 
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
-    return explored(tmp_path / "run", space())
+    return explore_toy(tmp_path / "run", space())
+
+
+def written_page(result: Result, file: Path) -> str:
+    """The page of an exploration, once it is written."""
+    write_exploration(result, file)
+    return file.read_text(encoding="utf-8")
+
+
+def design_report(result: Result) -> DesignReport:
+    """The knee in detail."""
+    report = build_report(result)
+    assert report.design
+    return report.design
 
 
 def images(page: str) -> Sequence[Image.Image]:
-    """All pictures of a page, decoded."""
+    """All images of a page, decoded."""
     encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     found = [Image.open(io.BytesIO(base64.b64decode(data))) for data in encoded]
     for image in found:
@@ -88,10 +86,10 @@ def test_the_page_is_self_contained_and_its_pictures_decode(dse: Command, result
 def test_the_front_is_in_pareto_csv_whatever_explore_left(dse: Command, result: Result) -> None:
     file = result.folder / PARETO
     whole = file.read_text()
-    file.unlink()  # explore was killed
+    file.unlink()  # as if explore had been killed
     assert dse("report", result.folder)[0] == 0
     assert file.read_text() == whole
-    file.write_text("id\n1\n")  # and went on from an earlier end
+    file.write_text("id\n1\n")  # as if it had been resumed after an earlier end
     assert dse("report", result.folder, "--out", result.folder / "page.html")[0] == 0
     assert file.read_text() == whole
 
@@ -99,8 +97,8 @@ def test_the_front_is_in_pareto_csv_whatever_explore_left(dse: Command, result: 
 def test_names_from_files_are_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     content = CONTENT | {"title": f"{evil} & more", "conditions": ["rows * columns  <  900"]}
-    found = explored(tmp_path / "run", make_space(content, f"{evil}'\""))
-    page = write_report(found, tmp_path / "page.html").read_text(encoding="utf-8")
+    found = explore_toy(tmp_path / "run", make_space(content, f"{evil}'\""))
+    page = written_page(found, tmp_path / "page.html")
     assert "<script" not in page
     assert "<h1>&lt;script&gt;alert(1)&lt;/script&gt; &amp; more</h1>" in page
     assert "rows * columns  &lt;  900 does not hold" in page
@@ -109,13 +107,15 @@ def test_names_from_files_are_escaped(tmp_path: Path) -> None:
 def same(found: Evaluation, row: Any) -> None:
     """A design evaluated alone has exactly the stored numbers."""
     for name, value in found.metrics().items():
-        stored = metric(row, name)
+        stored = read_metric(row, name)
         assert (stored is None and np.isnan(value)) or stored == value, name
 
 
 def test_every_design_of_the_front_evaluates_to_its_numbers(dse: Command, result: Result, tmp_path: Path) -> None:
-    rows = result.spread(ROWS)
-    texts = gather(result)["front"]["texts"]
+    rows = result.thin_front(ROWS)
+    front = build_report(result).front
+    assert front
+    texts = front.texts
     assert len(rows) == len(texts) > 10
     for row, text in zip(rows, texts, strict=True):
         (tmp_path / "design.yaml").write_text(text, encoding="utf-8")
@@ -124,38 +124,43 @@ def test_every_design_of_the_front_evaluates_to_its_numbers(dse: Command, result
         code, out, _ = dse("evaluate", result.folder, "--design", row["id"], "--json")
         printed = yaml.safe_load(out)
         assert code == 0
-        assert all(printed[name] == metric(row, name) for name in METRICS)
-    same(evaluate(chosen_design(result)), result.knee)
+        assert all(printed[name] == read_metric(row, name) for name in METRICS)
+    same(evaluate(select_design(result)), result.knee)
 
 
 def test_the_page_holds_the_files_of_the_front(result: Result, tmp_path: Path) -> None:
-    page = write_report(result, tmp_path / "page.html").read_text(encoding="utf-8")
+    page = written_page(result, tmp_path / "page.html")
     pages = re.findall(r"<summary>(\d+)[^<]*</summary><pre>(.*?)</pre>", page, re.S)
-    assert [int(number) for number, _ in pages] == [row["id"] for row in result.spread(ROWS)]
+    assert [int(number) for number, _ in pages] == [row["id"] for row in result.thin_front(ROWS)]
     for number, text in pages[::7]:
         assert yaml.safe_load(text) == yaml.safe_load(
-            yaml.safe_dump(chosen_design(result, number).model_dump(mode="json", exclude_defaults=True))
+            yaml.safe_dump(select_design(result, number).model_dump(mode="json", exclude_defaults=True))
         )
 
 
 def test_numbers_of_several_networks_are_the_mean_of_each(dse: Command, tmp_path: Path) -> None:
     both = space(networks={"alexnet": 1.0, "resnet18": 3.0})
-    found = explored(tmp_path / "run", both, share=0.2)
-    design = chosen_design(found)
+    found = explore_toy(tmp_path / "run", both, fraction=0.2)
+    design = select_design(found)
     assert design.network == "resnet18"
     alone = [evaluate(design, network) for network in ("alexnet", "resnet18")]
     mean = mean_work([work(each.totals()) for each in alone], [1.0, 3.0])
     numbers = metrics(alone[0].cost.machine, mean, 1)
     assert found.knee
-    assert all(metric(found.knee, name) == values[0] for name, values in numbers.items() if not np.isnan(values[0]))
-    assert "alexnet (1), resnet18 (3)" in " ".join(gather(found)["story"])
+    assert all(
+        read_metric(found.knee, name) == values[0] for name, values in numbers.items() if not np.isnan(values[0])
+    )
+    assert "alexnet (1), resnet18 (3)" in " ".join(build_report(found).story)
     printed = dse("evaluate", found.folder, "--out", tmp_path / "pages")[1]
     assert ("alexnet on toy" in printed, "resnet18 on toy" in printed) == (True, True)
-    assert f"mean of alexnet (1), resnet18 (3): latency {shown(metric(found.knee, 'latency_ms'))} ms" in printed
+    assert (
+        f"mean of alexnet (1), resnet18 (3): latency {format_number(read_metric(found.knee, 'latency_ms'))} ms"
+        in printed
+    )
     assert sorted(folder.name for folder in (tmp_path / "pages").iterdir()) == ["1_alexnet", "2_resnet18"]
     for row in found.front[:3]:
         whole = yaml.safe_load(dse("evaluate", found.folder, "--design", row["id"], "--json")[1])
-        assert all(whole[name] == metric(row, name) for name in METRICS)
+        assert all(whole[name] == read_metric(row, name) for name in METRICS)
         assert [(each["network"], each["weight"]) for each in whole["networks"]] == [("alexnet", 1), ("resnet18", 3)]
     assert "mean" not in dse("evaluate", found.folder, "--network", "alexnet")[1]
 
@@ -169,12 +174,12 @@ def test_a_network_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     )  # fmt: skip
     file = tmp_path / "a model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
-    found = explored(tmp_path / "run", space(networks={str(file): 1.0}), share=0.2)
-    same(evaluate(chosen_design(found)), found.knee)
-    assert gather(found)["network"] == "a model"
+    found = explore_toy(tmp_path / "run", space(networks={str(file): 1.0}), fraction=0.2)
+    same(evaluate(select_design(found)), found.knee)
+    assert design_report(found).evaluation.network.name == "a model"
 
 
-def test_published_designs_of_the_template_stand_beside(
+def test_published_designs_of_the_template_are_compared(
     result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publication, "FOLDER", tmp_path)
@@ -188,20 +193,20 @@ def test_published_designs_of_the_template_stand_beside(
     for name, changes in {"mine": {}, "other_node": {"technology": "45nm"}, "too_small": small}.items():
         text = yaml.safe_dump({"title": "t", "source": "s", "status": "x", "design": design | changes})
         (tmp_path / f"{name}.yaml").write_text(text)
-    found = gather(result)
-    signed = result.signed(result.front)
+    found = design_report(result)
+    signed = result.signed_objectives(result.front)
     fastest, smallest = (result.front[row]["id"] for row in signed.argmin(axis=0))
     assert result.knee
-    assert [row[0] for row in found["comparison"]["rows"]] == [
+    assert [row[0] for row in found.comparison.rows] == [
         f"design {result.knee['id']}", f"best latency: {fastest}", f"best area: {smallest}", "mine"
     ]  # fmt: skip
-    (plane,) = found["scatters"].values()
+    (plane,) = found.planes.values()
     wanted = {"rows": 20, "columns": 8, "buffer_kb": 64, "order": "first", "clock_mhz": 200}  # most by the template
     row = next(row for row in result.designs if row.items() >= wanted.items())
-    assert plane["published"] == {"mine": (row["latency_ms"], row["area_mm2"])}
+    assert plane.published == {"mine": (row["latency_ms"], row["area_mm2"])}
 
 
-def test_published_designs_are_judged_as_the_front_is() -> None:
+def test_published_designs_are_evaluated_as_the_front_is() -> None:
     fixed, searched = (
         make_space(load_space("tpu_28nm").content | {"networks": {"vgg16": 1}, "search_mapping": search}, "tpu")
         for search in (False, True)
@@ -209,7 +214,7 @@ def test_published_designs_are_judged_as_the_front_is() -> None:
     design = publication.load_publication("tpu_isca17").whole_design.model_copy(update={"batch": 1})
     latencies = []
     for each in (fixed, searched):
-        ((name, rival),) = rivals_of(each).items()  # not scalesim, which checks the cycles of a simulator
+        ((name, rival),) = evaluate_baselines(each).items()  # not scalesim, which checks the cycles of a simulator
         assert name == "tpu_isca17"
         alone = evaluate(design, "vgg16", search=each.search_mapping)
         assert rival["latency_ms"] == alone.metrics()["latency_ms"]
@@ -217,9 +222,9 @@ def test_published_designs_are_judged_as_the_front_is() -> None:
     assert latencies[0] > latencies[1]
 
 
-def test_a_chosen_design(dse: Command, result: Result) -> None:
+def test_a_selected_design(dse: Command, result: Result) -> None:
     number = result.front[0]["id"]
-    assert f"design {number}" in gather(result, str(number))["heading"]
+    assert f"design {number}" in build_report(result, str(number)).heading
     bad = next(row["id"] for row in result.designs if not row["feasible"])
     for which, message in ((bad, "not feasible"), (10**9, "not stored"), ("kne", "not stored")):
         for command in ("report", "evaluate"):
@@ -228,20 +233,21 @@ def test_a_chosen_design(dse: Command, result: Result) -> None:
             assert message in err
 
 
-def test_convergence_ends_at_the_whole(result: Result) -> None:
-    found = gather(result)["convergence"]
-    assert found["evaluations"][-1] == space().size
-    volumes = found["hypervolume"]
+def test_convergence_ends_at_one(result: Result) -> None:
+    found = build_report(result).convergence
+    assert found
+    assert found.evaluations[-1] == space().size
+    volumes = found.hypervolume
     assert volumes[-1] == 1.0
     assert volumes[0] < 1.0
     assert (np.diff(volumes) >= -1e-12).all()
 
 
-def test_changed_models_are_said(result: Result) -> None:
-    assert not any("models have changed" in said for said in gather(result)["story"])
+def test_changed_models_are_reported(result: Result) -> None:
+    assert not any("models have changed" in sentence for sentence in build_report(result).story)
     with closing(sqlite3.connect(result.folder / FILE)) as db, db:
         db.execute("UPDATE designs SET energy_mj = energy_mj * 1.0001 WHERE on_front")
-    assert any("models have changed" in said for said in gather(load_results(result.folder))["story"])
+    assert any("models have changed" in sentence for sentence in build_report(load_results(result.folder)).story)
 
 
 def test_an_exploration_that_was_stopped_has_its_page(
@@ -250,7 +256,7 @@ def test_an_exploration_that_was_stopped_has_its_page(
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(CONTENT))
     monkeypatch.setattr(
-        "dse.exploration.run.explore", lambda space, out, **_: explored(out, space, complete=False, share=0.05)
+        "dse.exploration.run.explore", lambda space, out, **_: explore_toy(out, space, complete=False, fraction=0.05)
     )
     code, out, err = dse("explore", file, "--out", tmp_path / "run")
     assert code == INTERRUPTED
@@ -262,35 +268,38 @@ def test_an_exploration_that_was_stopped_has_its_page(
 def test_nothing_feasible_and_nothing_evaluated(tmp_path: Path) -> None:
     small = space(constraints={"area_mm2": {"max": 1e-9}})
     for name, chunks in (("nothing", 1), ("infeasible", 2)):
-        found = explored(tmp_path / name, small, chunks=chunks, complete=False)
-        page = write_report(found, tmp_path / f"{name}.html").read_text()
+        found = explore_toy(tmp_path / name, small, chunks=chunks, complete=False)
+        page = written_page(found, tmp_path / f"{name}.html")
         assert ("No feasible design was found" if name == "infeasible" else "Nothing is evaluated") in page
         assert images(page) == []
         with pytest.raises(DesignError, match="no feasible design"):
-            chosen_design(found)
+            select_design(found)
     assert dict(found.reasons)["area_mm2 is above 1e-09"] > 100
-    assert html.escape(found.rejected) in page
+    assert html.escape(found.rejections) in page
 
 
-def test_impossible_conditions_are_told(tmp_path: Path) -> None:
+def test_impossible_conditions_are_reported(tmp_path: Path) -> None:
     none = space(conditions=["rows > 99", "columns > 0"])
     with open_store(tmp_path, none, RUN, resume=False) as store:
-        store.finish(empty(none), 0.0, True)
-    told = "No design was found that meets the conditions: rows > 99; columns > 0."
-    assert told in gather(load_results(tmp_path))["story"]
+        store.finish(empty_summary(none), 0.0, True)
+    sentence = "No design was found that meets the conditions: rows > 99; columns > 0."
+    assert sentence in build_report(load_results(tmp_path)).story
 
 
-def test_objectives_of_every_sort(tmp_path: Path) -> None:
-    one = explored(tmp_path / "one", space(objectives=[{"edp": "min"}]))
-    assert gather(one)["scatters"] == {}
-    assert gather(one)["front"]["columns"][-len(one.parameters) :] == one.parameters  # a front of one design names all
-    write_report(one, tmp_path / "one.html")
+def test_objectives_of_every_kind(tmp_path: Path) -> None:
+    one = explore_toy(tmp_path / "one", space(objectives=[{"edp": "min"}]))
+    report = build_report(one)
+    assert report.design
+    assert report.front
+    assert report.design.planes == {}
+    assert report.front.columns[-len(one.parameters) :] == one.parameters  # a front of one design names all
+    write_exploration(one, tmp_path / "one.html")
     four = space(objectives=[{"gops": "max"}, {"cycles": "min"}, {"area_mm2": "min"}, {"accuracy": "max"}],
                  accuracy={"parameter": "columns", "table": {3: 50.5, 6: 60, 8: 70, 16: 80, 32: 81}})  # fmt: skip
-    found = gather(explored(tmp_path / "four", four))
-    assert len(found["scatters"]) == 3
-    assert found["facts"]["accuracy"].endswith("%")
-    write_report(load_results(tmp_path / "four"), tmp_path / "four.html")
+    found = design_report(explore_toy(tmp_path / "four", four))
+    assert len(found.planes) == 3
+    assert found.facts["accuracy"].endswith("%")
+    write_exploration(load_results(tmp_path / "four"), tmp_path / "four.html")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +313,7 @@ def test_objectives_of_every_sort(tmp_path: Path) -> None:
         "UPDATE meta SET value = replace(value, 'alexnet', 'gone') WHERE key = 'space'", "DROP TABLE designs",
     ],
 )  # fmt: skip
-def test_what_is_damaged_is_one_line(dse: Command, result: Result, tmp_path: Path, damage: str) -> None:
+def test_damage_is_reported_in_one_line(dse: Command, result: Result, tmp_path: Path, damage: str) -> None:
     file = result.folder / FILE
     if damage.split()[0].isupper():
         with closing(sqlite3.connect(file)) as db, db:

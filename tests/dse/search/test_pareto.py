@@ -1,4 +1,4 @@
-"""Pareto fronts against the definition, written as loops."""
+"""Pareto fronts against the definition, written as loops; archives in any order; hypervolumes by counting."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dse.templates.base import Floats
 
 
 def slow_front(rows: list[list[float]]) -> list[bool]:
-    """Straight from the definition."""
+    """Which rows are on the front, straight from the definition."""
 
     def finite(row: list[float]) -> bool:
         return all(np.isfinite(value) for value in row)
 
-    def beats(a: list[float], b: list[float]) -> bool:
+    def dominates(a: list[float], b: list[float]) -> bool:
         return all(x <= y for x, y in zip(a, b, strict=True)) and any(x < y for x, y in zip(a, b, strict=True))
 
     return [
         finite(row)
-        and not any(finite(other) and beats(other, row) for other in rows)
+        and not any(finite(other) and dominates(other, row) for other in rows)
         and not any(other == row for other in rows[:i])
         for i, row in enumerate(rows)
     ]
@@ -71,7 +71,7 @@ def test_archive_is_the_same_in_any_order(rows: list[list[float]], chance: objec
 
 
 def slow_volume(front: Floats, reference: list[int]) -> int:
-    """Unit cells that some row dominates."""
+    """How many unit cells some row dominates."""
     cells = np.stack(np.meshgrid(*(np.arange(end) for end in reference)), axis=-1).reshape(-1, len(reference))
     return int((front[:, None] <= cells).all(axis=2).any(axis=0).sum())
 

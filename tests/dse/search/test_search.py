@@ -1,18 +1,21 @@
-"""Searchers: what all promise, and how near each comes to the true front of a small space."""
+"""Searchers: what all of them promise, and how close each comes to the true front of a small space."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dse.search import NAMES, Searcher, make_searcher, random
+from dse.search import SEARCHES, Searcher, make_searcher, random
 from dse.search.genes import Genes
 from dse.search.pareto import Archive, hypervolume
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError
+from tests import ROOT
 from tests.dse.space.test_space import TWO
 from tests.dse.toy import space, toy
 
@@ -40,7 +43,7 @@ def run(searcher: Searcher, where: DesignSpace, portion: int = 64) -> tuple[Ints
 
 
 def volume(archive: Archive, truth: Archive) -> float:
-    """Share of the true front's hypervolume, objectives scaled to its extent."""
+    """Hypervolume relative to that of the true front, with objectives scaled to its extent."""
     assert archive.objectives is not None
     assert truth.objectives is not None
     low, high = truth.objectives.min(axis=0), truth.objectives.max(axis=0)
@@ -52,9 +55,9 @@ def volume(archive: Archive, truth: Archive) -> float:
 
 
 @pytest.mark.parametrize("changes", [{}, TWO], ids=["one template", "two"])
-@pytest.mark.parametrize("name", NAMES)
-def test_what_every_search_promises(name: str, changes: dict[str, Any]) -> None:
-    """Within the budget, each design once, only such that meet the conditions; the same again with the same seed."""
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_keeps_its_promises(name: str, changes: dict[str, Any]) -> None:
+    """Designs stay within the budget, come once, meet the conditions, and are the same for the same seed."""
     small = space(**changes)
     budget = 60 if name == "bayes" else 150
     asked, _ = run(make_searcher(name, small, 3, budget), small)
@@ -81,7 +84,7 @@ def test_portions_change_nothing(name: str) -> None:
     ("name", "before", "after"), [("random", 70, 200), ("nsga2", 70, 200), ("nsga3", 70, 200), ("bayes", 37, 80)]
 )
 def test_a_larger_budget_begins_as_a_smaller_one(name: str, before: int, after: int) -> None:
-    """Also when it is told of the last, shorter portion of the smaller one before it asks for more."""
+    """Also if it gets the results of the last, shorter portion of the smaller budget before it asks for more."""
     small = space()
     few, _ = run(make_searcher(name, small, 1, before), small)
     many, _ = run(make_searcher(name, small, 1, after), small)
@@ -107,7 +110,7 @@ def test_exhaustive_and_random_see_everything() -> None:
 
 @pytest.mark.parametrize("name", ["random", "nsga2", "nsga3", "bayes"])
 def test_conditions_that_no_design_meets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search ends, though the space is too large to be walked."""
+    """The search ends although the space is too large to go through."""
     monkeypatch.setattr(random, "BARREN", 50_000)
     many = {"from": 1, "to": 1000}
     parameters = {"rows": many, "columns": many, "buffer_kb": many, "clock_mhz": [100, 200]}
@@ -135,9 +138,9 @@ def test_a_random_search_ends_after_the_same_misses_whatever_is_asked_for(
 
 
 @pytest.mark.parametrize("rows", [[8], [8, 16], [4, 8, 16]])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SEARCHES)
 def test_tiny_spaces_end(name: str, rows: list[int]) -> None:
-    """All designs, and then an end; a space of one design has nothing to cross or mutate."""
+    """A search ends after all designs; a space of one design has nothing to cross or mutate."""
     tiny = space(parameters={"rows": rows, "buffer_kb": 64})
     assert sorted(run(make_searcher(name, tiny), tiny)[0].tolist()) == list(range(tiny.size))
 
@@ -173,8 +176,8 @@ def test_bayesian_search_needs_few_designs() -> None:
     assert volume(run(make_searcher("bayes", small, 0, 120), small, 16)[1], truth) > 0.94
 
 
-def test_genetic_search_moves_out_of_the_infeasible() -> None:
-    """One design in a hundred meets the constraints; conditions alone do not show which."""
+def test_genetic_search_leaves_the_infeasible_region() -> None:
+    """One design in a hundred meets the constraints, and the conditions do not tell which."""
     small = space(constraints={"area_mm2": {"max": 1.0}, "latency_ms": {"max": 30}})
     _, truth = run(make_searcher("exhaustive", small), small)
     feasible = small.evaluate(np.arange(small.size)).feasible.mean()
@@ -203,3 +206,16 @@ def test_wrong_options_are_named() -> None:
         make_searcher("random", small, 0, 0)
     with pytest.raises(ChipscapeError, match="seed is -1"):
         make_searcher("random", small, -1)
+
+
+def test_the_readme_lists_every_search() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [f"| `{each.name}` | {each.help} | {each.budget:,} |" for each in SEARCHES.values() if each.budget]
+    rows += [f"| `{each.name}` | {each.help} | all |" for each in SEARCHES.values() if not each.budget]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_searches_are_listed_without_loading_them() -> None:
+    code = "import sys, dse.search; print(sorted({'numba', 'pymoo', 'optuna'} & set(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"

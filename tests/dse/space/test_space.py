@@ -1,4 +1,4 @@
-"""Design spaces: numbering, evaluation, what files may say and what they are told when they are wrong."""
+"""Design spaces: numbering, evaluation, what files may contain, and the messages for what is wrong."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TWO: dict[str, Any] = {
 
 
 def lists() -> list[list[float]]:
-    """The values of each parameter of the toy space, written out."""
+    """The values of each parameter of the toy space."""
     return [[*range(4, 45, 4)], [3, 6, 8, 16, 32], [1, 2, 4, 8, 16, 32, 64], [0, 1], [100, 150, 200], [12.8]]
 
 
@@ -79,7 +79,7 @@ def test_several_templates_number_one_after_the_other() -> None:
     for row, number in enumerate(range(17, -1, -1)):
         alone = both.evaluate(np.array([number]))
         assert np.array_equal(alone.objectives[0], result.objectives[row])
-    assert result.feasible.sum() == 18 - 3  # 4 columns take no 64 or 32 rows, 8 no 64
+    assert result.feasible.sum() == 18 - 3  # 4 columns exclude 64 and 32 rows, 8 columns exclude 64
 
 
 def test_numbers_outside_are_refused() -> None:
@@ -139,7 +139,7 @@ def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         assert np.array_equal(once.metrics[name], again.metrics[name], equal_nan=True)
 
 
-def test_several_networks_are_weighed() -> None:
+def test_several_networks_are_weighted() -> None:
     index = np.arange(400, 440)
     first = space(parameters={"rows": [8, 16], "buffer_kb": 64}, batch=2).evaluate(np.arange(2)).metrics
     second = space(parameters={"rows": [8, 16], "buffer_kb": 64}, batch=2, networks={"vgg16": 1}).evaluate(np.arange(2))
@@ -185,24 +185,24 @@ def test_constraints_of_parts_and_bandwidth(metric: str) -> None:
     content = load_space("zhang_vx485t").content | {"search_mapping": False}
     free, index = make_space(content, "free"), np.arange(0, 30_000, 97)
     alone = free.evaluate(index)
-    found = alone.metrics[metric]
-    most = float(np.median(found[alone.feasible]))
+    actual = alone.metrics[metric]
+    most = float(np.median(actual[alone.feasible]))
     bound = make_space(content | {"constraints": {metric: {"max": most}}}, "bound")
     result = bound.evaluate(index)
-    assert np.array_equal(result.feasible, alone.feasible & (found <= most))
+    assert np.array_equal(result.feasible, alone.feasible & (actual <= most))
     broken = bound.reasons.index(f"{metric} is above {most:g}")
-    assert np.array_equal(result.reason == broken, alone.feasible & (found > most))
+    assert np.array_equal(result.reason == broken, alone.feasible & (actual > most))
     assert 0 < result.feasible.sum() < alone.feasible.sum()
 
 
-def test_spaces_travel() -> None:
+def test_spaces_can_be_pickled() -> None:
     small = space(**TWO)
     there = pickle.loads(pickle.dumps(small))
     assert isinstance(there, DesignSpace)
     assert np.array_equal(there.evaluate(np.arange(18)).objectives, small.evaluate(np.arange(18)).objectives)
 
 
-def test_files_of_networks_stay_at_home(tmp_path: Path) -> None:
+def test_a_pickled_space_needs_no_files_of_networks(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text(
         "layer, ifmap h, ifmap w, filter h, filter w, channels, filters, stride,\nconv, 8, 8, 3, 3, 4, 16, 1,\n"
@@ -246,22 +246,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": {"rows": [10**400]}}, "yaml:.*is not a number of at most 64 bits"),
     ({"parameters": {"rows": "many"}}, "rows is 'many'"),
     ({"parameters": {"order": ["third"]}}, "order is 'third'; expected one of first, second"),
-    ({"conditions": ["rows * column < 3"]}, "'column' is no parameter; did you mean 'columns'"),
+    ({"conditions": ["rows * column < 3"]}, "'column' is not a parameter; did you mean 'columns'"),
     ({"conditions": [f"rows < {10**400}"]}, "is not a number"),
     ({"conditions": "rows < 3"}, "conditions"),
     ({"objectives": []}, "objectives"),
     ({"objectives": [{"latency": "min"}]}, "objectives: metric 'latency' is unknown; did you mean 'latency_ms'"),
     ({"objectives": [{"latency_ms": "least"}]}, "objectives.0.latency_ms"),
     ({"objectives": [{"dsp": "min"}]}, "objectives: template toy has no dsp"),
-    ({"objectives": [{"cycles": "min", "edp": "min"}]}, "expected one metric an entry"),
+    ({"objectives": [{"cycles": "min", "edp": "min"}]}, "expected one metric per entry"),
     ({"objectives": [{"cycles": "min"}, {"cycles": "max"}]}, "objectives: expected each metric once"),
     ({"objectives": [{"accuracy": "max"}]}, "objectives: metric 'accuracy' is unknown"),
     ({"constraints": {"power": {"max": 1}}}, "constraints: metric 'power' is unknown; did you mean 'power_w'"),
-    ({"constraints": {"power_w": {}}}, "constraints.power_w: expected min or max"),
+    ({"constraints": {"power_w": {}}}, "constraints.power_w: has no bound; expected min or max"),
     ({"constraints": {"power_w": {"maximum": 3}}}, "constraints.power_w.maximum"),
-    ({"constraints": {"power_w": {"min": 5, "max": 3}}}, "constraints.power_w: no number is from 5 to 3"),
+    ({"constraints": {"power_w": {"min": 5, "max": 3}}}, "constraints.power_w: min is 5, max is 3"),
     ({"accuracy": {"parameter": "bits", "table": {16: 1}}}, "accuracy: template toy has no parameter 'bits'"),
-    ({**TWO, "spaces": []}, "spaces: expected at least one"),
+    ({**TWO, "spaces": []}, "spaces: is empty; expected at least one"),
     ({**TWO, "spaces": [TWO["spaces"][0], {"template": "toy"}]}, "spaces.1.parameters"),
     ({**TWO, "spaces": [{**TWO["spaces"][0], "device": "VU9P"}]}, "spaces.0.template toy takes a technology"),
     ({"spaces": TWO["spaces"]}, "beside `spaces`"),
@@ -279,7 +279,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], message
     assert "\n" not in str(raised.value)
 
 
-def test_spaces_have_an_end() -> None:
+def test_the_size_of_a_space_is_limited() -> None:
     many = {"from": 1, "to": 1024}
     parameters = {"rows": many, "columns": many, "buffer_kb": many, "clock_mhz": {"from": 1, "to": 9999}}
     with pytest.raises(DesignError, match=re.escape(f"expected at most {MAX_SIZE:.0e}")):
@@ -303,7 +303,7 @@ def test_spaces_have_an_end() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "a: b: c", "[" * 5000, "1: 2"])
-def test_files_that_are_no_space(tmp_path: Path, text: str) -> None:
+def test_files_that_are_not_a_space(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DesignError, match=r"broken\.yaml:"):
@@ -325,7 +325,7 @@ def test_missing_files_and_names(tmp_path: Path) -> None:
 
 
 def test_the_published_unrolling_is_the_fastest() -> None:
-    """Zhang et al. chose Tm = 64, Tn = 7 for AlexNet in two groups: among all unrollings the space agrees."""
+    """Zhang et al. chose Tm = 64, Tn = 7 for AlexNet in two groups, which is the fastest unrolling in the space."""
     whole = load_space("zhang_vx485t")
     parameters = {**whole.content["parameters"], "tr": 13, "tc": 13, "stationary": "output"}
     one = make_space({**whole.content, "parameters": parameters}, "zhang")

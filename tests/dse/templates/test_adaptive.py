@@ -1,4 +1,4 @@
-"""The adaptive template: the slow twin, conservation, and what C-Brain's abstract says of the schemes."""
+"""The adaptive template: the slow twin, conservation, and what C-Brain's abstract says about the schemes."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_nothing_is_lost_and_search_takes_the_best_mapping() -> None:
             for keep in range(len(KEEPS)) if values["keep"] in ("adaptive", KEEPS[keep])
             for stay in range(len(STAYS))
         ]  # fmt: skip
-        found, reason, mapping = run(TEMPLATE, row, layer, search=True)
+        actual, reason, mapping = run(TEMPLATE, row, layer, search=True)
         times = [sum(counts[:3]) for counts, why, _ in tried if not why]
         assert bool(reason) == (not times)
         if reason or not layer.has_macs:
             continue
         won[SCHEMES[mapping[0]]] += 1
-        assert sum(found[:3]) == min(times)
+        assert sum(actual[:3]) == min(times)
         weight, result = layer.weight_bits or int(row[2]), layer.output_bits or int(row[3])
         for counts, why, _ in tried:
             if not why:
@@ -104,12 +104,12 @@ def test_cycles_of_alexnets_first_layer(scheme: str, steps: int) -> None:
 
 
 def cost(name: str, lanes: int, **values: object) -> Cost:
-    """Of the convolutions of a network on lanes × lanes, all words of 16 bits."""
+    """Cost of the convolutions of a network on lanes × lanes, with words of 16 bits."""
     common = {"clock_mhz": 1000, "dram_gb_s": 25.6, "psum_bits": 16, "tin": lanes, "tout": lanes}
     machine = build(TEMPLATE, np.array([design_row(TEMPLATE, common | values)]), technology("45nm"))
-    found = evaluate(machine, network(name).only([Kind.CONV]))
-    assert found.feasible.all()
-    return found
+    result = evaluate(machine, network(name).only([Kind.CONV]))
+    assert result.feasible.all()
+    return result
 
 
 FIXED = {"scheme": "inter_kernel", "keep": "sums"}
@@ -123,13 +123,13 @@ def test_the_first_layer_is_four_to_eight_times_as_fast(name: str) -> None:
     assert (speedup >= 1).all()
 
 
-def test_buffers_move_nearly_a_tenth() -> None:
+def test_buffers_move_about_a_tenth() -> None:
     """The abstract: 90.3% of the energy of on-chip memory saved; here bits, on 32 × 32 lanes."""
     saved = []
     for name in ("alexnet", "googlenet", "vgg16", "nin"):
         adaptive, fixed = (
-            (found.counts[0, :, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1].sum(axis=1) * found.repeats).sum()
-            for found in (cost(name, 32), cost(name, 32, **FIXED))
+            (result.counts[0, :, Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1].sum(axis=1) * result.repeats).sum()
+            for result in (cost(name, 32), cost(name, 32, **FIXED))
         )
         saved.append(1 - adaptive / fixed)
     assert np.mean(saved) == pytest.approx(0.903, abs=0.02)
@@ -154,7 +154,7 @@ def test_hardware_is_tin_times_tout() -> None:
     assert hardware.buffer_bytes[0].tolist() == [1048576, 32768, 1048576]
 
 
-def test_beside_the_publication() -> None:
+def test_against_the_publication() -> None:
     missed = [row.row for row in compare("cbrain_dac16").rows if not row.ok]
-    # Said in the file's notes: 10x where the abstract reports up to 8.3x, 81% saved on the smaller array.
+    # See the file's notes: 10x, while the abstract reports up to 8.3x, and 81% saved on the smaller array.
     assert missed == ["alexnet conv1, 32 x 32", "nin conv1, 32 x 32", "alexnet, 16 x 16", "googlenet, 16 x 16"]

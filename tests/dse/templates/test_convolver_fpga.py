@@ -1,4 +1,4 @@
-"""Convolvers on an FPGA: equal to the twin, conservation laws, the search, Qiu's published figures."""
+"""Convolvers on an FPGA: equality with the twin, conservation laws, the search, Qiu's published numbers."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def row(design: Values) -> list[float]:
 
 
 def check(seed: int, all_mappings: bool = True) -> str:
-    """Twin and laws on one random pair: a random mapping; with `all_mappings` the default and the searched one too."""
+    """Twin and laws for one random pair: a random mapping, with `all_mappings` the default and the searched one too."""
     rng = np.random.default_rng(seed)
     design, layer = random_design(rng), random_layer(rng)
     drawn = [int(rng.integers(1, 9)), int(rng.integers(1, 9))]
-    found, why = equal(TEMPLATE, convolver_fpga, design, layer, drawn, all_mappings)
-    for counts in found:
+    result, why = equal(TEMPLATE, convolver_fpga, design, layer, drawn, all_mappings)
+    for counts in result:
         if layer.kind <= Kind.MATMUL:
             check_laws(design, layer, counts, design["pes"] * design["convolvers"] * design["kernel"] ** 2)
             assert counts[Count.DRAM_OUTPUT] == layer.outputs * words(design, layer)[2]
@@ -73,7 +73,7 @@ def test_equals_twin_anywhere(seed: int) -> None:
 
 
 def test_search_against_all_tiles() -> None:
-    """Never slower than the default, and near the best of all tiles of small maps."""
+    """The search is never slower than the default, and near the best of all tiles of small maps."""
     gaps = []
     for seed in range(120):
         rng = np.random.default_rng(seed)
@@ -84,21 +84,21 @@ def test_search_against_all_tiles() -> None:
         if why or layer.kind > Kind.MATMUL:
             continue
         sides = product(range(1, layer.out_h + 1), range(1, layer.out_h * layer.out_w + 1))
-        found = [run(TEMPLATE, row(design), layer, list(tile)) for tile in sides]
+        result = [run(TEMPLATE, row(design), layer, list(tile)) for tile in sides]
         assert sum(searched[:3]) <= sum(default[:3])
-        gaps.append(sum(searched[:3]) / min(sum(counts[:3]) for counts, bad, _ in found if not bad))
+        gaps.append(sum(searched[:3]) / min(sum(counts[:3]) for counts, bad, _ in result if not bad))
     assert max(gaps) < 1.3
     assert np.mean(gaps) < 1.005
 
 
 def test_computation_alone() -> None:
-    """What 2 × 64 convolvers need for VGG16 if nothing waits: 784 cycles a phase, CONV5 as long as with 28 × 28."""
+    """What 2 × 64 convolvers need for VGG16 if nothing waits: 784 cycles per phase, CONV5 as long as with 28 × 28."""
     expected = {"conv1": 21.41, "conv2": 16.06, "conv3": 26.76, "conv4": 26.76, "conv5": 32.11}
-    found = dict.fromkeys(expected, 0.0)
+    result = dict.fromkeys(expected, 0.0)
     for layer in network("vgg16").layers:
         if layer.kind == Kind.CONV:
-            found[layer.name[:5]] += run(TEMPLATE, row(QIU), layer)[0][Count.COMPUTE] / 150e3
-    assert found == pytest.approx(expected, abs=0.01)
+            result[layer.name[:5]] += run(TEMPLATE, row(QIU), layer)[0][Count.COMPUTE] / 150e3
+    assert result == pytest.approx(expected, abs=0.01)
 
 
 def test_hand_counted() -> None:
@@ -108,7 +108,7 @@ def test_hand_counted() -> None:
         "dram_gb_s": 1000.0, "tile_share": 1.0,
     }  # fmt: skip
     counts, reason, used = run(TEMPLATE, row(design), conv("x", (5, 3), (4, 6), 3, 3), None)
-    # 1 × 2 outputs under a stride of 3, one tile of 1 × 2; 2 chunks of maps (2, 1), a phase each, 2 bundles of inputs
+    # 1 × 2 outputs under a stride of 3, one tile of 1 × 2; 2 chunks of maps (2, 1), one phase each, 2 bundles of inputs
     assert (reason, used) == ("", [1, 2])
     assert counts[Count.COMPUTE] == 2 * 2 * 16
     assert counts[Count.FILL] == 2 * 2 * 5 + 1 + 1
@@ -140,13 +140,13 @@ def test_reasons() -> None:
 
 def test_resources() -> None:
     values = [QIU, QIU | {"dsp_taps": 9}, QIU | {"weight_bits": 4, "input_bits": 8}, QIU | {"kernel": 2}]
-    found = TEMPLATE.hardware(np.array([row(value) for value in values]))
-    assert list(found.multipliers) == [1152, 1152, 1152, 512]
-    assert list(found.resources["dsp"]) == [768, 1152, 768, 512]
-    assert found.resources["lut"][0] > found.resources["lut"][1]
-    assert found.resources["ff"][0] > found.resources["ff"][2]
+    result = TEMPLATE.hardware(np.array([row(value) for value in values]))
+    assert list(result.multipliers) == [1152, 1152, 1152, 512]
+    assert list(result.resources["dsp"]) == [768, 1152, 768, 512]
+    assert result.resources["lut"][0] > result.resources["lut"][1]
+    assert result.resources["ff"][0] > result.resources["ff"][2]
     # halves: 2 × 64 inputs of 900 words; 128 kernels 144 bits wide; 2 × 2 outputs of 32 × 784 words of 32 bits
-    assert found.resources["bram"][0] == (2 * 64 + 128 * 4 + 4 * 49) / 2 + 16
+    assert result.resources["bram"][0] == (2 * 64 + 128 * 4 + 4 * 49) / 2 + 16
 
 
 def test_loop_nest() -> None:
@@ -163,9 +163,9 @@ def test_loop_nest() -> None:
 
 def test_published() -> None:
     rows = compare("qiu_fpga16").rows
-    assert {(found.row, found.quantity) for found in rows} >= {("CONV", "latency_ms"), ("total", "bram")}
-    for found in rows:
-        assert found.ok, found
-        if found.row.startswith("CONV") and found.quantity == "latency_ms":
-            assert found.error_pct is not None
-            assert abs(found.error_pct) < 1
+    assert {(result.row, result.quantity) for result in rows} >= {("CONV", "latency_ms"), ("total", "bram")}
+    for result in rows:
+        assert result.ok, result
+        if result.row.startswith("CONV") and result.quantity == "latency_ms":
+            assert result.error_pct is not None
+            assert abs(result.error_pct) < 1

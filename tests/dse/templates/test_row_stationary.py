@@ -1,4 +1,4 @@
-"""Row-stationary arrays: equal to the twin, conservation laws, the search, Eyeriss's measured figures."""
+"""Row-stationary arrays: equality with the twin, conservation laws, the search, Eyeriss's measured numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from dse.model.design import design_row
 from dse.model.evaluation import evaluate as evaluate_design
 from dse.model.technology import technology
 from dse.templates.base import COUNTS, OWN, Count
-from dse.templates.row_stationary import TEMPLATE
-from dse.templates.row_stationary_passes import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, NO_TILES, REASONS
+from dse.templates.row_stationary import NO_ARRAY, NO_FILTERS, NO_ROW, NO_TILE, NO_TILES, REASONS, TEMPLATE
 from dse.validation.publication import load_publication
 from dse.workloads.builtin import NETWORKS, network
 from dse.workloads.layers import Kind, Layer, Network, conv, make_layer
@@ -30,7 +29,7 @@ Values = dict[str, float]
 def random_design(dice: random.Random) -> Values:
     return {
         "clock_mhz": 200.0,
-        "dram_gb_s": dice.choice([0.1, 0.4, 1.6, 25.6]),  # 4 bits a cycle and powers of two of it
+        "dram_gb_s": dice.choice([0.1, 0.4, 1.6, 25.6]),  # 4 bits per cycle, times a power of two
         "weight_bits": dice.choice([4, 8, 16]),
         "input_bits": dice.choice([8, 16]),
         "psum_bits": dice.choice([16, 24, 32]),
@@ -77,19 +76,19 @@ def run(design: Values, layer: Layer, search: bool) -> Cost:
 
 
 def check(seed: int, searched: bool = True) -> str:
-    """Twin and conservation laws on one random pair: the default mapping, and the searched one; returns the reason."""
+    """Twin and conservation laws for one random pair: the default and the searched mapping; returns the reason."""
     dice = random.Random(seed)
     design, layer = random_design(dice), random_layer(dice)
-    found = [
+    result = [
         twin.run(TEMPLATE, design_row(TEMPLATE, design), layer, None, search)
         for search in (False, True)[: 1 + searched]
     ]
-    reasons = {reason for _, reason, _ in found}
+    reasons = {reason for _, reason, _ in result}
     assert len(reasons) == 1
     if reasons != {""}:
-        assert not any(any(counts) for counts, _, _ in found)
+        assert not any(any(counts) for counts, _, _ in result)
         return reasons.pop()
-    for counts, _, chosen in found:
+    for counts, _, chosen in result:
         mapping = dict(zip(TEMPLATE.mapping, chosen, strict=True))
         assert counts == row_stationary(design, layer, mapping), (seed, mapping)
         cycles = sum(counts[: Count.STALL + 1])
@@ -102,7 +101,7 @@ def check(seed: int, searched: bool = True) -> str:
         if not design["compress"]:
             rows, columns = touched(layer)
             assert counts[Count.DRAM_INPUT] >= layer.batch * layer.in_channels * rows * columns * design["input_bits"]
-    assert sum(found[-1][0][: Count.STALL + 1]) <= sum(found[0][0][: Count.STALL + 1])
+    assert sum(result[-1][0][: Count.STALL + 1]) <= sum(result[0][0][: Count.STALL + 1])
     return ""
 
 
@@ -142,11 +141,11 @@ def eyeriss(**values: float) -> Values:
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_networks_run(name: str) -> None:
     machine = build(TEMPLATE, np.array([design_row(TEMPLATE, eyeriss())]), technology("65nm"))
-    found = network(name)
-    fixed, searched = evaluate(machine, found, search=False), evaluate(machine, found)
+    result = network(name)
+    fixed, searched = evaluate(machine, result, search=False), evaluate(machine, result)
     assert fixed.feasible.all()
     assert (searched.cycles <= fixed.cycles).all()
-    assert (searched.cycles[0] * 168 >= [layer.macs for layer in found.layers]).all()
+    assert (searched.cycles[0] * 168 >= [layer.macs for layer in result.layers]).all()
     assert (searched.energy_pj > 0).any(axis=-1).all()
 
 
@@ -177,25 +176,25 @@ def given_mapping(layer: Layer, mapping: list[int], values: Values | None = None
     [
         ([64, 1, 13, 16, 3, 2, 2], 0),
         ([64, 1, 13, 16, 3, 0, 2], NO_TILES),
-        ([64, 1, 13, 16, 3, 2, 3], NO_ARRAY),  # six sets where four fit
-        ([48, 1, 13, 16, 3, 2, 2], NO_ARRAY),  # 48 filters are no multiple of 32
+        ([64, 1, 13, 16, 3, 2, 3], NO_ARRAY),  # six sets, but four fit
+        ([48, 1, 13, 16, 3, 2, 2], NO_ARRAY),  # 48 filters are not a multiple of 32
         ([64, 1, 13, 16, 5, 2, 2], NO_ROW),
         ([64, 1, 13, 25, 2, 2, 2], NO_ROW),
         ([384, 4, 13, 16, 3, 2, 2], NO_TILE),
     ],
 )
-def test_given_mappings_are_checked(mapping: list[int], reason: int) -> None:
+def test_mappings_are_checked(mapping: list[int], reason: int) -> None:
     cost = given_mapping(conv("conv3", (256, 384), 13, 3, 1, 1, batch=4), mapping)
     assert cost.reason[0, 0] == reason
 
 
 def test_one_pass_by_hand() -> None:
-    """One image, one set of 3 × 4 elements, 2 filters, 1 channel of 6 × 6: every number counted on paper."""
+    """One image, one set of 3 × 4 elements, 2 filters, 1 channel of 6 × 6: every number counted by hand."""
     layer = conv("x", (1, 2), 6, 3)
-    values = {"gate_zeros": 0, "compress": 0, "dram_gb_s": 25.6}  # 1024 bits a cycle
+    values = {"gate_zeros": 0, "compress": 0, "dram_gb_s": 25.6}  # 1024 bits per cycle
     counts = given_mapping(layer, [2, 1, 4, 2, 1, 1, 1], values).counts[0, 0]
     assert counts[Count.COMPUTE] == 36  # the input bus: 36 words; a PE multiplies 4 × 3 × 2 = 24 times
-    # 18 filter words at 4 a cycle, 6 rows of 3 words, 2 × 4 sums at 4 a cycle, 2 filters up a column of 3.
+    # 18 filter words at 4 per cycle, 6 rows of 3 words, 2 × 4 sums at 4 per cycle, 2 filters up a column of 3.
     assert counts[Count.FILL] == 5 + 18 + 2 + (2 + 3 - 1)
     assert counts[Count.STALL] == 1 + 1  # 32 words out, 36 in, each within 1024 bits
     assert counts[Count.BUFFER_INPUT] == 2 * 36 * 16
@@ -210,7 +209,7 @@ def test_zeros_save_energy_but_no_time() -> None:
     assert sparse.counts[0, 0, Count.COMPUTE] == plain.counts[0, 0, Count.COMPUTE]
     assert sparse.counts[0, 0, Count.MULTIPLY] * 2 == plain.counts[0, 0, Count.MULTIPLY]
     assert sparse.counts[0, 0, Count.DRAM_INPUT] < plain.counts[0, 0, Count.DRAM_INPUT]
-    assert plain.counts[0, 0, Count.DRAM_INPUT] == 16 * 13 * 13 * 16  # run lengths are left out where they do not pay
+    assert plain.counts[0, 0, Count.DRAM_INPUT] == 16 * 13 * 13 * 16  # run lengths are left out if they save nothing
 
 
 def test_loop_nest_names_every_tile() -> None:
@@ -250,7 +249,7 @@ def test_eyeriss_alexnet() -> None:
         busy = (counts[Count.COMPUTE] + counts[Count.FILL]) / 2e5
         total += busy
         assert busy == pytest.approx(milliseconds, rel=0.10)
-        # Without the writes of what comes from DRAM, the paper's count, the traffic is exact to its digits.
+        # Without the writes of what comes from DRAM, as the paper counts, the traffic agrees to the paper's precision.
         sums, inputs = counts[Count.BUFFER_OUTPUT], counts[Count.BUFFER_INPUT]
         arrivals = arriving_words(layer, mapping) * 16
         assert (sums + inputs - arrivals) / 8e6 == pytest.approx(megabytes, rel=0.005)
@@ -282,7 +281,7 @@ def test_kernel_writes_every_count() -> None:
 
 @pytest.mark.parametrize("name", ["input_words", "filter_words", "psum_words", "buffer_kb", "filter_kb", "dram_gb_s"])
 def test_more_of_everything_is_no_slower(name: str) -> None:
-    """Searched mappings of arrays at random; the search is no proof, so 4% are allowed."""
+    """Searched mappings of random arrays; the search is a heuristic, so 4% are allowed."""
     dice, families = random.Random(4), {parameter.name: parameter for parameter in TEMPLATE.parameters}
     drawn = [
         {

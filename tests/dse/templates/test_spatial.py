@@ -19,7 +19,7 @@ from dse.workloads.layers import Kind, conv, make_layer
 from tests.dse.templates.twins_spatial import count
 from tests.dse.twin import as_row, random_layer, run
 
-# NVDLA primer, "Example area and performance": atomic-C, atomic-K, buffer KB, GB/s, frames a second of ResNet-50.
+# NVDLA primer, "Example area and performance": atomic-C, atomic-K, buffer KB, GB/s, frames per second of ResNet-50.
 PRIMER = [
     (64, 32, 512, 20, 269), (64, 16, 256, 15, 153), (32, 16, 256, 10, 93), (32, 8, 256, 5, 46), (16, 8, 256, 2, 20),
     (8, 8, 128, 1, 7.3), (8, 4, 128, 0.5, 3.6),
@@ -58,13 +58,13 @@ def test_nothing_is_lost_and_search_takes_the_better_mapping() -> None:
         layer, values = random_layer(rng), random_values(rng)
         row = design_row(TEMPLATE, values)
         tried = [run(TEMPLATE, row, layer, [keep]) for keep in range(len(KEEPS))]
-        found, reason, mapping = run(TEMPLATE, row, layer, search=True)
+        actual, reason, mapping = run(TEMPLATE, row, layer, search=True)
         times = [sum(counts[:3]) for counts, why, _ in tried if not why]
         assert bool(reason) == (not times)
         if reason or not layer.has_macs:
             continue
         won[mapping[0]] += 1
-        assert sum(found[:3]) == min(times)
+        assert sum(actual[:3]) == min(times)
         weight, given, result = (
             layer.weight_bits or int(row[2]),
             layer.input_bits or int(row[3]),
@@ -85,7 +85,7 @@ def test_nothing_is_lost_and_search_takes_the_better_mapping() -> None:
 
 
 @pytest.mark.parametrize(("atomic_c", "atomic_k", "buffer_kb", "gb_s", "fps"), PRIMER)
-def test_frames_a_second_of_nvdla_are_within_a_fifth(
+def test_frames_per_second_of_nvdla_are_within_a_fifth(
     atomic_c: int, atomic_k: int, buffer_kb: int, gb_s: float, fps: float
 ) -> None:
     values = {
@@ -99,7 +99,7 @@ def test_frames_a_second_of_nvdla_are_within_a_fifth(
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name.startswith("nvdla")])
-def test_published_files_keep_their_bars(name: str) -> None:
+def test_published_files_are_within_their_bars(name: str) -> None:
     rows = compare(name).rows
     assert any(row.quantity == "fps" and row.ok for row in rows)
     assert all(row.ok is not False for row in rows)
@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_read_in_passes() -> None:
 def test_one_pixel_waits_for_weights() -> None:
     layer = make_layer(name="fc", kind=Kind.FC, in_channels=640, out_channels=64)
     counts, _, _ = run(TEMPLATE, design_row(TEMPLATE, {"atomic_c": 64, "atomic_k": 32}), layer)
-    assert counts[Count.COMPUTE : Count.STALL] == [20, 300]  # 16 cycles a set of weights: 6.25% (unit description)
+    assert counts[Count.COMPUTE : Count.STALL] == [20, 300]  # 16 cycles per set of weights: 6.25% (unit description)
 
 
 def test_a_loop_nest_follows_the_mapping() -> None:

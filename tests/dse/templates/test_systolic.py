@@ -11,8 +11,7 @@ import yaml
 
 from dse.model.design import design_row
 from dse.templates.base import COUNTS, Count
-from dse.templates.systolic import DATAFLOWS, TEMPLATE
-from dse.templates.systolic_blocks import ORDERS
+from dse.templates.systolic import DATAFLOWS, ORDERS, TEMPLATE
 from dse.validation.compare import compare
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, Layer, Network, conv, make_layer
@@ -49,8 +48,8 @@ def test_compute_and_fill_are_scalesims_cycles(
     sizes: tuple[int, ...], array: tuple[int, int], cycles: tuple[int, int, int], search: bool
 ) -> None:
     layer = scalesim_layer("layer", sizes)
-    found = tuple(array_cycles(layer, *array, flow, search) for flow in ("ws", "os", "is"))
-    assert found == cycles
+    result = tuple(array_cycles(layer, *array, flow, search) for flow in ("ws", "os", "is"))
+    assert result == cycles
 
 
 @pytest.mark.skipif(not CYCLES.is_file(), reason="the table of all SCALE-Sim runs is not here")
@@ -112,23 +111,23 @@ def test_counts_equal_the_slow_twins() -> None:
     assert 10 < refused < 1000
 
 
-def test_nothing_is_lost_and_search_never_loses() -> None:
+def test_nothing_is_lost_and_search_is_never_slower() -> None:
     rng = np.random.default_rng(3)
     better = 0
     for _ in range(600):
         layer, values = random_layer(rng), random_values(rng)
         row = design_row(TEMPLATE, values)
         plain, reason, _ = run(TEMPLATE, row, layer)
-        found, also, searched = run(TEMPLATE, row, layer, search=True)
+        actual, also, searched = run(TEMPLATE, row, layer, search=True)
         assert reason == also
         if reason or not layer.has_macs:
             continue
-        assert run(TEMPLATE, row, layer, searched)[0] == found
-        better += sum(found[:3]) < sum(plain[:3])
-        assert sum(found[:3]) <= sum(plain[:3])
+        assert run(TEMPLATE, row, layer, searched)[0] == actual
+        better += sum(actual[:3]) < sum(plain[:3])
+        assert sum(actual[:3]) <= sum(plain[:3])
         weight, given = layer.weight_bits or int(row[2]), layer.input_bits or int(row[3])
         result = layer.output_bits or int(row[3])
-        for counts in (plain, found):
+        for counts in (plain, actual):
             assert counts[Count.MACS] == layer.macs
             assert counts[Count.COMPUTE] * values["rows"] * values["columns"] >= layer.macs
             assert counts[Count.DRAM_WEIGHT] >= layer.weights * weight
@@ -140,7 +139,7 @@ def test_nothing_is_lost_and_search_never_loses() -> None:
 
 
 def touched_inputs(layer: Layer) -> int:
-    """Input elements that some window covers, padding left out."""
+    """Number of input elements that some window covers, without padding."""
 
     def covered(out: int, kernel: int, stride: int, dilation: int, pad: int, size: int) -> int:
         return len({i * stride + j * dilation - pad for i in range(out) for j in range(kernel)} & set(range(size)))
@@ -156,7 +155,7 @@ def test_search_is_as_good_as_all_orders_and_block_counts() -> None:
     for _ in range(60):
         layer, values = conv("c", (16, 24), 12, 3, pad=1), random_values(rng) | {"dram_gb_s": 0.2}
         row = design_row(TEMPLATE, values)
-        found, reason, _ = run(TEMPLATE, row, layer, search=True)
+        result, reason, _ = run(TEMPLATE, row, layer, search=True)
         if reason:
             continue
         tried = [
@@ -166,12 +165,12 @@ def test_search_is_as_good_as_all_orders_and_block_counts() -> None:
             for counts, refused, _ in [run(TEMPLATE, row, layer, [order, block])]
             if not refused
         ]
-        assert sum(found[:3]) <= 1.3 * min(tried)
-        ratios.append(sum(found[:3]) / min(tried))
+        assert sum(result[:3]) <= 1.3 * min(tried)
+        ratios.append(sum(result[:3]) / min(tried))
     assert np.mean(ratios) < 1.02
 
 
-def test_bandwidth_makes_no_stall_when_there_is_plenty_and_only_stall_when_there_is_none() -> None:
+def test_stall_vanishes_at_high_bandwidth_and_dominates_at_low_bandwidth() -> None:
     layer = network("resnet18").layers[5]
     slow, fast = (
         run(TEMPLATE, design_row(TEMPLATE, {"rows": 32, "columns": 32, "dram_gb_s": gb_s}), layer)[0]
@@ -227,9 +226,9 @@ def test_topologies_of_convolutions_and_products(tmp_path: Path) -> None:
         "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
         "Conv1, 224, 224, 11, 11, 3, 96, 4,\n\nFC6, 1, 1, 1, 1, 9216, 4096, 1, 2:4,\n"
     )
-    found = load_topology(file)
-    assert isinstance(found, Network)
-    assert [(layer.name, layer.out_h, layer.out_w, layer.macs) for layer in found.layers] == [
+    result = load_topology(file)
+    assert isinstance(result, Network)
+    assert [(layer.name, layer.out_h, layer.out_w, layer.macs) for layer in result.layers] == [
         ("Conv1", 55, 55, 105415200),
         ("FC6", 1, 1, 9216 * 4096),
     ]

@@ -1,4 +1,4 @@
-"""Tiled FPGA accelerators: equal to the twin, conservation laws, the search, Zhang's published figures."""
+"""Tiled FPGA accelerators: equality with the twin, conservation laws, the search, Zhang's published numbers."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def row(design: Values) -> list[float]:
 
 
 def check(seed: int, all_mappings: bool = True) -> str:
-    """Twin and laws on one random pair: a random mapping; with `all_mappings` the default and the searched one too."""
+    """Twin and laws for one random pair: a random mapping, with `all_mappings` the default and the searched one too."""
     rng = np.random.default_rng(seed)
     design, layer = random_design(rng), random_layer(rng)
     drawn = [int(rng.integers(1, 9)), int(rng.integers(1, 9)), int(rng.integers(0, 3))]
-    found, why = equal(TEMPLATE, tiled_fpga, design, layer, drawn, all_mappings)
-    for counts in found:
+    result, why = equal(TEMPLATE, tiled_fpga, design, layer, drawn, all_mappings)
+    for counts in result:
         if layer.kind <= Kind.MATMUL:
             check_laws(design, layer, counts, design["tm"] * design["tn"])
             moved = sum(counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1])
@@ -80,7 +80,7 @@ def test_equals_twin_anywhere(seed: int) -> None:
 
 
 def test_search_against_all_tiles() -> None:
-    """Never slower than the default, and near the best of all tiles and operands of small maps."""
+    """The search is never slower than the default, and near the best of all tiles and operands of small maps."""
     gaps = []
     for seed in range(120):
         rng = np.random.default_rng(seed)
@@ -90,8 +90,8 @@ def test_search_against_all_tiles() -> None:
         searched, why, _ = run(TEMPLATE, row(design), layer, None, True)
         default, reason, _ = run(TEMPLATE, row(design), layer)
         tiles = product(range(1, layer.out_h + 1), range(1, layer.out_w + 1), range(3))
-        found = [run(TEMPLATE, row(design), layer, list(tile)) for tile in tiles]
-        cycles = [sum(counts[:3]) for counts, bad, _ in found if not bad]
+        result = [run(TEMPLATE, row(design), layer, list(tile)) for tile in tiles]
+        cycles = [sum(counts[:3]) for counts, bad, _ in result if not bad]
         assert bool(why) == (not cycles)
         if cycles:
             gaps.append(sum(searched[:3]) / min(cycles))
@@ -110,7 +110,7 @@ def test_closed_form() -> None:
         counts, reason, used = run(TEMPLATE, row(ZHANG | {"tr": 55, "tc": 55}), layer, [55, 55, 0])
         assert (reason, used[0]) == ("", 55)
         assert counts[Count.COMPUTE] == cycles
-        drains += -(-m // 64) * -(-n // 7) * 20 * (n > 3)  # of conv1 the paper leaves it out
+        drains += -(-m // 64) * -(-n // 7) * 20 * (n > 3)  # the paper leaves it out for conv1
     assert sum(expected) + drains == 1_008_246  # what the paper prints for one design over all layers
 
 
@@ -145,7 +145,7 @@ def test_hand_counted() -> None:
         (8, 4, 4, 1, 2),
         (7, 5, 3, 3, 3 * 3),  # 3, 3, 1
         (4, 9, 4, 1, 4),  # two do not fit
-        (3, 16, 33, 1, 3 * 2),  # nor one in one fold
+        (3, 16, 33, 1, 3 * 2),  # not even one in one fold
     ],
 )
 def test_groups_side_by_side(groups: int, inner: int, outer: int, batch: int, passes: int) -> None:
@@ -162,7 +162,7 @@ def test_groups_side_by_side(groups: int, inner: int, outer: int, batch: int, pa
 
 
 def test_mobilenet_gains_what_its_lanes_allow() -> None:
-    """Each depthwise layer takes ceil(channels / Tn) passes over its map; layers without groups are as before."""
+    """Each depthwise layer takes ceil(channels / Tn) passes over its map; layers without groups do not change."""
     design = ZHANG | {"tm": 128, "tn": 16, "kernel": 7, "stride": 2, "tr": 14, "tc": 14, "stationary": 3}
     depthwise = 0
     for layer in network("mobilenet_v2").layers:
@@ -206,13 +206,13 @@ def test_memory(depth: int, width: int) -> None:
     halves, luts, words_held = fabric.memory(depth, width)
     assert words_held == held_words(depth, width) >= depth
     assert (halves > 0) == (depth > 64) != (luts > 0)
-    assert halves * 18 * 1024 + luts * 64 >= depth * width  # what they hold at most
+    assert halves * 18 * 1024 + luts * 64 >= depth * width  # the most that they hold
 
 
 def test_resources() -> None:
-    found = TEMPLATE.hardware(np.array([row(ZHANG)])).resources
-    assert found["dsp"] == 64 * 7 * 5
-    assert found["bram"] == (2 * 448 + 2 * 64 + 2 * 7 * 7) / 2  # banks of a half each, of inputs 59 × 59 words: 7
+    result = TEMPLATE.hardware(np.array([row(ZHANG)])).resources
+    assert result["dsp"] == 64 * 7 * 5
+    assert result["bram"] == (2 * 448 + 2 * 64 + 2 * 7 * 7) / 2  # banks of a half each, of inputs 59 × 59 words: 7
     fixed = TEMPLATE.hardware(
         np.array([row(ZHANG | {"format": 1, "weight_bits": b, "input_bits": b}) for b in (8, 16, 24)])
     )
@@ -245,11 +245,11 @@ def test_loop_nest() -> None:
 
 def test_published() -> None:
     rows = compare("zhang_fpga15").rows
-    assert {(found.row, found.quantity) for found in rows} >= {("conv5", "latency_ms"), ("total", "compute_cycles")}
-    for found in rows:
-        assert found.ok is not False, found
-        if found.quantity == "latency_ms":
-            assert found.error_pct is not None
-            assert abs(found.error_pct) < (3 if found.row == "total" else 5)
-        if found.quantity in ("dsp", "bram", "lut", "ff"):
-            assert found.ours == pytest.approx(found.theirs, rel=0.15)
+    assert {(result.row, result.quantity) for result in rows} >= {("conv5", "latency_ms"), ("total", "compute_cycles")}
+    for result in rows:
+        assert result.ok is not False, result
+        if result.quantity == "latency_ms":
+            assert result.error_pct is not None
+            assert abs(result.error_pct) < (3 if result.row == "total" else 5)
+        if result.quantity in ("dsp", "bram", "lut", "ff"):
+            assert result.ours == pytest.approx(result.theirs, rel=0.15)

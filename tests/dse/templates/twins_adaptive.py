@@ -24,7 +24,7 @@ def steps_of(layer: Layer, tin: int, scheme: str) -> list[int]:
 
 
 def unrolled_strips(layer: Layer, room: int) -> list[int]:
-    """Pixels of each strip where each window has its own copy of its inputs."""
+    """Pixels of each strip if each window has its own copy of its inputs."""
     window = layer.in_channels // layer.groups * layer.kernel_h * layer.kernel_w
     strips, _ = strips_of(layer, room)
     if not strips:

@@ -12,12 +12,12 @@ Values = dict[str, float]
 
 
 def parts(total: int, size: int) -> list[int]:
-    """Sizes of what a loop of that step visits."""
+    """Sizes of the parts that a loop with that step visits."""
     return [min(size, total - first) for first in range(0, total, size)]
 
 
 class Map:
-    """A layer's map as the accelerator sees it: pixels in a row if the kernel is one pixel."""
+    """A layer's map as the accelerator processes it: a row of pixels if the kernel is one pixel."""
 
     def __init__(self, design: Values, layer: Layer) -> None:
         tile, window = int(design["tile"]), int(design["kernel"])
@@ -105,7 +105,7 @@ def convolver_fpga(design: Values, layer: Layer, mapping: list[int]) -> tuple[di
                 written = maps * high * wide * output_bits
                 out[Count.DRAM_OUTPUT] += written
                 out[Count.STALL] += max(0, cycles(read, written) - busy)
-    for count in Count:  # images are alike, and nothing stays between them
+    for count in Count:  # images are equal, and nothing stays on chip between them
         if count not in (Count.MACS, Count.MULTIPLY, Count.ADD):
             out[count] *= layer.batch
     final = min(pes, groups[-1] * m) * tiles[-1][0] * tiles[-1][1] * output_bits

@@ -1,4 +1,4 @@
-"""The row-stationary model once more: every pass of every tile as a loop, in plain Python integers."""
+"""Slow twin of the row-stationary template: every pass of every tile as a loop, in plain Python integers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def row_stationary(design: Mapping[str, float], layer: Layer, mapping: Mapping[s
                 slices = list(_tiles(channels, q * r))
                 for number, block in enumerate(blocks):
                     for piece in slices:
-                        if number == 0 or len(slices) > 1:  # else the inputs of the strip are in the buffer still
+                        if number == 0 or len(slices) > 1:  # otherwise the inputs of the strip are still in the buffer
                             dram_words += len(images) * len(piece) * rows * min(columns, layer.in_w)
                         for kernel_rows in _tiles(layer.kernel_h, high):
                             for start in range(0, len(block), p * t):
@@ -53,7 +53,7 @@ def row_stationary(design: Mapping[str, float], layer: Layer, mapping: Mapping[s
                                 )  # fmt: skip
                 if first_tile or not whole_group:
                     loaded += filter_bits
-                    if first_tile or filter_bits > int(design["filter_kb"]) * 8192:  # else the buffer has them still
+                    if first_tile or filter_bits > int(design["filter_kb"]) * 8192:  # else the buffer still has them
                         counts[Count.DRAM_WEIGHT] += filter_bits
                 first_tile = False
     # Every load of a whole input skips its padding.
@@ -77,7 +77,7 @@ def _one_pass(
     kernel_rows: range, sets: tuple[int, int, int, int], fresh: bool, columns: int, window: int,
     bits: tuple[int, int, int], counts: list[int],
 ) -> None:  # fmt: skip
-    """One pass, with the filters of each of t sets and the channels of each of r sets dealt out evenly."""
+    """One pass, with the filters of each of t sets and the channels of each of r sets spread evenly."""
     weight, given, psum = bits
     p, q = -(-len(filters) // sets[3]), -(-len(channels) // sets[2])
     t_used, r_used = len(list(_tiles(len(filters), p))), len(list(_tiles(len(channels), q)))
@@ -126,7 +126,7 @@ def _stall(
 
 
 def _dram(design: Mapping[str, float], bits: int) -> int:
-    """Cycles; the bandwidth of the tests is a power of two bits a cycle, so this is exact."""
+    """Cycles; the bandwidth of the tests is a power of two bits per cycle, so this is exact."""
     return ceil(bits / Fraction(design["dram_gb_s"] * 8e3 / design["clock_mhz"]))
 
 

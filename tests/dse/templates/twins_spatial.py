@@ -55,11 +55,11 @@ def cycles_a_pixel(design: Mapping[str, Any], layer: Layer) -> int:
     image = layer.in_channels <= 4 and layer.groups == 1 and layer.dilation_h == layer.dilation_w == 1
     if not image or design["image_mode"] == "off":
         return plain
-    found = [plain, layer.kernel_h * -(-channels * layer.kernel_w // vector)]
+    result = [plain, layer.kernel_h * -(-channels * layer.kernel_w // vector)]
     for joined in (2, 4):
         if channels * layer.kernel_w <= vector // joined and channels * layer.stride_w <= vector // joined:
-            found.append(-(-layer.kernel_h // joined))
-    return min(found)
+            result.append(-(-layer.kernel_h // joined))
+    return min(result)
 
 
 def count(design: Mapping[str, Any], layer: Layer, keep: str) -> dict[Count, int] | str:

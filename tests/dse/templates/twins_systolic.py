@@ -13,12 +13,12 @@ from tests.dse.twin import dram_cycles, switched, traffic_only, words
 
 
 def lines(outputs: int, kernel: int, stride: int, dilation: int) -> int:
-    """Different lines under a row of outputs."""
+    """Number of different lines under a row of outputs."""
     return len({i * stride + j * dilation for i in range(outputs) for j in range(kernel)})
 
 
 def most_touched(size: int, unit: int) -> int:
-    """Units under `size` neighbors: of a part that begins with a unit where all parts do, else at the worst start."""
+    """Units under `size` neighbors: of a part that begins with a unit if all parts do, otherwise at the worst start."""
     starts = [0] if size % unit == 0 else range(unit)
     return max((start + size - 1) // unit + 1 for start in starts)
 
@@ -89,7 +89,7 @@ def count(design: Mapping[str, Any], layer: Layer, order: str, block: int) -> di
     if held * psum_bits > room["output"]:
         results += 2 * (len(parts["w"]) - 1) * full["p"] * full["k"] * psum_bits
 
-    # What the array must have to begin, and what leaves it last.
+    # What the array needs to begin, and what leaves it last.
     pixels = min(size["p"], layer.out_w) if flow == "ws" else size["p"]
     begin_input = lines_under(pixels) * width * (1 if flow == "os" else thin)
     begin_weight = (1 if flow == "os" else size["w"]) * (1 if flow == "is" else size["k"]) * weight_bits
@@ -147,12 +147,12 @@ def count(design: Mapping[str, Any], layer: Layer, order: str, block: int) -> di
 def step_stationary(held: np.ndarray, stream: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, int]:
     """Load `held` [r, c] into an array of rows × columns and stream [T, r] through it: (stream @ held, cycles).
 
-    Numbers move right by one column a cycle, sums down by one row; row i gets its inputs i cycles late.
+    Numbers move right by one column per cycle, sums down by one row; row i gets its inputs i cycles late.
     """
     length = len(stream)
     weights = np.zeros((rows, columns), np.int64)
     weights[: held.shape[0], : held.shape[1]] = held
-    cycle = rows  # one row of weights enters a cycle
+    cycle = rows  # one row of weights enters per cycle
     right, down = np.zeros((rows, columns), np.int64), np.zeros((rows, columns), np.int64)
     result = np.zeros((length, columns), np.int64)
     taken = 0

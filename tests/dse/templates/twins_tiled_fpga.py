@@ -23,8 +23,8 @@ def held_words(depth: int, width: int) -> int:
     if depth <= 64:
         return -(-depth // 32) * 32
     shapes = [(36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)]
-    found = [(math.ceil(width / w) * math.ceil(depth / d), -math.ceil(depth / d) * d) for w, d in shapes]
-    return -min(found)[1]
+    result = [(math.ceil(width / w) * math.ceil(depth / d), -math.ceil(depth / d) * d) for w, d in shapes]
+    return -min(result)[1]
 
 
 def parts(total: int, size: int) -> list[Part]:
@@ -32,13 +32,13 @@ def parts(total: int, size: int) -> list[Part]:
 
 
 def side(layer: Layer, axis: str, outputs: int) -> int:
-    """Input rows or columns under so many outputs."""
+    """Input rows or columns under that many outputs."""
     reach = (getattr(layer, f"kernel_{axis}") - 1) * getattr(layer, f"dilation_{axis}") + 1
     return int((outputs - 1) * getattr(layer, f"stride_{axis}") + reach)
 
 
 def packs(design: Values, layer: Layer) -> list[int]:
-    """How many groups run side by side, one after the other in one image: all whose channels the lanes hold."""
+    """Numbers of groups that run side by side, pack after pack in one image: as many as the lanes hold."""
     sizes, left = [], layer.groups
     while left:
         size = 1
@@ -93,14 +93,14 @@ def tiled_fpga(design: Values, layer: Layer, mapping: list[int]) -> tuple[dict[C
         return max(port, dram_cycles(design, read + written))
 
     def bits(step: Step, operand: str, pack: int) -> int:
-        """Of the tile that a step needs; between the groups of a pack there are no weights."""
+        """Bits of the tile that a step needs; between the groups of a pack there are no weights."""
         rows, columns, outputs, inputs = (size for _, size in step)
         if operand == "input":
             return inputs * side(layer, "h", rows) * side(layer, "w", columns) * input_bits
         return inputs * outputs // pack * area * weight_bits if operand == "weight" else outputs * rows * columns
 
     first = last = None
-    for pack in packs(design, layer):  # nothing stays between them
+    for pack in packs(design, layer):  # nothing stays on chip between them
         one = list(steps(design, layer, mapping, pack))
         first, last = first or (one[0], pack), (one[-1], pack)
         loads = {operand: len(list(groupby(tile_of(step, operand) for step in one))) for operand in TOUCHED}
@@ -135,7 +135,7 @@ def tiled_fpga(design: Values, layer: Layer, mapping: list[int]) -> tuple[dict[C
                 out[Count.BUFFER_WEIGHT] += bits(step, "weight", pack)
                 out[Count.BUFFER_OUTPUT] += 2 * work * outputs * psum_bits
             out[Count.STALL] += max(0, cycles(read, written) - busy)
-    for count in Count:  # images are alike
+    for count in Count:  # images are equal
         if count not in (Count.MACS, Count.MULTIPLY, Count.ADD):
             out[count] *= layer.batch
     assert first is not None

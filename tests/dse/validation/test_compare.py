@@ -1,4 +1,4 @@
-"""The comparison with published designs: numbers, bars, and complaints about files."""
+"""The comparison with published designs: numbers, bars, and errors in files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def written(tmp_path: Path, **fields: object) -> str:
     return str(file)
 
 
-def test_rows_hold_ours_theirs_error_and_verdict(tmp_path: Path) -> None:
+def test_rows_hold_both_numbers_the_error_and_the_verdict(tmp_path: Path) -> None:
     design = load_publication(written(tmp_path)).whole_design
     found = evaluate(design)
     assert [layer.name for layer in found.network.layers] == ["conv1", "conv2", "conv3", "conv4", "conv5"]
@@ -113,12 +113,12 @@ def test_a_row_may_be_a_line_of_scalesim(tmp_path: Path) -> None:
         ({"layers": {"conv1": {"input_zero": 1}}}, "did you mean 'input_zeros'"),
     ],
 )
-def test_complaints_name_the_file_and_the_field(tmp_path: Path, fields: dict[str, object], said: str) -> None:
+def test_errors_name_the_file_and_the_field(tmp_path: Path, fields: dict[str, object], said: str) -> None:
     file = written(tmp_path, **fields)
-    with pytest.raises(DesignError) as complaint:
+    with pytest.raises(DesignError) as error:
         compare(file)
-    assert str(complaint.value).startswith(file)
-    assert said in str(complaint.value)
+    assert str(error.value).startswith(file)
+    assert said in str(error.value)
 
 
 def test_a_misspelt_name_gets_the_nearest() -> None:
@@ -138,7 +138,7 @@ def test_ready_made_publications_have_sources_and_keep_their_bars(name: str) -> 
     assert all(row.ours is not None for row in found.rows), [row for row in found.rows if row.ours is None]
 
 
-# Whole systems, measured or simulated by others, beside the model: publication, row, and whether less is better.
+# Whole systems that others measured or simulated: publication, row, and whether less is better.
 SYSTEMS = [
     ("gemmini_dac21", "total", False), ("gemmini_dac21", "batch 4", False), ("nvdla_64", "nv_small on a board", True),
     ("dpu_b4096", "one core alone", True), ("dpu_b4096", "one of three cores", False),
@@ -167,7 +167,7 @@ def test_depthwise_layers_are_the_only_ones_where_the_model_is_slower_than_a_dpu
     mobile = rows["MobileNetV2, one core alone"]
     assert mobile.ours is not None
     assert isinstance(mobile.theirs, float)
-    assert 1 < mobile.ours / mobile.theirs < 2  # 18 one group at a time
+    assert 1 < mobile.ours / mobile.theirs < 2  # 18 with one group at a time
     assert mobile.stated
 
 
@@ -197,7 +197,7 @@ def test_a_row_may_be_a_matrix_product(tmp_path: Path, product: tuple[int, int, 
     assert (gops.stated, gops.source) == ("why", "where")
 
 
-def test_a_row_on_another_network_leaves_the_layers_of_the_own_behind(tmp_path: Path) -> None:
+def test_a_row_on_another_network_ignores_the_layer_fields(tmp_path: Path) -> None:
     row = {"name": "x", "network": "vgg16", "cycles": 1}
     (cycles,) = compare(written(tmp_path, layers={"conv2": {"input_bits": 8}}, compare=[row])).rows
     design = load_publication(written(tmp_path)).design.model_copy(update={"only": ("conv",)})

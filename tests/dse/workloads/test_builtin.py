@@ -24,9 +24,9 @@ KNOWN = {  # multiplications, parameters
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_counts_are_the_known_ones(name: str) -> None:
-    found = network(name)
-    assert found.name == name
-    assert (found.macs, found.parameters) == KNOWN[name]
+    result = network(name)
+    assert result.name == name
+    assert (result.macs, result.parameters) == KNOWN[name]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -44,21 +44,21 @@ def layers(name: str) -> dict[str, Layer]:
 
 
 def test_alexnet_has_the_layers_of_the_paper() -> None:
-    found = layers("alexnet")
-    convolutions = [layer for layer in found.values() if layer.kind == Kind.CONV]
+    result = layers("alexnet")
+    convolutions = [layer for layer in result.values() if layer.kind == Kind.CONV]
     assert [layer.out_h for layer in convolutions] == [55, 27, 13, 13, 13]
     assert [layer.groups for layer in convolutions] == [1, 2, 1, 2, 2]
-    # Multiplications of each layer in millions, as Eyeriss (JSSC'17) has them.
+    # Multiplications of each layer in millions, as in Eyeriss (JSSC'17).
     assert [layer.macs for layer in convolutions] == [105_415_200, 223_948_800, 149_520_384, 112_140_288, 74_760_192]
-    assert found["fc6"].in_channels == 9216
-    assert [name for name in found if name.startswith("pool")] == ["pool1", "pool2", "pool5"]
+    assert result["fc6"].in_channels == 9216
+    assert [name for name in result if name.startswith("pool")] == ["pool1", "pool2", "pool5"]
 
 
 def test_vgg16_svd_has_the_factors_of_the_paper() -> None:
-    found = layers("vgg16-svd")
-    assert (found["fc6_1"].in_channels, found["fc6_1"].out_channels) == (25088, 500)
-    assert (found["fc6_2"].in_channels, found["fc6_2"].out_channels) == (500, 4096)
-    assert "fc6" not in found
+    result = layers("vgg16-svd")
+    assert (result["fc6_1"].in_channels, result["fc6_1"].out_channels) == (25088, 500)
+    assert (result["fc6_2"].in_channels, result["fc6_2"].out_channels) == (500, 4096)
+    assert "fc6" not in result
 
 
 def test_pools_of_caffe_round_up() -> None:
@@ -75,8 +75,8 @@ def test_residual_additions_read_two_maps() -> None:
 
 
 def test_resnet50_strides_in_the_3x3() -> None:
-    found = layers("resnet50")
-    assert (found["layer2.0.conv1"].stride_h, found["layer2.0.conv2"].stride_h) == (1, 2)
+    result = layers("resnet50")
+    assert (result["layer2.0.conv1"].stride_h, result["layer2.0.conv2"].stride_h) == (1, 2)
 
 
 def test_other_resolutions() -> None:
@@ -92,8 +92,8 @@ def test_batch_norm_counts_as_parameters_only() -> None:
 
 
 def test_bert_products_multiply_head_by_head() -> None:
-    found = layers("bert_base")
-    scores, context = found["encoder.scores"], found["encoder.context"]
+    result = layers("bert_base")
+    scores, context = result["encoder.scores"], result["encoder.context"]
     assert scores.macs == context.macs == 12 * 128 * 128 * 64
     assert scores.outputs == context.inputs == 12 * 128 * 128
     assert scores.weights == context.weights == 768 * 128  # the other operand: keys, values

@@ -1,4 +1,4 @@
-"""Networks of spaces and designs: paths beside the file, sizes and skipped operators, what an error asks for."""
+"""Networks of spaces and designs: paths relative to the file, sizes, skipped operators, and what messages ask for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from dse.exploration.chosen import chosen_design, options_of, space_of
 from dse.exploration.results import load_results
 from dse.exploration.run import explore
+from dse.exploration.selection import network_options, rebuild_space, select_design
 from dse.model.evaluation import evaluate
-from dse.reports.exploration import gather
+from dse.reports.exploration import build_report
 from dse.space.file import load_space
 from netlists.errors import DesignError
 from tests import SHARED
-from tests.dse.commands.test_dse_cli import dse  # noqa: F401  (a fixture)
+from tests.dse import Command
 
 CASES = SHARED / "cases" / "dse" / "spaces"
 
 
 def model(file: Path, symbol: str, operator: str) -> Path:
-    """A matrix product of a symbolic number of rows, then an operator that nobody knows."""
+    """A matrix product of a symbolic number of rows, then an unknown operator."""
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
         helper.make_node(operator, ["y"], ["z"], domain="mine"),
@@ -42,7 +42,7 @@ def model(file: Path, symbol: str, operator: str) -> Path:
 
 
 def sequence_first(file: Path) -> Path:
-    """A matrix product of a sequence of any length, of any number of images, which come second."""
+    """A matrix product of a sequence of any length, and of any number of images on the second axis."""
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")], "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["steps", "images", 16])],
@@ -87,20 +87,23 @@ def test_several_files_take_the_sizes_and_operators_that_they_have(tmp_path: Pat
     whole = load_space(file)
     assert [network.macs for network, _ in whole.networks][:2] == [10 * 16 * 8, 3 * 16 * 8]
     result = explore(whole, tmp_path / "out")
-    assert [own["sizes"] for own in options_of(space_of(result)).values()] == [{"rows": 10}, {"tokens": 3}, {}]
-    assert gather(result)["front_size"] == len(result.front)
+    sizes = [own.sizes for own in network_options(rebuild_space(result)).values()]
+    assert sizes == [{"rows": 10}, {"tokens": 3}, {}]
+    front = build_report(result).front
+    assert front
+    assert front.title.startswith(f"{len(result.front):,} designs")
     for field, value, name in (("sizes", {"row": 1}, "row"), ("skip", ["Odd"], "Odd")):
         wrong: dict[str, Any] = {field: value}
         with pytest.raises(DesignError, match=rf"s\.yaml: {field}: none of the networks has '{name}'"):
             load_space(space(tmp_path / "s.yaml", ["a.onnx", "b.onnx"], **wrong))
 
 
-def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_what_explore_asks_for_can_be_done_with_it(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
     assert (code, err.count("\n")) == (2, 1)
-    assert "give each with --size NAME=N" in err
+    assert "give each a value with --size NAME=N" in err
     code, _, err = dse("explore", file, "--out", out, "--size", "rows=7")
     assert code == 2
     assert "--skip" in err
@@ -111,7 +114,7 @@ def test_what_explore_asks_for_can_be_done_with_it(dse: Any, tmp_path: Path) -> 
     assert "2 designs evaluated" in printed
     result = load_results(out)
     assert (result.space["sizes"], result.space["skip"], result.space["batch"]) == ({"rows": 7}, ["mine.Odd"], 2)
-    again = evaluate(chosen_design(result))
+    again = evaluate(select_design(result))
     assert again.network.macs == 2 * 7 * 16 * 8
     assert result.knee
     assert again.metrics()["latency_ms"] == result.knee["latency_ms"]
@@ -131,7 +134,7 @@ def test_sizes_without_an_onnx_file_are_refused(tmp_path: Path) -> None:
         load_space(space(tmp_path / "s.yaml", ["alexnet"], sizes={"rows": -1}))
 
 
-def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_shared_case(dse: Command, tmp_path: Path) -> None:
     file = CASES / "onnxskip.yaml"
     if not file.is_file():
         pytest.skip(f"needs {file.name} of ../shared/cases/dse")
@@ -140,7 +143,7 @@ def test_shared_case(dse: Any, tmp_path: Path) -> None:  # noqa: F811
     assert load_results(tmp_path / "out").feasible == 2
 
 
-def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_space_names_what_counts_inputs(dse: Command, tmp_path: Path) -> None:
     sequence_first(tmp_path / "a.onnx")
     file, out = space(tmp_path / "s.yaml", ["a.onnx"]), tmp_path / "out"
     code, _, err = dse("explore", file, "--out", out)
@@ -149,31 +152,31 @@ def test_a_space_names_what_counts_inputs(dse: Any, tmp_path: Path) -> None:  # 
     assert dse("explore", file, "--out", out, "--size", "steps=5", "--batch", "images=3")[0] == 0
     result = load_results(out)
     assert (result.space["batch"], result.space["counts"]) == (3, "images")
-    assert evaluate(chosen_design(result)).network.macs == 3 * 5 * 16 * 8
+    assert evaluate(select_design(result)).network.macs == 3 * 5 * 16 * 8
     assert dse("evaluate", out)[0] == 0
     for wrong in ("images=0", "=3", "many"):
         assert dse("explore", file, "--out", tmp_path / "none", "--size", "steps=5", "--batch", wrong)[0] == 2
 
 
-def test_evaluate_takes_other_sizes_than_explore_did(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_evaluate_takes_other_sizes_than_explore_did(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     model(tmp_path / "b.onnx", "tokens", "Even")
     given: dict[str, Any] = {"sizes": {"rows": 10, "tokens": 3}, "skip": ["mine.Odd", "mine.Even"]}
     one, two = tmp_path / "one", tmp_path / "two"
     explore(load_space(space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])), one)
     explore(load_space(space(tmp_path / "t.yaml", ["a.onnx", "b.onnx"], **given)), two)
-    found = json.loads(dse("evaluate", one, "--size", "rows=20", "--json")[1])
-    assert found["layers"][0]["macs"] == 20 * 16 * 8
-    found = json.loads(dse("evaluate", two, "--size", "tokens=5", "--json")[1])
-    assert [each["layers"][0]["macs"] for each in found["networks"]] == [10 * 16 * 8, 5 * 16 * 8]
-    for wrong, said in ((("--size", "row=1"), "row"), (("--skip", "Foo"), "Foo"), (("--batch", "n=2"), "n")):
+    result = json.loads(dse("evaluate", one, "--size", "rows=20", "--json")[1])
+    assert result["layers"][0]["macs"] == 20 * 16 * 8
+    result = json.loads(dse("evaluate", two, "--size", "tokens=5", "--json")[1])
+    assert [each["layers"][0]["macs"] for each in result["networks"]] == [10 * 16 * 8, 5 * 16 * 8]
+    for wrong, message in ((("--size", "row=1"), "row"), (("--skip", "Foo"), "Foo"), (("--batch", "n=2"), "n")):
         for out in (one, two):
             code, _, err = dse("evaluate", out, *wrong)
             assert (code, err.count("\n")) == (2, 1)
-            assert f"'{said}'" in err
+            assert f"'{message}'" in err
 
 
-def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_explore_and_its_report_say_what_an_input_is(dse: Command, tmp_path: Path) -> None:
     model(tmp_path / "a.onnx", "rows", "Odd")
     sequence_first(tmp_path / "b.onnx")
     alone = space(tmp_path / "s.yaml", ["a.onnx"], sizes={"rows": 10}, skip=["mine.Odd"])
@@ -185,11 +188,11 @@ def test_explore_and_its_report_say_what_an_input_is(dse: Any, tmp_path: Path) -
         out = tmp_path / file.stem
         printed = dse("explore", file, "--out", out)[1].splitlines()
         assert [line for line in printed if "one input" in line or "note" in line] == told
-        assert set(told) <= set(gather(load_results(out))["story"])
+        assert set(told) <= set(build_report(load_results(out)).story)
 
 
 def test_a_report_from_another_folder_says_where_paths_begin(
-    dse: Any,  # noqa: F811
+    dse: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -202,7 +205,7 @@ def test_a_report_from_another_folder_says_where_paths_begin(
     for command in ("report", "evaluate"):
         code, _, err = dse(command, "../out")
         assert (code, err.count("\n")) == (2, 1)
-        assert "paths of networks are those from the folder in which `dse explore` ran" in err
+        assert "paths of networks are relative to the folder in which `dse explore` ran" in err
     monkeypatch.chdir(tmp_path)
     assert dse("report", "out")[0] == 0
 
@@ -213,5 +216,5 @@ def test_several_files_take_axes_by_their_place(tmp_path: Path) -> None:
     model(tmp_path / "c.onnx", "rows", "Odd")
     given: dict[str, Any] = {"skip": ["mine.Odd"], "sizes": {"x.0": 5}}  # which is fixed in the last one
     file = space(tmp_path / "s.yaml", ["a.onnx", "b.onnx", "c.onnx"], **given)
-    found = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
-    assert found == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]
+    result = [network.macs for network, _ in load_space(file, batch=3, counts="x.1").networks]
+    assert result == [3 * 5 * 16 * 8] * 2 + [3 * 16 * 8]

@@ -1,4 +1,4 @@
-"""Wrong files are named with line, what was found and what was expected, and nothing else is ever raised."""
+"""The error for a wrong file names file, line and what was expected, and no other error is raised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def line_of(text: str, part: str) -> int:
     return text[: text.index(part)].count("\n") + 1
 
 
-# File, what to replace, by what, line of the complaint, what it says.
+# File, text to replace, replacement, line in the message, rest of the message.
 BOOKSHELF_CASES = [
     ("nodes", "NumNodes : 5", "NumNodes : many", 3, "found 'many', expected a whole number"),
     ("nodes", "NumNodes : 5", "NumNodes : " + "9" * 5000, 3, "expected a whole number"),
@@ -84,17 +84,17 @@ def test_bookshelf_mistakes(tmp_path: Path, suffix: str, old: str, new: str, lin
     text = BOOKSHELF[f"a.{suffix}"]
     assert old in text
     path = write_bookshelf(tmp_path, **{suffix: text.replace(old, new, 1)})
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(path)
-    assert str(found.value).startswith(f"{tmp_path}/a.{suffix}:{line}: ")
-    assert message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/a.{suffix}:{line}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_terminal_without_a_place(tmp_path: Path) -> None:
     path = write_bookshelf(tmp_path, pl=BOOKSHELF["a.pl"].replace("rom 20 4 : N /FIXED\n", ""))
     with pytest.raises(
-        NetlistError, match=r"a\.nodes:6: fixed node 'rom' has no line in a\.pl, expected its place there"
+        NetlistError, match=r"a\.nodes:6: fixed node 'rom' has no line in a\.pl, expected its position there"
     ):
         netlists.load(path)
 
@@ -104,13 +104,13 @@ def test_no_rows(tmp_path: Path) -> None:
         netlists.load(write_bookshelf(tmp_path, scl="UCLA scl 1.0\nNumRows : 0\n"))
 
 
-# What to replace, by what, on which text the complaint is (None: the replacement), what it says.
+# Text to replace, replacement, text whose line is in the message (None: the replacement), rest of the message.
 PB_CASES = [
     (
         'input: "Grp/i"',
         'input: "Grp/j"',
         None,
-        "input 'Grp/j' of 'in' is no node of this file, expected a pin, port or cell; did you mean 'Grp/i'?",
+        "input 'Grp/j' of 'in' is not a node of this file, expected a pin, port or cell; did you mean 'Grp/i'?",
     ),
     ('input: "ram/a"', 'input: "ram"', None, "input 'ram' of 'in' is a macro, expected a pin"),
     (
@@ -173,10 +173,10 @@ def test_protobuf_mistakes(tmp_path: Path, old: str, new: str, at: str | None, m
     line = line_of(text, at or new)
     if at and at.startswith("key"):
         line -= 1  # an attribute begins with the line before its key
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(write_pb(tmp_path, text))
-    assert str(found.value).startswith(f"{tmp_path}/netlist.pb.txt:{line}: ")
-    assert message in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/netlist.pb.txt:{line}: ")
+    assert message in str(error.value)
 
 
 def test_unfinished_blocks(tmp_path: Path) -> None:
@@ -213,17 +213,17 @@ PLC_CASES = [
     ("2 2.5 3e0 S 0", "2 2.5 up S 0", 9, "found 'up', expected a number"),
     ("2 2.5 3e0 S 0", "2 2.5 nan S 0", 9, "found 'nan', expected a number"),
     ("2 2.5 3e0 S 0", "3 2.5 3 S 0", 9, "index 3 is not a macro, port or cell"),
-    ("2 2.5 3e0 S 0", "1 2.5 3 S 0", 9, "index 1 comes a second time"),
+    ("2 2.5 3e0 S 0", "1 2.5 3 S 0", 9, "index 1 occurs a second time"),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "line", "message"), PLC_CASES)
 def test_plc_mistakes(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert old in PLC
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(write_pb(tmp_path, plc=PLC.replace(old, new, 1)))
-    assert str(found.value).startswith(f"{tmp_path}/initial.plc:{line}: ")
-    assert message in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/initial.plc:{line}: ")
+    assert message in str(error.value)
 
 
 FILES = ["netlist.pb.txt", "initial.plc", *BOOKSHELF]
@@ -283,7 +283,7 @@ def folder() -> Iterator[Path]:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_only_our_errors_come_out(folder: Path, data: st.DataObject) -> None:
-    """Cut, overwrite, insert, swap pieces of a valid file: it loads or is refused."""
+    """Cut, overwrite, insert or swap pieces of a valid file: it loads or is refused."""
     write_pb(folder)
     write_bookshelf(folder, aux="X : a.nodes a.nets a.wts a.pl a.scl a.chipscape.json")
     (folder / "a.chipscape.json").write_text(SIDECAR)

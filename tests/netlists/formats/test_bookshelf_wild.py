@@ -1,4 +1,4 @@
-"""Bookshelf as other programs write it: what is mended or not used is said in a note, never dropped without a word."""
+"""Bookshelf files of other programs: there is a note on everything that is repaired or not used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import netlists
 from netlists.errors import NetlistError
-from netlists.formats.bookshelf import reader as bookshelf
+from netlists.formats.bookshelf import reader
 from netlists.netlist import Kind, Netlist
 from tests import SHARED
 from tests.netlists.chips import BOOKSHELF, write_bookshelf
@@ -21,7 +21,7 @@ AUX = "RowBasedPlacement : a.nodes a.nets a.wts a.pl a.scl"
 @pytest.fixture
 def small(tmp_path: Path) -> Netlist:
     (tmp_path / "as_it_is").mkdir()
-    return bookshelf.read(write_bookshelf(tmp_path / "as_it_is"))
+    return reader.read(write_bookshelf(tmp_path / "as_it_is"))
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def small(tmp_path: Path) -> Netlist:
 def test_counts_that_do_not_agree(tmp_path: Path, small: Netlist, suffix: str, old: str, new: str, note: str) -> None:
     text = BOOKSHELF[f"a.{suffix}"]
     assert old in text
-    found = bookshelf.read(write_bookshelf(tmp_path, **{suffix: text.replace(old, new, 1)}))
-    assert found.same_as(small)
-    assert len(found.notes) == 1
-    assert found.notes[0].startswith(note)
+    result = reader.read(write_bookshelf(tmp_path, **{suffix: text.replace(old, new, 1)}))
+    assert result.same_as(small)
+    assert len(result.notes) == 1
+    assert result.notes[0].startswith(note)
 
 
 def test_counts_that_agree_need_no_note(small: Netlist) -> None:
@@ -51,13 +51,13 @@ def test_counts_that_agree_need_no_note(small: Netlist) -> None:
 
 
 def test_many_wrong_degrees_are_one_note(tmp_path: Path, small: Netlist) -> None:
-    found = bookshelf.read(
+    result = reader.read(
         write_bookshelf(
             tmp_path, nets=BOOKSHELF["a.nets"].replace("Degree : 3", "Degree : 7").replace(": 2 n1", ": 0 n1")
         )
     )
-    assert found.same_as(small)
-    assert found.notes == (
+    assert result.same_as(small)
+    assert result.notes == (
         "a.nets:5: NetDegree is 7, but 3 pins follow (and so on for 1 more nets); the pins that follow are used",
     )
 
@@ -67,18 +67,18 @@ def test_missing_or_empty_weights(tmp_path: Path, content: str | None) -> None:
     path = write_bookshelf(tmp_path, wts=content or "")
     if content is None:
         (tmp_path / "a.wts").unlink()
-    found = bookshelf.read(path)
-    assert found.net_weight.tolist() == [1, 1]
-    missing = ("a.wts is named in a.aux, but is not there: all nets have weight 1",)
-    assert found.notes == (missing if content is None else ())
+    result = reader.read(path)
+    assert result.net_weight.tolist() == [1, 1]
+    missing = ("a.wts is named in a.aux, but does not exist: all nets have weight 1",)
+    assert result.notes == (missing if content is None else ())
 
 
-def test_weights_that_are_of_no_net(tmp_path: Path) -> None:
-    found = bookshelf.read(write_bookshelf(tmp_path, wts="n1 2\nram 3\nrom 3\nn9 4\n"))
-    assert found.net_weight.tolist() == [1, 2]
-    assert found.notes == (
-        "a.wts: 2 of 4 weights are of nodes (the first is 'ram'); they are not used",
-        "a.wts: 1 of 4 weights are of neither nets nor nodes (the first is 'n9'); they are not used",
+def test_weights_that_belong_to_no_net(tmp_path: Path) -> None:
+    result = reader.read(write_bookshelf(tmp_path, wts="n1 2\nram 3\nrom 3\nn9 4\n"))
+    assert result.net_weight.tolist() == [1, 2]
+    assert result.notes == (
+        "a.wts: 2 of 4 weights belong to nodes (the first is 'ram') and are not used",
+        "a.wts: 1 of 4 weights belong to neither nets nor nodes (the first is 'n9') and are not used",
     )
 
 
@@ -90,22 +90,22 @@ def test_weights_that_are_of_no_net(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_tags(tmp_path: Path, small: Netlist, tag: str, fixed: bool) -> None:
-    found = bookshelf.read(
+    result = reader.read(
         write_bookshelf(tmp_path, pl=BOOKSHELF["a.pl"].replace("ram 10 2 : FS", f"ram 10 2 : FS{tag}"))
     )
-    assert found.fixed[0] == fixed
-    assert found.kind[0] == (Kind.PORT if tag == "/Fixed_NI" else Kind.HARD)
-    assert found.orientation[0] == small.orientation[0]
-    assert found.notes == ()
+    assert result.fixed[0] == fixed
+    assert result.kind[0] == (Kind.PORT if tag == "/Fixed_NI" else Kind.HARD)
+    assert result.orientation[0] == small.orientation[0]
+    assert result.notes == ()
 
 
 @pytest.mark.parametrize(("orientation", "noted"), [("E", 1), ("FW", 1), ("FS", 0)])
-def test_macros_on_their_sides_are_noted(tmp_path: Path, small: Netlist, orientation: str, noted: int) -> None:
+def test_a_note_on_rotated_macros(tmp_path: Path, small: Netlist, orientation: str, noted: int) -> None:
     text = BOOKSHELF["a.pl"].replace("10 2 : FS", f"10 2 : {orientation}")
-    found = bookshelf.read(write_bookshelf(tmp_path, pl=text))
-    assert found.size_um.tolist() == small.size_um.tolist()
-    assert [note.partition(":")[0] for note in found.notes] == ["a.pl"] * noted
-    assert all("1 hard macro turned by 90 degrees: width and height are used as they stand" in n for n in found.notes)
+    result = reader.read(write_bookshelf(tmp_path, pl=text))
+    assert result.size_um.tolist() == small.size_um.tolist()
+    assert [note.partition(":")[0] for note in result.notes] == ["a.pl"] * noted
+    assert all("1 hard macro rotated by 90 degrees: width and height are used as they are" in n for n in result.notes)
 
 
 def test_unknown_tags_are_counted(tmp_path: Path, small: Netlist) -> None:
@@ -115,9 +115,9 @@ def test_unknown_tags_are_counted(tmp_path: Path, small: Netlist) -> None:
         .replace("2 : N\n", "2 : N /HALF\n")
         .replace("4 4 : N", "4 4 /X")
     )
-    found = bookshelf.read(write_bookshelf(tmp_path, pl=text))
-    assert found.same_as(small)
-    assert found.notes == (
+    result = reader.read(write_bookshelf(tmp_path, pl=text))
+    assert result.same_as(small)
+    assert result.notes == (
         "a.pl: the tag /HALF of 2 nodes is not known, and has no effect",
         "a.pl: the tag /X of 1 nodes is not known, and has no effect",
     )
@@ -128,10 +128,10 @@ def test_ends_of_lines_and_byte_order_marks(tmp_path: Path, small: Netlist, enco
     end = {"crlf": "\r\n", "cr": "\r", "all": "\r\n"}.get(encode, "\n")
     mark = b"\xef\xbb\xbf" if encode in ("bom", "all") else b""
     changed = {name[2:]: mark + text.replace("\n", end).encode() for name, text in BOOKSHELF.items()}
-    found = bookshelf.read(write_bookshelf(tmp_path, **changed))
-    assert found.same_as(small)
-    assert found.notes == ()
-    assert found.net_names == small.net_names
+    result = reader.read(write_bookshelf(tmp_path, **changed))
+    assert result.same_as(small)
+    assert result.notes == ()
+    assert result.net_names == small.net_names
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_ends_of_lines_and_byte_order_marks(tmp_path: Path, small: Netlist, enco
     ],
 )
 def test_an_aux_over_several_lines(tmp_path: Path, small: Netlist, aux: str) -> None:
-    found = bookshelf.read(write_bookshelf(tmp_path, aux=aux))
-    assert found.same_as(small)
-    assert found.notes == ()
+    result = reader.read(write_bookshelf(tmp_path, aux=aux))
+    assert result.same_as(small)
+    assert result.notes == ()
 
 
 def test_a_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(NetlistError, match=r"a\.aux:2: b\.pl is not in"):
-        bookshelf.read(write_bookshelf(tmp_path, aux=AUX.replace(" a.pl", " \\\n b.pl")))
+        reader.read(write_bookshelf(tmp_path, aux=AUX.replace(" a.pl", " \\\n b.pl")))
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,11 @@ def test_a_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
 )
 def test_sites_without_a_width(tmp_path: Path, width: str, spacing: str, site: float, noted: bool) -> None:
     scl = BOOKSHELF["a.scl"].replace("Sitewidth : 1", f"Sitewidth : {width}")
-    found = bookshelf.read(write_bookshelf(tmp_path, scl=scl.replace("Sitespacing : 1", f"Sitespacing : {spacing}")))
-    assert found.rows is not None
-    assert found.rows.site_um.tolist() == [site] * 5
+    result = reader.read(write_bookshelf(tmp_path, scl=scl.replace("Sitespacing : 1", f"Sitespacing : {spacing}")))
+    assert result.rows is not None
+    assert result.rows.site_um.tolist() == [site] * 5
     note = "a.scl: Sitespacing is 0 in 5 of 5 rows; Sitewidth is used or, if that is 0, 1"
-    assert found.notes == ((note,) if noted else ())
+    assert result.notes == ((note,) if noted else ())
 
 
 def test_rows_in_another_order_and_without_sites(tmp_path: Path, small: Netlist) -> None:
@@ -174,18 +174,18 @@ def test_rows_in_another_order_and_without_sites(tmp_path: Path, small: Netlist)
     first, rest = scl.split("CoreRow Horizontal\n", 1)
     lines = rest.split("End\n", 1)
     swapped = "\n".join(reversed(lines[0].rstrip("\n").split("\n"))) + "\n SubrowOrigin : 30 NumSites : 0\n"
-    found = bookshelf.read(write_bookshelf(tmp_path, scl=f"{first}CoreRow Horizontal\n{swapped}End\n{lines[1]}"))
-    assert found.same_as(small)
-    assert found.notes == ("a.scl: 1 of 6 rows have 0 sites, and are left out",)
+    result = reader.read(write_bookshelf(tmp_path, scl=f"{first}CoreRow Horizontal\n{swapped}End\n{lines[1]}"))
+    assert result.same_as(small)
+    assert result.notes == ("a.scl: 1 of 6 rows have 0 sites and are left out",)
     with pytest.raises(NetlistError, match=r"a\.scl:1: all 5 rows have 0 sites, expected at least one"):
-        bookshelf.read(write_bookshelf(tmp_path, scl=BOOKSHELF["a.scl"].replace("NumSites : 30", "NumSites : 0")))
+        reader.read(write_bookshelf(tmp_path, scl=BOOKSHELF["a.scl"].replace("NumSites : 30", "NumSites : 0")))
 
 
 def test_pins_with_a_size_and_headers_without_ucla(tmp_path: Path, small: Netlist) -> None:
     nets = BOOKSHELF["a.nets"].replace("ram I : -1.5 2", "ram I : -1.5 2 : 0.1 0.2 pinA").replace("UCLA ", "")
     nets = nets.replace("c1 I : 0 0", "c1 I : 0 0 : 1 1")
-    found = bookshelf.read(write_bookshelf(tmp_path, nets=nets, nodes=BOOKSHELF["a.nodes"].replace("UCLA ", "")))
-    assert found.same_as(small)
+    result = reader.read(write_bookshelf(tmp_path, nets=nets, nodes=BOOKSHELF["a.nodes"].replace("UCLA ", "")))
+    assert result.same_as(small)
 
 
 ROUTE = """route 1.0
@@ -204,15 +204,15 @@ SHAPES = "shapes 1.0\n\nNumNonRectangularNodes : 2\n\nram : 2\n\tShape_0 10 2 8 
     [
         ("a.route", ROUTE, "a.route: the capacities of 9 routing layers, 3 NI terminals on layers and 12 routing "
          "blockages are not used"),
-        ("a.shapes", SHAPES, "a.shapes: 2 nodes that are no rectangles are taken as their bounding boxes"),
-        ("a.shapes", SHAPES.replace("NumNonRect", "# NumNonRect"), "a.shapes: 2 nodes that are no rectangles are taken "
-         "as their bounding boxes"),
+        ("a.shapes", SHAPES, "a.shapes: 2 nodes that are not rectangles are replaced by their bounding boxes"),
+        ("a.shapes", SHAPES.replace("NumNonRect", "# NumNonRect"),
+         "a.shapes: 2 nodes that are not rectangles are replaced by their bounding boxes"),
         ("a.reg", "UCLA reg 1.0\nNumRegions : 4\n r0 0 0 1 1\n", "a.reg: 4 regions are not used"),
         ("a.regions", "r0 0 0 1 1\n# r2\nr1 0 0 1 1\n", "a.regions: 2 regions are not used"),
         ("a.halo", "ram 1 1 1 1\n", "a.halo: 1 halos are not used"),
         ("a.xyz", "UCLA xyz 1.0\nNumThings : 7\n1\n2\n3\n", "a.xyz: 3 lines are not used"),
         ("a.reg", "", "a.reg: 0 regions are not used"),
-        ("a.reg", None, "a.reg is named in the .aux, but is not there; it would not be used"),
+        ("a.reg", None, "a.reg is named in the .aux, but does not exist; it would not be used"),
         ("a.reg", b"\xff\xfe", "a.reg is not used"),
     ],
 )  # fmt: skip
@@ -222,13 +222,13 @@ def test_files_that_are_not_used_are_counted(
     path = write_bookshelf(tmp_path, aux=f"{AUX} {name}\n")
     if content is not None:
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    found = bookshelf.read(path)
-    assert found.same_as(small)
-    assert found.notes == (note,)
+    result = reader.read(path)
+    assert result.same_as(small)
+    assert result.notes == (note,)
     if isinstance(content, str):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
         (tmp_path / name).unlink()
-        assert bookshelf.read(path).notes == (note,)
+        assert reader.read(path).notes == (note,)
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
@@ -245,10 +245,10 @@ def test_files_that_are_not_used_are_counted(
     ],
 )
 def test_shared_cases(case: str, macros: int, cells: int, notes: list[str]) -> None:
-    found = netlists.load(CASES / case)
-    assert (len(found.hard), len(found.cells)) == (macros, cells)
-    assert len(found.notes) == len(notes)
-    assert all(part in note for part, note in zip(notes, found.notes, strict=True))
+    result = netlists.load(CASES / case)
+    assert (len(result.hard), len(result.cells)) == (macros, cells)
+    assert len(result.notes) == len(notes)
+    assert all(part in note for part, note in zip(notes, result.notes, strict=True))
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
@@ -260,7 +260,7 @@ def test_shared_cases(case: str, macros: int, cells: int, notes: list[str]) -> N
     ],
 )
 def test_shared_cases_without_a_placement(case: str, message: str) -> None:
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(CASES / case)
-    assert str(found.value).startswith(str(CASES / case))
-    assert message in str(found.value)
+    assert str(error.value).startswith(str(CASES / case))
+    assert message in str(error.value)

@@ -1,4 +1,4 @@
-"""What Circuit Training's files may say: kinds of nodes, canvas without a `.plc`, and what is named, not used."""
+"""Circuit Training's files: kinds of nodes, canvas without a `.plc`, and notes on what is not used."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_macros_are_soft_by_name(tmp_path: Path, of_type: str, name: str, kind: 
 
 
 @pytest.mark.parametrize(("name", "kind"), [("Grp_ram", Kind.HARD), ("cluster_3", Kind.SOFT), ("u/x", Kind.SOFT)])
-def test_a_written_kind_wins_over_the_name(tmp_path: Path, name: str, kind: Kind) -> None:
+def test_the_kind_attribute_takes_precedence_over_the_name(tmp_path: Path, name: str, kind: Kind) -> None:
     plain = alone(tmp_path, HEAD + node(name, [], type="macro", width=1.0, height=1.0, x=1.0, y=1.0))
     netlist = plain.with_(kind=np.array([kind], dtype=np.int8))
     save(netlist, tmp_path / "b.pb.txt")
@@ -95,13 +95,13 @@ def test_clusters_are_soft_for_others_too(tmp_path: Path) -> None:
     cells = "".join(node(f"c{k}", [f"c{(k + 1) % 8}"], type="stdcell", width=1.0, height=1.0) for k in range(8))
     kept = node("Grp_1", [], type="macro", width=1.0, height=1.0)
     grouped = cluster(alone(tmp_path, HEAD + kept + cells), 2).netlist
-    assert grouped.node_names == ("Grp_1", "Grp_0", "Grp_2")  # a name that is taken is left out
+    assert grouped.node_names == ("Grp_1", "Grp_0", "Grp_2")  # a name in use is skipped
     save(grouped, tmp_path / "b.pb.txt")
     assert 'key: "kind"' not in (tmp_path / "b.pb.txt").read_text()
     assert load(tmp_path / "b.pb.txt").same_as(grouped)
 
 
-def test_clusters_say_what_is_dropped(tmp_path: Path) -> None:
+def test_a_note_on_nets_dropped_by_clustering(tmp_path: Path) -> None:
     many = [f"c{k}" for k in range(1, 503)]
     cells = node("c0", many, type="stdcell", width=0.1, height=0.1) + "".join(
         node(name, ["c0"], type="stdcell", width=0.1, height=0.1) for name in many
@@ -134,7 +134,7 @@ def test_positions_are_measured_from_the_corner_of_the_box(tmp_path: Path) -> No
     assert load(tmp_path / "b.pb.txt").same_as(netlist)
 
 
-def test_a_grid_is_chosen_and_said(tmp_path: Path) -> None:
+def test_a_default_grid_with_a_note(tmp_path: Path) -> None:
     netlist = alone(tmp_path, BOX + MACROS)
     rows, columns = netlist.grid
     assert rows == 32
@@ -150,7 +150,7 @@ def test_routing_of_the_netlist(tmp_path: Path) -> None:
     assert (routing.horizontal_per_um, routing.vertical_per_um, routing.smoothing) == (1.5, 2.5, 3)
 
 
-def test_the_plc_wins_and_what_disagrees_is_said(tmp_path: Path) -> None:
+def test_the_plc_takes_precedence_with_notes_on_differences(tmp_path: Path) -> None:
     own = "# Columns : 6  Rows : 7\n# FP bbox: {0 0} {20 30}\n# Smoothing factor : 1\n"
     netlist = load(write_pb(tmp_path, own + PB))
     assert (netlist.canvas_um, netlist.grid, netlist.routing.smoothing) == ((10.0, 8.5), (4, 5), 0)
@@ -178,11 +178,11 @@ def test_a_plc_without_a_canvas_takes_that_of_the_netlist(tmp_path: Path) -> Non
      (BOX + HEAD + "# Smoothing factor : -1\n", "4: smoothing factor is -1.0; expected 0 or more")],
 )  # fmt: skip
 def test_mistakes_in_the_head_of_a_netlist(tmp_path: Path, head: str, message: str) -> None:
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         alone(tmp_path, head + MACROS)
-    assert str(found.value).startswith(f"{tmp_path}/netlist.pb.txt:")
-    assert message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{tmp_path}/netlist.pb.txt:")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_comments_between_nodes(tmp_path: Path) -> None:
@@ -204,14 +204,14 @@ def test_lines_of_mistakes_after_comments(tmp_path: Path, odd: str) -> None:
         alone(tmp_path, text)
 
 
-# What is named because it is not used.
+# Notes on what is not used.
 
 
 def notes(folder: Path, netlist: str = MACROS, plc: str = HEAD) -> tuple[str, ...]:
     return load(write_pb(folder, netlist, plc)).notes
 
 
-def test_nothing_to_say(tmp_path: Path) -> None:
+def test_no_notes(tmp_path: Path) -> None:
     counts = (
         "# HARD_MACROs     :         1\n# HARD_MACRO_PINs :         1\n# MACROs          :         2\n"
         "# MACRO_PINs      :         2\n# PORTs           :         1\n# SOFT_MACROs     :         1\n"
@@ -260,8 +260,8 @@ def test_weights_of_ports_are_named(tmp_path: Path, count: int) -> None:
     netlist = load(write_pb(tmp_path, MACROS + ports + silent, HEAD))
     assert set(netlist.net_weight) == {1.0}
     (note,) = netlist.notes
-    ports_found = "1 port" if count == 1 else f"{count} ports"
-    assert note == f"netlist.pb.txt: weight of {ports_found} not used: nets of ports weigh 1, as in the reference"
+    ports = "1 port" if count == 1 else f"{count} ports"
+    assert note == f"netlist.pb.txt: weight of {ports} not used: it is 1, as in the reference"
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
@@ -274,13 +274,13 @@ def test_offsets_on_soft_macros_are_named(tmp_path: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("turn", ["E", "W", "FE", "FW"])
-def test_turned_macros_are_named(tmp_path: Path, turn: str) -> None:
+def test_a_note_on_rotated_macros(tmp_path: Path, turn: str) -> None:
     text = MACROS.replace('  name: "a"\n', f'  name: "a"\n  attr {{ key: "orientation" value {{ s: "{turn}" }} }}\n')
     netlist = load(write_pb(tmp_path, text, HEAD))
     assert netlist.size_um[0].tolist() == [2, 1]  # not swapped
     assert netlist.orientation[0] == ORIENTATIONS.index(turn)
     (note,) = netlist.notes
-    assert note.startswith("netlist.pb.txt: 1 hard macro turned by 90 degrees: width and height are used as they stand")
+    assert note.startswith("netlist.pb.txt: 1 hard macro rotated by 90 degrees: width and height are used as they are")
     assert notes(tmp_path, text, HEAD + "0 3 2 N 0\n") == ()  # the .plc turns it back
 
 
@@ -318,14 +318,14 @@ def test_the_case_with_a_blockage() -> None:
     assert case("p02_blockage").notes == ("initial.plc: 1 blockage not used: macros and cells may lie there",)
 
 
-def test_the_case_of_turned_macros() -> None:
+def test_the_case_of_rotated_macros() -> None:
     netlist = case("p06_orientation_E")
     assert netlist.size_um[netlist.hard].tolist() == [[80, 60]] * 4
     pin = netlist.pin_names.index("m0/i")
     turned = ORIENTATION_MATRIX[netlist.orientation[netlist.pin_node[pin]]] @ netlist.pin_offset_um[pin]
     assert turned.tolist() == [10, 40]  # (y, -x) of (-40, 10)
     (note,) = netlist.notes
-    assert "4 hard macros turned by 90 degrees" in note
+    assert "4 hard macros rotated by 90 degrees" in note
 
 
 def test_the_flat_case() -> None:

@@ -64,7 +64,7 @@ def test_bundled_designs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_folder_with_a_bundled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It hides the design only where it holds a netlist."""
+    """It hides the design only if it has a netlist."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "jetty").mkdir()
     assert netlists.load("jetty").name == "jetty"
@@ -79,25 +79,33 @@ def test_every_bundled_design_loads() -> None:
 
 def test_unknown_kinds(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("hello")
-    with pytest.raises(NetlistError, match=r"x\.txt: unknown kind of netlist, expected a file ending in \.pb\.txt"):
+    with pytest.raises(NetlistError, match=r"x\.txt: unknown kind of netlist, expected a \.pb\.txt\[\.gz\] or \.aux"):
         netlists.load(tmp_path / "x.txt")
     for name in "nowhere.pb.txt", "nowhere.aux", "\0", "x" * 5000:
         with pytest.raises(NetlistError):
             netlists.load(name)
     placement = Placement.given(netlists.load(write_pb(tmp_path)))
     with pytest.raises(
-        NetlistError, match=r"x\.csv: unknown kind of placement, expected a name ending in \.plc or \.pl"
+        NetlistError,
+        match=r"x\.csv: unknown kind of placement, expected a name ending in \.plc\[\.gz\] or \.pl\[\.gz\]$",
     ):
         netlists.save_placement(placement, tmp_path / "x.csv")
 
 
 def test_options_of_the_other_format(tmp_path: Path) -> None:
     pb, aux = write_pb(tmp_path), write_bookshelf(tmp_path)
-    with pytest.raises(SettingsError, match="options grid are for Bookshelf"):
+    with pytest.raises(
+        SettingsError, match="grid cannot be set for Circuit Training protobuf netlists, which have plc; leave it out"
+    ):
         netlists.load(pb, grid=(2, 2))
-    with pytest.raises(SettingsError, match="for protobuf netlists only"):
+    with pytest.raises(
+        SettingsError, match="plc cannot be set for Bookshelf netlists, which have grid, routing, units_per_um"
+    ):
         netlists.load(aux, plc=tmp_path / "initial.plc")
-    with pytest.raises(SettingsError, match="options units_per_um are for"):
+    with pytest.raises(
+        SettingsError,
+        match="units_per_um cannot be set for Circuit Training protobuf placements, which have no options",
+    ):
         netlists.load_placement(netlists.load(pb), tmp_path / "initial.plc", units_per_um=2.0)
 
 
@@ -119,7 +127,7 @@ def test_placements_of_either_kind(tmp_path: Path, name: str) -> None:
     [
         (("0 0 5.5", "0 0 5.502"), PlacementError, r":7: fixed node 'in' has its center at 0 5.502 µm, expected 0 5.5"),
         (("2 2.5", "3 2.5"), NetlistError, r":9: index 3 is not a macro, port or cell.*another netlist"),
-        (("8 4.5", "2 4.5"), NetlistError, r":12: index 2 comes a second time"),
+        (("8 4.5", "2 4.5"), NetlistError, r":12: index 2 occurs a second time"),
         (("8 4.5 4 N 0\n", ""), PlacementError, r":11: no line for 1 of 6 nodes, the first is 'cell'"),
         (("8 4.5 4 N 0\n", "8 4.5 4 N 0\n19 1 1 N 0\n"), NetlistError, r":13: index 19 is not a macro"),
     ],

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlists.errors import NetlistError
-from netlists.formats.bookshelf import reader as bookshelf
-from netlists.formats.circuit_training.prototext import Node, lines_at, quoted, read, scan
-from netlists.formats.circuit_training.reader import read_netlist, read_plc, write_netlist, write_plc
+from netlists.formats.bookshelf import reader, writer
+from netlists.formats.circuit_training.plc import read_plc, write_plc
+from netlists.formats.circuit_training.prototext import Node, lines_at, quote, read, scan
+from netlists.formats.circuit_training.reader import read_netlist
+from netlists.formats.circuit_training.writer import write_netlist
 from netlists.netlist import ORIENTATIONS, Kind, Netlist
 from netlists.placement import Placement
 from tests import BENCHMARKS
@@ -48,10 +50,10 @@ def test_nodes_and_canvas(small: Netlist) -> None:
     assert small.routing.smoothing == 0
 
 
-def test_the_plc_wins_over_the_netlist(small: Netlist) -> None:
+def test_the_plc_takes_precedence_over_the_netlist(small: Netlist) -> None:
     assert small.position_um.tolist() == [[0, 5.5], [8, 8.5], [2.5, 3], [7, 7], [5, 5], [4.5, 4]]
     assert [ORIENTATIONS[k] for k in small.orientation] == ["N", "N", "S", "N", "N", "N"]
-    assert small.fixed.tolist() == [True, True, False, True, False, False]  # ports whatever the column says
+    assert small.fixed.tolist() == [True, True, False, True, False, False]  # ports whatever the column has
     assert small.file_index is not None
     assert small.file_index.tolist() == [0, 1, 2, 5, 6, 8]  # __metadata__ is not counted
 
@@ -62,11 +64,11 @@ def test_nets_weights_and_offsets(small: Netlist) -> None:
         [("ram", 1, -0.2), ("out", 0, 0), ("Grp", 0, 0)],  # pins of soft macros are at the center
         [("cell", 0, 0), ("Grp", 0, 0)],
     ]
-    assert small.net_weight.tolist() == [1, 3, 2]  # nets of ports weigh 1 whatever the file says
-    assert len(small.pin_node) == 6  # every pin, those without a net, too
+    assert small.net_weight.tolist() == [1, 3, 2]  # nets of ports have weight 1 whatever the file has
+    assert len(small.pin_node) == 6  # every pin, including those without a net
 
 
-def test_position_and_orientation_of_the_netlist_hold_where_the_plc_is_silent(tmp_path: Path) -> None:
+def test_position_and_orientation_of_the_netlist_are_used_if_the_plc_has_none(tmp_path: Path) -> None:
     netlist = read_netlist(write_pb(tmp_path, plc=PLC.replace("2 2.5 3e0 S 0\n", "").replace("6 5 5 - 0\n", "")))
     assert netlist.position_um[[2, 4]].tolist() == [[1, 1], [3, 3]]
     assert ORIENTATIONS[netlist.orientation[2]] == "FN"
@@ -87,7 +89,7 @@ def test_gzip_and_windows_line_ends(tmp_path: Path, small: Netlist) -> None:
     assert read_netlist(tmp_path / "x.pb.txt.gz").same_as(small)
 
 
-def test_no_plc_asks_for_one(tmp_path: Path) -> None:
+def test_the_error_without_a_plc(tmp_path: Path) -> None:
     path = write_pb(tmp_path)
     (tmp_path / "initial.plc").unlink()
     with pytest.raises(NetlistError, match="--plc"):
@@ -108,8 +110,8 @@ def test_both_ways_to_read_give_the_same_nodes(
     expected: list[Node] = [(name, inputs, {k: str(v) for k, v in attrs.items()}) for (name, inputs, attrs), _ in nodes]
     mixed = [text.replace("node {", "node{") if odd else text for text, (_, odd) in zip(texts, nodes, strict=True)]
     for text in "".join(texts), "".join(mixed):
-        found, starts = read(Path("x"), text)
-        assert found == expected
+        result, starts = read(Path("x"), text)
+        assert result == expected
         assert all(text.startswith("node", start) for start in starts)
     scanned, _, end = scan("".join(texts), 0)
     assert scanned == expected[: len(scanned)]
@@ -137,7 +139,7 @@ def test_lines_of_parts() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1))
 def test_names_are_escaped(name: str) -> None:
-    assert read(Path("x"), f"node {{ name: {quoted(name)} }}")[0][0][0] == name
+    assert read(Path("x"), f"node {{ name: {quote(name)} }}")[0][0][0] == name
 
 
 @settings(deadline=None)
@@ -156,7 +158,7 @@ def test_write_then_read_gives_an_equal_netlist(chip: Netlist) -> None:
 
 @settings(deadline=None)
 @given(chips(), st.integers(0, 99))
-def test_a_placement_comes_back_exactly(chip: Netlist, seed: int) -> None:
+def test_a_placement_is_read_exactly_as_it_was_written(chip: Netlist, seed: int) -> None:
     rng = np.random.default_rng(seed)
     position_um = np.where(chip.fixed[:, None], chip.position_um, rng.random((chip.num_nodes, 2)) * chip.canvas_um)
     orientation = np.where(chip.fixed, chip.orientation, rng.integers(0, 8, chip.num_nodes)).astype(np.int8)
@@ -175,10 +177,10 @@ def test_a_placement_comes_back_exactly(chip: Netlist, seed: int) -> None:
 def test_bookshelf_to_protobuf_and_back(chip: Netlist) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bookshelf.write(chip, folder / "a.aux")
-        write_netlist(bookshelf.read(folder / "a.aux"), folder / "netlist.pb.txt")
-        bookshelf.write(read_netlist(folder / "netlist.pb.txt"), folder / "b.aux")
-        assert bookshelf.read(folder / "b.aux").same_as(chip)
+        writer.write(chip, folder / "a.aux")
+        write_netlist(reader.read(folder / "a.aux"), folder / "netlist.pb.txt")
+        writer.write(read_netlist(folder / "netlist.pb.txt"), folder / "b.aux")
+        assert reader.read(folder / "b.aux").same_as(chip)
 
 
 def test_the_plc_header(tmp_path: Path, small: Netlist) -> None:
@@ -209,8 +211,12 @@ def test_offsets_on_soft_macros_cannot_be_written(tmp_path: Path, small: Netlist
 
 
 def test_metadata_is_checked(tmp_path: Path) -> None:
-    for key, value, what in (("rows", "1 2 3", "five a row"), ("origin_um", "1", "two"), ("empty_nets", "x", "number")):
-        text = PB.replace('__metadata__"\n', f'__metadata__"\n{attr(key, f"placeholder: {quoted(value)}")}', 1)
+    for key, value, what in (
+        ("rows", "1 2 3", "five per row"),
+        ("origin_um", "1", "two"),
+        ("empty_nets", "x", "number"),
+    ):
+        text = PB.replace('__metadata__"\n', f'__metadata__"\n{attr(key, f"placeholder: {quote(value)}")}', 1)
         with pytest.raises(NetlistError, match=rf"netlist\.pb\.txt:3: .*{what}"):
             read_netlist(write_pb(tmp_path, text))
 

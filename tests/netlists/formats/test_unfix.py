@@ -1,4 +1,4 @@
-"""Fixed macros that are freed by a shell glob: which ones, what stays, what is said."""
+"""Fixed macros freed by a shell glob: which are freed, which stay fixed, and the note."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ def test_which_nodes_are_freed(contest: Path, globs: tuple[str, ...], freed: lis
         with pytest.raises(SettingsError, match=r"unfix '\[!r\]\*' matches 3 ports and 1 movable nodes, but no fixed"):
             netlists.load(contest, unfix=globs)
         return
-    fixed, found = netlists.load(contest), netlists.load(contest, unfix=globs)
-    changed = [found.node_names[v] for v in range(found.num_nodes) if fixed.fixed[v] != found.fixed[v]]
+    fixed, result = netlists.load(contest), netlists.load(contest, unfix=globs)
+    changed = [result.node_names[v] for v in range(result.num_nodes) if fixed.fixed[v] != result.fixed[v]]
     assert changed == freed
-    assert [found.node_names[v] for v in found.movable_hard] == freed
-    assert found.kind.tolist() == fixed.kind.tolist()
-    assert found.with_(fixed=fixed.fixed).same_as(fixed)
+    assert [result.node_names[v] for v in result.movable_hard] == freed
+    assert result.kind.tolist() == fixed.kind.tolist()
+    assert result.with_(fixed=fixed.fixed).same_as(fixed)
 
 
 def test_the_note_says_how_many(contest: Path) -> None:
     assert netlists.load(contest, unfix=("*",)).notes == (
-        "3 of 3 fixed nodes are freed (*); 3 ports that match stay where they are",
+        "3 of 3 fixed nodes are freed (*); 3 ports that match stay fixed",
     )
     assert netlists.load(contest, unfix=("ram*", "rom")).notes == ("3 of 3 fixed nodes are freed (ram*, rom)",)
     assert netlists.load(contest, unfix=["rom"]).notes == ("1 of 3 fixed nodes are freed (rom)",)
@@ -76,9 +76,9 @@ def test_the_note_says_how_many(contest: Path) -> None:
     ],
 )
 def test_a_glob_that_frees_nothing(contest: Path, glob: str, message: str) -> None:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as error:
         netlists.load(contest, unfix=("rom", glob))
-    assert message in str(found.value)
+    assert message in str(error.value)
 
 
 def test_a_freed_macro_must_fit(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_protobuf_netlists(tmp_path: Path) -> None:
     path = write_pb(tmp_path)
     fixed = [name for name, is_fixed, kind in _nodes(netlists.load(path)) if is_fixed and kind != Kind.PORT]
     assert fixed == ["rom"]
-    found = netlists.load(path, unfix=("r*",))
-    assert not [name for name, is_fixed, kind in _nodes(found) if is_fixed and kind != Kind.PORT]
-    assert unfix(netlists.load(path), ("rom",)).same_as(found)
-    assert unfix(found, ()) is found
+    result = netlists.load(path, unfix=("r*",))
+    assert not [name for name, is_fixed, kind in _nodes(result) if is_fixed and kind != Kind.PORT]
+    assert unfix(netlists.load(path), ("rom",)).same_as(result)
+    assert unfix(result, ()) is result
 
 
 def _nodes(netlist: Netlist) -> list[tuple[str, bool, int]]:
@@ -104,12 +104,12 @@ def _nodes(netlist: Netlist) -> list[tuple[str, bool, int]]:
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="needs ../shared/cases")
 def test_shared_case() -> None:
-    found = netlists.load(CASES / "b25_unfix_by_pl", unfix=("m*",))
-    assert [found.node_names[v] for v in found.movable_hard] == ["m1", "m2"]
-    assert found.notes[-1] == "2 of 2 fixed nodes are freed (m*)"
+    result = netlists.load(CASES / "b25_unfix_by_pl", unfix=("m*",))
+    assert [result.node_names[v] for v in result.movable_hard] == ["m1", "m2"]
+    assert result.notes[-1] == "2 of 2 fixed nodes are freed (m*)"
 
 
 @pytest.mark.skipif(not (BENCHMARKS / "iccad04").is_dir(), reason="needs ../shared/benchmarks")
 def test_pads_of_ibm01_can_be_freed_too() -> None:
-    found = netlists.load(BENCHMARKS / "iccad04" / "ibm01" / "ibm01.aux", unfix=("p1", "p10*"))
-    assert len(found.movable_hard) == 246 + 12
+    result = netlists.load(BENCHMARKS / "iccad04" / "ibm01" / "ibm01.aux", unfix=("p1", "p10*"))
+    assert len(result.movable_hard) == 246 + 12

@@ -1,4 +1,4 @@
-"""Legality of cells on rows: the fast checks against slow twins, and what macros leave of the rows."""
+"""Legality of cells on rows: the fast checks compared with slow versions, and the sites that macros leave free."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def slow_overlapping(a: Rectangles, b: Rectangles, slack: float, same: bool) -> 
 
 def slow_on_rows(low: Floats, high: Floats, rows: Rows, slack: float) -> Bools:
     def inside(i: int, k: int, bottom: float) -> bool:
-        """Whether row k holds rectangle i from `bottom` up, and the rows above it what is higher than the row."""
+        """Whether rectangle i from `bottom` up is inside row k, or inside it and rows above it."""
         top = rows.y_um[k] + rows.height_um[k]
         return bool(
             abs(bottom - rows.y_um[k]) <= slack
@@ -76,7 +76,7 @@ def some_rows(rng: np.random.Generator, scale: float) -> Rows:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 1 / 3, 700.0]))
-def test_cells_on_rows_are_those_that_some_row_holds(seed: int, scale: float) -> None:
+def test_cells_on_rows_are_those_inside_some_row(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     rows = some_rows(rng, scale)
     low = np.column_stack([rng.integers(-14, 70, 200) / 4, rng.integers(-2, 8, 200) / 2]) * scale
@@ -86,7 +86,7 @@ def test_cells_on_rows_are_those_that_some_row_holds(seed: int, scale: float) ->
 
 
 def chip(cells: list[tuple[float, float, float]], macro: tuple[float, float] = (20.0, 10.0)) -> Placement:
-    """Cells 10 high at (x, y) of their corners and so wide; a macro 8 by 15 at its corner; 4 rows of 100 sites."""
+    """Cells 10 high given by corner and width; a macro 8 by 15 given by its corner; 4 rows of 100 sites."""
     count = len(cells)
     size = np.array([[8.0, 15.0], *([width, 10.0] for _, _, width in cells)])
     corner = np.array([macro, *((x, y) for x, y, _ in cells)])
@@ -118,9 +118,9 @@ def chip(cells: list[tuple[float, float, float]], macro: tuple[float, float] = (
 def test_violations_name_the_cells(
     cells: list[tuple[float, float, float]], overlaps: list[int], off_rows: list[int]
 ) -> None:
-    found = cell_violations(chip(cells))
-    assert (found.overlaps.tolist(), found.off_rows.tolist()) == (overlaps, off_rows)
-    assert bool(found) == bool(overlaps or off_rows)
+    result = cell_violations(chip(cells))
+    assert (result.overlaps.tolist(), result.off_rows.tolist()) == (overlaps, off_rows)
+    assert bool(result) == bool(overlaps or off_rows)
 
 
 def test_cells_are_off_rows_without_any_and_fixed_ones_do_not_count() -> None:
@@ -140,12 +140,12 @@ def test_a_fixed_cell_counts_under_a_movable_macro_only() -> None:
     assert not cell_violations(Placement.given(both))
 
 
-def test_cells_that_leave_the_canvas_are_named() -> None:
-    found = cell_violations(chip([(48, 0, 3), (0, 0, 3), (10, 35, 3)]))
-    assert found.out_of_canvas.tolist() == [1, 3]
+def test_cells_that_extend_beyond_the_canvas() -> None:
+    result = cell_violations(chip([(48, 0, 3), (0, 0, 3), (10, 35, 3)]))
+    assert result.out_of_canvas.tolist() == [1, 3]
 
 
-def test_a_pile_of_cells_takes_no_time() -> None:
+def test_many_cells_at_one_position_take_no_time() -> None:
     low = np.zeros((100_000, 2))
     assert overlapping(low, low + 1, low, low + 1, 1e-9, True).all()
 
@@ -165,10 +165,10 @@ def test_free_rows_are_what_macros_leave_in_whole_sites() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_cells_on_free_rows_touch_no_macro(seed: int) -> None:
+def test_cells_on_free_rows_overlap_no_macro(seed: int) -> None:
     rng = np.random.default_rng(seed)
     macro = (float(rng.uniform(-10, 55)), float(rng.uniform(-20, 45)))
     free = free_rows(chip([], macro), np.zeros(1, dtype=bool))
     cells = list(zip(free.x_um.tolist(), free.y_um.tolist(), (free.right_um - free.x_um).tolist(), strict=True))
-    found = cell_violations(chip(cells, macro))
-    assert not found
+    result = cell_violations(chip(cells, macro))
+    assert not result

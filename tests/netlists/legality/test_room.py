@@ -1,4 +1,4 @@
-"""What can never be placed is refused when it is loaded; what is merely difficult is not."""
+"""A netlist that can never be placed is refused when it is loaded; one that is merely difficult is not."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from netlists.legality.room import _common, _widest_stacks, covered_um2, demand_
 from netlists.netlist import Kind, Netlist, Rows
 from tests.netlists.chips import BOOKSHELF, write_bookshelf
 
-Node = tuple[Kind, float, float, tuple[float, float] | None]  # kind, width, height, corner of a fixed one
+Node = tuple[Kind, float, float, tuple[float, float] | None]  # kind, width, height, corner if it is fixed
 
 
 def chip(nodes: list[Node], rows: Rows | None = None, canvas_um: tuple[float, float] = (50.0, 40.0)) -> Netlist:
-    """Nodes on a canvas with, unless told otherwise, 4 rows 10 high of 100 sites 0.5 wide."""
+    """Nodes on a canvas with 4 rows 10 high of 100 sites 0.5 wide, unless other rows are given."""
     size = np.array([[w, h] for _, w, h, _ in nodes])
     fixed = np.array([corner is not None for *_, corner in nodes])
     low = np.array([corner or (np.nan, np.nan) for *_, corner in nodes])
@@ -48,15 +48,15 @@ CELL, HARD = Kind.CELL, Kind.HARD
         [(CELL, 50, 10, None)] * 4,  # full to the last site
         [(HARD, 25, 20, None)] * 4,
         [(CELL, 50, 40, None)],  # as high as all rows
-        [(CELL, 20, 25, None), (CELL, 50, 3, None)],  # no whole number of rows high
-        [(HARD, 30, 40, (0, 0)), (HARD, 30, 40, (0, 0)), (CELL, 20, 40, None)],  # fixed ones on each other
+        [(CELL, 20, 25, None), (CELL, 50, 3, None)],  # not a whole number of rows high
+        [(HARD, 30, 40, (0, 0)), (HARD, 30, 40, (0, 0)), (CELL, 20, 40, None)],  # fixed macros on each other
         [(HARD, 60, 90, (-5, -5))],  # nothing to place
         [(CELL, 90, 9, (0, 0))],
         [(Kind.SOFT, 90, 90, None)],  # may overlap anything
         [(Kind.PORT, 50, 40, (0, 0)), (CELL, 50, 10, None)],  # takes no room
     ],
 )
-def test_what_is_merely_difficult_passes(nodes: list[Node]) -> None:
+def test_difficult_netlists_pass(nodes: list[Node]) -> None:
     demand_room(chip(nodes))
 
 
@@ -75,11 +75,11 @@ def test_what_is_merely_difficult_passes(nodes: list[Node]) -> None:
         ([(HARD, 50, 40, (0, 0)), (CELL, 0, 1, None)], "1 standard cells need 1 sites (the largest is 'v1'), but"),
     ],
 )  # fmt: skip
-def test_what_can_never_be_placed(nodes: list[Node], message: str) -> None:
-    with pytest.raises(NetlistError) as found:
+def test_impossible_netlists_are_refused(nodes: list[Node], message: str) -> None:
+    with pytest.raises(NetlistError) as error:
         demand_room(chip(nodes))
-    assert message in str(found.value)
-    assert "expected" in str(found.value)
+    assert message in str(error.value)
+    assert "expected" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_what_can_never_be_placed(nodes: list[Node], message: str) -> None:
 )
 def test_rows_of_several_kinds(change: dict[str, np.ndarray], message: str) -> None:
     rows = Rows(**(vars(even_rows([0, 10, 20, 30])) | change))
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         demand_room(chip([(CELL, 1, 10, None)], rows))
-    assert message in str(found.value)
-    demand_room(chip([(HARD, 1, 10, None)], rows))  # macros need no rows of one kind
+    assert message in str(error.value)
+    demand_room(chip([(HARD, 1, 10, None)], rows))  # macros do not need rows of one kind
 
 
 def test_rows_that_overlap() -> None:
     rows = even_rows([0, 10, 20, 25])
     with pytest.raises(NetlistError, match=r"2 of 4 rows overlap another one \(the first begins at 0, 20 µm"):
         demand_room(chip([(CELL, 1, 10, None)], rows))
-    demand_room(chip([(HARD, 1, 10, None)], rows))  # macros may stand on either
+    demand_room(chip([(HARD, 1, 10, None)], rows))  # macros may be on either
     left, right = even_rows([0, 10, 20], sites=50), even_rows([5, 15, 25], x=25, sites=50)
     beside = Rows(*(np.concatenate([getattr(left, f), getattr(right, f)]) for f in vars(left)))
     demand_room(chip([(CELL, 1, 10, None)], beside))
@@ -118,11 +118,11 @@ def test_rows_that_overlap() -> None:
 )  # fmt: skip
 def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
     netlist = chip([(CELL, 2, 10, None)] * 20 + nodes).with_(rows=None)
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         demand_room(netlist)
-    assert message in str(found.value)
-    assert "enlarge the canvas" in str(found.value)
-    assert ".scl" not in str(found.value)
+    assert message in str(error.value)
+    assert "enlarge the canvas" in str(error.value)
+    assert ".scl" not in str(error.value)
     narrow: list[Node] = [(CELL, 2, 10, None)]
     demand_room(chip([*narrow * 20, (CELL, 50, 10, None)]).with_(rows=None))
 
@@ -150,11 +150,11 @@ def test_derived_rows_are_checked_too(nodes: list[Node], message: str) -> None:
 def test_the_file_is_named_within_seconds(tmp_path: Path, nodes: str, pl: str, message: str) -> None:
     path = write_bookshelf(tmp_path, nodes=nodes, pl=pl + "c0 0 0\n", nets="NetDegree : 1\nc0 I\n", wts="")
     start = time.process_time()
-    with pytest.raises(NetlistError) as found:
+    with pytest.raises(NetlistError) as error:
         netlists.load(path)
     assert time.process_time() - start < 5
-    assert str(found.value).startswith(f"{path}: {message}")
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
 
 
 def test_freed_macros_make_room(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_the_union_is_that_of_unit_squares(seed: int) -> None:
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_widest_stacks_are_those_of_all_windows(seed: int) -> None:
-    """Against every window of sites, on a lattice; a level may be missing."""
+    """Compared with every window of sites on a lattice; a level may be missing."""
     rng = np.random.default_rng(seed)
     free = rng.random((6, 20)) < 0.8
     free[rng.random(6) < 0.2] = False

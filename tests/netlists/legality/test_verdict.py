@@ -1,4 +1,4 @@
-"""The verdict on a placement: each count on designs made for it, and all of them against a slow twin."""
+"""The verdict on a placement: each count on designs made for it, and all of them compared with a slow version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netlists.rows.cover import blocked
 from tests.designs import Box, case, design, row_set
 
 FULL = row_set([(0, 0, 100, 100)])
-LEFT = row_set([(0, 0, 100, 50), (0, 50, 50, 50)])  # an L: nothing above 50 on the right
+LEFT = row_set([(0, 0, 100, 50), (0, 50, 50, 50)])  # an L shape: no rows above 50 on the right
 
 
 def verdict(netlist: Netlist) -> dict[str, int]:
@@ -134,7 +134,7 @@ def test_counts_are_those_of_all_nodes_and_pairs(seed: int, ell: bool) -> None:
     fixed = tuple(np.flatnonzero(rng.random(18) < 0.3).tolist())
     n = design(macros, cells, rows=LEFT if ell else FULL, fixed=fixed)
     counts = legality(Placement.given(n)).counts
-    # Where no row is, and which right ends of rows are sites, is `test_row_cover`'s and `test_rows`' to say.
+    # Uncovered areas and the right ends of rows are tested in `test_cover` and `test_cells`.
     expected = slow_counts(n)
     assert {key: counts[key] for key in expected} == expected
     stray = [

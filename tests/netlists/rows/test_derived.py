@@ -1,4 +1,4 @@
-"""Rows for cells that have none: from sizes alone, the same ones every time, and said."""
+"""Rows derived from cells: they depend on sizes alone, are reproducible, and a note describes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from netlists import load, save
 from netlists.netlist import Netlist, Rows
-from netlists.rows.derived import cell_rows, noted
+from netlists.rows.derived import add_note, cell_rows
 from tests.designs import case, design
 
 
@@ -24,7 +24,7 @@ def chip(widths: list[float], heights: list[float], canvas: tuple[float, float] 
     [
         ([0.38, 0.57, 0.95], [1.4] * 3, (20, 20), (1.4, 0.19, 14, 105)),  # NanGate45
         ([0.054 * k for k in (3, 5, 8)], [0.27] * 3, (20, 20), (0.27, 0.054, 74, 370)),  # ASAP7
-        ([2.0, 2.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),  # one width: four sites to the height
+        ([2.0, 2.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),  # one width: four sites per height
         ([12.0, 18.0], [2.0, 2.0], (200, 200), (2.0, 0.5, 100, 400)),
         ([0.1234, 0.4321], [0.64] * 2, (20, 20), (0.64, 0.01, 31, 2000)),  # no common divisor
         ([4.0, 6.0, 8.0], [8.0, 8.0, 16.0], (100, 100), (8.0, 2.0, 12, 50)),  # most are 8 high
@@ -37,8 +37,8 @@ def test_rows_follow_from_the_cells(
     n = chip(widths, heights, canvas)
     rows = cell_rows(n)
     assert rows is not None
-    found = (rows.height_um[0], rows.site_um[0], len(rows), rows.num_sites[0])
-    assert found == pytest.approx(expected, rel=1e-9)
+    result = (rows.height_um[0], rows.site_um[0], len(rows), rows.num_sites[0])
+    assert result == pytest.approx(expected, rel=1e-9)
     np.testing.assert_allclose(rows.y_um, expected[0] * np.arange(len(rows)))
     assert not rows.x_um.any()
     assert np.ptp(rows.num_sites) == 0
@@ -53,18 +53,18 @@ def test_no_rows_without_cells_or_room() -> None:
 
 
 def test_rows_of_the_netlist_are_kept() -> None:
-    given = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
-    n = chip([2.0], [2.0]).with_(rows=given)
-    assert cell_rows(n) is given
-    assert noted(n) is n
+    rows = Rows(np.zeros(1), np.zeros(1), np.full(1, 5.0), np.ones(1), np.array([40]))
+    n = chip([2.0], [2.0]).with_(rows=rows)
+    assert cell_rows(n) is rows
+    assert add_note(n) is n
 
 
-def test_a_note_says_which_rows() -> None:
+def test_a_note_describes_the_rows() -> None:
     n = chip([0.38, 0.57], [1.4, 1.4], (20, 20))
-    (note,) = noted(n).notes
+    (note,) = add_note(n).notes
     assert "2 standard cells but no rows" in note
     assert "14 rows 1.4 µm high with sites 0.19 µm wide" in note
-    assert not noted(design([(0, 0, 20, 20)])).notes
+    assert not add_note(design([(0, 0, 20, 20)])).notes
 
 
 @pytest.mark.parametrize("suffix", [".pb.txt", ".aux"])

@@ -1,4 +1,4 @@
-"""Which nodes higher than a row are standard cells."""
+"""Nodes higher than a row: standard cells or macros."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.designs import case
     ("size", "cell"),
     [
         ((6, 12), True),
-        ((60, 12), True),  # of one row, however wide
+        ((60, 12), True),  # one row high, whatever the width
         ((9, 24), True),
         ((20, 36), True),
         ((20, 48), True),
         ((20, 48.1), False),
         ((20, 60), False),  # five rows
-        ((37, 24), False),  # wide as a macro
+        ((37, 24), False),  # as wide as a macro
         ((9, 18), True),  # one row and a half: takes two
     ],
 )
@@ -44,5 +44,5 @@ def test_rows_a_cell_takes() -> None:
     [("b07_multirow_cells", 4500, 1), ("b12_only_macros", 0, 4), ("b14_L_shape_rows", 60, 5)],
 )
 def test_inputs(name: str, cells: int, macros: int) -> None:
-    n = read(case(name) / f"{name}.aux")  # not `load`, for which the first one is too full
+    n = read(case(name) / f"{name}.aux")  # not `load`, which refuses the first one as too full
     assert (len(n.cells), len(n.movable_hard)) == (cells, macros)

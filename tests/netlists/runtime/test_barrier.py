@@ -1,4 +1,4 @@
-"""The barrier: nobody passes before the last arrives; what was written before is seen after; nobody waits in vain."""
+"""The barrier: no thread passes before the last arrives, sees old data, or waits for a thread that has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netlists.runtime.barrier import LINE, give_up, meet, new_barrier
 
 @njit(nogil=True)
 def count_up(arrivals: Ints, me: int, rounds: int, board: Ints) -> int:
-    """Write the round's number for the others, meet, and count how often somebody's was not there yet."""
+    """Write the number of each round, meet, and count how often the number of another thread is an old one."""
     wrong = 0
     for i in range(rounds):
         board[me * LINE] = i
@@ -28,7 +28,7 @@ def count_up(arrivals: Ints, me: int, rounds: int, board: Ints) -> int:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16, 64])
-def test_all_see_what_all_wrote(threads: int) -> None:
+def test_every_thread_sees_what_the_others_wrote(threads: int) -> None:
     arrivals, board = new_barrier(threads), np.full(threads * LINE, -1)
     with ThreadPoolExecutor(threads) as pool:
         jobs = [pool.submit(count_up, arrivals, me, 200, board) for me in range(threads)]
@@ -36,7 +36,7 @@ def test_all_see_what_all_wrote(threads: int) -> None:
     assert set(arrivals[::LINE]) == {400}
 
 
-def test_nobody_waits_for_a_thread_that_is_gone() -> None:
+def test_no_thread_waits_for_one_that_has_ended() -> None:
     arrivals, board = new_barrier(3), np.zeros(3 * LINE, dtype=np.int64)
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(count_up, arrivals, me, 10, board) for me in range(2)]

@@ -1,4 +1,4 @@
-"""Where torch computes: names that users give, what they stand for, and that settings keep them."""
+"""Names of devices, what they mean, and that settings keep them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from netlists.errors import SettingsError
-from netlists.runtime.device import check, resolved, room_bytes
+from netlists.runtime.device import check, resolve, room_bytes
 from placer.agent.training import TrainSettings
 from placer.runs.settings import PlaceSettings
 
@@ -30,27 +30,27 @@ def a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("settings", [PlaceSettings, train_settings])
-def test_cuda_without_a_gpu_says_what_to_do(settings: Callable[..., Any]) -> None:
+def test_the_error_for_cuda_without_a_gpu_is_helpful(settings: Callable[..., Any]) -> None:
     with pytest.raises(SettingsError, match=r"torch finds no GPU here; .* or choose device cpu") as error:
         settings(device="cuda")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("settings", [PlaceSettings, train_settings])
-def test_names_that_are_none(settings: Callable[..., Any]) -> None:
+def test_unknown_names_are_an_error(settings: Callable[..., Any]) -> None:
     with pytest.raises(SettingsError, match="device is 'cdua'; expected one of auto, cpu, cuda; did you mean 'cuda'"):
         settings(device="cdua")
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_devices_without_a_gpu() -> None:
-    assert [resolved(name).type for name in ("auto", "cpu")] == ["cpu", "cpu"]
-    assert room_bytes(resolved("auto"), 123) == 123
+    assert [resolve(name).type for name in ("auto", "cpu")] == ["cpu", "cpu"]
+    assert room_bytes(resolve("auto"), 123) == 123
 
 
 @pytest.mark.usefixtures("a_gpu")
 def test_devices_with_a_gpu() -> None:
-    assert [resolved(name).type for name in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
+    assert [resolve(name).type for name in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
     check("cuda")
     assert PlaceSettings(device="cuda").device == "cuda"
 

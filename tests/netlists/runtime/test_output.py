@@ -1,4 +1,4 @@
-"""Output files: the new one, or the old one and nothing else."""
+"""Output files: either the complete new file, or the old file and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlists.errors import NetlistError
 from netlists.runtime.output import replaced
 
 
-def test_a_finished_file_takes_the_place_of_the_old(tmp_path: Path) -> None:
+def test_a_finished_file_replaces_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
     with replaced(target) as part:
@@ -37,7 +37,7 @@ def test_an_unfinished_file_leaves_nothing(tmp_path: Path, error: type[BaseExcep
     assert target.read_text() == "old"
 
 
-def test_a_design_is_written_in_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_design_is_written_completely_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Path.write_bytes
 
     def fill_the_disk(path: Path, data: bytes) -> int:
@@ -55,7 +55,7 @@ def test_a_design_is_written_in_whole_or_not_at_all(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("target", ["a.aux", "a.pb.txt"])
-def test_a_folder_in_the_way_is_found_before_any_file_gets_its_name(tmp_path: Path, target: str) -> None:
+def test_a_folder_of_the_same_name_is_detected_before_any_file_is_renamed(tmp_path: Path, target: str) -> None:
     (tmp_path / target).mkdir()  # renamed last
     with pytest.raises(NetlistError, match=rf"{target}: cannot be written \(Is a directory\)"):
         netlists.save(netlists.load("jetty"), tmp_path / target)

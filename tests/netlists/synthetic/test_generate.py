@@ -1,4 +1,4 @@
-"""Generated netlists are valid, as asked for, and always the same."""
+"""Generated netlists are valid, have the required properties, and are reproducible."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hpwl_um(place: np.ndarray, connection_node: np.ndarray, net_start: np.ndarra
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_cases_are_as_asked_for_and_start_legal(seed: int) -> None:
+def test_random_cases_match_their_settings_and_start_legal(seed: int) -> None:
     wanted = random_case(seed)
     netlist = generate(wanted, seed)
     assert len(netlist.hard) == wanted.hard_macros
@@ -73,7 +73,7 @@ def test_any_settings_in_range_give_a_valid_netlist(
     assert not Placement.given(netlist).violations()
 
 
-def test_the_range_of_random_cases_covers_what_placement_must_cope_with() -> None:
+def test_random_cases_cover_the_range_that_placement_must_handle() -> None:
     cases = [random_case(seed) for seed in range(500)]
     assert min(case.hard_macros for case in cases) == 1
     assert max(case.hard_macros for case in cases) > 350
@@ -84,13 +84,13 @@ def test_the_range_of_random_cases_covers_what_placement_must_cope_with() -> Non
     assert all(0.1 <= random_case(seed, low=0.1, high=0.6).hard_coverage <= 0.6 for seed in range(50))
 
 
-def test_seed_decides() -> None:
+def test_the_result_depends_on_the_seed() -> None:
     wanted = random_case(11)
     assert generate(wanted, 5).same_as(generate(wanted, 5))
     assert not generate(wanted, 5).same_as(generate(wanted, 6))
 
 
-def test_structure_is_that_of_real_designs() -> None:
+def test_the_structure_resembles_real_designs() -> None:
     netlist = generate(GeneratorSettings(), 0)
     fan_out = np.diff(netlist.net_start) - 1
     assert 0.4 < (fan_out == 1).mean() < 0.7  # ariane133: 0.50
@@ -121,7 +121,7 @@ def test_pins_and_drivers_follow_the_rules_of_the_file_format() -> None:
     assert ((edge == 0) | (edge == netlist.canvas_um)).any(axis=1).all()
 
 
-def test_nets_are_local_as_rent_says() -> None:
+def test_nets_are_local_by_rents_rule() -> None:
     random = np.random.default_rng(0)
     place = random.uniform(0, 1, (1000, 2))
     nets = nets_and_pins(8000, 0.1, place, 50, np.ones((100, 2)), random)
@@ -186,11 +186,11 @@ def test_known_optimum_is_legal_and_of_least_wirelength(macros: int, seed: int) 
             moved = best.position_um.copy()
             moved[macro] += step
             assert hpwl_um(moved, netlist.connection_node, netlist.net_start) > at_best + 199
-    # In rows and columns of their own, straight nets share no edge of the grid.
+    # In separate rows and columns, straight nets share no edge of the grid.
     assert len(np.unique(best.position_um[netlist.movable_hard, 0])) == macros
     assert len(np.unique(best.position_um[netlist.movable_hard, 1])) == macros
 
 
-def test_known_optimum_of_another_size_does_not_exist() -> None:
+def test_known_optimum_has_no_other_sizes() -> None:
     with pytest.raises(SettingsError, match="expected 3 or 4"):
         known_optimum(5)

@@ -1,4 +1,4 @@
-"""The placement that `known_optimum` calls best against all others, by the exact proxy cost."""
+"""The placement of `known_optimum` compared with all others, by the exact proxy cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back bit by bit, and damage is named."""
+"""Checkpoints: what is saved is loaded again bit by bit, and damage is named."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def same(a: checkpoints.Tensors, b: checkpoints.Tensors) -> bool:
 
 
 @pytest.mark.parametrize("sizes", [None, PolicySettings(embedding=8, layers=1, channels=4, deep_channels=8)])
-def test_a_policy_comes_back_from_a_folder_and_from_a_file(tmp_path: Path, sizes: PolicySettings | None) -> None:
+def test_a_policy_is_loaded_from_a_folder_and_from_a_file(tmp_path: Path, sizes: PolicySettings | None) -> None:
     policy = saved(tmp_path, sizes)
     for path in (tmp_path, tmp_path / "weights.safetensors"):
-        found = load_policy(path)
-        assert found.settings == policy.settings
-        assert same(found.state_dict(), policy.state_dict())
+        loaded = load_policy(path)
+        assert loaded.settings == policy.settings
+        assert same(loaded.state_dict(), policy.state_dict())
 
 
 def test_untrained_policies_depend_on_the_seed_alone() -> None:
@@ -52,7 +52,7 @@ def test_missing_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, 2000])
-def test_cut_off_weights(tmp_path: Path, keep: int) -> None:
+def test_truncated_weights(tmp_path: Path, keep: int) -> None:
     saved(tmp_path)
     file = tmp_path / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
@@ -93,24 +93,24 @@ def trained() -> Learner:
     return learner
 
 
-def test_a_learner_comes_back_with_its_elites_replayed(trained: Learner) -> None:
+def test_a_learner_is_restored_with_its_best_episodes_replayed(trained: Learner) -> None:
     twin = Learner(load("jetty"), new_policy(0), SMALL, seed=99, threads=1)
     restore(twin, capture(trained))
     assert same(capture(twin), capture(trained))
-    assert len(twin.elites.episodes) == len(trained.elites.episodes) == SMALL.elites
-    for ours, theirs in zip(twin.elites.episodes, trained.elites.episodes, strict=True):
+    assert len(twin.memory.episodes) == len(trained.memory.episodes) == SMALL.elites
+    for ours, theirs in zip(twin.memory.episodes, trained.memory.episodes, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_more_elites_than_episodes_are_replayed(trained: Learner) -> None:
-    actions = torch.stack([steps[3] for steps in trained.elites.episodes * 2])
+def test_more_episodes_than_a_batch_holds_are_replayed(trained: Learner) -> None:
+    actions = torch.stack([steps.action for steps in trained.memory.episodes * 2])
     assert len(actions) > trained.episodes.batch
     replayed = checkpoints.replay(trained.episodes, actions)
-    for ours, theirs in zip(replayed, trained.elites.episodes * 2, strict=True):
+    for ours, theirs in zip(replayed, trained.memory.episodes * 2, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_only_the_newest_checkpoint_is_kept_and_nothing_else(tmp_path: Path, trained: Learner) -> None:
+def test_only_the_newest_checkpoint_remains(tmp_path: Path, trained: Learner) -> None:
     state, weights = capture(trained), trained.policy.state_dict()
     for iteration in (1, 2):
         checkpoints.save(tmp_path, weights, trained.policy.settings, [state], {"iteration": iteration})

@@ -14,7 +14,7 @@ from netlists import load
 from netlists.netlist import Netlist
 from placer.agent import pretraining
 from placer.agent.checkpoints import load_policy
-from placer.agent.placing import CPU, PRETRAINED, UNTRAINED, Agent, filling, fitting_envs, new_policy
+from placer.agent.placing import CPU, PRETRAINED, UNTRAINED, Agent, fill_gpu, fitting_envs, new_policy
 from placer.agent.policy import PlacementPolicy, netlist_graph
 from placer.agent.ppo import PPOSettings
 from placer.agent.pretraining import bundle, training_set
@@ -22,7 +22,7 @@ from placer.agent.rollouts import Plan, play
 from placer.agent.training import Training, train
 from placer.environment.env import EpisodeBatch
 from placer.environment.features import MAP_NAMES
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 
 
 def proxies(policy: PlacementPolicy, netlist: Netlist, sampled: int) -> torch.Tensor:
@@ -45,14 +45,14 @@ def test_the_bundled_policy_is_better_on_netlists_it_has_not_seen(name: str) -> 
 
 def test_what_the_agent_begins_with(tmp_path: Path) -> None:
     netlist = load("jetty")
-    search = Search("rl", np.inf, time.perf_counter())
+    incumbent = Incumbent("rl", np.inf, time.perf_counter())
     ours = load_policy(PRETRAINED)
     train([netlist], tmp_path / "run", PPOSettings(num_envs=1, style_generations=1), iterations=3)
     bundle(tmp_path / "run", tmp_path / "copy")
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {path.name for path in PRETRAINED.iterdir()}
     theirs = load_policy(tmp_path / "run")
     for weights, expected in ((None, ours), (UNTRAINED, new_policy(3)), (tmp_path / "copy", theirs)):
-        agent = Agent(netlist, search, 3, 1, weights)
+        agent = Agent(netlist, incumbent, 3, 1, weights)
         for name, value in agent.policy.state_dict().items():
             torch.testing.assert_close(value, expected.state_dict()[name], rtol=0, atol=0)
         assert agent.settings.style_generations == (30 if weights == UNTRAINED else 6)
@@ -67,9 +67,9 @@ def test_fewer_episodes_where_memory_is_short() -> None:
 
 def test_on_a_gpu_there_are_more_episodes_where_its_memory_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, gpu = PPOSettings(), torch.device("cuda")
-    assert filling(usual, CPU, 100, 1e6) == usual
+    assert fill_gpu(usual, CPU, 100, 1e6) == usual
     for seconds, envs in ((1.0, 128), (30.0, 281), (1e6, 512), (float("inf"), 512)):
-        found = filling(usual, gpu, 100, seconds)
+        found = fill_gpu(usual, gpu, 100, seconds)
         assert found.num_envs == envs
         assert found.minibatch == usual.minibatch * envs // usual.num_envs
     netlist = load("jetty")

@@ -1,4 +1,4 @@
-"""The policy: a distribution over allowed cells, for any netlist and grid, whatever the numbering of nodes."""
+"""The policy: a distribution over the allowed cells, for any netlist, grid and numbering of the nodes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def inputs(grid: tuple[int, int], batch: int, seed: int = 0) -> tuple[Tensor, Te
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_masked_cells_have_no_probability_and_the_others_all(grid: tuple[int, int]) -> None:
+def test_all_probability_is_on_allowed_cells(grid: tuple[int, int]) -> None:
     embedding, maps, scalars, mask = inputs(grid, 3)
     log_probs, value = trained()(embedding, maps, scalars, mask)
     probability = log_probs.exp()
@@ -58,7 +58,7 @@ def test_an_untrained_policy_is_uniform_over_the_allowed_cells(grid: tuple[int, 
     torch.testing.assert_close(log_probs.exp(), expected, rtol=1e-6, atol=0)
 
 
-def test_a_style_replaces_the_own_one_for_each_episode() -> None:
+def test_a_style_per_episode_replaces_that_of_the_policy() -> None:
     policy, (embedding, maps, scalars, mask) = trained(), inputs((5, 7), 2)
     style = torch.randn((2, STYLE), generator=torch.Generator().manual_seed(1))
     together, _ = policy(embedding, maps, scalars, mask, style)
@@ -104,15 +104,18 @@ def renumbered(netlist: Netlist, new: Ints) -> Netlist:
 
 
 def test_embeddings_do_not_depend_on_the_numbering() -> None:
-    netlist, policy = with_uneven_nets(load("jetty")), trained()  # macros must not tie: ties go by number
+    netlist, policy = (
+        with_uneven_nets(load("jetty")),
+        trained(),
+    )  # macros must not be equal, as equal ones are ordered by index
     new = np.random.default_rng(1).permutation(netlist.num_nodes)
     other = renumbered(netlist, new)
     order = EpisodeBatch(netlist, 1).order
     same_order = EpisodeBatch(other, 1).order
     assert same_order.tolist() == new[order].tolist()
     expected = policy.encode(netlist_graph(netlist, order))
-    found = policy.encode(netlist_graph(other, same_order))
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    actual = policy.encode(netlist_graph(other, same_order))
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_embeddings_depend_on_the_netlist_alone() -> None:
@@ -146,12 +149,12 @@ def test_the_graph_keeps_the_heaviest_edges() -> None:
 def test_near_averages_over_the_neighbors_already_placed() -> None:
     netlist = load("jetty")
     order = EpisodeBatch(netlist, 1).order
-    found = netlist_graph(netlist, order).near.to_dense().numpy()
+    near = netlist_graph(netlist, order).near.to_dense().numpy()
     dense = adjacency(node_nets(netlist), netlist.num_nodes).toarray()
     for t, v in enumerate(order):
         placed = set(order[:t].tolist()) | set(np.flatnonzero(netlist.fixed).tolist())
         row = np.array([w if u in placed else 0.0 for u, w in enumerate(dense[v])])
-        np.testing.assert_allclose(found[t], row / max(row.sum(), 1e-300), rtol=1e-6)
+        np.testing.assert_allclose(near[t], row / max(row.sum(), 1e-300), rtol=1e-6)
 
 
 def test_gradients_reach_every_parameter() -> None:

@@ -1,4 +1,4 @@
-"""Training: advantages by their definition, a problem with a known answer, the same history from the same seed."""
+"""PPO: advantages by their definition, a problem with a known answer, the same history from the same seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.placer.legalization.test_legalize import blocks
 
 @pytest.fixture(autouse=True)
 def one_torch_thread() -> Iterator[None]:
-    """Networks this small run faster on one thread, the more so beside other tests."""
+    """Networks this small run faster on one thread, especially beside other tests."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -41,7 +41,7 @@ def learner(netlist: Netlist, *, seed: int = 0, threads: int | None = None, **se
 
 
 def history(trained: Learner, iterations: int) -> list[dict[str, float]]:
-    """What the iterations report, without times."""
+    """The statistics of the iterations, without times."""
 
     def timeless(stats: IterationStats) -> dict[str, float]:
         return {k: v for k, v in asdict(stats).items() if k not in ("seconds", "steps_per_second")}
@@ -56,7 +56,7 @@ def played(reward: Tensor, value: Tensor) -> Rollout:
 
 
 @pytest.mark.parametrize(("discount", "gae_lambda"), [(1.0, 1.0), (1.0, 0.0), (0.9, 0.7), (0.0, 0.5)])
-def test_advantages_are_their_definition(discount: float, gae_lambda: float) -> None:
+def test_advantages_agree_with_their_definition(discount: float, gae_lambda: float) -> None:
     generator = torch.Generator().manual_seed(0)
     reward, value = torch.randn((2, 6, 3), generator=generator)
     trained = learner(known_optimum(3)[0], num_envs=2, discount=discount, gae_lambda=gae_lambda)
@@ -70,7 +70,7 @@ def test_advantages_are_their_definition(discount: float, gae_lambda: float) -> 
     torch.testing.assert_close(returns, advantage + value * 2.0 - 0.5)
 
 
-def test_without_smoothing_returns_are_what_was_paid() -> None:
+def test_without_smoothing_returns_are_sums_of_rewards() -> None:
     reward, value = torch.rand((2, 5, 2), generator=torch.Generator().manual_seed(1))
     trained = learner(known_optimum(3)[0], num_envs=2, discount=1.0, gae_lambda=1.0)
     _, returns = trained._advantages(played(reward, value))
@@ -83,7 +83,7 @@ BOTH: dict[str, Any] = {"style_generations": 4}
 
 
 def over_the_optimum(settings: dict[str, Any], iterations: int) -> float:
-    """The proxy that a policy decodes to after training over the best there is."""
+    """The proxy of the greedy episode after training, over that of the known optimum."""
     netlist, best = known_optimum(3)
     trained = learner(netlist, num_envs=32, **settings)
     for _ in range(iterations):
@@ -104,19 +104,19 @@ def test_training_finds_the_known_optimum(settings: dict[str, Any], iterations: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("settings", "iterations"), [(PPO_ALONE, 12), (STYLES_ALONE, 6)])
-def test_training_with_the_sign_flipped_does_not(
+def test_training_with_the_opposite_sign_does_not(
     settings: dict[str, Any], iterations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def flipped(*args: object, **kwargs: object) -> Rollout:
+    def negate(*args: object, **kwargs: object) -> Rollout:
         rollout = play(*args, **kwargs)  # type: ignore[arg-type]
         return replace(rollout, reward=-rollout.reward, proxy=-rollout.proxy)
 
-    monkeypatch.setattr(ppo, "play", flipped)
+    monkeypatch.setattr(ppo, "play", negate)
     assert over_the_optimum(settings, iterations) > 1.5
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_history_whatever_the_number_of_threads() -> None:
+def test_the_same_seed_gives_the_same_history_with_any_number_of_threads() -> None:
     settings = {"num_envs": 6, "style_generations": 2, "minibatch": 16}
     one, two, again = (learner(load("jetty"), seed=3, threads=threads, **settings) for threads in (1, 2, 2))
     expected = history(one, 4)
@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_history_whatever_the_number_of_threads() -
 
 @pytest.mark.parametrize("envs", [1, 2])
 @pytest.mark.parametrize("macros", [1, 2])
-def test_the_smallest_netlists_and_batches_train(macros: int, envs: int) -> None:
+def test_the_smallest_netlists_and_batches_can_be_trained_on(macros: int, envs: int) -> None:
     netlist = blocks([(2.0, 2.0)] * macros, (10.0, 10.0))
     trained = learner(netlist, num_envs=envs, style_generations=2, minibatch=1)
     for stats in history(trained, 4):
@@ -138,7 +138,7 @@ def test_the_smallest_netlists_and_batches_train(macros: int, envs: int) -> None
         assert parameter.isfinite().all()
 
 
-def test_training_changes_the_policy_and_not_the_elites_alone() -> None:
+def test_training_changes_the_policy() -> None:
     trained = learner(load("jetty"), num_envs=4, style_generations=0)
     before = [p.detach().clone() for p in trained.policy.parameters()]
     stats = trained.iterate()
@@ -154,7 +154,7 @@ def test_training_changes_the_policy_and_not_the_elites_alone() -> None:
         ("soft_rounds", -1), ("max_grad_norm", float("inf")),
     ],
 )  # fmt: skip
-def test_settings_out_of_range_name_themselves(name: str, value: float) -> None:
+def test_settings_out_of_range_are_named(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=f"{name} is {value}"):
         PPOSettings(**{name: value})  # type: ignore[arg-type]
 
@@ -175,20 +175,20 @@ def test_a_rollout_records_what_happened() -> None:
     torch.testing.assert_close(rollout.reward.sum(dim=0).double(), -rollout.proxy, rtol=1e-5, atol=0)
 
 
-def test_choose_samples_by_probability_or_takes_the_likeliest() -> None:
+def test_choose_samples_by_probability_or_takes_the_most_probable() -> None:
     log_probs = torch.tensor([[0.1, 0.0, 0.9], [0.6, 0.4, 0.0]]).log()
     draws = torch.linspace(0, 1, 1001)[:-1]
     for temperature in (0.0, 1.0, 3.0):
-        drawn = torch.stack([choose(log_probs, draw.expand(2), torch.full((2,), temperature)) for draw in draws])
-        share = torch.stack([(drawn == k).float().mean(dim=0) for k in range(3)], dim=1)
+        actions = torch.stack([choose(log_probs, draw.expand(2), torch.full((2,), temperature)) for draw in draws])
+        fraction = torch.stack([(actions == k).float().mean(dim=0) for k in range(3)], dim=1)
         heated = log_probs.exp() ** (1 / temperature) if temperature else log_probs.exp().round()
-        torch.testing.assert_close(share, heated / heated.sum(dim=1, keepdim=True), rtol=0, atol=0.002)
-        assert share[0, 1] == share[1, 2] == 0
+        torch.testing.assert_close(fraction, heated / heated.sum(dim=1, keepdim=True), rtol=0, atol=0.002)
+        assert fraction[0, 1] == fraction[1, 2] == 0
     assert choose(log_probs, torch.tensor([0.5, 0.99]), torch.tensor([0.0, 1.0])).tolist() == [2, 1]
 
 
 @given(st.integers(0, 2**32), st.floats(0, 1, exclude_max=True, width=32), st.sampled_from([0.0, 0.5, 1.0, 3.0]))
-def test_a_cell_that_the_mask_forbids_is_never_chosen(seed: int, draw: float, temperature: float) -> None:
+def test_a_masked_cell_is_never_chosen(seed: int, draw: float, temperature: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = 30 * torch.randn((1, 400), generator=generator)
     mask = torch.rand((1, 400), generator=generator) < 0.1
@@ -197,7 +197,7 @@ def test_a_cell_that_the_mask_forbids_is_never_chosen(seed: int, draw: float, te
     assert mask[0, choose(log_probs, torch.tensor([draw]), torch.tensor([temperature]))]
 
 
-def test_plans_are_followed_where_the_mask_allows() -> None:
+def test_prescribed_actions_are_taken_if_the_mask_allows_them() -> None:
     trained = learner(load("jetty"), num_envs=3, threads=1)
     steps = trained.episodes.steps
     first = trained._play(Plan.sampled(3, steps, torch.Generator().manual_seed(0)))
@@ -211,7 +211,7 @@ def test_plans_are_followed_where_the_mask_allows() -> None:
     assert again.mask.gather(2, again.action[..., None]).all()
 
 
-def test_an_episode_does_not_depend_on_those_played_with_it() -> None:
+def test_an_episode_does_not_depend_on_the_others_in_its_batch() -> None:
     trained = learner(load("jetty"), num_envs=4, threads=1)
     plan = Plan.sampled(4, trained.episodes.steps, torch.Generator().manual_seed(1))
     whole = trained._play(plan)

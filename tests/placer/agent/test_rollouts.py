@@ -1,4 +1,4 @@
-"""Rollouts: the same for any number of threads, in turns or with Ray's actors; torch keeps its threads."""
+"""Rollouts: the same with any number of threads, in turns or with actors; torch keeps its threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from placer.agent import rollouts
 from placer.agent.checkpoints import load_policy
 from placer.agent.placing import PRETRAINED
 from placer.agent.policy import STYLE, PlacementPolicy, netlist_graph
-from placer.agent.ray_rollouts import Actor
+from placer.agent.ray_rollouts import RolloutActor
 from placer.agent.rollouts import PART, PER_EPISODE, Plan, Rollout, on_host, one_thread_each, play, play_in_turns
 from placer.environment.env import EnvSettings, EpisodeBatch
 
@@ -63,8 +63,8 @@ def expected() -> Rollout:
     return play(policy(), embedding(), plan(), jetty_episodes(1))
 
 
-def assert_same(found: Rollout, other: Rollout) -> None:
-    different = [f.name for f in fields(Rollout) if not torch.equal(getattr(found, f.name), getattr(other, f.name))]
+def assert_same(actual: Rollout, other: Rollout) -> None:
+    different = [f.name for f in fields(Rollout) if not torch.equal(getattr(actual, f.name), getattr(other, f.name))]
     assert not different
 
 
@@ -78,7 +78,7 @@ def test_the_number_of_threads_does_not_matter(threads: int) -> None:
 
 def test_actors_play_the_same() -> None:
     before = torch.get_num_threads()
-    actor = Actor(ENV, jetty())
+    actor = RolloutActor(ENV, jetty())
     parts = [plan().part(first, first + PART) for first in range(0, EPISODES, PART)]
     columns = zip(*(actor.play(0, (policy(), embedding()), part) for part in parts), strict=True)
     torch.set_num_threads(before)
@@ -91,34 +91,34 @@ def test_actors_play_the_same() -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_groups_in_turns_play_the_same_episodes(groups: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollouts, "GROUPS", groups)
-    found, other = play_in_turns(policy(), embedding(), plan(), jetty_episodes(threads)), expected()
+    actual, other = play_in_turns(policy(), embedding(), plan(), jetty_episodes(threads)), expected()
     for name in ("maps", "scalars", "mask", "action", "reward", "proxy", "stuck"):
-        assert torch.equal(getattr(found, name), getattr(other, name)), name
-    # A policy that sees more episodes at a time rounds otherwise.
-    torch.testing.assert_close(found.log_prob, other.log_prob, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(found.value, other.value, rtol=1e-4, atol=1e-4)
+        assert torch.equal(getattr(actual, name), getattr(other, name)), name
+    # Rounding depends on how many episodes the policy sees at a time.
+    torch.testing.assert_close(actual.log_prob, other.log_prob, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(actual.value, other.value, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_few_episodes_take_turns_too(batch: int) -> None:
-    found = play_in_turns(policy(), embedding(), plan().part(0, batch), jetty_episodes(3, batch))
-    assert torch.equal(found.action, expected().action[:, :batch])
+    rollout = play_in_turns(policy(), embedding(), plan().part(0, batch), jetty_episodes(3, batch))
+    assert torch.equal(rollout.action, expected().action[:, :batch])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_plays_nearly_the_same_episodes() -> None:
-    there = load_policy(PRETRAINED).cuda()
-    found = play(there, embedding().cuda(), plan(), jetty_episodes(4))
-    assert found.maps.is_cuda
-    assert not found.action.is_cuda
-    # Where rounding tips a draw, an episode goes another way.
-    same = (found.action == expected().action).all(dim=0)
+    on_gpu = load_policy(PRETRAINED).cuda()
+    rollout = play(on_gpu, embedding().cuda(), plan(), jetty_episodes(4))
+    assert rollout.maps.is_cuda
+    assert not rollout.action.is_cuda
+    # If rounding changes the action of one draw, the rest of the episode differs.
+    same = (rollout.action == expected().action).all(dim=0)
     assert same.float().mean() > 0.7
-    torch.testing.assert_close(found.maps.cpu()[:, same], expected().maps[:, same])
-    torch.testing.assert_close(found.log_prob[:, same], expected().log_prob[:, same], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(rollout.maps.cpu()[:, same], expected().maps[:, same])
+    torch.testing.assert_close(rollout.log_prob[:, same], expected().log_prob[:, same], rtol=1e-2, atol=1e-2)
 
 
-def test_threads_that_play_take_no_others_and_the_caller_keeps_its_own() -> None:
+def test_playing_threads_use_no_others_and_the_caller_keeps_its_own() -> None:
     before = torch.get_num_threads()
     seen: list[int] = []
     try:
@@ -138,10 +138,10 @@ def test_threads_that_play_take_no_others_and_the_caller_keeps_its_own() -> None
 
 
 class Stop(BaseException):
-    """As Ctrl-C, or an error in one part."""
+    """Like Ctrl-C, or an error in one part."""
 
 
-def test_the_others_stop_when_one_part_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_other_parts_stop_if_one_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
     original = EpisodeBatch.step
 
@@ -162,5 +162,5 @@ def test_the_others_stop_when_one_part_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_on_the_host_nothing_is_copied() -> None:
-    found = torch.arange(3)
-    assert on_host(found) is found
+    action = torch.arange(3)
+    assert on_host(action) is action

@@ -16,7 +16,7 @@ from netlists import load
 from netlists.errors import CheckpointError, SettingsError
 from placer.agent.ppo import PPOSettings
 from placer.agent.training import Training, TrainSettings, train
-from placer.incumbent import Progress
+from placer.incumbent import RunProgress
 
 SMALL = PPOSettings(style_generations=2, num_envs=4, epochs=2, minibatch=24, soft_rounds=5, soft_sweeps=1)
 TIMES = ("seconds", "steps_per_second")
@@ -57,7 +57,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, stop: int) ->
 
 
 def test_ctrl_c_saves_the_last_whole_iteration(tmp_path: Path) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.iteration == 4:  # after the weights have changed, before the iteration is counted
             raise KeyboardInterrupt
 
@@ -87,7 +87,7 @@ def test_two_netlists_share_one_policy(tmp_path: Path) -> None:
 
 
 def test_a_budget_ends_training(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    told: list[RunProgress] = []
     train([load("jetty")], tmp_path, SMALL, budget_s=1.0, workers=1, progress=told.append)
     assert told
     assert told[-1].best == min(np.float64(row["proxy_best"]) for row in csv_rows(tmp_path))

@@ -1,4 +1,4 @@
-"""The annealing baseline: legal, repeatable, better than its spiral."""
+"""The annealing baseline: legal, repeatable, better than the spiral that it starts from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from netlists.errors import LegalizationError
 from netlists.netlist import Netlist
 from netlists.synthetic.generate import generate, random_case
 from placer.annealing.baseline import anneal, spiral
-from placer.annealing.metropolis import PROPOSED, Budget, Walker, generators
-from placer.annealing.moves import HARD_STEP, movers
+from placer.annealing.metropolis import PROPOSED, Budget, Walker, new_generators
+from placer.annealing.moves import FIRST_HARD, allow_moves
 from placer.cost import evaluate
 
 
@@ -25,15 +25,15 @@ def jetty() -> Netlist:
 
 
 def test_better_than_its_start(jetty: Netlist) -> None:
-    start, found = spiral(jetty), anneal(jetty, Budget(trials=50_000))
+    start, result = spiral(jetty), anneal(jetty, Budget(trials=50_000))
     assert not start.violations()
-    assert not found.placement.violations()
-    assert found.proxy == pytest.approx(evaluate(found.placement).proxy)
-    assert found.proxy < 0.8 * evaluate(start).proxy
-    assert np.all(found.statistics[:HARD_STEP, PROPOSED] == 0)  # soft macros are placed by force alone
+    assert not result.placement.violations()
+    assert result.proxy == pytest.approx(evaluate(result.placement).proxy)
+    assert result.proxy < 0.8 * evaluate(start).proxy
+    assert np.all(result.statistics[:FIRST_HARD, PROPOSED] == 0)  # soft macros are placed by forces only
 
 
-def test_ignores_the_places_in_the_file(jetty: Netlist) -> None:
+def test_ignores_the_positions_in_the_file(jetty: Netlist) -> None:
     position = jetty.position_um.copy()
     position[~jetty.fixed] = 1.0
     once, again = anneal(jetty, Budget(trials=9000)), anneal(jetty.with_(position_um=position), Budget(trials=9000))
@@ -51,9 +51,9 @@ def test_a_netlist_without_movable_hard_macros(jetty: Netlist) -> None:
     fixed = jetty.fixed.copy()
     fixed[jetty.hard] = True
     n = jetty.with_(fixed=fixed)
-    found = anneal(n, Budget(trials=1000))
-    np.testing.assert_array_equal(found.placement.position_um[n.hard], n.position_um[n.hard])
-    assert found.proxy < evaluate(spiral(n)).proxy
+    result = anneal(n, Budget(trials=1000))
+    np.testing.assert_array_equal(result.placement.position_um[n.hard], n.position_um[n.hard])
+    assert result.proxy < evaluate(spiral(n)).proxy
 
 
 @settings(deadline=None, max_examples=30)
@@ -69,10 +69,10 @@ def test_spirals_of_generated_designs_are_legal(seed: int) -> None:
 
 def test_no_reference_to_the_random_generator_is_left(jetty: Netlist) -> None:
     start = spiral(jetty)
-    rng = generators(0, 1)[0]
+    rng = new_generators(0, 1)[0]
     before = sys.getrefcount(rng)
     walker = Walker(start, rng, lambda *_: None)
     for _ in range(20):
-        walker.search(movers(jetty, 0.0), 10, 0.0, 0.0)
+        walker.search(allow_moves(jetty, 0.0), 10, 0.0, 0.0)
     del walker
     assert sys.getrefcount(rng) == before

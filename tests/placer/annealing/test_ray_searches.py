@@ -1,4 +1,4 @@
-"""Refinement on Ray: a search on every node, a lost one costs its own, errors as without Ray."""
+"""Refinement on Ray: a search on every node, a lost node loses its own work only, errors are those without Ray."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from netlists import load
 from netlists.errors import SettingsError
 from netlists.placement import Placement
-from placer.annealing import ray_cluster, ray_searches
+from netlists.runtime import ray_connection
+from netlists.runtime.ray_connection import connected
+from placer.annealing import ray_searches
 from placer.annealing.metropolis import Budget
-from placer.annealing.ray_cluster import connected
 from placer.annealing.ray_searches import Fleet
 from placer.cost import evaluate
 from placer.legalization.legalize import legalize
@@ -48,23 +49,23 @@ def three_nodes() -> Iterator[Any]:
         cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_searches_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: Any) -> None:
+def test_searches_run_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: Any) -> None:
     cluster, nodes = three_nodes
     fleet = Fleet(start.netlist)
-    found = fleet.refine([start], Budget(trials=4_000), 0, 1)
+    result = fleet.refine([start], Budget(trials=4_000), 0, 1)
     assert fleet.as_dict()["searches"] == 3
     assert fleet.as_dict()["lost"] == 0
     assert fleet.as_dict()["cpu_seconds"] > 0
-    assert found.trials == 12_000
-    assert not found.placement.violations()
-    assert found.proxy == evaluate(found.placement).proxy < evaluate(start).proxy
+    assert result.trials == 12_000
+    assert not result.placement.violations()
+    assert result.proxy == evaluate(result.placement).proxy < evaluate(start).proxy
 
-    told: list[float] = []
+    reports: list[float] = []
 
     def kill_one(seconds: float, proxy: float) -> None:
         if seconds > 0.5 and len(nodes) == 2:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
-        told.append(proxy)
+        reports.append(proxy)
 
     fewer = fleet.refine([start], Budget(seconds=8.0), 1, 1, kill_one)
     assert len(nodes) == 1
@@ -72,29 +73,29 @@ def test_searches_on_all_nodes_and_one_is_lost(start: Placement, three_nodes: An
     assert fleet.as_dict()["lost"] == 1
     assert not fewer.placement.violations()
     assert fewer.proxy == evaluate(fewer.placement).proxy < evaluate(start).proxy
-    assert told
+    assert reports
 
 
-def test_where_no_node_is_ready_this_process_refines(start: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster, "CORES", 1)
+def test_if_no_node_is_ready_this_process_refines(start: Placement, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_connection, "CORES", 1)
     monkeypatch.setattr(ray_searches, "PATIENCE", 0.0)
     with connected("local"):
         fleet = Fleet(start.netlist)
-        found = fleet.refine([start], Budget(seconds=0.5), 0, 1)
+        result = fleet.refine([start], Budget(seconds=0.5), 0, 1)
     assert fleet.as_dict()["searches"] == 0
-    assert found.trials > 0
-    assert found.proxy < evaluate(start).proxy
+    assert result.trials > 0
+    assert result.proxy < evaluate(start).proxy
 
 
 def test_place_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster, "CORES", 2)
+    monkeypatch.setattr(ray_connection, "CORES", 2)
     result = place(load("jetty"), method="greedy", ray="local", iterations=1, workers=1)
     assert not result.placement.violations()
     assert result.metrics["cluster"]["searches"] >= 1
     assert result.metrics["proxy"] == evaluate(result.placement).proxy
 
 
-def test_ray_is_refused_where_nothing_is_refined() -> None:
+def test_ray_is_refused_if_nothing_is_refined() -> None:
     for options in ({"method": "anneal"}, {"refine": False}):
         with pytest.raises(SettingsError, match="ray gives the refinement"):
             PlaceSettings(ray="local", **options)

@@ -1,4 +1,4 @@
-"""Refinement keeps placements legal, never makes them worse, and repeats itself for a seed."""
+"""Refinement keeps placements legal, never makes them worse, and is repeatable for a seed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from netlists import load
 from netlists.errors import LegalizationError, PlacementError, SettingsError
-from netlists.netlist import Netlist
+from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.generate import generate, random_case
-from placer.annealing.metropolis import ACCEPTED, LEGAL, PROPOSED, ROUTED, Budget, Found
-from placer.annealing.moves import HARD_FLIP, KINDS, SHARES, movers
+from placer.annealing.metropolis import ACCEPTED, LEGAL, PROPOSED, ROUTED, Budget, SearchResult
+from placer.annealing.moves import FREQUENCIES, MoveKind, allow_moves
 from placer.annealing.refine import RefineSettings, refine
 from placer.cost import evaluate
 from placer.legalization.legalize import legalize
@@ -31,29 +31,29 @@ def jetty() -> Placement:
     return legal(load("jetty"))
 
 
-def assert_sound(start: Placement, found: Found) -> None:
-    assert not found.placement.violations()
-    assert found.proxy == pytest.approx(evaluate(found.placement).proxy, rel=1e-12)
-    assert found.proxy <= evaluate(start).proxy
+def assert_sound(start: Placement, result: SearchResult) -> None:
+    assert not result.placement.violations()
+    assert result.proxy == pytest.approx(evaluate(result.placement).proxy, rel=1e-12)
+    assert result.proxy <= evaluate(start).proxy
     n = start.netlist
-    np.testing.assert_array_equal(found.placement.position_um[n.fixed], n.position_um[n.fixed])
+    np.testing.assert_array_equal(result.placement.position_um[n.fixed], n.position_um[n.fixed])
     soft = n.movable_soft
     soft = soft[(n.size_um[soft] <= n.canvas_um).all(axis=1)]
     half = n.size_um[soft] / 2 - 1e-9 * max(n.canvas_um)
-    moved = soft[(found.placement.position_um[soft] != start.position_um[soft]).any(axis=1)]
+    moved = soft[(result.placement.position_um[soft] != start.position_um[soft]).any(axis=1)]
     half = half[np.isin(soft, moved)]
-    assert np.all(found.placement.position_um[moved] >= half)
-    assert np.all(found.placement.position_um[moved] <= np.array(n.canvas_um) - half)
+    assert np.all(result.placement.position_um[moved] >= half)
+    assert np.all(result.placement.position_um[moved] <= np.array(n.canvas_um) - half)
 
 
 def test_a_bundled_design_gets_much_better(jetty: Placement) -> None:
-    found = refine(jetty, Budget(trials=60_000))
-    assert_sound(jetty, found)
-    assert found.proxy < 0.9 * evaluate(jetty).proxy
-    assert found.trials == 60_000
-    assert np.all(found.statistics[:, PROPOSED] > 0)
+    result = refine(jetty, Budget(trials=60_000))
+    assert_sound(jetty, result)
+    assert result.proxy < 0.9 * evaluate(jetty).proxy
+    assert result.trials == 60_000
+    assert np.all(result.statistics[:, PROPOSED] > 0)
     for less, more in ((LEGAL, PROPOSED), (ROUTED, LEGAL), (ACCEPTED, ROUTED)):
-        assert np.all(found.statistics[:, less] <= found.statistics[:, more])
+        assert np.all(result.statistics[:, less] <= result.statistics[:, more])
 
 
 def test_more_trials_are_better(jetty: Placement) -> None:
@@ -79,8 +79,8 @@ def test_generated_designs_stay_legal_even_when_hot(seed: int, hot: float) -> No
     except LegalizationError:
         return
     always = RefineSettings(hot=hot + 0.01, cold=hot + 0.01, quench=0)
-    found = refine(start, Budget(trials=500), seed=seed, settings=always)
-    assert_sound(start, found)
+    result = refine(start, Budget(trials=500), seed=seed, settings=always)
+    assert_sound(start, result)
 
 
 @settings(deadline=None, max_examples=25)
@@ -93,10 +93,10 @@ def test_odd_chips(seed: int, rows: int, cols: int) -> None:
         start = legal(n.with_(size_um=size))
     except LegalizationError:
         return
-    found = refine(start, Budget(trials=300), seed=seed)
-    assert_sound(start, found)
-    # A quarter turn would need width and height exchanged: none is made.
-    assert np.all((found.placement.orientation < 4) == (start.orientation < 4))
+    result = refine(start, Budget(trials=300), seed=seed)
+    assert_sound(start, result)
+    # A quarter turn would exchange width and height, so none is made.
+    assert np.all((result.placement.orientation < 4) == (start.orientation < 4))
 
 
 @pytest.mark.parametrize("stays", ["soft", "hard", "all"])
@@ -105,9 +105,9 @@ def test_fixed_macros_stay(jetty: Placement, stays: str) -> None:
     fixed = n.fixed.copy()
     fixed[np.concatenate([n.soft if stays != "hard" else [], n.hard if stays != "soft" else []]).astype(int)] = True
     start = Placement(n.with_(fixed=fixed, position_um=jetty.position_um), jetty.position_um, jetty.orientation)
-    found = refine(start, Budget(trials=5_000))
-    assert_sound(start, found)
-    moved = (found.placement.position_um != jetty.position_um).any(axis=1)
+    result = refine(start, Budget(trials=5_000))
+    assert_sound(start, result)
+    moved = (result.placement.position_um != jetty.position_um).any(axis=1)
     assert not np.any(moved & fixed)
     assert np.any(moved) == (stays != "all")
 
@@ -117,27 +117,27 @@ def test_exactly_touching_macros_are_not_driven_apart() -> None:
     n = load("jetty")
     four = n.hard[:4]
     kind, fixed, size, position = n.kind.copy(), n.fixed.copy(), n.size_um.copy(), n.position_um.copy()
-    kind[n.hard[4:]] = 1
+    kind[n.hard[4:]] = Kind.SOFT
     size[four] = np.array(n.canvas_um) / 2
     position[four] = np.array([[1, 1], [3, 1], [1, 3], [3, 3]]) * np.array(n.canvas_um) / 4
     start = Placement.given(n.with_(kind=kind, fixed=fixed, size_um=size, position_um=position))
-    found = refine(start, Budget(trials=20_000))
-    assert_sound(start, found)
-    assert found.statistics[HARD_FLIP, ACCEPTED] > 0
-    corners = {tuple(p) for p in found.placement.position_um[four]}
+    result = refine(start, Budget(trials=20_000))
+    assert_sound(start, result)
+    assert result.statistics[MoveKind.HARD_FLIP, ACCEPTED] > 0
+    corners = {tuple(p) for p in result.placement.position_um[four]}
     assert corners == {tuple(p) for p in position[four]}
 
 
 def test_a_budget_in_seconds_is_kept(jetty: Placement) -> None:
-    refine(jetty, Budget(trials=1))  # compiled
-    told: list[tuple[float, float]] = []
+    refine(jetty, Budget(trials=1))  # compiles the kernels
+    reports: list[tuple[float, float]] = []
     begun = time.perf_counter()
-    found = refine(jetty, Budget(seconds=0.5), progress=lambda s, proxy: told.append((s, proxy)))
+    result = refine(jetty, Budget(seconds=0.5), progress=lambda s, proxy: reports.append((s, proxy)))
     assert 0.4 < time.perf_counter() - begun < 2.0
-    assert_sound(jetty, found)
-    assert [s for s, _ in told] == sorted(s for s, _ in told)
-    assert [p for _, p in told] == sorted((p for _, p in told), reverse=True)
-    assert told[-1][1] == pytest.approx(found.proxy)
+    assert_sound(jetty, result)
+    assert [s for s, _ in reports] == sorted(s for s, _ in reports)
+    assert [p for _, p in reports] == sorted((p for _, p in reports), reverse=True)
+    assert reports[-1][1] == pytest.approx(result.proxy)
 
 
 def test_ctrl_c_leaves_the_best_so_far(jetty: Placement) -> None:
@@ -145,11 +145,11 @@ def test_ctrl_c_leaves_the_best_so_far(jetty: Placement) -> None:
         if proxy < evaluate(jetty).proxy:
             raise KeyboardInterrupt
 
-    found = refine(jetty, Budget(trials=10_000_000), progress=interrupt)
-    assert found.interrupted
-    assert found.trials < 10_000_000
-    assert_sound(jetty, found)
-    assert found.proxy < evaluate(jetty).proxy
+    result = refine(jetty, Budget(trials=10_000_000), progress=interrupt)
+    assert result.interrupted
+    assert result.trials < 10_000_000
+    assert_sound(jetty, result)
+    assert result.proxy < evaluate(jetty).proxy
 
 
 def test_wrong_use_is_refused(jetty: Placement) -> None:
@@ -166,7 +166,7 @@ def test_wrong_use_is_refused(jetty: Placement) -> None:
 
 
 def test_every_kind_of_proposal_has_a_share() -> None:
-    assert len(SHARES) == len(KINDS)
-    chance = movers(load("jetty"), 0.0).chance
+    assert set(FREQUENCIES) == set(MoveKind)
+    chance = allow_moves(load("jetty"), 0.0).chance
     assert np.all(np.diff(chance) > 0)
     assert chance[-1] == 1

@@ -1,4 +1,4 @@
-"""Regions: every macro in one of them, as many in each, neighbors together; trials shared out as with one region."""
+"""Regions: every macro is in one, all are equally large, and each macro is tried as often as with a single region."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlists.netlist import Floats, Ints
-from placer.annealing.moves import HARD_STEP, SHARES, Movers, chances
-from placer.annealing.regions import hand_of, split
+from placer.annealing.moves import FIRST_HARD, FREQUENCIES, MoveKind, Moves, cumulate
+from placer.annealing.regions import moves_in_region, split_nodes
 
 
-def some_movers(soft: int, hard: int) -> Movers:
-    share = np.array(SHARES)
-    share[:HARD_STEP] *= soft > 0
-    share[HARD_STEP:] *= hard > 0
+def some_moves(soft: int, hard: int) -> Moves:
+    frequency = np.array([FREQUENCIES[kind] for kind in MoveKind])
+    frequency[:FIRST_HARD] *= soft > 0
+    frequency[FIRST_HARD:] *= hard > 0
     nodes = np.arange(soft + hard)
-    return Movers(nodes[:soft], nodes[soft:], nodes[soft:], np.empty((0, 4)), 0.0, chances(share))
+    return Moves(nodes[:soft], nodes[soft:], nodes[soft:], np.empty((0, 4)), 0.0, cumulate(frequency))
 
 
 def slow_split(nodes: list[int], position: Floats, angle: float, count: int, turned: bool = False) -> list[list[int]]:
@@ -40,44 +40,46 @@ def test_regions_are_those_of_the_slow_twin(size: int, count: int, angle: float,
     rng = np.random.default_rng(seed)
     position = rng.random((size + 3, 2))
     nodes: Ints = rng.permutation(size + 3)[:size]
-    order, start = split(nodes, position, angle, count, 0, count)
+    order, start = split_nodes(nodes, position, angle, count, 0, count)
     regions = [order[a:b].tolist() for a, b in itertools.pairwise(start)]
     assert [set(region) for region in regions] == [set(r) for r in slow_split(nodes.tolist(), position, angle, count)]
     for first in range(count):
-        part, at = split(nodes, position, angle, count, first, first + 1)
+        part, at = split_nodes(nodes, position, angle, count, first, first + 1)
         assert part[at[first] : at[first + 1]].tolist() == regions[first]
 
 
 @settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 60), st.integers(0, 40), st.integers(0, 2**32))
-def test_all_regions_together_try_what_one_tries(count: int, soft: int, hard: int, seed: int) -> None:
-    soft, hard = soft * count, hard * count  # as many in every region
+def test_in_all_regions_macros_are_tried_as_in_one(count: int, soft: int, hard: int, seed: int) -> None:
+    soft, hard = soft * count, hard * count  # equally many in every region
     if soft + hard == 0:
         return
-    allowed = some_movers(soft, hard)
+    allowed = some_moves(soft, hard)
     rng = np.random.default_rng(seed)
-    hands = [
-        hand_of(allowed, s, h, count)
+    regions = [
+        moves_in_region(allowed, s, h, count)
         for s, h in zip(
-            np.split(rng.permutation(allowed.soft), count), np.split(rng.permutation(allowed.hard), count), strict=True
+            np.split(rng.permutation(allowed.soft), count),
+            np.split(rng.permutation(allowed.hard), count),
+            strict=True,
         )
     ]
-    for hand in hands:
-        np.testing.assert_allclose(hand.chance, allowed.chance, atol=1e-12)
-        assert hand.chance[-1] == 1
+    for moves in regions:
+        np.testing.assert_allclose(moves.chance, allowed.chance, atol=1e-12)
+        assert moves.chance[-1] == 1
 
 
 @pytest.mark.parametrize(("soft", "hard"), [(0, 3), (4, 0), (2, 1), (9, 1)])
 def test_a_region_tries_only_what_it_has(soft: int, hard: int) -> None:
-    allowed = some_movers(20, 6)
-    hand = hand_of(allowed, allowed.soft[:soft], allowed.hard[:hard], 4)
-    tried = np.diff(hand.chance, prepend=0.0)
+    allowed = some_moves(20, 6)
+    moves = moves_in_region(allowed, allowed.soft[:soft], allowed.hard[:hard], 4)
+    tried = np.diff(moves.chance, prepend=0.0)
     assert np.all(tried >= 0)
-    assert hand.chance[-1] == 1
-    assert np.any(tried[:HARD_STEP] > 0) == (soft > 0)
-    assert np.any(tried[HARD_STEP:] > 0) == (hard > 0)
+    assert moves.chance[-1] == 1
+    assert np.any(tried[:FIRST_HARD] > 0) == (soft > 0)
+    assert np.any(tried[FIRST_HARD:] > 0) == (hard > 0)
     if soft and hard:
-        # Each macro is tried as often against the other kind as in the whole.
-        whole = allowed.chance[HARD_STEP - 1] / (1 - allowed.chance[HARD_STEP - 1])
-        here = hand.chance[HARD_STEP - 1] / (1 - hand.chance[HARD_STEP - 1])
-        assert here == pytest.approx(whole * (soft / 20) / (hard / 6))
+        # The ratio of trials of a soft and a hard macro is that of a single region.
+        expected = allowed.chance[FIRST_HARD - 1] / (1 - allowed.chance[FIRST_HARD - 1])
+        here = moves.chance[FIRST_HARD - 1] / (1 - moves.chance[FIRST_HARD - 1])
+        assert here == pytest.approx(expected * (soft / 20) / (hard / 6))

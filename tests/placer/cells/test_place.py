@@ -1,4 +1,4 @@
-"""Standard cells placed on rows: legal whatever the rows, around macros, with wires as short as they get."""
+"""Standard cells placed on rows: legal on any rows, around macros, with wires that get shorter."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from netlists.netlist import Floats, Kind, Netlist, Rows
 from netlists.placement import TOUCH, Placement
 from placer import place
 from placer.cells import place as cells_module
-from placer.cells.abacus import into_runs
+from placer.cells.abacus import assign_to_runs
 from placer.cells.detailed import _TimeUp, _Watch, legalize_cells
-from placer.cells.electrostatics import Bins, covered, field_of
-from placer.cells.global_placement import _fillers, spread, wirelength_gradient
+from placer.cells.electrostatics import Bins, cover_fractions, solve_field
+from placer.cells.global_placement import _fillers, place_globally, wirelength_gradient
 from placer.cells.place import PlacedCells, has_cells, place_cells
 from placer.cost import evaluate, summary
-from placer.legalization.on_grid import legalize_on_grid
+from placer.legalization.row_alignment import legalize_on_rows
 from placer.runs import pipeline
 
 
@@ -72,7 +72,7 @@ def apart(netlist: Netlist) -> Placement:
     return Placement(netlist, position, netlist.orientation.copy())
 
 
-def demand_legal(placement: Placement) -> None:
+def assert_legal(placement: Placement) -> None:
     wrong = cell_violations(placement)
     assert not wrong, f"{len(wrong.overlaps)} overlaps, {len(wrong.off_rows)} off rows"
     assert not placement.violations()
@@ -81,12 +81,12 @@ def demand_legal(placement: Placement) -> None:
 @pytest.mark.parametrize("unit", [1.0, 380.0, 0.19])
 @pytest.mark.parametrize("gap", [False, True])
 def test_cells_are_legal_on_any_rows_and_everything_else_stays(unit: float, gap: bool) -> None:
-    given_ = apart(flat(unit=unit, gap=gap))
-    found = legalize_cells(given_)
-    demand_legal(found)
-    np.testing.assert_array_equal(found.position_um[:8], given_.position_um[:8])
-    np.testing.assert_array_equal(found.orientation, given_.orientation)
-    np.testing.assert_array_equal(found.position_um, legalize_cells(given_).position_um)
+    start = apart(flat(unit=unit, gap=gap))
+    placed = legalize_cells(start)
+    assert_legal(placed)
+    np.testing.assert_array_equal(placed.position_um[:8], start.position_um[:8])
+    np.testing.assert_array_equal(placed.orientation, start.orientation)
+    np.testing.assert_array_equal(placed.position_um, legalize_cells(start).position_um)
 
 
 def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
@@ -96,35 +96,37 @@ def test_macros_off_the_grid_and_fixed_cells_are_obstacles() -> None:
     position = apart(n).position_um.copy()
     position[:4] += [0.37, 2.9]
     position[8:20] = np.column_stack([np.arange(12) * 9.3 + 20, np.full(12, 70.1)])
-    found = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)))
-    demand_legal(found)
-    np.testing.assert_array_equal(found.position_um[:20], position[:20])
+    placed = legalize_cells(Placement.given(n.with_(fixed=fixed, position_um=position)))
+    assert_legal(placed)
+    np.testing.assert_array_equal(placed.position_um[:20], position[:20])
 
 
-def test_cells_a_hair_wider_than_sites_take_one_more() -> None:
+def test_cells_slightly_wider_than_their_sites_take_one_more() -> None:
     n = flat(unit=380.0)
     size = n.size_um.copy()
     size[n.cells, 0] += 100 * TOUCH * max(n.canvas_um)
-    demand_legal(legalize_cells(apart(n.with_(size_um=size))))
+    assert_legal(legalize_cells(apart(n.with_(size_um=size))))
 
 
 def test_detailed_placement_does_not_lengthen_wires() -> None:
     start = apart(flat())
-    spread_out = Placement(start.netlist, spread(start, start.netlist.kind == Kind.CELL, seed=0), start.orientation)
+    spread_out = Placement(
+        start.netlist, place_globally(start, start.netlist.kind == Kind.CELL, seed=0), start.orientation
+    )
     short, long = evaluate(legalize_cells(spread_out)), evaluate(legalize_cells(start))
     assert short.hpwl_um < long.hpwl_um
 
 
 def test_a_deadline_ends_the_detailed_placement_legally() -> None:
-    spread_out = legalize_on_grid(Placement.given(flat(cells=600)))
+    spread_out = legalize_on_rows(Placement.given(flat(cells=600)))
     placed = [legalize_cells(spread_out, time.perf_counter() + seconds) for seconds in (0.0, 0.02, np.inf)]
     for placement in placed:
-        demand_legal(placement)
+        assert_legal(placement)
     hurried, _, thorough = (evaluate(placement).hpwl_um for placement in placed)
     assert thorough < hurried
 
 
-def test_no_step_is_begun_that_would_end_too_late() -> None:
+def test_no_step_begins_that_would_end_too_late() -> None:
     watch = _Watch(time.perf_counter() + 1.0)
     watch(None)  # after a short step
     watch.longest_s = 0.6
@@ -136,7 +138,7 @@ def test_no_step_is_begun_that_would_end_too_late() -> None:
         watch(None)
 
 
-def test_what_cannot_be_placed_is_said() -> None:
+def test_cells_that_cannot_be_placed_are_an_error() -> None:
     start = apart(flat())
     n = start.netlist
     assert n.rows is not None
@@ -158,9 +160,8 @@ def test_what_cannot_be_placed_is_said() -> None:
 
 def test_macros_end_on_the_grid_of_rows_and_sites() -> None:
     for gap in (False, True):
-        found = legalize_on_grid(Placement.given(flat(gap=gap)))
-        assert not found.violations()
-    corner = legalize_on_grid(Placement.given(flat())).position_um[:4] - flat().size_um[:4] / 2
+        assert not legalize_on_rows(Placement.given(flat(gap=gap))).violations()
+    corner = legalize_on_rows(Placement.given(flat())).position_um[:4] - flat().size_um[:4] / 2
     np.testing.assert_allclose(corner / [1.0, 8.0], np.rint(corner / [1.0, 8.0]), atol=1e-9)
 
 
@@ -168,24 +169,24 @@ def test_a_macro_higher_than_all_whole_rows_stays_off_the_grid() -> None:
     n = flat(gap=True)
     size = n.size_um.copy()
     size[0] = 10.0, n.canvas_um[1] - 1.0
-    assert not legalize_on_grid(Placement.given(n.with_(size_um=size))).violations()
+    assert not legalize_on_rows(Placement.given(n.with_(size_um=size))).violations()
 
 
 def test_rounds_place_legally_and_keep_the_shortest() -> None:
     start = apart(flat())
     stay, move = place_cells(start), place_cells(start, move_macros=True)
-    for found in (stay, move):
-        demand_legal(found.placement)
-        assert not found.interrupted
+    for result in (stay, move):
+        assert_legal(result.placement)
+        assert not result.interrupted
     np.testing.assert_array_equal(stay.placement.position_um[:8], start.position_um[:8])
     assert evaluate(move.placement).hpwl_um < evaluate(legalize_cells(start)).hpwl_um
     np.testing.assert_array_equal(place_cells(start).placement.position_um, stay.placement.position_um)
 
 
-def test_rounds_without_room_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that fails loses neither what was found before nor what may be found around macros that stay."""
+def test_rounds_without_room_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed round loses neither the placements before it nor those with macros that stay."""
     n = flat()
-    start = legalize_on_grid(Placement.given(n))
+    start = legalize_on_rows(Placement.given(n))
     real = cells_module._round
     monkeypatch.setattr(cells_module, "FEWEST_ROUNDS", 4)
     for failing in ({0}, {1}, {2, 3}, {0, 1}):
@@ -203,18 +204,18 @@ def test_rounds_without_room_are_passed_over(monkeypatch: pytest.MonkeyPatch) ->
             with pytest.raises(LegalizationError, match="no room"):
                 place_cells(start, move_macros=True)
         else:
-            found = place_cells(start, move_macros=True)
-            assert not cell_violations(found.placement)
+            result = place_cells(start, move_macros=True)
+            assert not cell_violations(result.placement)
             assert len(moves) == 4
         assert moves[:2] == [True, False]
 
 
-def test_no_time_gives_a_hurried_but_legal_placement() -> None:
+def test_without_time_the_placement_is_hurried_but_legal() -> None:
     began = time.process_time()
     start = apart(flat())
-    found = place_cells(start, move_macros=True, seconds=0).placement
-    demand_legal(found)
-    np.testing.assert_array_equal(found.position_um[:4], start.position_um[:4])
+    placed = place_cells(start, move_macros=True, seconds=0).placement
+    assert_legal(placed)
+    np.testing.assert_array_equal(placed.position_um[:4], start.position_um[:4])
     assert time.process_time() - began < 10
 
 
@@ -222,38 +223,38 @@ def test_ctrl_c_leaves_a_legal_placement(monkeypatch: pytest.MonkeyPatch) -> Non
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cells_module, "spread", stop)
-    found = place_cells(apart(flat()))
-    assert found.interrupted
-    demand_legal(found.placement)
+    monkeypatch.setattr(cells_module, "place_globally", stop)
+    result = place_cells(apart(flat()))
+    assert result.interrupted
+    assert_legal(result.placement)
 
 
 def test_macros_stay_and_cells_are_hurried_after_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[bool, float | None]] = []
+    calls: list[tuple[bool, float | None]] = []
 
     def cells(placement: Placement, *, move_macros: bool, seconds: float | None, **_: Any) -> PlacedCells:
-        asked.append((move_macros, seconds))
+        calls.append((move_macros, seconds))
         return PlacedCells(placement, False)
 
     monkeypatch.setattr(pipeline, "place_cells", cells)
     for stopped in (False, True):
         monkeypatch.setattr(pipeline, "improve", lambda placement, *_, stopped=stopped: (placement, stopped))
         place(flat(), method="greedy", iterations=1, workers=1)
-    assert asked == [(True, None), (False, 0.0)]
+    assert calls == [(True, None), (False, 0.0)]
 
 
 @pytest.mark.parametrize("refine", [False, True])
-def test_the_whole_job_places_flat_netlists_to_the_last_cell(refine: bool) -> None:
+def test_flat_netlists_are_placed_to_the_last_cell(refine: bool) -> None:
     result = place(flat(), method="greedy", iterations=1, workers=1, refine=refine)
-    demand_legal(result.placement)
+    assert_legal(result.placement)
     assert [stage.name for stage in result.stages][-2:] == ["expand", "cells"]
     assert (result.metrics["cells"], result.metrics["cell_overlaps"], result.metrics["cells_off_rows"]) == (300, 0, 0)
 
 
-def test_cells_are_counted_where_there_are_any() -> None:
-    found = summary(Placement.given(flat()))
-    assert found["cell_overlaps"] == 300
-    assert found["cells_off_rows"] > 0
+def test_cells_are_counted_if_there_are_any() -> None:
+    counts = summary(Placement.given(flat()))
+    assert counts["cell_overlaps"] == 300
+    assert counts["cells_off_rows"] > 0
     no_cells = flat().with_(kind=np.where(flat().kind == Kind.CELL, Kind.SOFT, flat().kind).astype(np.int8))
     bare = summary(Placement.given(no_cells))
     assert "cells" not in bare
@@ -279,7 +280,7 @@ def test_one_run_is_filled_with_the_least_movement(seed: int, span: int) -> None
     width = rng.integers(1, 6, 12)
     target = np.sort(rng.uniform(-5, span, 12))
     corner = np.column_stack([target, np.zeros(12)])
-    run, site = into_runs(corner, width, np.zeros(1), np.array([span + 60]), np.zeros(1))
+    run, site = assign_to_runs(corner, width, np.zeros(1), np.array([span + 60]), np.zeros(1))
     assert (run == 0).all()
     np.testing.assert_allclose(site, slow_one_run(target, width.astype(float), span + 60), atol=0.5 + 1e-9)
 
@@ -290,7 +291,7 @@ def test_runs_hold_their_cells_and_no_cell_is_left_out_that_would_fit(seed: int)
     rng = np.random.default_rng(seed)
     width, length = rng.integers(1, 9, 40), rng.integers(1, 25, 12)
     bottom = np.sort(rng.integers(0, 4, 12)).astype(float)
-    run, site = into_runs(rng.uniform(0, 30, (40, 2)), width, rng.uniform(0, 30, 12), length, bottom)
+    run, site = assign_to_runs(rng.uniform(0, 30, (40, 2)), width, rng.uniform(0, 30, 12), length, bottom)
     for k in range(12):
         mine = np.flatnonzero(run == k)
         mine = mine[np.argsort(site[mine])]
@@ -331,14 +332,14 @@ def test_charge_is_kept_and_density_is_area(seed: int) -> None:
     rng = np.random.default_rng(seed)
     bins = Bins((64.0, 32.0), np.zeros((16, 16)))
     size = rng.uniform(0.5, 12, (9, 2))
-    center = rng.uniform(8, 24, (9, 2))  # stretched ones stay inside, too
+    center = rng.uniform(8, 24, (9, 2))  # stretched rectangles stay inside, too
     assert bins.density(center, size, size.prod(axis=1)).sum() * bins.size.prod() == pytest.approx(
         size.prod(axis=1).sum()
     )
-    part = covered(center[:1] - size[:1] / 2, center[:1] + size[:1] / 2, bins.canvas, 16)
+    cover = cover_fractions(center[:1] - size[:1] / 2, center[:1] + size[:1] / 2, bins.canvas, 16)
     xs, ys = np.meshgrid(np.linspace(0, 64, 1601)[:-1] + 0.02, np.linspace(0, 32, 801)[:-1] + 0.02, indexing="ij")
     inside = (np.abs(xs - center[0, 0]) < size[0, 0] / 2) & (np.abs(ys - center[0, 1]) < size[0, 1] / 2)
-    np.testing.assert_allclose(part, inside.reshape(16, 100, 16, 50).mean(axis=(1, 3)), atol=0.05)
+    np.testing.assert_allclose(cover, inside.reshape(16, 100, 16, 50).mean(axis=(1, 3)), atol=0.05)
 
 
 def test_the_field_solves_poissons_equation() -> None:
@@ -347,12 +348,12 @@ def test_the_field_solves_poissons_equation() -> None:
     y = (np.arange(count) + 0.5)[None, :] * step[1]
     a, b = 2 * np.pi / (count * step[0]), np.pi / (count * step[1])
     density = np.cos(a * x) * np.cos(b * y)  # of the potential density / (a² + b²)
-    across, up = field_of(density, step)
-    np.testing.assert_allclose(across, a * np.sin(a * x) * np.cos(b * y) / (a**2 + b**2), atol=1e-9)
-    np.testing.assert_allclose(up, b * np.cos(a * x) * np.sin(b * y) / (a**2 + b**2), atol=1e-9)
+    field_x, field_y = solve_field(density, step)
+    np.testing.assert_allclose(field_x, a * np.sin(a * x) * np.cos(b * y) / (a**2 + b**2), atol=1e-9)
+    np.testing.assert_allclose(field_y, b * np.cos(a * x) * np.sin(b * y) / (a**2 + b**2), atol=1e-9)
 
 
-def test_fillers_are_few_and_cover_what_is_free() -> None:
+def test_fillers_are_few_and_cover_the_free_area() -> None:
     cells = np.tile([[2.0, 8.0]], (1000, 1))
     some, many = _fillers(cells, 48_000.0), _fillers(cells, 16e6)
     np.testing.assert_array_equal(some, cells[:1].repeat(2000, axis=0))
@@ -364,10 +365,10 @@ def test_spreading_ends_with_little_overlap_on_free_area() -> None:
     n = flat()
     start = apart(n)
     cells = n.kind == Kind.CELL
-    found = Placement(n, spread(start, cells, seed=1), start.orientation)
-    np.testing.assert_array_equal(found.position_um[~cells], start.position_um[~cells])
-    low, high = found.position_um - n.size_um / 2, found.position_um + n.size_um / 2
-    crowd = covered(low[cells], high[cells], n.canvas_um, 8)
-    assert crowd.max() < 1.3
+    placed = Placement(n, place_globally(start, cells, seed=1), start.orientation)
+    np.testing.assert_array_equal(placed.position_um[~cells], start.position_um[~cells])
+    low, high = placed.position_um - n.size_um / 2, placed.position_um + n.size_um / 2
+    density = cover_fractions(low[cells], high[cells], n.canvas_um, 8)
+    assert density.max() < 1.3
     assert (low[cells] > -1e-9).all()
     assert (high[cells] < np.array(n.canvas_um) + 1e-9).all()

@@ -47,10 +47,10 @@ def placer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 def test_evaluate_prints_one_json_object(placer) -> None:  # type: ignore[no-untyped-def]
     code, out, err = placer("evaluate", "jetty", "--json")
-    found = json.loads(out)
+    cost = json.loads(out)
     assert (code, err) == (0, "")
-    assert set(found) == METRICS - {"method", "seed", "seconds", "cpu_seconds", "stages"}
-    assert found["proxy"] == pytest.approx(found["wirelength"] + 0.5 * found["density"] + 0.5 * found["congestion"])
+    assert set(cost) == METRICS - {"method", "seed", "seconds", "cpu_seconds", "stages"}
+    assert cost["proxy"] == pytest.approx(cost["wirelength"] + 0.5 * cost["density"] + 0.5 * cost["congestion"])
 
 
 def test_evaluate_prints_a_table(placer) -> None:  # type: ignore[no-untyped-def]
@@ -290,12 +290,12 @@ def test_version(placer) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_iterations_repeat_a_run(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    found = []
+    placements = []
     for out in ("a", "b"):
         options = ("--method", "random", "--iterations", 1, "--workers", 1, "--seed", 3)
         assert placer("place", "jetty", "--out", tmp_path / out, *options)[0] == 0
-        found.append((tmp_path / out / "placement.plc").read_bytes())
-    assert found[0] == found[1]
+        placements.append((tmp_path / out / "placement.plc").read_bytes())
+    assert placements[0] == placements[1]
     assert json.loads((tmp_path / "a" / "metrics.json").read_text())["settings"]["iterations"] == 1
 
 
@@ -349,10 +349,10 @@ def test_every_learner_option_has_a_help_text(placer) -> None:  # type: ignore[n
 
     from placer.agent.ppo import PPOSettings
 
-    shown = re.sub(r"[\s│]+", " ", placer("train", "--help")[1])
+    text = re.sub(r"[\s│]+", " ", placer("train", "--help")[1])
     for field in fields(PPOSettings):
-        assert f"--{field.name.replace('_', '-')}" in shown
-        assert field.metadata["help"].split(":")[0] in shown, field.name
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert field.metadata["help"].split(":")[0] in text, field.name
 
 
 def test_training_that_ends_early_says_why(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -369,8 +369,8 @@ def stopped_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("placer.runs.pipeline.place_macros", stop)
     monkeypatch.setattr("placer.agent.training.iterate_together", stop)
-    monkeypatch.setattr("placer.runs.sweep.finished", stop)
-    monkeypatch.setattr("placer.runs.sweep.connected", lambda *_: nullcontext())
+    monkeypatch.setattr("placer.runs.sweep.run_all", stop)
+    monkeypatch.setattr("placer.runs.sweep.connected", lambda *_, **__: nullcontext())
 
 
 @pytest.mark.parametrize("command", ["place", "train", "sweep"])

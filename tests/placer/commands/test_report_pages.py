@@ -10,7 +10,7 @@ import pytest
 from netlists.legality.verdict import COUNTS
 from netlists.placement import Placement
 from netlists.synthetic.generate import GeneratorSettings, generate
-from placer.commands.report_pages import comparison, quantity, report_run, violations
+from placer.commands.report_pages import quantity, report_run, violations, write_comparison
 from placer.runs.run_folder import FinishedRun
 
 SMALL = GeneratorSettings(
@@ -62,7 +62,7 @@ def test_convergence_says_what_it_is_about(metrics: dict[str, Any], what: str) -
 
 def test_compared_runs_are_named_by_folder_and_stand_side_by_side(tmp_path: Path) -> None:
     out = tmp_path / "page.html"
-    comparison(out, [finished("sweeps/a"), finished("sweeps/b")])
+    write_comparison(out, [finished("sweeps/a"), finished("sweeps/b")])
     text = out.read_text(encoding="utf-8")
     for folder in ("sweeps/a", "sweeps/b"):
         assert f"<h2>{folder}</h2>" in text

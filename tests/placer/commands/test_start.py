@@ -20,7 +20,7 @@ class Stop:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Stop())
 sys.argv = ["placer", *{arguments!r}]
-from placer.commands.start import main
+from placer.__main__ import main
 main()
 """
 

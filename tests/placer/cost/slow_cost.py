@@ -1,4 +1,7 @@
-"""The proxy cost in plain Python, as slow and obvious as possible: the twin that the numba kernels are tied to."""
+"""The proxy cost in plain Python, as slow and obvious as possible: the reference for the numba kernels.
+
+It has the constants of the proxy as numbers of its own on purpose, so that a change of one in the package is noticed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from netlists.placement import Placement
 
 
 def pins_of_nets(placement: Placement) -> list[list[tuple[float, float]]]:
-    """Per net the (x, y) of its pins, the driver's first."""
+    """The (x, y) in µm of the pins of every net, the driver's first."""
     n = placement.netlist
     nets = []
     for net in range(n.num_nets):
@@ -43,19 +46,19 @@ def cell(netlist: Netlist, x: float, y: float) -> tuple[int, int]:
 
 
 def overlaps(placement: Placement, node: int) -> dict[tuple[int, int], tuple[float, float]]:
-    """Per cell between the corners of a node, the width and height of what it covers there (0, 0 if nothing)."""
+    """Width and height in µm of what a node covers of each cell between its corners; (0, 0) if nothing."""
     n = placement.netlist
     w, h = n.cell_um
     (x, y), (width, height) = placement.position_um[node], n.size_um[node]
     left, right, bottom, top = x - width / 2, x + width / 2, y - height / 2, y + height / 2
     (r_low, c_low), (r_high, c_high) = cell(n, left, bottom), cell(n, right, top)
-    found = {}
+    result = {}
     for r in range(r_low, r_high + 1):
         for c in range(c_low, c_high + 1):
             dx = min(right, (c + 1) * w) - max(left, c * w)
             dy = min(top, (r + 1) * h) - max(bottom, r * h)
-            found[r, c] = (float(dx), float(dy)) if dx > 0 and dy > 0 else (0.0, 0.0)
-    return found
+            result[r, c] = (float(dx), float(dy)) if dx > 0 and dy > 0 else (0.0, 0.0)
+    return result
 
 
 def density(placement: Placement) -> float:
@@ -117,7 +120,7 @@ def route_net(cells: list[tuple[int, int]], weight: float, across: Demand, up: D
 
 
 def smooth(values: list[float], reach: int) -> list[float]:
-    """Every value shared evenly among its neighbors within `reach`, itself included."""
+    """Every value distributed evenly over its neighbors within `reach`, including itself."""
     out = [0.0] * len(values)
     for i, value in enumerate(values):
         window = range(max(0, i - reach), min(len(values) - 1, i + reach) + 1)
@@ -127,7 +130,7 @@ def smooth(values: list[float], reach: int) -> list[float]:
 
 
 def net_maps(placement: Placement) -> tuple[list[list[float]], list[list[float]]]:
-    """Horizontal and vertical demand of the nets over capacity, smoothed."""
+    """Horizontal and vertical demand of the nets over capacity, smoothed, by row and column."""
     n = placement.netlist
     rows, cols = n.grid
     w, h = n.cell_um

@@ -13,7 +13,7 @@ from netlists.netlist import Kind, Netlist, Routing
 from netlists.synthetic.generate import generate, random_case
 from placer.annealing.baseline import spiral
 from placer.cost import evaluate, lower_bounds
-from placer.cost.bounds import covered, fullest
+from placer.cost.bounds import cells_covered, largest_cover
 
 
 @settings(deadline=None, max_examples=60)
@@ -24,9 +24,9 @@ def test_no_legal_placement_is_below(seed: int) -> None:
         placement = spiral(chip)
     except LegalizationError:
         return
-    found, least = evaluate(placement), lower_bounds(chip)
+    result, least = evaluate(placement), lower_bounds(chip)
     for part in ("wirelength", "density", "congestion", "proxy"):
-        assert getattr(found, part) >= getattr(least, part) * (1 - 1e-9)
+        assert getattr(result, part) >= getattr(least, part) * (1 - 1e-9)
 
 
 def test_macros_half_a_cell_wide_and_one_and_a_half_high() -> None:
@@ -51,18 +51,18 @@ def slow_cover(length: float, start: float) -> list[float]:
 def test_spans_are_the_least_over_all_positions(length: float) -> None:
     covers = [slow_cover(length, start) for start in np.linspace(1, 2, 201)]
     span = np.array([length])
-    assert covered(span)[0] == min(sum(part > 1 - 1e-9 for part in cover) for cover in covers)
-    assert fullest(span)[0] == pytest.approx(min(max(cover) for cover in covers), abs=0.003)
+    assert cells_covered(span)[0] == min(sum(part > 1 - 1e-9 for part in cover) for cover in covers)
+    assert largest_cover(span)[0] == pytest.approx(min(max(cover) for cover in covers), abs=0.003)
 
 
 def test_even_spreading_and_blocked_tracks() -> None:
     netlist = one_macro()
     least = lower_bounds(netlist)
-    # One macro of 4x4 cells of a 10x10 grid: at least 3x3 full ones; 1 of the 10 fullest from even spreading of the
-    # other 7 cells of area over 91.
+    # One macro of 4x4 cells on a 10x10 grid fills at least 3x3 cells; the tenth of the 10 fullest cells comes from
+    # spreading the other 7 cells of area evenly over 91.
     assert least.density == pytest.approx(0.5 * (9 + 7 / 91) / 10)
-    # 3 full rows x 3 columns at the blocked share and the same of columns; one more row and column half as much or
-    # more are not among the 10 worst edges but for one.
+    # At least 3 full rows x 3 columns of vertical edges are blocked by half of their capacity, and as many horizontal
+    # edges: more than the 10 worst edges, so that the edges which the macro blocks partly do not count.
     assert least.congestion == pytest.approx(0.5)
 
 

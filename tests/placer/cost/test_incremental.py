@@ -11,10 +11,10 @@ from netlists import load
 from netlists.errors import PlacementError
 from netlists.netlist import ORIENTATIONS
 from netlists.placement import Placement
-from placer.cost import Cost, ProxyCost
-from placer.cost.fresh import reset
+from placer.cost import CostTerms, ProxyCost
 from placer.cost.incremental import IncrementalCost
-from placer.cost.parts import widen
+from placer.cost.recompute import recompute
+from placer.cost.terms import set_breadth
 from placer.cost.top_k import sum_of_largest
 from tests import BENCHMARKS
 from tests.placer.cost.test_proxy import random_placement
@@ -22,8 +22,11 @@ from tests.placer.cost.test_proxy import random_placement
 CLUSTERED = BENCHMARKS / "clustered"
 
 
-def change_at_random(cost: IncrementalCost, rng: np.random.Generator, spread: float) -> Cost:
-    """Try a move (up to `spread` canvases out of the canvas), swap or turn of random nodes; returns the tried cost."""
+def change_at_random(cost: IncrementalCost, rng: np.random.Generator, spread: float) -> CostTerms:
+    """Try a move, swap or new orientation of random nodes and return its cost.
+
+    Moves go up to `spread` canvases beyond the canvas.
+    """
     n = cost.netlist
     movable = np.flatnonzero(~n.fixed)
     v = int(rng.choice(movable))
@@ -32,16 +35,16 @@ def change_at_random(cost: IncrementalCost, rng: np.random.Generator, spread: fl
         x, y = rng.uniform(-spread, 1 + spread, 2) * n.canvas_um
         return cost.try_move(v, x, y)
     if kind == 1:  # a small step
-        x, y = cost.state.position[v] + rng.normal(0, 0.3, 2) * n.cell_um
+        x, y = cost.state.position_um[v] + rng.normal(0, 0.3, 2) * n.cell_um
         return cost.try_move(v, x, y)
     if kind == 2:
         return cost.try_swap(v, int(rng.choice(movable)))
     return cost.try_orientation(v, int(rng.integers(len(ORIENTATIONS))))
 
 
-def assert_same(found: Cost, expected: Cost) -> None:
+def assert_same(result: CostTerms, expected: CostTerms) -> None:
     for part in ("wirelength", "density", "congestion", "hpwl_um"):
-        assert getattr(found, part) == pytest.approx(getattr(expected, part), rel=1e-9, abs=1e-13), part
+        assert getattr(result, part) == pytest.approx(getattr(expected, part), rel=1e-9, abs=1e-13), part
 
 
 @settings(deadline=None, max_examples=60)
@@ -59,7 +62,7 @@ def test_equals_the_full_evaluation(seed: int, rows: int, cols: int, smoothing: 
         else:
             cost.reject()
             assert cost.cost == before
-        assert_same(cost.cost, full(cost.state.position, cost.state.orientation))
+        assert_same(cost.cost, full(cost.state.position_um, cost.state.orientation))
 
 
 def ten_thousand_changes(cost: IncrementalCost) -> None:
@@ -69,7 +72,7 @@ def ten_thousand_changes(cost: IncrementalCost) -> None:
         if rng.random() < 0.5:
             cost.accept()
     cost.reject()
-    assert_same(cost.cost, ProxyCost(cost.netlist)(cost.state.position, cost.state.orientation))
+    assert_same(cost.cost, ProxyCost(cost.netlist)(cost.state.position_um, cost.state.orientation))
 
 
 def test_ten_thousand_changes_of_a_bundled_design() -> None:
@@ -83,7 +86,7 @@ def test_ten_thousand_changes_of_a_real_design(name: str) -> None:
     ten_thousand_changes(IncrementalCost(Placement.given(load(CLUSTERED / name))))
 
 
-def test_a_new_try_gives_up_the_last_one() -> None:
+def test_a_new_trial_rejects_the_last_one() -> None:
     cost = IncrementalCost(random_placement(1, 5, 6, 1, False))
     once = cost.try_move(2, 1.0, 2.0)
     cost.try_swap(2, 5)
@@ -97,26 +100,26 @@ def test_rejecting_or_accepting_nothing_changes_nothing() -> None:
     cost.reject()
     cost.accept()
     assert cost.cost == before
-    reset(cost.state)
+    recompute(cost.state)
     assert cost.cost == before
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32), st.floats(1, 30))
-def test_more_cells_and_edges_count_where_asked(seed: int, breadth: float) -> None:
+def test_breadth_lets_more_cells_and_edges_count(seed: int, breadth: float) -> None:
     cost = IncrementalCost(random_placement(seed % 1000, 5, 6, 1, False))
-    widen(cost.state, breadth)
+    set_breadth(cost.state, breadth)
     node = int(cost.netlist.movable_hard[0])
     for _ in range(2):
         tried = cost.try_move(node, 3.0, 4.0)
         cost.accept()
-        for values, usual, found in (
+        for values, usual, result in (
             (cost.state.density, 3, 2 * tried.density),
-            (cost.state.load, 3, tried.congestion),
+            (cost.state.congestion, 3, tried.congestion),
         ):
             ordered = np.sort(values.ravel())[::-1]
-            assert found == pytest.approx(ordered[: int(usual * breadth)].mean(), rel=1e-9)
-        reset(cost.state)
+            assert result == pytest.approx(ordered[: int(usual * breadth)].mean(), rel=1e-9)
+        recompute(cost.state)
         assert cost.cost.proxy == pytest.approx(tried.proxy, rel=1e-9)
 
 

@@ -31,17 +31,17 @@ def test_equals_the_reference_evaluator(name: str) -> None:
     for case in vector["placements"]:
         position = netlist.position_um.copy()
         position[order] = case["positions"]
-        found, expected = cost(position, netlist.orientation), case["costs"]
-        assert found.wirelength == pytest.approx(expected["wirelength_cost"], rel=1e-9)
-        assert found.density == pytest.approx(expected["density_cost"], rel=1e-9)
-        assert found.congestion == pytest.approx(expected["congestion_cost"], rel=1e-9)
-        assert found.hpwl_um == pytest.approx(expected["hpwl"], rel=1e-9)
+        result, expected = cost(position, netlist.orientation), case["costs"]
+        assert result.wirelength == pytest.approx(expected["wirelength_cost"], rel=1e-9)
+        assert result.density == pytest.approx(expected["density_cost"], rel=1e-9)
+        assert result.congestion == pytest.approx(expected["congestion_cost"], rel=1e-9)
+        assert result.hpwl_um == pytest.approx(expected["hpwl"], rel=1e-9)
 
 
 def of_kinds(netlist: Netlist, vector: dict[str, Any]) -> Netlist:
     """The netlist with macros of the kinds that the vector was made with.
 
-    The reference evaluator takes macros of type `macro` for soft ones, whatever their names: so it did with the 100
+    The reference evaluator treats nodes of type `macro` as soft macros regardless of their names, among them the 100
     hard macros of macro_tiles_10x10.
     """
     if (len(netlist.hard), len(netlist.soft)) == (vector["n_hard"], vector["n_soft"]):
@@ -53,16 +53,16 @@ def of_kinds(netlist: Netlist, vector: dict[str, Any]) -> Netlist:
 
 @pytest.mark.skipif(not VECTORS, reason=f"no vectors in {SHARED}")
 def test_tiles_as_hard_macros() -> None:
-    """Their density is that of the vector, made with soft ones; wirelength and congestion are the slow twin's."""
+    """Their density is that of the vector, which was made with soft macros; the other terms are the slow twin's."""
     vector = json.loads((SHARED / "vectors" / "macro_tiles_10x10.json").read_text())
     netlist = load(SHARED / "benchmarks" / "clustered" / "macro_tiles_10x10")
     assert len(netlist.hard) == 100
     assert netlist.notes == ()
     placement = Placement.given(netlist)
-    found = evaluate(placement)
-    assert found.density == pytest.approx(vector["placements"][0]["costs"]["density_cost"], rel=1e-9)
-    assert found.wirelength == pytest.approx(slow_cost.wirelength(placement), rel=1e-9)
-    assert found.congestion == pytest.approx(slow_cost.congestion(placement), rel=1e-9)
+    result = evaluate(placement)
+    assert result.density == pytest.approx(vector["placements"][0]["costs"]["density_cost"], rel=1e-9)
+    assert result.wirelength == pytest.approx(slow_cost.wirelength(placement), rel=1e-9)
+    assert result.congestion == pytest.approx(slow_cost.congestion(placement), rel=1e-9)
 
 
 def random_placement(seed: int, rows: int, cols: int, smoothing: int, snap: bool) -> Placement:
@@ -138,25 +138,25 @@ def test_wirelength_on_paper() -> None:
 
 
 def test_density_on_paper() -> None:
-    # Two cells wholly covered, and a tenth of the grid is ten cells: half of 2 / 10.
+    # Two cells are fully covered, and a tenth of the grid is ten cells: half of 2 / 10.
     assert evaluate(one_net(Kind.SOFT, [(1.5, 1.5), (4.5, 3.5)])).density == pytest.approx(0.1)
 
 
 def test_congestion_on_paper() -> None:
-    # Three columns right along the driver's row, then two rows up: five edges of 1 / 10, of which ten are averaged.
+    # Three columns to the right along the driver's row, then two rows up: five edges of 1 / 10 in a mean over ten.
     assert evaluate(one_net(Kind.PORT, [(1.5, 1.5), (4.5, 3.5)])).congestion == pytest.approx(5 * 0.1 / 10)
     maps = ProxyCost(one_net(Kind.PORT, [(1.5, 1.5), (4.5, 3.5)]).netlist)
     placed = one_net(Kind.PORT, [(1.5, 1.5), (4.5, 3.5)])
-    found = maps.maps(placed.position_um, placed.orientation)
-    assert np.argwhere(found.horizontal > 0).tolist() == [[1, 1], [1, 2], [1, 3]]
-    assert np.argwhere(found.vertical > 0).tolist() == [[1, 4], [2, 4]]
+    result = maps.maps(placed.position_um, placed.orientation)
+    assert np.argwhere(result.horizontal > 0).tolist() == [[1, 1], [1, 2], [1, 3]]
+    assert np.argwhere(result.vertical > 0).tolist() == [[1, 4], [2, 4]]
 
 
 def test_a_hard_macro_on_grid_lines_blocks_its_cell_once() -> None:
-    found = ProxyCost(one_net(Kind.HARD, [(2.5, 2.5)]).netlist).maps(np.array([[2.5, 2.5]]), np.zeros(1, np.int8))
-    assert found.horizontal[2, 2] == pytest.approx(0.5)
-    assert found.vertical[2, 2] == pytest.approx(0.5)
-    assert np.count_nonzero(found.horizontal) == 1
+    result = ProxyCost(one_net(Kind.HARD, [(2.5, 2.5)]).netlist).maps(np.array([[2.5, 2.5]]), np.zeros(1, np.int8))
+    assert result.horizontal[2, 2] == pytest.approx(0.5)
+    assert result.vertical[2, 2] == pytest.approx(0.5)
+    assert np.count_nonzero(result.horizontal) == 1
 
 
 def test_orientation_moves_the_pins() -> None:

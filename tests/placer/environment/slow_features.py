@@ -1,4 +1,4 @@
-"""What a policy sees of an episode, map by map as its definition says: the twin of `placer/environment/features.py`."""
+"""The features of an observation, map by map by definition: a slow twin of `placer/environment/features.py`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from netlists.placement import Placement
 from placer.environment.env import EpisodeBatch
 from placer.soft.node_nets import node_nets
 from tests.placer.cost import slow_cost
-from tests.placer.environment import slow_spots
+from tests.placer.environment import slow_action_mask
 
 
 def with_merged_nets(netlist: Netlist) -> Netlist:
-    """The netlist with the merged nets in place of its own, their pins turned already."""
+    """The netlist with the merged nets in place of its own, with pin offsets in the present orientation."""
     nets = node_nets(netlist)
     return netlist.with_(
         pin_node=nets.node, pin_offset_um=nets.offset_um, net_start=nets.start, net_pin=np.arange(len(nets.node)),
@@ -29,14 +29,14 @@ class Seen:
     def __init__(self, episodes: EpisodeBatch, fits: Floats) -> None:
         self.netlist = with_merged_nets(episodes.netlist)
         self.placement = Placement(self.netlist, episodes.state.position[0].copy(), self.netlist.orientation)
-        self.position, self.spot, self.fits = self.placement.position_um, episodes.state.spot[0], fits
+        self.position, self.place, self.fits = self.placement.position_um, episodes.state.place[0], fits
         self.t, self.order = episodes.t, episodes.order
         self.node = int(self.order[self.t])
         self.placed = set(self.order[: self.t].tolist()) | set(np.flatnonzero(self.netlist.fixed).tolist())
         self.rows, self.cols = self.netlist.grid
 
     def cover(self, nodes: Iterable[int]) -> Floats:
-        """[R, C] part of each cell that the nodes cover, summed over them."""
+        """[R, C] fraction of each cell that each node covers, summed over the nodes."""
         w, h = self.netlist.cell_um
         total = np.zeros((self.rows, self.cols))
         for node in nodes:
@@ -54,7 +54,7 @@ class Seen:
 
     def wires(self) -> list[tuple[float, Floats, list[tuple[int, Floats]]]]:
         """Weight, own pin offset [2] and the other nodes with their pins' places [2], for each net of the macro."""
-        n, found = self.netlist, []
+        n, wires = self.netlist, []
         for net in range(n.num_nets):
             pins = range(n.net_start[net], n.net_start[net + 1])
             own = [n.pin_offset_um[p] for p in pins if n.pin_node[p] == self.node]
@@ -64,25 +64,27 @@ class Seen:
                 if n.pin_node[p] != self.node
             ]
             if own:
-                found.append((float(n.net_weight[net]), own[0], others))
-        return found
+                wires.append((float(n.net_weight[net]), own[0], others))
+        return wires
 
-    def within(self) -> tuple[float, float]:
-        """Where in an empty cell the macro's center goes, in cells."""
+    def offset_in_cell(self) -> tuple[float, float]:
+        """The preferred center of the macro in a cell, in cells from its lower-left corner."""
         (width, height), (w, h) = self.netlist.size_um[self.node], self.netlist.cell_um
-        return float(slow_spots.within(float(width), w)), float(slow_spots.within(float(height), h))
+        return float(slow_action_mask.preferred_offset(float(width), w)), float(
+            slow_action_mask.preferred_offset(float(height), h)
+        )
 
     def wire(self, *, placed_only: bool) -> Floats:
-        """[R, C] how much longer the nets become by the macro going where it would in each empty cell."""
+        """[R, C] growth of the nets if the macro goes to its preferred place in each cell."""
         w, h = self.netlist.cell_um
-        within_x, within_y = self.within()
+        offset_x, offset_y = self.offset_in_cell()
         total = np.zeros((self.rows, self.cols))
         for r in range(self.rows):
             for c in range(self.cols):
                 for weight, offset, others in self.wires():
                     places = [place for v, place in others if v in self.placed or not placed_only]
                     if places:
-                        own = np.array([(c + within_x) * w, (r + within_y) * h]) + offset
+                        own = np.array([(c + offset_x) * w, (r + offset_y) * h]) + offset
                         longer = np.ptp([*places, own], axis=0).sum() - np.ptp(places, axis=0).sum()
                         total[r, c] += weight * longer
         weights = sum(weight for weight, _, _ in self.wires())
@@ -99,20 +101,20 @@ class Seen:
 
     def snap(self) -> Floats:
         w, h = self.netlist.cell_um
-        within_x, within_y = self.within()
+        offset_x, offset_y = self.offset_in_cell()
         away = np.zeros((self.rows, self.cols))
         for r, c in np.argwhere(self.fits):
-            x, y = self.spot[r, c]
-            away[r, c] = abs(x - (c + within_x) * w) / w + abs(y - (r + within_y) * h) / h
+            x, y = self.place[r, c]
+            away[r, c] = abs(x - (c + offset_x) * w) / w + abs(y - (r + offset_y) * h) / h
         return away
 
     def footprint(self, r: int, c: int) -> set[tuple[int, int]]:
-        """The cells into which the macro reaches by more than a thousandth of a cell from the spot of (r, c).
+        """The cells into which the macro at its place in (r, c) reaches by more than a thousandth of a cell.
 
-        At least the one above and to the right of its middle.
+        At least one cell.
         """
         w, h = self.netlist.cell_um
-        x, y = self.spot[r, c]
+        x, y = self.place[r, c]
         width, height = self.netlist.size_um[self.node]
         low = slow_cost.cell(self.netlist, x - width / 2 + 1e-3 * w, y - height / 2 + 1e-3 * h)
         high = slow_cost.cell(self.netlist, x + width / 2 - 1e-3 * w, y + height / 2 - 1e-3 * h)
@@ -120,28 +122,28 @@ class Seen:
         return {(i, j) for i in rows for j in columns}
 
     def contact(self) -> Floats:
-        hard, found = np.minimum(self.hard(), 1), np.zeros((self.rows, self.cols))
+        hard, contact = np.minimum(self.hard(), 1), np.zeros((self.rows, self.cols))
         for r, c in np.argwhere(self.fits):
             under = self.footprint(r, c)
             around = {(i + di, j + dj) for i, j in under for di in (-1, 0, 1) for dj in (-1, 0, 1)} - under
             inside = [(i, j) for i, j in around if 0 <= i < self.rows and 0 <= j < self.cols]
             walls = len(around) - len(inside)
-            found[r, c] = (walls + sum(hard[cell] for cell in inside)) / len(around)
-        return found
+            contact[r, c] = (walls + sum(hard[cell] for cell in inside)) / len(around)
+        return contact
 
     def mean_under(self, values: Floats) -> Floats:
-        found = np.zeros((self.rows, self.cols))
+        mean = np.zeros((self.rows, self.cols))
         for r, c in np.argwhere(self.fits):
-            found[r, c] = np.mean([values[cell] for cell in self.footprint(r, c)])
-        return found
+            mean[r, c] = np.mean([values[cell] for cell in self.footprint(r, c)])
+        return mean
 
     def edge(self) -> Floats:
-        found = np.zeros((self.rows, self.cols))
+        edge = np.zeros((self.rows, self.cols))
         canvas, half = np.array(self.netlist.canvas_um), self.netlist.size_um[self.node] / 2
         for r, c in np.argwhere(self.fits):
-            low, high = self.spot[r, c] - half, self.spot[r, c] + half
-            found[r, c] = max(min((low / canvas).min(), ((canvas - high) / canvas).min()), 0)
-        return found
+            low, high = self.place[r, c] - half, self.place[r, c] + half
+            edge[r, c] = max(min((low / canvas).min(), ((canvas - high) / canvas).min()), 0)
+        return edge
 
     def maps(self) -> dict[str, Floats]:
         """[R, C] by name."""
@@ -158,7 +160,7 @@ class Seen:
         }  # fmt: skip
 
     def scalars(self) -> dict[str, float]:
-        """All scalars but the mean place of the net-mates."""
+        """All scalars except the place to which the nets pull."""
         n = self.netlist
         size, cells = n.size_um[self.node] / np.array(n.canvas_um), n.size_um[self.node] / np.array(n.cell_um)
 

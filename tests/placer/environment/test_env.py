@@ -1,4 +1,4 @@
-"""Episodes: Gymnasium's contract, exact rewards, legal results, the same result however episodes are batched."""
+"""Episodes: Gymnasium's interface, exact rewards, legal results, and no dependence on how episodes are batched."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from placer.environment.env import (
     Observation,
     placing_order,
 )
-from placer.incumbent import Search
+from placer.incumbent import Incumbent
 from tests.placer.legalization.test_legalize import blocks, overlaps
 
 
 def play(episodes: EpisodeBatch, seeds: list[int]) -> tuple[list[Observation], list[Ints], Floats]:
-    """Play with random actions, one seed an episode; returns observations, actions and rewards [T, B]."""
+    """Play with random actions, with one seed per episode; returns observations, actions and rewards [T, B]."""
     randoms = [np.random.default_rng(seed) for seed in seeds]
     observation: Observation | None = episodes.reset()
     observations, actions, rewards = [], [], []
     while observation is not None:
         observations.append(observation)
-        picks = [random.choice(np.flatnonzero(m)) for random, m in zip(randoms, observation.mask, strict=True)]
-        actions.append(np.array(picks))
+        cells = [random.choice(np.flatnonzero(m)) for random, m in zip(randoms, observation.mask, strict=True)]
+        actions.append(np.array(cells))
         observation, reward = episodes.step(actions[-1])
         rewards.append(reward)
     return observations, actions, np.array(rewards)
 
 
-def test_gymnasium_finds_nothing_wrong() -> None:
+def test_gymnasium_accepts_the_environment() -> None:
     check_env(MacroPlacementEnv(load("jetty")), skip_render_check=True)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_a_batch_is_its_episodes_one_by_one(threads: int) -> None:
+def test_a_batch_equals_its_episodes_one_by_one(threads: int) -> None:
     netlist, seeds = load("jetty"), list(range(8))
     together = EpisodeBatch(netlist, 8, threads=threads)
     observations, _, rewards = play(together, seeds)
@@ -64,7 +64,7 @@ def test_a_batch_is_its_episodes_one_by_one(threads: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
-def test_parts_are_the_whole_and_leave_their_results_there(threads: int) -> None:
+def test_parts_equal_the_whole_and_share_its_results(threads: int) -> None:
     netlist, seeds = load("jetty"), list(range(5))
     expected = EpisodeBatch(netlist, 5, threads=1)
     _, _, rewards = play(expected, seeds)
@@ -79,7 +79,7 @@ def test_parts_are_the_whole_and_leave_their_results_there(threads: int) -> None
         np.testing.assert_array_equal(whole.placement(b).position_um, expected.placement(b).position_um)
 
 
-def test_parts_are_given_up_together() -> None:
+def test_failures_of_parts_are_counted_together() -> None:
     crowded = EpisodeBatch(blocks([(5.1, 4.9)] * 3, (10.0, 10.0)), PATIENCE)
     for first in range(0, PATIENCE, PATIENCE // 2):
         play(crowded.part(first, first + PATIENCE // 2), list(range(PATIENCE // 2)))
@@ -119,11 +119,11 @@ def test_any_actions_end_in_a_legal_placement(seed: int) -> None:
 
 
 def in_the_way() -> Netlist:
-    """A macro that leaves no room for the other when it stands in the middle, but fits beside it in a corner."""
+    """A macro that leaves no room for the other one in the middle, but does in a corner."""
     return blocks([(3.0, 3.0), (6.0, 6.0)], (10.0, 10.0))
 
 
-def test_a_dead_end_is_counted_and_recovered_from() -> None:
+def test_a_dead_end_is_counted_and_resolved() -> None:
     episodes = EpisodeBatch(in_the_way(), 2)
     assert episodes.order.tolist() == [1, 0]
     middle, corner = 5 * 10 + 5, 3 * 10 + 3
@@ -141,7 +141,7 @@ def test_a_dead_end_is_counted_and_recovered_from() -> None:
     assert episodes.stuck.tolist() == [0, 0]
 
 
-def test_the_info_of_the_last_step_tells_of_dead_ends() -> None:
+def test_the_info_of_the_last_step_has_the_dead_ends() -> None:
     env = MacroPlacementEnv(in_the_way())
     env.reset(seed=0)
     env.step(np.int64(55))
@@ -170,7 +170,7 @@ def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.Mon
     monkeypatch.setattr("placer.environment.env.legalize", no_room)
     episodes = EpisodeBatch(in_the_way(), 2)
     middle, corner = 5 * 10 + 5, 3 * 10 + 3
-    for _ in range(PATIENCE):  # as long as others end legal, failures do not matter
+    for _ in range(PATIENCE):  # failures do not matter as long as other episodes end legally
         episodes.reset()
         observation, _ = episodes.step(np.array([middle, corner]))
         assert observation is not None
@@ -180,11 +180,11 @@ def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.Mon
     assert episodes.costs[1] == ended[1]
     assert episodes.costs[0].proxy == pytest.approx(ended[0].proxy + FAILED)
     assert reward[0] < reward[1] - FAILED / 2
-    search = Search("random", 1.0, time.perf_counter())
+    search = Incumbent("random", 1.0, time.perf_counter())
     search.offer(episodes)
     assert search.best == ended[1].proxy
-    assert search.position_um is not None
-    np.testing.assert_array_equal(search.position_um, episodes.placement(1).position_um)
+    assert search.placement is not None
+    np.testing.assert_array_equal(search.placement.position_um, episodes.placement(1).position_um)
     episodes.reset()
     observation, _ = episodes.step(np.array([corner, corner]))
     assert observation is not None
@@ -194,17 +194,17 @@ def test_an_episode_that_cannot_be_legalized_fails_alone(monkeypatch: pytest.Mon
 
 def test_a_failed_episode_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placer.environment.env.legalize", no_room)
-    episodes, search = EpisodeBatch(in_the_way(), 1), Search("random", 1.0, time.perf_counter())
+    episodes, search = EpisodeBatch(in_the_way(), 1), Incumbent("random", 1.0, time.perf_counter())
     episodes.reset()
     for _ in range(2):
         episodes.step(np.array([55]))
     search.offer(episodes)
-    assert search.position_um is None
+    assert search.placement is None
     assert str(search.error) == "no room"
     assert episodes.error is search.error
 
 
-def test_a_netlist_is_given_up_when_many_episodes_fail_and_none_ends_legal() -> None:
+def test_many_failed_episodes_without_a_legal_one_are_an_error() -> None:
     episodes = EpisodeBatch(blocks([(5.1, 4.9)] * 3, (10.0, 10.0)), PATIENCE // 2)
     play(episodes, list(range(PATIENCE // 2)))
     assert episodes.failed.all()
@@ -214,7 +214,7 @@ def test_a_netlist_is_given_up_when_many_episodes_fail_and_none_ends_legal() -> 
         play(episodes, list(range(PATIENCE // 2)))
 
 
-def test_macros_that_cannot_fit_are_said_at_once() -> None:
+def test_macros_that_cannot_fit_are_an_error_at_once() -> None:
     with pytest.raises(LegalizationError, match="'m0', 'm1' fit neither side by side nor one above the other"):
         EpisodeBatch(blocks([(6.0, 6.0), (6.0, 6.0)], (10.0, 10.0)), 2)
     full = blocks([(10.0, 10.0), (1.0, 1.0)], (10.0, 10.0))
@@ -234,7 +234,7 @@ def test_fixed_macros_are_obstacles_and_stay() -> None:
         np.testing.assert_array_equal(episodes.placement(0).position_um[0], (1.0, 1.0))
 
 
-def test_given_places_of_movable_macros_do_not_matter() -> None:
+def test_positions_of_movable_macros_in_the_netlist_do_not_matter() -> None:
     netlist = load("jetty")
     unplaced = np.where(netlist.fixed[:, None], netlist.position_um, np.nan)
     episodes = [EpisodeBatch(n, 1) for n in (netlist, netlist.with_(position_um=unplaced))]
@@ -244,7 +244,7 @@ def test_given_places_of_movable_macros_do_not_matter() -> None:
     assert episodes[0].costs == episodes[1].costs
 
 
-def test_the_second_reset_is_like_the_first() -> None:
+def test_a_second_reset_equals_the_first() -> None:
     episodes = EpisodeBatch(load("jetty"), 2)
     first, _, rewards = play(episodes, [4, 5])
     again, _, more_rewards = play(episodes, [4, 5])
@@ -269,14 +269,14 @@ def test_a_masked_action_is_replaced_by_the_nearest_allowed() -> None:
     np.testing.assert_array_equal(env.placement().position_um[0], (7.5, 4.5))
 
 
-def test_an_environment_without_movable_hard_macros_says_so() -> None:
+def test_a_netlist_without_movable_hard_macros_is_an_error() -> None:
     netlist = load("jetty")
     fixed = netlist.fixed | (netlist.kind == Kind.HARD)
     with pytest.raises(SettingsError, match="jetty has no hard macro that may be moved"):
         MacroPlacementEnv(netlist.with_(fixed=fixed))
 
 
-def test_macros_come_by_area_then_by_wires_then_in_node_order() -> None:
+def test_macros_are_ordered_by_area_then_by_wires_then_by_node() -> None:
     netlist = blocks([(1.0, 1.0), (2.0, 2.0), (1.0, 1.0), (4.0, 1.0), (1.0, 1.0)], (10.0, 10.0))
     assert placing_order(netlist).tolist() == [1, 3, 0, 2, 4]
     wired = netlist.with_(

@@ -1,4 +1,4 @@
-"""Method gradient: what it returns, that it repeats itself and keeps its time, and what Ctrl-C leaves."""
+"""The gradient method: what it returns, that it is reproducible and keeps its budget, and what Ctrl-C leaves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import place
 from placer.cost import evaluate
 from placer.gradient import descent as module
-from placer.gradient.descent import GPU_STARTS, Descent, Finish, GradientSettings, fitting_starts, gradient
+from placer.gradient.descent import GPU_STARTS, Descent, Finisher, GradientSettings, fitting_starts, gradient
 from placer.gradient.smooth_proxy import SmoothProxy
-from placer.incumbent import Progress, Search
+from placer.incumbent import Incumbent, RunProgress
 from placer.legalization.legalize import legalize
 
 QUICK = GradientSettings(starts=2, steps=30)
@@ -31,8 +31,8 @@ def jetty() -> Netlist:
     return load("jetty")
 
 
-def run(netlist: Netlist, seed: int = 0, settings: GradientSettings = QUICK, budget_s: float = np.inf) -> Search:
-    search = Search("gradient", budget_s, time.perf_counter())
+def run(netlist: Netlist, seed: int = 0, settings: GradientSettings = QUICK, budget_s: float = np.inf) -> Incumbent:
+    search = Incumbent("gradient", budget_s, time.perf_counter())
     gradient(netlist, search, seed, 1, 1 if budget_s == np.inf else None, settings)
     return search
 
@@ -42,12 +42,12 @@ def descent(settings: GradientSettings = QUICK, netlist: Netlist | None = None) 
     return Descent(SmoothProxy(n), n, settings, np.random.default_rng(0))
 
 
-def test_the_best_start_is_legal_and_has_the_cost_it_says() -> None:
+def test_the_best_start_is_legal_and_has_the_reported_cost() -> None:
     search = run(jetty())
-    assert search.position_um is not None
-    found = Placement(jetty(), search.position_um, jetty().orientation)
-    assert not found.violations()
-    assert search.best == evaluate(found).proxy
+    assert search.placement is not None
+    best = search.placement
+    assert not best.violations()
+    assert search.best == evaluate(best).proxy
     assert [best for _, best in search.history] == sorted((best for _, best in search.history), reverse=True)
 
 
@@ -57,29 +57,31 @@ def test_the_positions_of_the_input_do_not_matter() -> None:
     assert run(n).best == run(n.with_(position_um=position)).best
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_decides_the_result() -> None:
     first, again, other = (run(jetty(), seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.position_um, again.position_um)
+    assert first.placement is not None
+    assert again.placement is not None
+    np.testing.assert_array_equal(first.placement.position_um, again.placement.position_um)
     assert first.best != other.best
 
 
-def test_the_number_of_threads_does_not_decide() -> None:
+def test_the_number_of_threads_changes_rounding_only() -> None:
     searches = []
     for threads in (1, 3):
-        searches.append(Search("gradient", np.inf, time.perf_counter()))
+        searches.append(Incumbent("gradient", np.inf, time.perf_counter()))
         gradient(jetty(), searches[-1], 0, threads, 1, QUICK)
     torch.set_num_threads(1)
     (first, again) = ([proxy for proxy, _ in search.pool] for search in searches)
     # Torch sums in another order with more threads.
     np.testing.assert_allclose(first, again, rtol=0.2)
-    finished = []
+    proxies = []
     position = descent().position()
     for threads in (1, 3):
-        search = Search("gradient", np.inf, time.perf_counter())
-        Finish(jetty(), search, threads)(position)
-        finished.append([proxy for proxy, _ in search.pool])
-    assert finished[0] == finished[1]
-    assert len(finished[0]) == QUICK.starts
+        search = Incumbent("gradient", np.inf, time.perf_counter())
+        Finisher(jetty(), search, threads)(position)
+        proxies.append([proxy for proxy, _ in search.pool])
+    assert proxies[0] == proxies[1]
+    assert len(proxies[0]) == QUICK.starts
 
 
 def test_more_starts_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,32 +96,34 @@ def test_more_starts_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_starts_on_a_gpu() -> None:
-    gradient(jetty(), Search("gradient", 0.1, time.perf_counter()), 0, 2, None, device=torch.device("cuda"))  # compiles
-    search = Search("gradient", 8.0, time.perf_counter())
+    gradient(
+        jetty(), Incumbent("gradient", 0.1, time.perf_counter()), 0, 2, None, device=torch.device("cuda")
+    )  # compiles the kernels
+    search = Incumbent("gradient", 8.0, time.perf_counter())
     gradient(jetty(), search, 0, 2, None, device=torch.device("cuda"))
-    assert search.position_um is not None
+    assert search.placement is not None
     assert search.seconds < 8.0 * 1.5
-    assert not Placement(jetty(), search.position_um, jetty().orientation).violations()
+    assert not search.placement.violations()
 
 
 def test_fixed_macros_stay() -> None:
     n = jetty()
     fixed = n.fixed.copy()
     fixed[[*n.hard[:2], *n.soft[:3]]] = True
-    found = run(n.with_(fixed=fixed)).position_um
-    assert found is not None
-    np.testing.assert_array_equal(found[fixed], n.position_um[fixed])
+    best = run(n.with_(fixed=fixed)).placement
+    assert best is not None
+    np.testing.assert_array_equal(best.position_um[fixed], n.position_um[fixed])
 
 
-def test_a_descent_lowers_what_it_descends_and_stays_inside() -> None:
+def test_a_descent_lowers_its_loss_and_stays_inside() -> None:
     n, settings = jetty(), replace(QUICK, steps=60)
-    falling = descent(settings)
-    before = falling.loss(1.0).detach()
+    lowered = descent(settings)
+    before = lowered.loss(1.0).detach()
     for i in range(settings.steps):
-        falling.step(i / settings.steps)
-    falling.routes = None
-    assert (falling.loss(1.0).detach() < 0.5 * before).all()
-    position = falling.position().detach().double().numpy()[:, ~n.fixed]
+        lowered.step(i / settings.steps)
+    lowered.routes = None
+    assert (lowered.loss(1.0).detach() < 0.5 * before).all()
+    position = lowered.position().detach().double().numpy()[:, ~n.fixed]
     half = np.minimum(n.size_um[~n.fixed], n.canvas_um) / 2
     slack = 1e-6 * max(n.canvas_um)
     assert (position > half - slack).all()
@@ -154,15 +158,15 @@ def test_adam_is_that_of_torch() -> None:
 
 
 def test_the_budget_is_kept() -> None:
-    run(jetty())  # whatever is compiled on first use
+    run(jetty())  # compiles the kernels
     start = time.process_time()
     search = run(jetty(), settings=GradientSettings(steps=60), budget_s=3.0)
     assert time.process_time() - start < 3.0 * 1.2
-    assert search.position_um is not None
+    assert search.placement is not None
 
 
-def test_ctrl_c_keeps_what_there_is() -> None:
-    def stop(progress: Progress) -> None:
+def test_ctrl_c_keeps_the_best_so_far() -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.stage == "gradient":
             raise KeyboardInterrupt
 
@@ -182,7 +186,7 @@ def test_starts_that_cannot_be_legalized_are_left_out(monkeypatch: pytest.Monkey
         return legalize(placement)
 
     monkeypatch.setattr(module, "legalize", now_and_then)
-    assert run(jetty()).position_um is not None
+    assert run(jetty()).placement is not None
 
 
 def test_an_error_says_that_no_start_could_be_legalized(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +201,9 @@ def test_an_error_says_that_no_start_could_be_legalized(monkeypatch: pytest.Monk
 def test_crowded_canvases() -> None:
     settings = GeneratorSettings(hard_macros=15, soft_macros=20, nets=120, ports=10, hard_coverage=0.6, grid=(10, 10))
     chip = generate(settings, 0)
-    found = run(chip).position_um
-    assert found is not None
-    assert not Placement(chip, found, chip.orientation).violations()
+    best = run(chip).placement
+    assert best is not None
+    assert not best.violations()
 
 
 def test_netlists_without_nets() -> None:

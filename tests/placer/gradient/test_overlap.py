@@ -1,4 +1,4 @@
-"""The area that rectangles share, and its gradient, against torch with all pairs at once."""
+"""The area in which rectangles overlap, and its gradient, against torch with all pairs at once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def slow(center: Tensor, size: Tensor) -> Tensor:
     total = torch.zeros(len(center), dtype=center.dtype)
     for i in range(len(size)):
         for j in range(i):
-            into = (size[i] + size[j]) / 2 - (center[:, i] - center[:, j]).abs()
-            total = total + torch.minimum(into, torch.minimum(size[i], size[j])).clamp(min=0).prod(-1)
+            depth = (size[i] + size[j]) / 2 - (center[:, i] - center[:, j]).abs()
+            total = total + torch.minimum(depth, torch.minimum(size[i], size[j])).clamp(min=0).prod(-1)
     return total
 
 
@@ -45,5 +45,5 @@ def test_area_and_gradient(seed: int) -> None:
 )
 def test_known_areas(centers: list[tuple[float, float]], area: float) -> None:
     size = torch.tensor([(2.0, 2.0), (1.0, 2.0)])
-    found = shared_areas(torch.tensor([centers]), size)
-    torch.testing.assert_close(found, torch.tensor([area]))
+    actual = shared_areas(torch.tensor([centers]), size)
+    torch.testing.assert_close(actual, torch.tensor([area]))

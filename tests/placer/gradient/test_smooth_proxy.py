@@ -1,4 +1,4 @@
-"""The smooth twin of the proxy: the exact cost in the limit, its order on the way there, gradients that are slopes."""
+"""The smooth proxy: the exact cost in the limit, the order of placements on the way there, exact gradients."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SETTINGS = GeneratorSettings(hard_macros=12, soft_macros=40, nets=300, ports=20,
 
 @cache
 def chip(seed: int = 0, smoothing: int = 0) -> Netlist:
-    found = generate(SETTINGS, seed)
-    # Macros larger than cells: the twin differs where one lies within a single row or column.
-    return found.with_(routing=Routing(smoothing=smoothing), size_um=with_large_macros(found))
+    netlist = generate(SETTINGS, seed)
+    # Macros are larger than cells: the smooth proxy differs if one lies within a single row or column.
+    return netlist.with_(routing=Routing(smoothing=smoothing), size_um=with_large_macros(netlist))
 
 
 def with_large_macros(netlist: Netlist) -> Floats:
@@ -46,7 +46,7 @@ def anywhere(netlist: Netlist, seed: int) -> Placement:
     return Placement(netlist, np.where(netlist.fixed[:, None], netlist.position_um, position), netlist.orientation)
 
 
-def parts(proxy: SmoothProxy, position: Tensor, smoothing: Smoothing) -> Tensor:
+def terms(proxy: SmoothProxy, position: Tensor, smoothing: Smoothing) -> Tensor:
     """[B, 3] wirelength, density, congestion."""
     density = proxy.density(proxy.cover(position, smoothing), smoothing)
     congestion = proxy.congestion(position, proxy.routes(position), smoothing)
@@ -54,20 +54,20 @@ def parts(proxy: SmoothProxy, position: Tensor, smoothing: Smoothing) -> Tensor:
 
 
 def both(netlist: Netlist, smoothing: Smoothing, merge_um: float = 0.0, seeds: int = 6) -> tuple[Floats, Floats]:
-    """The parts [B, 3] of the cost of random placements: smooth ones and exact ones."""
+    """The terms [B, 3] of the smooth and of the exact cost of random placements."""
     placements = [anywhere(netlist, seed) for seed in range(seeds)]
     proxy = SmoothProxy(netlist, merge_um=merge_um)
-    smooth = parts(proxy, proxy.tensor([p.position_um for p in placements]), smoothing)
+    smooth = terms(proxy, proxy.tensor([p.position_um for p in placements]), smoothing)
     exact = [(c.wirelength, c.density, c.congestion) for c in map(evaluate, placements)]
     return smooth.double().numpy(), np.array(exact)
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("reach", [0, 2])
-def test_it_tends_to_the_exact_cost(seed: int, reach: int) -> None:
+def test_it_converges_to_the_exact_cost(seed: int, reach: int) -> None:
     smooth, exact = both(chip(seed, reach), SHARP)
     np.testing.assert_allclose(smooth[:, :2], exact[:, :2], rtol=2e-5)
-    # Pins nearer to the edge of a cell than float32 and the ramp tell lie on both sides of it.
+    # Pins nearer to the edge of a cell than the resolution of float32 and of the ramp count on both sides of it.
     np.testing.assert_allclose(smooth[:, 2], exact[:, 2], rtol=5e-3)
 
 
@@ -80,14 +80,16 @@ def test_less_smoothing_is_nearer() -> None:
 
 def test_the_order_of_placements_is_that_of_the_exact_cost() -> None:
     n = chip()
-    spots = [anywhere(n, seed).position_um for seed in range(30)]
+    positions = [anywhere(n, seed).position_um for seed in range(30)]
     middle = np.array(n.canvas_um) / 2
-    # Drawn together by more and more, so that all parts differ.
-    drawn = [np.where(n.fixed[:, None], p, middle + (p - middle) * (0.6 + 0.4 * k / 29)) for k, p in enumerate(spots)]
+    # Contracted more and more, so that all terms differ.
+    contracted = [
+        np.where(n.fixed[:, None], p, middle + (p - middle) * (0.6 + 0.4 * k / 29)) for k, p in enumerate(positions)
+    ]
     proxy = SmoothProxy(n)
-    smooth = parts(proxy, proxy.tensor(drawn), Smoothing()).numpy()
+    smooth = terms(proxy, proxy.tensor(contracted), Smoothing()).numpy()
     exact = np.array([[c.wirelength, c.density, c.congestion] for c in
-                      (evaluate(Placement(n, p, n.orientation)) for p in drawn)])  # fmt: skip
+                      (evaluate(Placement(n, p, n.orientation)) for p in contracted)])  # fmt: skip
     for k in range(3):
         assert spearmanr(smooth[:, k], exact[:, k]).statistic > 0.9
 
@@ -95,14 +97,14 @@ def test_the_order_of_placements_is_that_of_the_exact_cost() -> None:
 def test_merged_pins_change_little() -> None:
     n = chip()
     merge_um = 0.25 * min(n.cell_um)
-    assert len(merged_nets(n, merge_um).spot) <= len(merged_nets(n).spot)
+    assert len(merged_nets(n, merge_um).point) <= len(merged_nets(n).point)
     assert merged_nets(n, merge_um).weight.sum() <= n.net_weight.sum()
     smooth, exact = both(n, SHARP, merge_um)
     np.testing.assert_allclose(smooth, exact, rtol=0.05)
 
 
-@pytest.mark.parametrize("part", range(5))
-def test_gradients_are_slopes(part: int) -> None:
+@pytest.mark.parametrize("term", range(5))
+def test_gradients_are_slopes(term: int) -> None:
     n = chip(1)
     proxy = SmoothProxy(n)
     start, smoothing = proxy.tensor([anywhere(n, 0).position_um]), Smoothing(top=0.3)
@@ -110,13 +112,13 @@ def test_gradients_are_slopes(part: int) -> None:
 
     def value(position: Tensor) -> Tensor:
         cover = proxy.cover(position, smoothing)
-        if part == 0:
+        if term == 0:
             return proxy.wirelength(position, smoothing)
-        if part == 1:
+        if term == 1:
             return proxy.density(cover, smoothing)
-        if part == 2:
+        if term == 2:
             return proxy.energy(cover)
-        return proxy.overlap(position) if part == 3 else proxy.congestion(position, routes, smoothing)
+        return proxy.overlap(position) if term == 3 else proxy.congestion(position, routes, smoothing)
 
     position = start.clone().requires_grad_()
     (slope,) = torch.autograd.grad(value(position).sum(), position)
@@ -130,8 +132,8 @@ def test_gradients_are_slopes(part: int) -> None:
 def test_energy_and_overlap_fall_as_macros_spread() -> None:
     n = chip()
     proxy, middle = SmoothProxy(n), np.array(n.canvas_um) / 2
-    given = Placement.given(n).position_um
-    position = proxy.tensor([np.where(n.fixed[:, None], given, middle + s * (given - middle)) for s in (0.1, 0.4, 1)])
+    spread = Placement.given(n).position_um
+    position = proxy.tensor([np.where(n.fixed[:, None], spread, middle + s * (spread - middle)) for s in (0.1, 0.4, 1)])
     energy, overlap = proxy.energy(proxy.cover(position, Smoothing())), proxy.overlap(position)
     assert energy[0] > energy[1] > energy[2]
     assert overlap[0] > overlap[1] > overlap[2]
@@ -150,34 +152,34 @@ def test_overlap_is_the_area_shared() -> None:
     expected = area / n.size_um[n.hard].prod(1).sum()
     assert float(proxy.overlap(proxy.tensor([position]))[0]) == pytest.approx(expected, rel=1e-4)
     a, b = n.hard[:2]
-    position[n.hard] = 1e6 * (1 + np.arange(len(n.hard)))[:, None]  # far apart, and these two at the same place
+    position[n.hard] = 1e6 * (1 + np.arange(len(n.hard)))[:, None]  # far apart, except these two at the same place
     position[b] = position[a]
     shared = np.minimum(n.size_um[a], n.size_um[b]).prod() / n.size_um[n.hard].prod(1).sum()
     assert float(proxy.overlap(proxy.tensor([position]))[0]) == pytest.approx(shared, rel=1e-4)
 
 
-def test_each_placement_of_a_batch_has_smoothing_of_its_own() -> None:
+def test_each_placement_of_a_batch_has_its_own_smoothing() -> None:
     n = chip()
     proxy = SmoothProxy(n)
     position = proxy.tensor([anywhere(n, 0).position_um] * 2)
     values = Smoothing(wire=torch.tensor([0.5, 2.0]), top=torch.tensor([0.05, 0.3]))
-    together = parts(proxy, position, values)
+    together = terms(proxy, position, values)
     for b, (wire, top) in enumerate([(0.5, 0.05), (2.0, 0.3)]):
-        alone = parts(proxy, position[:1], Smoothing(wire=wire, top=top))
+        alone = terms(proxy, position[:1], Smoothing(wire=wire, top=top))
         np.testing.assert_allclose(together[b].numpy(), alone[0].numpy(), rtol=1e-5)
 
 
 def test_a_bundled_design() -> None:
     n = load("jetty")
     proxy, exact = SmoothProxy(n), evaluate(Placement.given(n))
-    smooth = parts(proxy, proxy.tensor([n.position_um]), SHARP)[0]
+    smooth = terms(proxy, proxy.tensor([n.position_um]), SHARP)[0]
     assert float(smooth[0]) == pytest.approx(exact.wirelength, rel=1e-4)
     assert float(smooth[1]) == pytest.approx(exact.density, rel=1e-4)
     assert float(smooth[2]) == pytest.approx(exact.congestion, rel=0.05)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
-def test_threads_trace_what_is_traced_one_by_one(threads: int) -> None:
+def test_threads_trace_the_same_segments(threads: int) -> None:
     n = chip()
     nets = merged_nets(n)
     rng = np.random.default_rng(0)
@@ -186,14 +188,14 @@ def test_threads_trace_what_is_traced_one_by_one(threads: int) -> None:
         together = trace(nets, cell, pool.map)
     alone = [trace(nets, cell[b : b + 1]) for b in range(len(cell))]
     for name in ("across", "up"):
-        found = np.concatenate([getattr(s, name) + b * len(nets.node) for b, s in enumerate(alone)], axis=1)
-        np.testing.assert_array_equal(getattr(together, name), found)
+        segments = np.concatenate([getattr(s, name) + b * len(nets.node) for b, s in enumerate(alone)], axis=1)
+        np.testing.assert_array_equal(getattr(together, name), segments)
     np.testing.assert_array_equal(together.tracks, np.concatenate([s.tracks for s in alone]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_agrees_with_the_cpu() -> None:
     n = chip()
-    values = [parts(p, p.tensor([anywhere(n, 0).position_um]), Smoothing()).cpu().numpy()
+    values = [terms(p, p.tensor([anywhere(n, 0).position_um]), Smoothing()).cpu().numpy()
               for p in (SmoothProxy(n), SmoothProxy(n, "cuda"))]  # fmt: skip
     np.testing.assert_allclose(values[0], values[1], rtol=1e-4)

@@ -9,17 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlists.netlist import Floats
-from placer.legalization.free_space import nearest_free, place_in_order, reinsert, snug_corner, touching
+from placer.legalization.free_space import contact_fraction, nearest_free, place_in_order, reinsert, snug_corner
 
 CANVAS = (10.0, 8.0)
-# Halves make edges meet and align, which is where mistakes hide; they are exact in float64.
+# Multiples of a half are exact in float64 and make edges meet and align, where mistakes are likely.
 HALVES = st.integers(-4, 24).map(lambda n: n / 2)
 SIDES = st.integers(0, 8).map(lambda n: n / 2)
 RECTANGLES = st.lists(st.tuples(HALVES, HALVES, SIDES, SIDES), max_size=8)
 
 
 def corners(rectangles: list[tuple[float, float, float, float]]) -> Floats:
-    """[4, K] low x, low y, high x, high y of rectangles given by low corner and size."""
+    """[4, K] low x, low y, high x, high y of rectangles with a low corner and a size each."""
     return np.array([(x, y, x + w, y + h) for x, y, w, h in rectangles], dtype=np.float64).reshape(-1, 4).T.copy()
 
 
@@ -49,9 +49,9 @@ def nearest(tx: float, ty: float, w: float, h: float, rectangle: Floats, count: 
     return nearest_free(tx, ty, w, h, low_x, low_y, high_x, high_y, count, CANVAS[0], CANVAS[1])
 
 
-def touch(x: float, y: float, w: float, h: float, rectangle: Floats) -> float:
+def contact(x: float, y: float, w: float, h: float, rectangle: Floats) -> float:
     low_x, low_y, high_x, high_y = rectangle
-    return touching(x, y, w, h, low_x, low_y, high_x, high_y, len(low_x), CANVAS[0], CANVAS[1], 1e-9)
+    return contact_fraction(x, y, w, h, low_x, low_y, high_x, high_y, len(low_x), CANVAS[0], CANVAS[1], 1e-9)
 
 
 @settings(max_examples=300, deadline=None)
@@ -60,15 +60,15 @@ def test_nearest_free_is_its_definition(
     tx: float, ty: float, w: float, h: float, rectangles: list[tuple[float, float, float, float]]
 ) -> None:
     rectangle = corners(rectangles)
-    found, x, y = nearest(tx, ty, w, h, rectangle, len(rectangles))
+    fits_somewhere, x, y = nearest(tx, ty, w, h, rectangle, len(rectangles))
     expected = nearest_free_by_definition(tx, ty, w, h, rectangle)
-    assert found == np.isfinite(expected)
-    if found:
+    assert fits_somewhere == np.isfinite(expected)
+    if fits_somewhere:
         assert fits(x, y, w, h, rectangle)
         assert abs(np.hypot(x - tx, y - ty) - expected) < 1e-12
 
 
-def test_nearest_free_counts_only_the_first_rectangles() -> None:
+def test_nearest_free_regards_only_the_first_rectangles() -> None:
     rectangle = corners([(0, 0, 4, 4), (4, 0, 6, 8)])
     assert nearest(8.0, 4.0, 2.0, 2.0, rectangle, 1) == (True, 8.0, 4.0)
     assert nearest(8.0, 4.0, 2.0, 2.0, rectangle, 2) == (True, 3.0, 5.0)
@@ -89,12 +89,14 @@ def test_snug_corner_is_the_best_of_all_corners(
     w, h = w + 0.5, h + 0.5  # a point has no outline
     rectangle = corners(rectangles)
     low_x, low_y, high_x, high_y = rectangle
-    found, x, y = snug_corner(tx, ty, w, h, low_x, low_y, high_x, high_y, len(low_x), CANVAS[0], CANVAS[1], weight)
+    fits_somewhere, x, y = snug_corner(
+        tx, ty, w, h, low_x, low_y, high_x, high_y, len(low_x), CANVAS[0], CANVAS[1], weight
+    )
     xs = [w / 2, CANVAS[0] - w / 2, *(low_x - w / 2), *(high_x + w / 2)]
     ys = [h / 2, CANVAS[1] - h / 2, *(low_y - h / 2), *(high_y + h / 2)]
 
     def score(x: float, y: float) -> float:
-        return touch(x, y, w, h, rectangle) - weight * float(np.hypot(x - tx, y - ty)) / sum(CANVAS)
+        return contact(x, y, w, h, rectangle) - weight * float(np.hypot(x - tx, y - ty)) / sum(CANVAS)
 
     # On a line x = c only edges of rectangles across it count as corners; the others touch nothing in y.
     corner_places = [
@@ -106,25 +108,25 @@ def test_snug_corner_is_the_best_of_all_corners(
             or ((low_x - w / 2 < cx) & (cx < high_x + w / 2) & ((cy == low_y - h / 2) | (cy == high_y + h / 2))).any()
         )
     ]
-    assert found == bool(corner_places)
-    if found:
+    assert fits_somewhere == bool(corner_places)
+    if fits_somewhere:
         assert fits(x, y, w, h, rectangle)
         assert abs(score(x, y) - max(score(*place) for place in corner_places)) < 1e-9
 
 
-def test_touching_is_the_part_of_the_outline() -> None:
+def test_contact_is_a_fraction_of_the_outline() -> None:
     rectangle = corners([(2, 0, 3, 1), (2, 3, 1, 3)])
     # A 2 by 2 macro in the gap: left edge on the canvas, right edge on 1 of both, 1 + 1 of 8.
-    assert touch(1.0, 1.0, 2.0, 2.0, rectangle) == (2 + 2 + 1) / 8
-    assert touch(3.0, 2.0, 2.0, 2.0, rectangle) == (2 + 1) / 8
-    assert touch(8.0, 4.0, 2.0, 2.0, rectangle) == 0
+    assert contact(1.0, 1.0, 2.0, 2.0, rectangle) == (2 + 2 + 1) / 8
+    assert contact(3.0, 2.0, 2.0, 2.0, rectangle) == (2 + 1) / 8
+    assert contact(8.0, 4.0, 2.0, 2.0, rectangle) == 0
 
 
-def test_touching_is_at_most_the_outline() -> None:
-    assert touch(1.0, 1.0, 2.0, 2.0, corners([(2, 0, 2, 2), (2, 0, 3, 2), (0, 2, 2, 2)])) == 1
+def test_contact_is_at_most_the_whole_outline() -> None:
+    assert contact(1.0, 1.0, 2.0, 2.0, corners([(2, 0, 2, 2), (2, 0, 3, 2), (0, 2, 2, 2)])) == 1
 
 
-def test_place_in_order_names_the_first_that_finds_no_room() -> None:
+def test_place_in_order_returns_the_first_macro_without_room() -> None:
     size = np.array([(6.0, 8.0), (6.0, 8.0), (4.0, 8.0)])
     target = np.full((3, 2), 4.0)
     nothing = np.empty((0, 4))
@@ -134,7 +136,7 @@ def test_place_in_order_names_the_first_that_finds_no_room() -> None:
     assert sorted(center[[0, 2], 0]) in ([2, 7], [3, 8])
 
 
-def test_reinsert_moves_only_nearer() -> None:
+def test_reinsert_moves_macros_only_nearer_to_their_targets() -> None:
     size = np.full((2, 2), 2.0)
     target = np.array([(3.0, 4.0), (9.0, 4.0)])
     center = np.array([(7.0, 4.0), (9.0, 4.0)])

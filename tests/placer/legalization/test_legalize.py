@@ -1,4 +1,4 @@
-"""Legal means legal, whatever the start; and what is legal stays."""
+"""Legalization ends legally from any start and leaves legal placements alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netlists.errors import LegalizationError, NetlistError
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import TOUCH, Placement
 from netlists.synthetic.generate import GeneratorSettings, generate, random_case
-from netlists.tolerance import HAIR
+from netlists.tolerance import MACRO_GAP
 from placer.legalization.legalize import covered_area, legalize
 
 
@@ -49,7 +49,7 @@ def with_hard_at(netlist: Netlist, center: Floats) -> Placement:
 
 
 def overlaps(placement: Placement, number: npt.DTypeLike = np.float64) -> int:
-    """Overlapping pairs with a movable one and movable hard macros out of the canvas, without any tolerance."""
+    """Overlapping pairs with a movable macro, plus movable hard macros outside the canvas, without any tolerance."""
     n = placement.netlist
     center, half = placement.position_um[n.hard].astype(number), (n.size_um[n.hard] / 2).astype(number)
     low, high, movable = center - half, center + half, ~n.fixed[n.hard]
@@ -62,12 +62,12 @@ def overlaps(placement: Placement, number: npt.DTypeLike = np.float64) -> int:
 
 
 def starts(netlist: Netlist, seed: int) -> list[Placement]:
-    """All at the center, at random (out of the canvas too), and a little off a legal placement."""
+    """All macros at the center, at random (partly outside the canvas), and a little off a legal placement."""
     random = np.random.default_rng(seed)
     canvas, count = np.array(netlist.canvas_um), len(netlist.movable_hard)
-    anywhere = random.uniform(-0.2, 1.2, (count, 2)) * canvas
+    scattered = random.uniform(-0.2, 1.2, (count, 2)) * canvas
     near = netlist.position_um[netlist.movable_hard] + random.normal(0, 0.02, (count, 2)) * canvas
-    return [with_hard_at(netlist, center) for center in (np.tile(canvas / 2, (count, 1)), anywhere, near)]
+    return [with_hard_at(netlist, center) for center in (np.tile(canvas / 2, (count, 1)), scattered, near)]
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -83,9 +83,9 @@ def test_any_start_becomes_legal_and_only_movable_hard_macros_move(seed: int) ->
         assert legalize(legal) is legal
 
 
-def test_a_legal_placement_comes_back_as_it_is() -> None:
-    given = Placement.given(generate(random_case(3), 3))
-    assert legalize(given) is given
+def test_a_legal_placement_is_returned_unchanged() -> None:
+    legal = Placement.given(generate(random_case(3), 3))
+    assert legalize(legal) is legal
 
 
 def test_result_does_not_depend_on_earlier_calls() -> None:
@@ -96,35 +96,35 @@ def test_result_does_not_depend_on_earlier_calls() -> None:
     np.testing.assert_array_equal(legalize(start).position_um, first.position_um)
 
 
-def test_float32_sees_no_overlap_either() -> None:
+def test_there_is_no_overlap_in_float32_either() -> None:
     netlist = generate(GeneratorSettings(hard_macros=120, hard_coverage=0.65, nets=0), 4)
     for start in starts(netlist, 4):
         assert overlaps(legalize(start), np.float32) == 0
 
 
-def test_two_macros_move_apart_by_the_least() -> None:
+def test_two_macros_move_apart_by_the_least_distance() -> None:
     netlist = blocks([(10, 10), (10, 10)], (100, 100))
     legal = legalize(placed(netlist, [(50, 50), (53, 51)]))
     moved = np.hypot(*(legal.position_um - [(50, 50), (53, 51)]).T).sum()
-    assert 7 <= moved <= 7 + 2 * HAIR * 100
+    assert 7 <= moved <= 7 + 2 * MACRO_GAP * 100
 
 
 def test_macros_in_a_row_slide_together() -> None:
-    # Six macros of width 10 on a canvas 62 wide and one macro high, all asked to sit 1 too far right.
+    # Six macros of width 10 on a canvas 62 wide and one macro high, with targets that are all 1 too far right.
     netlist = blocks([(10, 10)] * 6, (62, 10.0001))
-    wanted = np.column_stack([np.arange(6) * 10.2 + 7.0, np.full(6, 5.0)])
-    legal = legalize(placed(netlist, wanted))
+    target = np.column_stack([np.arange(6) * 10.2 + 7.0, np.full(6, 5.0)])
+    legal = legalize(placed(netlist, target))
     assert overlaps(legal) == 0
-    # The last must go back by 1, the one before it by 0.8, and so on.
-    assert np.abs(legal.position_um[:, 0] - wanted[:, 0]).sum() == pytest.approx(3.0, abs=0.01)
+    # The last macro must move back by 1, the one before it by 0.8, and so on.
+    assert np.abs(legal.position_um[:, 0] - target[:, 0]).sum() == pytest.approx(3.0, abs=0.01)
 
 
 def test_equal_macros_swap_rather_than_cross() -> None:
-    # Two pairs of macros that want the same two places; whoever goes where, each ends beside its own target.
+    # Two pairs of macros want the same two places; each macro ends at or beside its own target.
     netlist = blocks([(20, 20)] * 4, (200, 40))
-    wanted = np.array([(30, 20), (170, 20), (30, 20), (170, 20)])
-    legal = legalize(placed(netlist, wanted))
-    assert np.hypot(*(legal.position_um - wanted).T).max() < 21
+    target = np.array([(30, 20), (170, 20), (30, 20), (170, 20)])
+    legal = legalize(placed(netlist, target))
+    assert np.hypot(*(legal.position_um - target).T).max() < 21
 
 
 def test_fixed_macros_are_obstacles() -> None:
@@ -157,7 +157,7 @@ def test_exact_tilings_have_no_overlap_where_sizes_are_exact() -> None:
     assert overlaps(legalize(placed(netlist, (64, 64)))) == 0
 
 
-def test_too_much_area_is_said_at_once() -> None:
+def test_too_much_area_is_reported_at_once() -> None:
     netlist = blocks([(60, 60), (70, 70), (40, 40)], (100, 100))
     with pytest.raises(LegalizationError, match=r"need 10100 µm², but only 10000 µm².*'m1', 'm0', 'm2'"):
         legalize(placed(netlist, (50, 50)))
@@ -181,13 +181,13 @@ def test_a_macro_without_a_place_among_the_fixed_ones_is_named_at_once() -> None
     assert not legalize(Placement.given(fits)).violations()
 
 
-def test_what_cannot_be_packed_is_named() -> None:
+def test_a_macro_that_cannot_be_packed_is_named() -> None:
     netlist = blocks([(51, 49)] * 3, (100, 100))
     with pytest.raises(LegalizationError, match=r"no legal placement found: .* 75\.0% .*'m\d'"):
         legalize(placed(netlist, (50, 50)))
 
 
-def test_two_that_cannot_be_together_are_named_at_once() -> None:
+def test_two_macros_that_cannot_be_together_are_named_at_once() -> None:
     netlist = blocks([(60, 60), (10, 10), (41, 41)], (100, 100))
     with pytest.raises(LegalizationError, match="'m0', 'm2' fit neither side by side nor one above the other"):
         legalize(placed(netlist, (50, 50)))
@@ -196,7 +196,7 @@ def test_two_that_cannot_be_together_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("excess", [0.0, 1e-10, 9e-10, 1.1e-9, 1e-7])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_what_a_netlist_takes_for_as_large_as_the_canvas_can_be_placed(excess: float, axis: int) -> None:
+def test_a_macro_as_large_as_the_canvas_within_the_tolerance_can_be_placed(excess: float, axis: int) -> None:
     canvas = (1433.406, 977.1)
     size = [400.0, 300.0]
     size[axis] = canvas[axis] + excess * max(canvas)
@@ -228,7 +228,7 @@ def test_covered_area_counts_overlaps_once_and_the_canvas_only() -> None:
     assert covered_area(np.empty((0, 4)), 10, 10) == 0
 
 
-def test_overlaps_of_rounding_are_undone_by_rounding() -> None:
+def test_overlaps_by_rounding_are_resolved_by_rounding() -> None:
     side = 0.1
     netlist = blocks([(side, side)] * 60, (1.1, 1.0))
     column, row = np.arange(60) % 10, np.arange(60) // 10
@@ -240,8 +240,8 @@ def test_overlaps_of_rounding_are_undone_by_rounding() -> None:
     assert np.abs(legal.position_um - start.position_um).max() < 1e-14
 
 
-def test_slight_overlaps_cost_slight_moves() -> None:
-    # A raster with gaps of 2 and everything off by up to 2: who overlaps can make room for it.
+def test_slight_overlaps_need_slight_moves_only() -> None:
+    # A raster with gaps of 2 and all macros off by up to 2: there is room beside every overlap.
     netlist = blocks([(18, 18)] * 100, (200, 200))
     raster = np.column_stack([np.arange(100) % 10, np.arange(100) // 10]) * 20.0 + 10
     start = placed(netlist, raster + np.random.default_rng(0).uniform(-2, 2, raster.shape))

@@ -16,7 +16,7 @@ from placer.annealing.baseline import spiral
 from placer.annealing.metropolis import Budget
 from placer.annealing.refine import refine
 from placer.environment.env import EpisodeBatch, Observation
-from placer.environment.episode import cover_by
+from placer.environment.episode import cover_map
 from placer.legalization.legalize import legalize
 from tests.designs import Box, case, design, row_set
 
@@ -55,12 +55,12 @@ def test_the_mask_allows_places_on_rows_only(shape: str) -> None:
     rng, episodes = np.random.default_rng(0), EpisodeBatch(cluster(n, 4, threads=1).netlist, 3, threads=1)
     seen: Observation | None = episodes.reset()
     assert seen is not None
-    np.testing.assert_allclose(seen.maps[0, 0], cover_by(blocked(n), n), rtol=1e-6)
+    np.testing.assert_allclose(seen.maps[0, 0], cover_map(blocked(n), n), rtol=1e-6)
     while seen is not None:
         assert not seen.mask.all()
         v = episodes.order[seen.t]
         for b, cell in zip(*np.nonzero(seen.mask), strict=True):
-            center = episodes.state.spot[b, cell // 10, cell % 10]
+            center = episodes.state.place[b, cell // 10, cell % 10]
             low, high = center - n.size_um[v] / 2, center + n.size_um[v] / 2
             inside = (low >= 0).all() and (high <= 100).all()
             assert inside
@@ -76,10 +76,10 @@ def test_the_mask_allows_places_on_rows_only(shape: str) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_search_stays_on_rows(shape: str, workers: int) -> None:
     start = legalize(Placement.given(shaped(shape)))
-    found = refine(start, Budget(trials=4000), workers=workers)
-    demand_inside(found.placement)
-    assert found.statistics.sum() > 0
-    assert (found.placement.position_um != start.position_um).any()
+    result = refine(start, Budget(trials=4000), workers=workers)
+    demand_inside(result.placement)
+    assert result.statistics.sum() > 0
+    assert (result.placement.position_um != start.position_um).any()
 
 
 @pytest.mark.parametrize("method", ["greedy", "random", "anneal", "gradient"])
@@ -92,8 +92,8 @@ def test_every_method_ends_legally(shape: str, method: str) -> None:
 def test_rows_that_cover_all_change_nothing() -> None:
     plain = design([(80, 80, 18, 19), (45, 70, 14.5, 20), (5, 5, 12, 30)])
     rows = plain.with_(rows=row_set([(0, 0, 100, 95)]))  # a margin lower than a row
-    found = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
-    np.testing.assert_array_equal(found[0], found[1])
+    positions = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
+    np.testing.assert_array_equal(*positions)
 
 
 @pytest.mark.parametrize("method", ["greedy", "anneal"])

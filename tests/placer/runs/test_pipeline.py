@@ -18,13 +18,12 @@ from netlists.placement import Placement
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer import PlaceSettings, Result, evaluate, place
 from placer.annealing.baseline import anneal
-from placer.annealing.metropolis import Budget, Found
-from placer.environment.env import EpisodeBatch
-from placer.incumbent import Progress, Search
+from placer.annealing.metropolis import Budget, SearchResult
+from placer.incumbent import Candidates, Incumbent, RunProgress
 from placer.legalization.legalize import legalize
-from placer.runs.pipeline import LEAST_S, TRIALS, demand_legal, load_kernels
-from placer.runs.settings import METHODS
-from placer.soft.soft_only import settle_soft
+from placer.runs.methods import LEAST_S, METHODS, TRIALS
+from placer.runs.pipeline import demand_legal, load_kernels
+from placer.soft.multi_start import settle_soft
 
 
 @cache
@@ -68,18 +67,18 @@ def test_without_refinement_the_later_searches_are_left_out() -> None:
 
 
 def test_without_refinement_hard_macros_stay_where_the_policy_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    searches: list[Search] = []
-    offer = Search.offer
+    incumbents: list[Incumbent] = []
+    offer = Incumbent.offer
 
-    def watched(search: Search, episodes: EpisodeBatch) -> None:
-        searches.append(search)
-        offer(search, episodes)
+    def watch(incumbent: Incumbent, candidates: Candidates) -> None:
+        incumbents.append(incumbent)
+        offer(incumbent, candidates)
 
-    monkeypatch.setattr(Search, "offer", watched)
+    monkeypatch.setattr(Incumbent, "offer", watch)
     result, hard = quick(jetty(), "rl", refine=False), jetty().hard
-    found = searches[-1].position_um
-    assert found is not None
-    np.testing.assert_array_equal(result.placement.position_um[hard], found[hard])
+    best = incumbents[-1].placement
+    assert best is not None
+    np.testing.assert_array_equal(result.placement.position_um[hard], best.position_um[hard])
 
 
 def test_the_refinement_gains_something() -> None:
@@ -92,9 +91,9 @@ def test_the_refinement_gains_something() -> None:
 def test_the_refinement_gets_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds: list[float | None] = []
 
-    def stand_in(placement: Placement, budget: Budget, **_: object) -> Found:
+    def stand_in(placement: Placement, budget: Budget, **_: object) -> SearchResult:
         seconds.append(budget.seconds)
-        return Found(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
+        return SearchResult(placement, evaluate(placement).proxy, 0, np.zeros((0, 5)), interrupted=True)
 
     load_kernels("greedy", True, "auto")
     monkeypatch.setattr("placer.runs.pipeline.refine", stand_in)
@@ -123,10 +122,10 @@ def test_netlists_without_hard_macros(method: str) -> None:
 
 
 def test_annealing_is_a_whole_search_of_its_own() -> None:
-    result, found = quick(jetty(), "anneal", seed=1), anneal(jetty(), Budget(trials=TRIALS), seed=1)
+    result, search = quick(jetty(), "anneal", seed=1), anneal(jetty(), Budget(trials=TRIALS), seed=1)
     assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
-    np.testing.assert_array_equal(result.placement.position_um, found.placement.position_um)
-    np.testing.assert_array_equal(result.placement.orientation, found.placement.orientation)
+    np.testing.assert_array_equal(result.placement.position_um, search.placement.position_um)
+    np.testing.assert_array_equal(result.placement.orientation, search.placement.orientation)
 
 
 def test_nothing_to_move() -> None:
@@ -172,7 +171,7 @@ def test_crowded_canvases_end_legal(coverage: float) -> None:
 
 
 def test_ctrl_c_keeps_the_best_so_far() -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: RunProgress) -> None:
         if progress.iteration == 2:
             raise KeyboardInterrupt
 
@@ -199,14 +198,14 @@ def test_ctrl_c_while_kernels_are_compiled(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_soft_stage_never_makes_it_worse() -> None:
-    given = Placement.given(jetty())
-    settled, _ = settle_soft(given, np.inf)
-    assert evaluate(settled).proxy < evaluate(given).proxy
+    start = Placement.given(jetty())
+    settled, _ = settle_soft(start, np.inf)
+    assert evaluate(settled).proxy < evaluate(start).proxy
     assert evaluate(settle_soft(settled, np.inf)[0]).proxy <= evaluate(settled).proxy
-    np.testing.assert_array_equal(settled.position_um[jetty().hard], given.position_um[jetty().hard])
+    np.testing.assert_array_equal(settled.position_um[jetty().hard], start.position_um[jetty().hard])
 
 
-def given(**options: Any) -> Result:
+def from_input(**options: Any) -> Result:
     return quick(crowded(), start="given", **options)
 
 
@@ -222,13 +221,13 @@ def crowded() -> Netlist:
 def test_from_the_given_placement_without_refinement_it_is_only_legalized(method: str) -> None:
     start = Placement.given(crowded())
     assert start.violations()
-    result = given(method=method, refine=False)
+    result = from_input(method=method, refine=False)
     assert [stage.name for stage in result.stages] == ["cluster", "legalize", "expand"]
     np.testing.assert_array_equal(result.placement.position_um, legalize(start).position_um)
 
 
 def test_the_given_placement_is_refined() -> None:
-    result = given()
+    result = from_input()
     assert [stage.name for stage in result.stages] == ["cluster", "legalize", "refine", "expand"]
     proxy = {stage.name: stage.proxy for stage in result.stages}
     assert result.history[0][1] == proxy["legalize"]
@@ -238,7 +237,7 @@ def test_the_given_placement_is_refined() -> None:
 
 def test_annealing_from_the_given_placement_is_never_worse_than_it() -> None:
     start = legalize(Placement.given(crowded()))
-    result = given(method="anneal")
+    result = from_input(method="anneal")
     assert [stage.name for stage in result.stages] == ["cluster", "anneal", "legalize", "expand"]
     assert result.metrics["proxy"] <= evaluate(start).proxy
     assert result.metrics["proxy"] != quick(crowded(), "anneal").metrics["proxy"]
@@ -290,11 +289,12 @@ def test_missing_weights() -> None:
 def test_kernels_for_rows_are_loaded_before_the_clock_starts() -> None:
     """In a process of its own, as kernels that other tests have called are loaded here already."""
     program = (
-        "from placer import abacus, analytic, electrostatics, on_grid, tall_cells\n"
+        "from placer.cells import abacus, electrostatics, global_placement, multi_row_cells\n"
+        "from placer.legalization import row_alignment\n"
         "from placer.runs.pipeline import load_row_kernels\n"
         "load_row_kernels()\n"
-        "kernels = (abacus._into_runs, analytic.wirelength_gradient, electrostatics._add_charge,\n"
-        "           electrostatics._gather, on_grid.nearest_corners, tall_cells.nearest_places)\n"
+        "kernels = (abacus._assign_to_runs, global_placement.wirelength_gradient, electrostatics._add_charge,\n"
+        "           electrostatics._add_forces, row_alignment.nearest_corners, multi_row_cells.nearest_places)\n"
         "print([kernel.__name__ for kernel in kernels if not kernel.signatures])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)

@@ -15,13 +15,13 @@ from tests.netlists.chips import write_bookshelf
 @pytest.mark.parametrize("grid", [None, (4, 8)])
 def test_a_source_comes_back(tmp_path: Path, unfix: tuple[str, ...], grid: tuple[int, int] | None) -> None:
     source = Source(str(write_bookshelf(tmp_path)), grid=grid, unfix=unfix)
-    kept = json.loads(json.dumps(vars(source.absolute())))
-    again = Source.read(kept)
+    fields = json.loads(json.dumps(vars(source.absolute())))
+    again = Source.read(fields)
     assert again == source
     assert len(again.load().movable_hard) == (2 if unfix else 1)
 
 
-def test_those_of_old_fix_what_the_file_fixes(tmp_path: Path) -> None:
+def test_old_sources_fix_what_the_file_fixes(tmp_path: Path) -> None:
     path = str(write_bookshelf(tmp_path))
     assert Source.read({"path": path, "plc": None, "grid": [4, 8]}) == Source(path, grid=(4, 8))
 

@@ -19,10 +19,10 @@ import pytest
 from netlists import load, load_placement, save
 from netlists.errors import SettingsError
 from placer import PlaceSettings, place
+from placer.runs.methods import METHODS
 from placer.runs.run_folder import Source
-from placer.runs.settings import METHODS
-from placer.runs.sweep import Sweep, SweepProgress, gpu_share, sweep
-from placer.runs.sweep_table import COLUMNS, RESULTS
+from placer.runs.sweep import Sweep, SweepProgress, gpu_fraction, sweep
+from placer.runs.sweep_table import COLUMNS, RESULTS, SweepRun, read_outcome, write_outcome
 from tests import ROOT
 
 QUICK = PlaceSettings(workers=1, iterations=1)
@@ -36,9 +36,9 @@ pytestmark = [
 ]
 
 
-def swept(out: Path, **options: Any) -> Sweep:
-    given: dict[str, Any] = {"methods": ["greedy", "anneal"], "seeds": 2, "settings": QUICK} | options
-    return sweep([Source("jetty")], out, **given)
+def sweep_jetty(out: Path, **options: Any) -> Sweep:
+    settings: dict[str, Any] = {"methods": ["greedy", "anneal"], "seeds": 2, "settings": QUICK} | options
+    return sweep([Source("jetty")], out, **settings)
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -65,11 +65,11 @@ def test_a_lost_node_costs_nothing_but_time(tmp_path: Path) -> None:
 
     try:
         out = tmp_path / "sweep"
-        found = swept(out, address=cluster.address, progress=lose_one)
+        result = sweep_jetty(out, address=cluster.address, progress=lose_one)
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
     assert not lost
-    assert (len(found.outcomes), found.resumed, found.failed, found.interrupted) == (4, 0, 0, False)
+    assert (len(result.outcomes), result.resumed, result.failed, result.interrupted) == (4, 0, 0, False)
     runs = [(row["method"], row["seed"]) for row in table(out)]
     assert runs == [("greedy", "0"), ("greedy", "1"), ("anneal", "0"), ("anneal", "1")]
     # The same as one run by itself.
@@ -80,10 +80,10 @@ def test_a_lost_node_costs_nothing_but_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(placement.position_um, alone.placement.position_um)
     # Nothing is left to do: an address where no cluster is would be an error.
     before = written(out)
-    again = swept(out, address="127.0.0.1:1", resume=True)
+    again = sweep_jetty(out, address="127.0.0.1:1", resume=True)
     assert (len(again.outcomes), again.resumed) == (4, 4)
     assert written(out) == before
-    assert [outcome.row for outcome in again.outcomes] == [outcome.row for outcome in found.outcomes]
+    assert [outcome.row for outcome in again.outcomes] == [outcome.row for outcome in result.outcomes]
 
 
 @pytest.mark.slow
@@ -94,15 +94,15 @@ def test_what_fails_is_a_row_and_what_is_missing_is_made(tmp_path: Path) -> None
     size[chip.hard[:2]] = 0.6 * np.array(chip.canvas_um)  # area enough, but no place for both
     save(chip.with_(size_um=size, name="crowded"), tmp_path / "crowded.pb.txt.gz")
     sources, out = [Source(str(tmp_path / "crowded.pb.txt.gz")), Source("jetty")], tmp_path / "sweep"
-    told: list[SweepProgress] = []
-    found = sweep(sources, out, methods=["greedy"], settings=QUICK, progress=told.append)
+    reports: list[SweepProgress] = []
+    result = sweep(sources, out, methods=["greedy"], settings=QUICK, progress=reports.append)
     bad, good = table(out)
     assert tuple(bad) == COLUMNS
     assert (bad["netlist"], bad["proxy"], good["netlist"], good["error"]) == ("crowded", "", "jetty", "")
     assert "enlarge the canvas" in bad["error"]
-    assert found.failed == 1
-    assert (told[-1].done, told[-1].total, told[-1].failed) == (2, 2, 1)
-    assert told[-1].best == {"jetty": float(good["proxy"])}
+    assert result.failed == 1
+    assert (reports[-1].done, reports[-1].total, reports[-1].failed) == (2, 2, 1)
+    assert reports[-1].best == {"jetty": float(good["proxy"])}
     before = written(out)
     assert list(before) == ["jetty-greedy-0/metrics.json"]
     more = sweep(sources[1:], out, methods=["greedy"], seeds=2, settings=QUICK, resume=True)
@@ -133,14 +133,14 @@ def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
     assert "jetty" in (out / "report.html").read_text()
 
 
-def test_who_asks_for_a_gpu() -> None:
-    asked = {
-        (method, device): gpu_share(replace(QUICK, method=method, device=device), 2.0)
+def test_which_runs_ask_for_a_gpu() -> None:
+    fractions = {
+        (method, device): gpu_fraction(replace(QUICK, method=method, device=device), 2.0)
         for method in METHODS
         for device in ("auto", "cpu")
     }
-    assert {which for which, share in asked.items() if share} == {("rl", "auto"), ("gradient", "auto")}
-    assert gpu_share(QUICK, 0.0) == 0.0
+    assert {which for which, fraction in fractions.items() if fraction} == {("rl", "auto"), ("gradient", "auto")}
+    assert gpu_fraction(QUICK, 0.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_who_asks_for_a_gpu() -> None:
 )
 def test_bad_settings(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        swept(tmp_path / "sweep", **options)
+        sweep_jetty(tmp_path / "sweep", **options)
     assert not (tmp_path / "sweep").exists()
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(SettingsError, match="is not empty"):
-        swept(tmp_path)
+        sweep_jetty(tmp_path)
 
 
 def test_two_netlists_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -170,22 +170,20 @@ def test_two_netlists_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_settings_and_another_netlist_are_another_run(tmp_path: Path) -> None:
-    from placer.runs.sweep_table import Job, keep, kept
-
-    job, source = Job("jetty", PlaceSettings("greedy", iterations=1, workers=1)), Source("jetty")
+    run, source = SweepRun("jetty", PlaceSettings("greedy", iterations=1, workers=1)), Source("jetty")
     chip = load("jetty")
-    result = place(chip, job.settings)
-    keep(job, result, tmp_path, source, "")
-    assert kept(job, tmp_path, source, chip)
-    assert not kept(Job("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source, chip)
-    assert not kept(job, tmp_path, Source("harbor"), chip)
+    result = place(chip, run.settings)
+    write_outcome(run, result, tmp_path, source, "")
+    assert read_outcome(run, tmp_path, source, chip)
+    assert not read_outcome(SweepRun("jetty", PlaceSettings("greedy", iterations=2, workers=1)), tmp_path, source, chip)
+    assert not read_outcome(run, tmp_path, Source("harbor"), chip)
     size = chip.size_um.copy()
     size[chip.hard[3], 1] *= 0.9
     for change in ({"size_um": size}, {"net_weight": chip.net_weight * 2}, {"grid": (9, 9)}):
-        assert not kept(job, tmp_path, source, chip.with_(**change))
-    file = tmp_path / job.name / "metrics.json"
-    file.write_text(json.dumps({"settings": job.settings.as_dict()}))
-    assert not kept(job, tmp_path, source, chip)
-    assert kept(job, tmp_path / "elsewhere", source, chip) is None
-    keep(job, result, tmp_path, source, "")
+        assert not read_outcome(run, tmp_path, source, chip.with_(**change))
+    file = tmp_path / run.name / "metrics.json"
+    file.write_text(json.dumps({"settings": run.settings.as_dict()}))
+    assert not read_outcome(run, tmp_path, source, chip)
+    assert read_outcome(run, tmp_path / "elsewhere", source, chip) is None
+    write_outcome(run, result, tmp_path, source, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jetty-greedy-0"]

@@ -16,11 +16,11 @@ from netlists.netlist import Netlist, Rows
 from netlists.placement import Placement
 from placer.cli import app, main
 from placer.commands.report_pages import violations
-from placer.commands.terminal import shown_rows
+from placer.commands.terminal import select_rows
 from placer.cost import summary
 from placer.runs.pipeline import demand_legal, place
 from placer.runs.settings import PlaceSettings
-from placer.runs.sweep_table import RESULTS, Job, Outcome, best, write_table
+from placer.runs.sweep_table import RESULTS, Outcome, SweepRun, best_outcomes, write_table
 from plots.report import Run, render
 from tests.designs import Box, case, design, row_set
 
@@ -58,35 +58,35 @@ def test_every_count_is_shown_everywhere(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(wrong(key), tmp_path / "chip.aux")
-    found = json.loads(command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux", "--json"))
-    assert found[key] >= 1
-    assert found["legal"] is False
+    cost = json.loads(command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux", "--json"))
+    assert cost[key] >= 1
+    assert cost["legal"] is False
     table = command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux")
     assert key in table
     assert [line.split("│")[2].strip() for line in table.split("\n") if "legal" in line] == ["no"]
-    page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
+    page = render([Run("chip", cost=cost, violations=violations(cost))], title="", figures={})
     assert '<span class="bad">no</span>' in page
     assert '<span class="good">' not in page
 
 
 def test_a_legal_placement_is_shown_as_such() -> None:
-    found = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
-    assert found["legal"] is True
-    assert [key for key in shown_rows(found) if key in COUNTS] == ["overlaps", "out_of_canvas"]
-    page = render([Run("chip", cost=found, violations=violations(found))], title="", figures={})
+    cost = summary(Placement.given(design([(0, 0, 30, 30)], [(40, 0, 3, 10)], rows=FULL)))
+    assert cost["legal"] is True
+    assert [key for key in select_rows(cost) if key in COUNTS] == ["overlaps", "out_of_canvas"]
+    page = render([Run("chip", cost=cost, violations=violations(cost))], title="", figures={})
     assert '<span class="good">yes</span>' in page
 
 
 def outcome(seed: int, proxy: float, **counts: int) -> Outcome:
     metrics: dict[str, Any] = dict.fromkeys(COUNTS, 0) | counts | {"proxy": proxy}
-    return Outcome(Job("chip", PlaceSettings("greedy", seed=seed)), metrics | {"legal": is_legal(metrics)})
+    return Outcome(SweepRun("chip", PlaceSettings("greedy", seed=seed)), metrics | {"legal": is_legal(metrics)})
 
 
 @pytest.mark.parametrize("key", ["overlaps", "macros_off_rows", "cells_off_rows"])
 def test_an_illegal_run_does_not_win_a_sweep(key: str, tmp_path: Path) -> None:
     runs = [outcome(0, 0.5, **{key: 2}), outcome(1, 0.9), outcome(2, 0.8)]
-    assert best(runs)["chip"] is runs[2]
-    assert best(runs[:1])["chip"] is runs[0]
+    assert best_outcomes(runs)["chip"] is runs[2]
+    assert best_outcomes(runs[:1])["chip"] is runs[0]
     write_table(tmp_path, runs)
     lines = list(csv.DictReader((tmp_path / RESULTS).read_text().splitlines()))
     assert [line[key] for line in lines] == ["2", "0", "0"]
@@ -98,8 +98,8 @@ def test_what_only_fixed_macros_do_wrong_does_not_stop_place(fixed: tuple[int, .
     n = design([(0, 0, 30, 30), (20, 0, 30, 30), (85, 50, 20, 20), (0, 0, 10, 10)], fixed=(*fixed, 2))
     result = place(n, method="greedy", iterations=1, workers=1)
     demand_legal(result.placement)
-    shown = {key: result.metrics[key] for key in COUNTS if result.metrics[key]}
-    assert shown == {"overlaps": 1, "fixed_overlaps": 1, "out_of_canvas": 1, "fixed_out_of_canvas": 1}
+    counts = {key: result.metrics[key] for key in COUNTS if result.metrics[key]}
+    assert counts == {"overlaps": 1, "fixed_overlaps": 1, "out_of_canvas": 1, "fixed_out_of_canvas": 1}
     assert result.metrics["legal"] is False
 
 

@@ -1,4 +1,4 @@
-"""Pull and field of the soft-macro placement by their definitions: the twins of the kernels in `placer/soft`."""
+"""Pull and field of the soft-macro placement by their definitions: for comparison with the kernels of `placer/soft`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Spring = tuple[int, int, float]
 
 
 def springs(nets: NodeNets, position: Floats, axis: int, slack_um: float) -> list[list[Spring]]:
-    """Per net the bound-to-bound connections: every entry to both extreme ones, weight / ((k - 1) distance)."""
-    found = []
+    """The bound-to-bound springs of every net, from each entry to both extreme ones: weight / ((k - 1) distance)."""
+    result = []
     for k, weight in enumerate(nets.weight):
         entries = range(int(nets.start[k]), int(nets.start[k + 1]))
         x = {e: float(position[nets.node[e], axis] + nets.offset_um[e, axis]) for e in entries}
         low, high = min(entries, key=x.__getitem__), max(entries, key=x.__getitem__)
-        if low == high:  # all in one place
+        if low == high:  # all at one position
             high = entries[1]
         pairs = [(e, high) for e in entries if e != high] + [(e, low) for e in entries if e not in (low, high)]
         scale = float(weight) / (len(entries) - 1)
-        found.append([(e, f, scale / (abs(x[e] - x[f]) + slack_um)) for e, f in pairs])
-    return found
+        result.append([(e, f, scale / (abs(x[e] - x[f]) + slack_um)) for e, f in pairs])
+    return result
 
 
 def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step: float) -> Floats:
-    """New positions [V, 2]: each movable node a part of the way to the weighted mean of where its springs want it."""
+    """New centers [V, 2] in µm: each movable node goes a fraction `step` of the way to the balance of its springs."""
     moved = position.copy()
     for axis in (0, 1):
         ends = [s for net in springs(nets, position, axis, slack_um) for s in net]
@@ -49,7 +49,7 @@ def pull(nets: NodeNets, position: Floats, movable: Ints, slack_um: float, step:
 
 
 def potential(density: Floats) -> Floats:
-    """[R, C] solution of Poisson's equation with mirrored walls, as a sum over all cosine waves but the constant."""
+    """[R, C] solution of Poisson's equation with mirrored walls, as a sum over all cosine waves except the constant."""
     rows, cols = density.shape
     total = np.zeros((rows, cols))
     for k, m in itertools.product(range(rows), range(cols)):

@@ -1,4 +1,4 @@
-"""The finish of the soft-macro placement: its kernels against their definitions, and what it must do to any netlist."""
+"""Detailed placement of soft macros: its kernels against their definitions, and what holds for any netlist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlists import load
 from netlists.netlist import Netlist
 from placer.cost import ProxyCost
 from placer.cost.density import cover
-from placer.soft.detailed import crowding, detail_soft, longer, spans, weighted_median
+from placer.soft.detailed import added_excess, collect_boxes, detail_soft, sum_distances, weighted_median
 from placer.soft.force_directed import soft_arrays
 from placer.soft.node_nets import node_nets
 from tests.netlists.chips import chips
@@ -49,7 +49,7 @@ def test_spans_and_lengths_are_their_definition(netlist: Netlist, seed: int) -> 
     most = max(int(np.diff(nets.node_start).max(initial=0)), 1)
     for node in range(netlist.num_nodes):
         weight, low, high = np.empty(most), np.empty((2, most)), np.empty((2, most))
-        count = spans(nets, position, node, weight, low, high)
+        count = collect_boxes(nets, position, node, weight, low, high)
         mine = nets.node_net[nets.node_start[node] : nets.node_start[node + 1]]
         assert count == len(mine)
         at, total = position[node], np.zeros(2)
@@ -59,8 +59,8 @@ def test_spans_and_lengths_are_their_definition(netlist: Netlist, seed: int) -> 
             np.testing.assert_array_equal([low[:, i], high[:, i]], [pins.min(axis=0), pins.max(axis=0)])
             total += nets.weight[k] * (np.ptp([*pins, at], axis=0) - np.ptp(pins, axis=0))
         for d in (0, 1):
-            found = longer(low[d], high[d], weight, count, at[d])
-            assert found == pytest.approx(total[d], rel=1e-9, abs=1e-9 * max(netlist.canvas_um))
+            result = sum_distances(low[d], high[d], weight, count, at[d])
+            assert result == pytest.approx(total[d], rel=1e-9, abs=1e-9 * max(netlist.canvas_um))
 
 
 @settings(deadline=None, max_examples=60)
@@ -74,7 +74,7 @@ def test_crowding_is_its_definition(seed: int, full: float) -> None:
     after = density.copy()
     cover(cost, node, x, y, 1.0, after)
     expected = (np.maximum(after - full, 0) - np.maximum(density - full, 0)).sum()
-    assert crowding(cost, density, node, x, y, full) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert added_excess(cost, density, node, x, y, full) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=40)

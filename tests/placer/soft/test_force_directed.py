@@ -1,4 +1,4 @@
-"""The soft-macro placement: its kernels against their slow twins, and what it must do to any netlist."""
+"""Force-directed placement of soft macros: its kernels against their slow twins, and what holds for any netlist."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def test_pull_is_its_definition(netlist: Netlist, seed: int, step: float, piled:
         position[~netlist.fixed] = np.array(netlist.canvas_um) / 2
     movable, slack_um = np.flatnonzero(~netlist.fixed), sum(netlist.cell_um) / 2
     nets = node_nets(netlist)
-    found = pulled(nets, position, movable.tolist(), slack_um, step)
+    result = pulled(nets, position, movable.tolist(), slack_um, step)
     expected = slow_soft.pull(nets, position, movable, slack_um, step)
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * max(netlist.canvas_um))
-    np.testing.assert_array_equal(found[netlist.fixed], position[netlist.fixed])
+    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9 * max(netlist.canvas_um))
+    np.testing.assert_array_equal(result[netlist.fixed], position[netlist.fixed])
 
 
 @settings(deadline=None, max_examples=50)
 @given(chips(soft_offsets=True), SEEDS)
 def test_energy_of_the_springs_is_the_wirelength(netlist: Netlist, seed: int) -> None:
     nets, position = node_nets(netlist), scattered(netlist, seed)
-    position += np.random.default_rng(seed).uniform(0, 1e-3, position.shape)  # no two pins in one place
+    position += np.random.default_rng(seed).uniform(0, 1e-3, position.shape)  # no two pins at one position
     for axis in (0, 1):
         for k, net in enumerate(slow_soft.springs(nets, position, axis, 0.0)):
             x = position[nets.node, axis] + nets.offset_um[:, axis]
@@ -67,7 +67,7 @@ def one_net(nodes: int) -> NodeNets:
 
 
 def test_pull_on_paper() -> None:
-    # Outside the box of the others a node is drawn to its nearer end and past it; inside, HPWL is flat: it stays.
+    # A node outside the bounding box of the others is pulled to its nearer edge and past it; inside, HPWL is flat.
     place = np.array([(0.0, 0.0), (10.0, 10.0), (3.0, 30.0)])
     moved = pulled(one_net(3), place, [2], 1e-12, 1.0)
     assert moved[2] == pytest.approx([3.0, (10 / 20 + 0 / 30) / (1 / 20 + 1 / 30)])

@@ -18,7 +18,7 @@ from tests.netlists.chips import chips
 
 
 def nodes_of_nets(netlist: Netlist) -> list[tuple[int, ...]]:
-    """Per net its distinct nodes, in node order."""
+    """The different nodes of every net, in node order."""
     ends = zip(netlist.net_start[:-1], netlist.net_start[1:], strict=True)
     return [tuple(sorted({int(v) for v in netlist.connection_node[first:last]})) for first, last in ends]
 
@@ -45,9 +45,9 @@ def test_nets_over_the_same_nodes_are_one_of_their_weight(netlist: Netlist) -> N
         if len(nodes) > 1:
             expected[nodes] += weight
     nets = node_nets(netlist)
-    found = {tuple(nets.node[list(entries(nets, k))].tolist()): nets.weight[k] for k in range(len(nets.weight))}
-    assert found == pytest.approx(dict(expected))
-    assert len(found) == len(nets.weight)
+    result = {tuple(nets.node[list(entries(nets, k))].tolist()): nets.weight[k] for k in range(len(nets.weight))}
+    assert result == pytest.approx(dict(expected))
+    assert len(result) == len(nets.weight)
 
 
 @settings(deadline=None, max_examples=60)
@@ -101,15 +101,15 @@ def test_adjacency_is_the_clique_model(netlist: Netlist) -> None:
             expected[i, j] += weight / (len(nodes) - 1)
             expected[j, i] += weight / (len(nodes) - 1)
     nets = node_nets(netlist)
-    found = adjacency(nets, netlist.num_nodes).toarray()
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    # Every net gives each of its nodes its weight in total.
-    wires = [nets.weight[nets.node_net[nets.node_start[v] : nets.node_start[v + 1]]].sum() for v in range(len(found))]
-    np.testing.assert_allclose(found.sum(axis=1), wires, atol=1e-12)
+    result = adjacency(nets, netlist.num_nodes).toarray()
+    np.testing.assert_allclose(result, expected, atol=1e-12)
+    # The weights of a net's connections add up to its own weight at each of its nodes.
+    wires = [nets.weight[nets.node_net[nets.node_start[v] : nets.node_start[v + 1]]].sum() for v in range(len(result))]
+    np.testing.assert_allclose(result.sum(axis=1), wires, atol=1e-12)
 
 
 @pytest.mark.parametrize(("nodes", "counts"), [(64, True), (65, False)])
-def test_nets_of_more_than_64_nodes_say_nothing(nodes: int, counts: bool) -> None:
+def test_nets_of_more_than_64_nodes_are_left_out(nodes: int, counts: bool) -> None:
     netlist = load("jetty")
     pins = [int(np.flatnonzero(netlist.pin_node == v)[0]) for v in np.unique(netlist.pin_node)[:nodes]]
     netlist = netlist.with_(net_start=np.array([0, nodes]), net_pin=np.array(pins), net_weight=np.ones(1), net_names=())

@@ -1,4 +1,4 @@
-"""What counts as an input, and which open size the batch replaces: named where it does not follow."""
+"""What counts as one input, and which open size the batch replaces; a message asks for it if that is open."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def attention(first: list[int]) -> list[NodeProto]:
 
 
 def test_fixed_sizes_are_one_input(tmp_path: Path) -> None:
-    """[sequence, batch, features]: the first axis is no batch, and nothing says so."""
+    """[sequence, batch, features]: the first axis is not a batch, but nothing says so."""
     file = build(tmp_path / "m.onnx", attention([1, 0, 2]), {"x": [100, 1, 8]}, W)
-    found = load_onnx(file, batch=1)
-    assert found.macs == 2 * 100 * 100 * 8 + 100 * 64
-    assert found.an_input == "one run of the model: x [100, 1, 8]"
-    assert load_onnx(file, batch=3).macs == 3 * found.macs
-    assert load_onnx(file, batch=3, counts="x.1").macs == 3 * found.macs
+    result = load_onnx(file, batch=1)
+    assert result.macs == 2 * 100 * 100 * 8 + 100 * 64
+    assert result.an_input == "one run of the model: x [100, 1, 8]"
+    assert load_onnx(file, batch=3).macs == 3 * result.macs
+    assert load_onnx(file, batch=3, counts="x.1").macs == 3 * result.macs
     assert load_onnx(file, batch=3, counts="x.1").an_input == "one of N along 'x.1': x [100, N, 8]"
 
 
@@ -72,7 +72,7 @@ def test_open_sizes_are_not_guessed(tmp_path: Path, given: list[int | str | None
 @pytest.mark.parametrize(("counts", "what"), [("n", "no axis 'n' for the batch; the model's inputs have: N, x.1"),
                                               ("x.7", "no axis 'x.7' for the batch"),
                                               ("x.2", "batch is 3, but axis x.2 is fixed at 8")])  # fmt: skip
-def test_batch_axes_that_cannot_be(tmp_path: Path, counts: str, what: str) -> None:
+def test_impossible_batch_axes(tmp_path: Path, counts: str, what: str) -> None:
     with pytest.raises(DesignError, match=what):
         load_onnx(build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W), 3, {"N": 2}, counts=counts)
 
@@ -80,7 +80,7 @@ def test_batch_axes_that_cannot_be(tmp_path: Path, counts: str, what: str) -> No
 @pytest.mark.parametrize("counts", ["x.1", "x.2"])
 def test_a_fixed_axis_beside_an_open_size(tmp_path: Path, counts: str) -> None:
     file = build(tmp_path / "m.onnx", PRODUCT, {"x": ["N", 5, 8]}, W)
-    with pytest.raises(DesignError, match="symbolic sizes without a value: 'N'; give each with --size NAME=N"):
+    with pytest.raises(DesignError, match="symbolic sizes without a value: 'N'; give each a value with --size"):
         load_onnx(file, 40, counts=counts)
     assert load_onnx(file, 40, {"N": 2}, counts="x.1").macs == 8 * 2 * 5 * 64
 
@@ -95,14 +95,14 @@ CELL = [helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=2)]
 CELL_WEIGHTS = {"w": weights(1, 8, 8), "r": weights(1, 8, 2)}
 
 
-def test_a_sequence_is_no_batch(tmp_path: Path) -> None:
+def test_a_sequence_is_not_a_batch(tmp_path: Path) -> None:
     """Attention takes four times the products along twice the sequence, a recurrent cell twice the steps."""
     turned = build(tmp_path / "m.onnx", attention([1, 0, 2]), {"x": ["s", 1, 8]}, W)
-    with pytest.raises(DesignError, match="'s' does not count inputs, as the work of layer s is not in proportion"):
+    with pytest.raises(DesignError, match="'s' does not count inputs, because the work of layer s is not proportional"):
         load_onnx(turned)
     assert load_onnx(turned, sizes={"s": 10}).macs == 2 * 10 * 10 * 8 + 10 * 64
     steps = build(tmp_path / "cell.onnx", CELL, {"x": ["s", "b", 8]}, CELL_WEIGHTS)
-    with pytest.raises(DesignError, match="'s' does not count inputs, as the work of layer y/state"):
+    with pytest.raises(DesignError, match="'s' does not count inputs, because the work of layer y/state"):
         load_onnx(steps, 4, {"b": 1}, counts="s")
     assert load_onnx(steps, 4, {"s": 3}, counts="b").macs == 4 * 3 * 8 * (8 + 2)
 
@@ -110,75 +110,75 @@ def test_a_sequence_is_no_batch(tmp_path: Path) -> None:
 def test_other_inputs_may_lack_the_batch(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("MatMul", ["text", "w"], ["t"]),
              helper.make_node("Transpose", ["t"], ["u"]), helper.make_node("MatMul", ["h", "u"], ["y"])]  # fmt: skip
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": ["N", 8], "text": [6, 8]}, W), batch=2)
-    assert found.macs == 2 * 64 + 6 * 64 + 2 * 6 * 8
-    assert found.an_input == "one of N along 'N': x [N, 8], text [6, 8]"
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": ["N", 8], "text": [6, 8]}, W), batch=2)
+    assert result.macs == 2 * 64 + 6 * 64 + 2 * 6 * 8
+    assert result.an_input == "one of N along 'N': x [N, 8], text [6, 8]"
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(0, (3, 10, 16)), (1, (10, 3, 16))])
 def test_torch_module_with_either_layout(axis: int, shape: tuple[int, ...]) -> None:
     module = nn.TransformerEncoderLayer(16, 2, 32, batch_first=axis == 0)
-    found = from_torch(module, torch.zeros(shape), batch=6, axis=axis)
-    assert found.macs == 6 * (10 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 10 * 10 * 16)
+    result = from_torch(module, torch.zeros(shape), batch=6, axis=axis)
+    assert result.macs == 6 * (10 * (4 * 16 * 16 + 2 * 16 * 32) + 2 * 10 * 10 * 16)
 
 
 def test_a_plain_batch_is_the_only_open_size_in_every_command(tmp_path: Path) -> None:
     file = str(build(tmp_path / "m.onnx", PRODUCT, {"x": [5, "n", 8]}, W))
     for command in (["networks", file], ["evaluate", "nvdla_64", "--network", file]):
-        told = CliRunner().invoke(app, [*command, "--batch", "4", "--json"])
-        assert told.exit_code == 0, told.output
-        found = json.loads(told.output)
-        assert found["one_input"] == "one of N along 'n': x [5, N, 8]"
-        assert found["layers"][0]["macs"] == 4 * 5 * 64
+        output = CliRunner().invoke(app, [*command, "--batch", "4", "--json"])
+        assert output.exit_code == 0, output.output
+        result = json.loads(output.output)
+        assert result["one_input"] == "one of N along 'n': x [5, N, 8]"
+        assert result["layers"][0]["macs"] == 4 * 5 * 64
 
 
 def test_an_empty_cache_is_a_size(tmp_path: Path) -> None:
-    """Keys of the past before those of now, of which there may be none."""
+    """Keys of the past, of which there may be none, before the present ones."""
     nodes = [helper.make_node("Concat", ["past", "x"], ["all"], axis=1),
              helper.make_node("Transpose", ["all"], ["k"], perm=[0, 2, 1]),
              helper.make_node("MatMul", ["x", "k"], ["y"])]  # fmt: skip
     file = str(build(tmp_path / "m.onnx", nodes, {"x": ["batch", 1, 8], "past": ["batch", "p", 8]}, {}))
     for past in (0, 6):
-        told = CliRunner().invoke(app, ["networks", file, "--batch", "2", "--size", f"p={past}", "--json"])
-        assert told.exit_code == 0, told.output
-        assert json.loads(told.output)["macs"] == 2 * (past + 1) * 8
+        output = CliRunner().invoke(app, ["networks", file, "--batch", "2", "--size", f"p={past}", "--json"])
+        assert output.exit_code == 0, output.output
+        assert json.loads(output.output)["macs"] == 2 * (past + 1) * 8
 
 
 def test_commands_say_what_an_input_is(tmp_path: Path) -> None:
     nodes = [*PRODUCT, helper.make_node("NonZero", ["y"], ["z"])]
     file = str(build(tmp_path / "m.onnx", nodes, {"x": ["s", "n", 8]}, W))
     options = ["--network", file, "--batch", "n=4", "--size", "s=5", "--skip", "NonZero"]
-    told = CliRunner().invoke(app, ["evaluate", "nvdla_64", *options])
-    assert told.exit_code == 0, told.output
-    assert "one input: one of N along 'n': x [5, N, 8]" in told.output
-    assert "note: left out by --skip: NonZero (1)" in told.output
+    output = CliRunner().invoke(app, ["evaluate", "nvdla_64", *options])
+    assert output.exit_code == 0, output.output
+    assert "one input: one of N along 'n': x [5, N, 8]" in output.output
+    assert "note: left out by --skip: NonZero (1)" in output.output
     listed = CliRunner().invoke(app, ["networks", file, *options[2:]])
     assert "note: left out by --skip: NonZero (1)" in listed.output
     out = tmp_path / "run"
     for arguments in (["evaluate", "nvdla_64", *options, "--out", str(out)], ["networks", file, *options[2:]]):
-        found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
-        assert found["one_input"] == "one of N along 'n': x [5, N, 8]"
-        assert found["notes"] == ["left out by --skip: NonZero (1)"]
+        result = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+        assert result["one_input"] == "one of N along 'n': x [5, N, 8]"
+        assert result["notes"] == ["left out by --skip: NonZero (1)"]
     assert "left out by --skip: NonZero (1)" in (out / "report.html").read_text()
     assert "one of N along &#39;n&#39;: x [5, N, 8]" in (out / "report.html").read_text()
     assert json.loads((out / "metrics.json").read_text())["batch"] == 4
 
 
 @pytest.mark.parametrize("given", ["0", "n=", "=4", "n=x", "-1", "2.5"])
-def test_batches_that_are_no_numbers(given: str) -> None:
-    told = CliRunner().invoke(app, ["networks", "resnet18", "--batch", given])
-    assert "--batch is" in str(told.exception)
-    assert "expected a number from 1, or NAME=N" in str(told.exception)
+def test_batches_that_are_not_numbers(given: str) -> None:
+    output = CliRunner().invoke(app, ["networks", "resnet18", "--batch", given])
+    assert "--batch is" in str(output.exception)
+    assert "expected a number from 1, or NAME=N" in str(output.exception)
 
 
 def test_built_in_networks_have_no_axes_to_name() -> None:
-    told = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--network", "resnet18", "--batch", "n=4"])
-    assert "resnet18 is no .onnx file" in str(told.exception)
+    output = CliRunner().invoke(app, ["evaluate", "nvdla_64", "--network", "resnet18", "--batch", "n=4"])
+    assert "resnet18 is not an .onnx file" in str(output.exception)
 
 
 @pytest.mark.parametrize("fixed", [True, False])
 def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bool) -> None:
-    """A model as it stands is one input, and planes of a volume are no inputs, whatever the layers' batches."""
+    """A model as it stands is one input, and planes of a volume are not inputs, whatever the batches of the layers."""
     nodes = [helper.make_node("Conv", ["x", "w"], ["y"])]
     file = build(tmp_path / "m.onnx", nodes, {"x": [4 if fixed else "N", 3, 6, 9, 9]}, {"w": weights(8, 3, 3, 3, 3)})
     one = load_onnx(file)
@@ -187,7 +187,7 @@ def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bo
     three = load_onnx(file, batch=3)
     assert (three.batch, three.macs) == (3, 3 * one.macs)
     assert three.with_batch(6).macs == one.with_batch(6).macs == 6 * one.macs
-    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, which network m is for"):
+    with pytest.raises(DesignError, match="batch is 4; expected a multiple of 3, the batch of network m"):
         three.with_batch(4)
 
 
@@ -196,6 +196,6 @@ def test_network_keeps_its_work_when_a_design_takes_it(tmp_path: Path, fixed: bo
 )
 def test_batch_is_the_only_open_size_if_it_is_given(tmp_path: Path, arguments: list[str], macs: int) -> None:
     file = str(build(tmp_path / "m.onnx", PRODUCT, {"x": [5, "n", 8]}, W))
-    found = json.loads(CliRunner().invoke(app, ["networks", file, *arguments, "--json"]).output)
-    assert found["macs"] == macs * 5 * 64
+    result = json.loads(CliRunner().invoke(app, ["networks", file, *arguments, "--json"]).output)
+    assert result["macs"] == macs * 5 * 64
     assert "NAME=N" in str(CliRunner().invoke(app, ["networks", file]).exception)

@@ -46,8 +46,8 @@ def case(name: str) -> Path:
     ],
 )  # fmt: skip
 def test_right_value(name: str, options: dict[str, Any], macs: int, parameters: int) -> None:
-    found = load_onnx(case(name), **options)
-    assert (found.macs, found.parameters) == (macs, parameters)
+    result = load_onnx(case(name), **options)
+    assert (result.macs, result.parameters) == (macs, parameters)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.dse.workloads.onnx.torch_exports import EXPORTS, counted, example, tr
 
 
 def export(module: nn.Module, given: torch.Tensor, file: Path, script: bool, opened: bool) -> None:
-    """Export as users do, with an open batch or as the example is; skips without what the newer exporter needs."""
+    """Export as users do, with an open batch or as the example is; skips if the newer exporter lacks a package."""
     if not script and importlib.util.find_spec("onnxscript") is None:
         pytest.skip("torch's newer exporter needs onnxscript, which is not installed")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -42,9 +42,9 @@ def test_counts_are_those_of_hooks(tmp_path: Path, name: str, script: bool, open
     module = trained(make())
     given = example(shape if opened else (1, *shape[1:]))
     export(module, given, tmp_path / "net.onnx", script, opened)
-    found = load_onnx(tmp_path / "net.onnx")
-    assert (found.macs, found.parameters) == counted(module, given)
-    assert load_onnx(tmp_path / "net.onnx", batch=3).macs == 3 * found.macs
+    result = load_onnx(tmp_path / "net.onnx")
+    assert (result.macs, result.parameters) == counted(module, given)
+    assert load_onnx(tmp_path / "net.onnx", batch=3).macs == 3 * result.macs
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "dynamo"])

@@ -1,4 +1,4 @@
-"""ONNX import: the well-known networks layer by layer, files of all exporters, sizes, and ways to be refused."""
+"""ONNX import: the well-known networks layer by layer, files of all exporters, sizes, and errors."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tests.dse.workloads.onnx.onnx_models import CONV, imported, model
 from tests.dse.workloads.onnx.torch_networks import MODULES, light
 
 
-def bounds(found: Network) -> list[Layer]:
-    """Layers without their names, which modules choose freely."""
-    return [replace(layer, name="") for layer in found.layers]
+def bounds(result: Network) -> list[Layer]:
+    """Layers without their names, which modules are free to choose."""
+    return [replace(layer, name="") for layer in result.layers]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_exported_network_equals_the_built_in_one(name: str) -> None:
     size = 227 if name == "alexnet" else 224
-    found = from_torch(light(MODULES[name]()), torch.zeros(1, 3, size, size))
-    assert bounds(found) == bounds(network(name))
-    assert (found.macs, found.parameters) == (network(name).macs, network(name).parameters)
+    result = from_torch(light(MODULES[name]()), torch.zeros(1, 3, size, size))
+    assert bounds(result) == bounds(network(name))
+    assert (result.macs, result.parameters) == (network(name).macs, network(name).parameters)
 
 
 def export(module: nn.Module, example: Tensor, file: Path, optimize: bool = True, script: bool = False) -> Path:
@@ -52,14 +52,14 @@ def export(module: nn.Module, example: Tensor, file: Path, optimize: bool = True
 def test_files_of_all_exporters(tmp_path: Path, optimize: bool, script: bool) -> None:
     file = export(light(MODULES["resnet18"]()), torch.zeros(2, 3, 64, 64), tmp_path / "net.onnx", optimize, script)
     expected = resnet18(size=64)
-    found = load_onnx(file)
-    assert found.name == "net"
+    result = load_onnx(file)
+    assert result.name == "net"
     # Exporters fold batch norms into biases, and store the equal kernels of this network once.
-    folded = [replace(layer, bias=0, shared=0) for layer in bounds(found)]
+    folded = [replace(layer, bias=0, shared=0) for layer in bounds(result)]
     assert folded == [replace(layer, bias=0) for layer in bounds(expected)]
     images = load_onnx(file, batch=3)
-    assert images.macs == 3 * found.macs
-    assert bounds(images) == bounds(found.with_batch(3))
+    assert images.macs == 3 * result.macs
+    assert bounds(images) == bounds(result.with_batch(3))
 
 
 def test_weights_may_be_absent(tmp_path: Path) -> None:
@@ -90,16 +90,16 @@ class Block(nn.Module):
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_attention_equals_a_block_of_bert(images: int) -> None:
-    found = from_torch(light(Block()), torch.zeros(images, 128, 768), name="block")
+    result = from_torch(light(Block()), torch.zeros(images, 128, 768), name="block")
     expected = bert_base().with_batch(images)
-    assert found.macs * 12 == expected.macs
-    assert found.parameters * 12 == expected.parameters
+    assert result.macs * 12 == expected.macs
+    assert result.parameters * 12 == expected.parameters
     products = [replace(layer, repeat=1) for layer in bounds(expected) if layer.has_macs]
-    assert [layer for layer in bounds(found) if layer.has_macs] == products
+    assert [layer for layer in bounds(result) if layer.has_macs] == products
     for kind in Kind:
         traffic = [
             sum((layer.inputs + layer.outputs) * layer.repeat for layer in net.layers if layer.kind == kind)
-            for net in (found, expected)
+            for net in (result, expected)
         ]
         assert traffic[0] * 12 == traffic[1]
 
@@ -166,8 +166,8 @@ def test_unsupported_operators_are_listed(tmp_path: Path) -> None:
         load_onnx(file)
     with pytest.raises(DesignError, match=r"no unsupported operator 'Topk' to leave out; did you mean 'TopK'\?"):
         load_onnx(file, skip=["Topk"])
-    found = load_onnx(file, skip=["TopK", "NonZero", "com.example.FusedConv", "ConvTranspose3D"])
-    assert [layer.kind for layer in found.layers] == [Kind.ELEMENTWISE]
+    result = load_onnx(file, skip=["TopK", "NonZero", "com.example.FusedConv", "ConvTranspose3D"])
+    assert [layer.kind for layer in result.layers] == [Kind.ELEMENTWISE]
 
 
 def test_shapes_that_do_not_fit(tmp_path: Path) -> None:
@@ -200,12 +200,12 @@ def test_truncated_and_missing_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["input", "weight", "node"])
-def test_names_that_are_no_text(tmp_path: Path, name: str) -> None:
+def test_names_that_are_not_text(tmp_path: Path, name: str) -> None:
     made = model([helper.make_node("Conv", ["input", "weight"], ["y"], name="node")], [1, 3, 9, 9],
                  {"weight": (6, 3, 3, 3)}).SerializeToString()  # fmt: skip
     file = tmp_path / "bad.onnx"
     file.write_bytes(made.replace(name.encode(), b"\xff" * len(name)))
-    with pytest.raises(DesignError, match=r"bad.onnx: damaged, with names that are no text"):
+    with pytest.raises(DesignError, match=r"bad.onnx: damaged, with names that are not text"):
         load_onnx(file)
 
 
@@ -213,7 +213,7 @@ def test_values_that_do_not_fit_their_dimensions(tmp_path: Path) -> None:
     made = model([CONV], [2, 4, 9, 10], {"w": (6, 2, 3, 2)})
     made.graph.initializer.add(name="b", dims=[6], data_type=TensorProto.FLOAT, raw_data=b"\0" * 20)
     (tmp_path / "bad.onnx").write_bytes(made.SerializeToString())
-    with pytest.raises(DesignError, match=r"bad.onnx: tensor 'b': its values are not those of its dimensions"):
+    with pytest.raises(DesignError, match=r"bad.onnx: tensor 'b': its values do not fit its dimensions"):
         load_onnx(tmp_path / "bad.onnx")
 
 
@@ -229,7 +229,7 @@ def test_module_that_cannot_be_exported() -> None:
 def test_from_torch_leaves_the_module_as_it_was() -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    found = from_torch(module, torch.zeros(2, 3, 8, 8), batch=4)
+    result = from_torch(module, torch.zeros(2, 3, 8, 8), batch=4)
     assert module.training
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert [(layer.batch, layer.parameters) for layer in found.layers] == [(4, 8 * 27 + 8 + 16)]
+    assert [(layer.batch, layer.parameters) for layer in result.layers] == [(4, 8 * 27 + 8 + 16)]

@@ -87,8 +87,8 @@ def test_matrix_products(
     assert layer.macs == expected.numel() * left[-1]
     assert layer.outputs == expected.numel()
     assert layer.weights == torch.zeros(right).numel()
-    found = (layer.kind, layer.groups, layer.in_h, layer.in_channels, layer.out_channels)
-    assert found == (kind, groups, rows, channels, out)
+    result = (layer.kind, layer.groups, layer.in_h, layer.in_channels, layer.out_channels)
+    assert result == (kind, groups, rows, channels, out)
 
 
 def test_weights_on_the_left(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Operators that are several layers or another operator's: attention, einsum, quantized, recurrent, volumes, norms."""
+"""Operators that are several layers or equal another one: attention, einsum, quantized, recurrent, volumes, norms."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_attention(
     groups: int, rows: int,
 ) -> None:  # fmt: skip
     node = helper.make_node("Attention", ["q", "k", "v"], ["y"], **given)
-    found = load_onnx(build(tmp_path / "m.onnx", [node], {"q": query, "k": key, "v": value}))
+    result = load_onnx(build(tmp_path / "m.onnx", [node], {"q": query, "k": key, "v": value}))
     heads = query[1] if len(query) == 4 else given["q_num_heads"]
     shared = key[1] if len(key) == 4 else given["kv_num_heads"]
     wide, out = (query[3], value[3]) if len(query) == 4 else (query[2] // heads, value[2] // shared)
     steps, columns = (query[2], key[2]) if len(query) == 4 else (query[1], key[1])
-    scores, softmax, values = found.layers
+    scores, softmax, values = result.layers
     assert (scores.macs, values.macs) == tuple(query[0] * heads * steps * columns * each for each in (wide, out))
     assert (scores.groups, scores.in_h) == (values.groups, values.in_h) == (groups, rows)
     assert scores.weights == prod(key)  # keys of shared heads once
@@ -60,15 +60,15 @@ def test_attention_with_a_cache(tmp_path: Path, past: int) -> None:
 
 @pytest.mark.parametrize("past", [0, 7])
 def test_empty_cache_of_plain_operators(tmp_path: Path, past: int) -> None:
-    """An empty part is no layer, whether its size is open or fixed in the file."""
+    """An empty part is not a layer, whether its size is open or fixed in the file."""
     nodes = [helper.make_node("Softmax", ["pk"], ["old"]), helper.make_node("Concat", ["old", "k"], ["all"], axis=2),
              helper.make_node("Transpose", ["all"], ["turned"], perm=[0, 1, 3, 2]),
              helper.make_node("MatMul", ["q", "turned"], ["y"])]  # fmt: skip
     for size in ("past", past):
         file = build(tmp_path / "m.onnx", nodes, {"q": [1, 4, 1, 16], "pk": [1, 4, size, 16], "k": [1, 4, 1, 16]})
-        found = load_onnx(file, sizes={"past": past} if size == "past" else {})
-        assert found.macs == 4 * (past + 1) * 16
-        assert len(found.layers) == 1 + (past > 0)
+        result = load_onnx(file, sizes={"past": past} if size == "past" else {})
+        assert result.macs == 4 * (past + 1) * 16
+        assert len(result.layers) == 1 + (past > 0)
 
 
 EQUATIONS = [
@@ -109,7 +109,7 @@ def test_einsum_is_the_product(
     ("ij,k->ik", [(3, 4), (5,)], "write it as ReduceSum"),
     ("i,j->ij", [(3,), (4,)], "write it as Mul"),
 ])  # fmt: skip
-def test_einsum_that_is_no_product_is_refused(
+def test_einsum_that_is_not_a_product_is_refused(
     tmp_path: Path, equation: str, shapes: list[tuple[int, ...]], what: str
 ) -> None:
     names = [f"x{k}" for k in range(len(shapes))]
@@ -118,7 +118,7 @@ def test_einsum_that_is_no_product_is_refused(
         load_onnx(build(tmp_path / "m.onnx", [node], dict(zip(names, shapes, strict=True))))
 
 
-def test_einsum_that_only_reorders_is_no_layer(tmp_path: Path) -> None:
+def test_einsum_that_only_reorders_is_not_a_layer(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Einsum", ["x"], ["t"], equation="abc->cab"),
         helper.make_node("MatMul", ["t", "w"], ["y"]),
@@ -154,11 +154,11 @@ def quantized(*dims: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def test_quantized_operators_are_the_plain_ones(
     tmp_path: Path, nodes: list[NodeProto], given: list[int], stored: dict[str, np.ndarray], plain: list[NodeProto]
 ) -> None:
-    found = load_onnx(build(tmp_path / "q.onnx", nodes, {"x": given}, {**stored, **SCALES}, kinds=BYTES))
+    result = load_onnx(build(tmp_path / "q.onnx", nodes, {"x": given}, {**stored, **SCALES}, kinds=BYTES))
     numbers = {name: value.astype(np.float32) for name, value in stored.items()}
     expected = load_onnx(build(tmp_path / "m.onnx", plain, {"x": given}, numbers))
-    assert found.layers == expected.layers
-    assert found.parameters == sum(value.size for value in stored.values())
+    assert result.layers == expected.layers
+    assert result.parameters == sum(value.size for value in stored.values())
 
 
 def test_operators_of_onnx_runtime(tmp_path: Path) -> None:
@@ -174,11 +174,11 @@ def test_operators_of_onnx_runtime(tmp_path: Path) -> None:
              helper.make_node("Flatten", ["p"], ["f"]),
              made("QGemm", ["f", *Q, "v", *Q, "b", *Q], "y", transB=1)]  # fmt: skip
     stored = {"w": quantized(4, 4, 3, 3), "v": quantized(7, 8), "b": np.arange(7, dtype=np.int32), **SCALES}
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [1, 4, 6, 6]}, stored, kinds=BYTES,
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [1, 4, 6, 6]}, stored, kinds=BYTES,
                             domains=["com.microsoft"]))  # fmt: skip
-    assert [layer.kind for layer in found.layers] == [Kind.CONV, Kind.ELEMENTWISE, Kind.POOL, Kind.FC]
-    assert found.macs == 36 * 4 * 4 * 9 + 8 * 7
-    assert found.parameters == 4 * 4 * 9 + 8 * 7 + 7
+    assert [layer.kind for layer in result.layers] == [Kind.CONV, Kind.ELEMENTWISE, Kind.POOL, Kind.FC]
+    assert result.macs == 36 * 4 * 4 * 9 + 8 * 7
+    assert result.parameters == 4 * 4 * 9 + 8 * 7 + 7
 
 
 @pytest.mark.parametrize("name", ["QLinearReduceMean", "MultiHeadAttention", "NhwcConv"])
@@ -202,7 +202,7 @@ def test_dynamic_quantization_is_its_product(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", [0, 1])
 @pytest.mark.parametrize("directions", [1, 2])
 def test_recurrent_layers(tmp_path: Path, name: str, layout: int, directions: int) -> None:
-    """As torch's module of the name, whose biases are one a product as well."""
+    """The same counts as torch's module of that name, which also has one bias per product."""
     module = getattr(nn, name)(5, 4, bidirectional=directions == 2)
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[name]
     node = helper.make_node(name, ["x", "w", "r", "b"], ["y"], hidden_size=4, layout=layout,
@@ -210,12 +210,12 @@ def test_recurrent_layers(tmp_path: Path, name: str, layout: int, directions: in
     stored = {"w": weights(directions, gates * 4, 5), "r": weights(directions, gates * 4, 4),
               "b": weights(directions, 2 * gates * 4)}  # fmt: skip
     given = [2, 7, 5] if layout else [7, 2, 5]
-    found = load_onnx(build(tmp_path / "m.onnx", [node], {"x": given}, stored), batch=4, counts=f"x.{1 - layout}")
-    assert found.macs == 4 * 7 * gates * 4 * (5 + 4) * directions
-    assert found.parameters == sum(parameter.numel() for parameter in module.parameters())
-    steps = [layer.repeat for layer in found.layers if layer.in_channels == 4]
+    result = load_onnx(build(tmp_path / "m.onnx", [node], {"x": given}, stored), batch=4, counts=f"x.{1 - layout}")
+    assert result.macs == 4 * 7 * gates * 4 * (5 + 4) * directions
+    assert result.parameters == sum(parameter.numel() for parameter in module.parameters())
+    steps = [layer.repeat for layer in result.layers if layer.in_channels == 4]
     assert steps == [1, 6] * directions
-    assert {layer.batch for layer in found.layers} == {4}
+    assert {layer.batch for layer in result.layers} == {4}
 
 
 def test_recurrent_layer_whose_weights_do_not_fit(tmp_path: Path) -> None:
@@ -276,9 +276,9 @@ def test_normalizations_need_no_stored_shapes(
     count = 2 if (name, opset) == ("GroupNormalization", 18) else 8
     numbers = {each: weights(*((8, 4, 4) if name[0] == "R" else (count,)), seed=k) for k, each in enumerate(stored)}
     nodes = [helper.make_node(name, ["x", *stored], ["n"], **given), helper.make_node("Conv", ["n", "w"], ["y"])]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [2, 8, 4, 4]}, {**numbers, "w": weights(3, 8, 1, 1)},
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [2, 8, 4, 4]}, {**numbers, "w": weights(3, 8, 1, 1)},
                             opset=opset))  # fmt: skip
-    norm, conv = found.layers
+    norm, conv = result.layers
     assert (norm.kind, norm.inputs, norm.outputs) == (Kind.ELEMENTWISE, 256, 256)
     assert conv.macs == 2 * 16 * 8 * 3
-    assert found.parameters == sum(value.size for value in numbers.values()) + 24
+    assert result.parameters == sum(value.size for value in numbers.values()) + 24

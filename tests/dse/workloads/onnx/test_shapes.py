@@ -1,4 +1,4 @@
-"""Shapes follow from the inputs whatever a file stores, through chains of small constants, for every operator."""
+"""Shapes follow from the inputs, whatever a file stores, through chains of small constants, for every operator."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ def test_stored_shapes_are_not_believed(
 ) -> None:
     file = build(tmp_path / "m.onnx", CONVOLUTIONS, {"x": ["N", 3, 16, 16]}, KERNELS, outputs={"y": out}, infos=infos)
     assert load_onnx(file).macs == MACS
-    found = load_onnx(file, batch=8)
-    assert found.macs == 8 * MACS
-    assert bool(found.notes) == (out == [1, 8, 16, 16])  # the file tells another size than the one that counts
+    result = load_onnx(file, batch=8)
+    assert result.macs == 8 * MACS
+    assert bool(result.notes) == (out == [1, 8, 16, 16])  # the file states another size
 
 
 @pytest.mark.parametrize("out", [[2, 8, 16, 16], [1, 8, 16], [1, 8, 14, 16]])
 def test_output_that_contradicts_fixed_inputs_is_refused(tmp_path: Path, out: list[int]) -> None:
     file = build(tmp_path / "m.onnx", CONVOLUTIONS, {"x": [1, 3, 16, 16]}, KERNELS, outputs={"y": out})
-    with pytest.raises(DesignError, match=r"output 'y' is stored as \[.*\], but follows from the inputs as \[1, 8, 16"):
+    with pytest.raises(DesignError, match=r"output 'y' is stored as \[.*\], but its shape is \[1, 8, 16"):
         load_onnx(file)
 
 
 @pytest.mark.parametrize("infos", [{"h": [4, 8]}, {"h": [4, 8], "y": [9, 9]}])
-def test_stored_shape_is_used_where_nothing_is_inferred(tmp_path: Path, infos: dict[str, list[int]]) -> None:
+def test_stored_shape_is_used_if_nothing_is_inferred(tmp_path: Path, infos: dict[str, list[int]]) -> None:
     nodes = [helper.make_node("Odd", ["x"], ["h"], domain="com.example"), helper.make_node("MatMul", ["h", "w"], ["y"])]
     file = build(tmp_path / "m.onnx", nodes, {"x": [4, 4]}, {"w": weights(8, 2)}, infos=infos, domains=["com.example"])
-    found = load_onnx(file, skip=["com.example.Odd"])
-    assert found.macs == 4 * 8 * 2
-    assert found.notes[-1] == "1 shapes are taken from the file as nothing infers them ('h')"
+    result = load_onnx(file, skip=["com.example.Odd"])
+    assert result.macs == 4 * 8 * 2
+    assert result.notes[-1] == "1 shapes are taken from the file, because they cannot be inferred ('h')"
 
 
 def number(name: str, value: object) -> NodeProto:
@@ -151,7 +151,7 @@ KINDS = {"Not": TensorProto.BOOL}
 
 @pytest.mark.parametrize("name", sorted(SAME_SHAPE - {"ReverseSequence", "RotaryEmbedding", "CumSum"}))
 def test_result_is_as_large_as_the_input(name: str) -> None:
-    """As onnx infers it, or for want of a rule there."""
+    """Inferred by onnx, or by our own rule if onnx has none."""
     opset = max(version for version in (21, onnx.defs.onnx_opset_version()) if onnx.defs.has(name, version))
     schema = onnx.defs.get_schema(name, opset)
     tensors = Tensors("m", {"": opset}, 10, {})
@@ -171,10 +171,8 @@ def test_result_is_as_large_as_the_input(name: str) -> None:
     (helper.make_node("AveragePool", ["x"], ["a"], kernel_shape=[2, 4], strides=[2, 2]), {}),
     (helper.make_node("ConvInteger", ["q", "w"], ["a"]), {"w": np.zeros((8, 3, 1, 3), np.int8)}),
 ])  # fmt: skip
-def test_window_that_just_does_not_fit_is_no_lost_layer(
-    tmp_path: Path, node: NodeProto, stored: dict[str, Any]
-) -> None:
-    """Its result would be empty, beside a layer that computes something."""
+def test_window_that_barely_does_not_fit_is_an_error(tmp_path: Path, node: NodeProto, stored: dict[str, Any]) -> None:
+    """Its result would be empty, while another layer computes something."""
     other = helper.make_node("Conv", ["x", "v"], ["y"])
     inputs: dict[str, list[int | str | None]] = {"x": ["N", 3, 2, 2], "q": ["N", 3, 2, 2]}
     kernels = {**stored, "v": weights(4, 3, 1, 1)}

@@ -1,4 +1,4 @@
-"""If, Loop and Scan: followed with the work that is in them, or refused by name; nothing vanishes."""
+"""If, Loop and Scan: followed with the work that they contain, or refused by name; nothing is lost."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ DATA = [helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0), helper.make_
 @pytest.mark.parametrize(("rows", "macs"), [(4, 4 * 8 * 8 + 4 * 8 * 2), (5, 5 * 8 * 2)])
 def test_constant_condition_takes_its_branch(tmp_path: Path, rows: int, macs: int) -> None:
     nodes = branches(ROWS, [product("x", "w", "t")], [helper.make_node("Identity", ["x"], ["e"])])
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [rows, 8]}, STORED))
-    assert found.macs == macs
-    assert not found.notes
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [rows, 8]}, STORED))
+    assert result.macs == macs
+    assert not result.notes
 
 
 def test_branches_of_equal_work_are_one(tmp_path: Path) -> None:
     nodes = branches(DATA, [product("x", "w", "t")], [product("x", "v", "e")])
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
-    assert found.macs == 4 * 8 * 8 + 4 * 8 * 2
-    assert not found.notes
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
+    assert result.macs == 4 * 8 * 8 + 4 * 8 * 2
+    assert not result.notes
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -56,9 +56,9 @@ def test_branch_with_more_work_counts_and_is_noted(tmp_path: Path, swapped: bool
     sides = {less: [helper.make_node("Relu", ["x"], [less])],
              more: [product("x", "w", "h"), product("h", "v", more)]}  # fmt: skip
     nodes = branches(DATA, sides["t"], sides["e"])
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
-    assert found.macs == 2 * 4 * 8 * 8 + 4 * 8 * 2
-    assert "If 'choice': its condition depends on the input; the one with more work counts" in found.notes[0]
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
+    assert result.macs == 2 * 4 * 8 * 8 + 4 * 8 * 2
+    assert "If 'choice': its condition depends on the input; the branch with more work counts" in result.notes[0]
 
 
 def test_results_of_an_unknown_choice_are_activations(tmp_path: Path) -> None:
@@ -96,25 +96,25 @@ GO = helper.make_node("Identity", ["go"], ["go_out"])
 @pytest.mark.parametrize("times", [0, 1, 5])
 def test_loop_is_unrolled(tmp_path: Path, times: int) -> None:
     nodes = [loop([GO, product("h_in", "w", "h_out")], "n", ""), product("h", "after", "y")]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {**STORED, "n": INT(times)}))
-    assert found.macs == times * 4 * 8 * 8 + 4 * 8 * 2
-    assert found.parameters == (8 * 8 if times else 0) + 8 * 2  # the weights of all iterations are the same
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {**STORED, "n": INT(times)}))
+    assert result.macs == times * 4 * 8 * 8 + 4 * 8 * 2
+    assert result.parameters == (8 * 8 if times else 0) + 8 * 2  # the weights of all iterations are the same
 
 
 def test_loop_ends_by_its_condition_and_stacks_results(tmp_path: Path) -> None:
     within = [helper.make_node("Less", ["i", "four"], ["go_out"]), product("h_in", "w", "h_out"),
               helper.make_node("Relu", ["h_out"], ["s0"])]  # fmt: skip
     nodes = [loop(within, "", "true", scans=1), product("all0", "after", "y")]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [3, 8]}, {**STORED, "true": np.array(True)}))
-    assert found.macs == 5 * 3 * 8 * 8 + 5 * 3 * 8 * 2  # iterations 0 to 4
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [3, 8]}, {**STORED, "true": np.array(True)}))
+    assert result.macs == 5 * 3 * 8 * 8 + 5 * 3 * 8 * 2  # iterations 0 to 4
 
 
 def test_loop_reads_its_counter(tmp_path: Path) -> None:
     """The kernel of iteration i is row i of a stored tensor."""
     within = [GO, helper.make_node("Gather", ["bank", "i"], ["kernel"]), product("h_in", "kernel", "h_out")]
     stored = {"bank": weights(3, 8, 8), "n": INT(3)}
-    found = load_onnx(build(tmp_path / "m.onnx", [loop(within, "n", "")], {"x": [4, 8]}, stored))
-    assert (found.macs, found.parameters) == (3 * 4 * 8 * 8, 3 * 8 * 8)
+    result = load_onnx(build(tmp_path / "m.onnx", [loop(within, "n", "")], {"x": [4, 8]}, stored))
+    assert (result.macs, result.parameters) == (3 * 4 * 8 * 8, 3 * 8 * 8)
 
 
 @pytest.mark.parametrize(("count", "condition", "what"), [("most", "", "number of iterations depends on the input"),
@@ -144,10 +144,10 @@ def test_scan_is_unrolled(tmp_path: Path, axis: int, steps: int) -> None:
     cell = helper.make_node("Scan", ["h0", "x"], ["h", "all"], num_scan_inputs=1, scan_input_axes=[axis],
                             body=body("cell", within, ["h_in", "x_t"], ["h_out", "s"]))  # fmt: skip
     rows = 18 // steps
-    found = load_onnx(build(tmp_path / "m.onnx", [cell, product("all", "after", "y")],
+    result = load_onnx(build(tmp_path / "m.onnx", [cell, product("all", "after", "y")],
                             {"x": [6, 3, 8], "h0": [rows, 8]}, STORED))  # fmt: skip
-    assert found.macs == steps * 2 * rows * 8 * 8 + 18 * 8 * 2
-    assert found.parameters == 2 * 8 * 8 + 8 * 2
+    assert result.macs == steps * 2 * rows * 8 * 8 + 18 * 8 * 2
+    assert result.parameters == 2 * 8 * 8 + 8 * 2
 
 
 def test_scan_of_unknown_length_is_refused(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_scan_of_unknown_length_is_refused(tmp_path: Path) -> None:
                             body=body("cell", [product("x_t", "w", "s")], ["x_t"], ["s"]))  # fmt: skip
     nodes = [helper.make_node("Compress", ["x", "m"], ["z"], axis=0), cell]
     file = build(tmp_path / "m.onnx", nodes, {"x": [4, 2, 8], "m": [4]}, STORED, kinds={"m": TensorProto.BOOL})
-    with pytest.raises(DesignError, match="Scan 'over': the lengths of what it scans are unknown"):
+    with pytest.raises(DesignError, match="Scan 'over': the lengths that it scans are unknown"):
         load_onnx(file)
 
 
@@ -166,8 +166,8 @@ def test_bodies_within_bodies(tmp_path: Path) -> None:
     otherwise = body("else", [helper.make_node("Neg", ["h_in"], ["e"])], [], ["e"])
     chosen = helper.make_node("If", ["c"], ["h_out"], then_branch=then, else_branch=otherwise)
     nodes = [loop([GO, first, chosen], "n", ""), product("h", "after", "y")]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {**STORED, "n": INT(2)}))
-    assert found.macs == 4 * 8 * 8 + 4 * 8 * 2
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, {**STORED, "n": INT(2)}))
+    assert result.macs == 4 * 8 * 8 + 4 * 8 * 2
 
 
 @pytest.mark.parametrize("nodes", [
@@ -194,24 +194,26 @@ def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
              helper.make_node("NonZero", ["x"], ["f"]),
              helper.make_node("Cast", ["d"], ["n"], to=TensorProto.FLOAT),
              helper.make_node("Softmax", ["n"], ["y"])]  # fmt: skip
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED), skip=["NonZero"])
-    assert found.notes == ("left out by --skip: NonZero (2)",
-                           "left out with that, as their shapes depend on it: Cast (1), Softmax (1)")  # fmt: skip
-    assert [layer.macs for layer in found.layers] == [4 * 8 * 8]
-    with pytest.raises(DesignError, match=r"MatMul 'y': its shape is not known without the operators left out"):
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED), skip=["NonZero"])
+    assert result.notes == (
+        "left out by --skip: NonZero (2)",
+        "left out with them, because their shapes depend on them: Cast (1), Softmax (1)",
+    )
+    assert [layer.macs for layer in result.layers] == [4 * 8 * 8]
+    with pytest.raises(DesignError, match=r"MatMul 'y': its shape is unknown without the operators left out"):
         load_onnx(build(tmp_path / "m.onnx", [*nodes[:4], product("n", "w", "y")], {"x": [4, 8]}, STORED),
                   skip=["NonZero"])  # fmt: skip
 
 
 def test_products_of_constants_are_noted(tmp_path: Path) -> None:
     nodes = [product("w", "v", "wv"), product("x", "wv", "y")]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
-    assert found.macs == 4 * 8 * 8
-    assert found.notes == ("computed ahead, as no input of the model reaches them: MatMul (1)",)
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 8]}, STORED))
+    assert result.macs == 4 * 8 * 8
+    assert result.notes == ("computed ahead, because no input of the model reaches them: MatMul (1)",)
 
 
 def test_sequences_are_their_tensors(tmp_path: Path) -> None:
-    """A list split off, changed and joined, as scripted modules write it."""
+    """A list created, changed and joined, as scripted modules write it."""
     nodes = [
         helper.make_node("SplitToSequence", ["x"], ["parts"], axis=0, keepdims=0),
         helper.make_node("SequenceAt", ["parts", "none"], ["first"]),
@@ -223,9 +225,9 @@ def test_sequences_are_their_tensors(tmp_path: Path) -> None:
         loop([GO, product("h_in", "v", "h_out")], "n", ""),
         product("z", "after", "y"),
     ]
-    found = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 3, 8]}, STORED))
+    result = load_onnx(build(tmp_path / "m.onnx", nodes, {"x": [4, 3, 8]}, STORED))
     # SplitToSequence gives 4 parts [3, 8]; after insertion and erasure there are 4 again.
-    assert found.macs == 3 * 8 * 8 + 4 * (12 * 8 * 8) + 4 * 3 * 8 * 2
+    assert result.macs == 3 * 8 * 8 + 4 * (12 * 8 * 8) + 4 * 3 * 8 * 2
 
 
 @pytest.mark.parametrize(("split", "sizes"), [(np.array(3), [3, 3, 2]), (np.array([1, 7]), [1, 7])])

@@ -216,7 +216,7 @@ EXPORTS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def example(shape: tuple[int, ...]) -> Tensor:
-    """Words for a network of words, else an image."""
+    """Words for a network of words, otherwise an image."""
     return torch.randint(0, 70, shape) if len(shape) == 2 else torch.randn(shape)
 
 

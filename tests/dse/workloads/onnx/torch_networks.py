@@ -1,6 +1,6 @@
 """Well-known networks as plain torch modules, to be exported; laid out as torchvision's.
 
-Parameters are one number seen at every place of the tensor, so that they take no memory.
+The elements of a parameter share one number in memory, so that parameters take no space.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def light(module: nn.Module) -> nn.Module:
 
 
 def alexnet() -> nn.Module:
-    """Of the paper, with groups; normalization left out."""
+    """AlexNet of the paper, with groups, without normalization."""
     return _alexnet(0, (96, 256, 384, 384, 256), 2)
 
 

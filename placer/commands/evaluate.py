@@ -1,0 +1,34 @@
+"""The command `placer evaluate`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from placer.commands.options import Grid, NetlistPath, PlacementPath, PlcFile, Unfix, load_netlist, parse_source
+from placer.commands.terminal import print_cost_table, select_rows
+
+
+def run(
+    netlist: NetlistPath,
+    placement: PlacementPath = None,
+    plc: PlcFile = None,
+    grid: Grid = None,
+    unfix: Unfix = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
+) -> None:
+    """Print the exact proxy cost of a placement.
+
+    Example: placer evaluate harbor --placement run/placement.plc --json
+    """
+    from netlists import Placement, load_placement
+    from placer.cost import lower_bounds, summary
+
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix))
+    cost = summary(load_placement(chip, placement) if placement else Placement.given(chip))
+    if as_json:
+        print(json.dumps(cost))
+    else:
+        print_cost_table(chip.name, cost, select_rows(cost), lower_bounds(chip).as_dict())

@@ -1,0 +1,115 @@
+"""The command `placer place`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
+from netlists.runtime.output import check_out
+from netlists.runtime.progress import live_line
+from netlists.runtime.ray_connection import CORES
+from placer.commands.options import (
+    RAY_HELP,
+    Device,
+    Grid,
+    NetlistPath,
+    OutDir,
+    PlcFile,
+    Seed,
+    Unfix,
+    Weights,
+    Workers,
+    command_line,
+    load_netlist,
+    parse_source,
+)
+from placer.commands.terminal import describe_cluster, print_cost_table, select_rows
+from placer.runs.methods import METHOD_NAMES, METHODS
+
+if TYPE_CHECKING:
+    from placer.runs.pipeline import Result
+    from placer.runs.run_folder import FinishedRun
+
+
+def run(
+    netlist: NetlistPath,
+    out: OutDir,
+    method: Annotated[str, typer.Option(help=METHOD_NAMES)] = "rl",
+    budget: Annotated[float, typer.Option(help="Wall-clock seconds, loading and writing files not included")] = 120.0,
+    iterations: Annotated[
+        int | None, typer.Option(help="Instead of a budget: the result then depends on seed and workers alone")
+    ] = None,
+    workers: Workers = CORES,
+    seed: Seed = 0,
+    weights: Weights = None,
+    refine: Annotated[bool, typer.Option(help="Improve the result of the method at the end")] = True,
+    start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
+    device: Device = "auto",
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace a finished run in the folder that is of another netlist or better; otherwise it stays",
+        ),
+    ] = False,
+    plc: PlcFile = None,
+    grid: Grid = None,
+    unfix: Unfix = None,
+) -> None:
+    """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
+
+    Example: placer place harbor --out run --budget 240
+    """
+    with loading():
+        from placer.runs.pipeline import place
+        from placer.runs.run_folder import read_earlier_run, reason_to_keep, write_run
+        from placer.runs.settings import PlaceSettings
+
+        if method in METHODS and METHODS[method].uses_torch:
+            import torch  # noqa: F401
+    settings = PlaceSettings(
+        method, budget, seed, workers, weights, refine, iterations, start=start, device=device, ray=ray
+    )
+    source = parse_source(netlist, plc, grid, unfix)
+    with nothing_to_save():
+        chip = load_netlist(source)
+        check_out(out)
+        earlier = None if force else read_earlier_run(out, chip)
+        with live_line() as show:
+            result = place(chip, settings, progress=lambda progress: show(progress.line))
+    reason = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
+    if reason:
+        print_result(result)
+        print(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
+    else:
+        write_pages(write_run(out, result, source, command_line()))
+        print_result(result)
+        if cluster := result.metrics.get("cluster"):
+            print(describe_cluster(cluster))
+        print(f"report: {out / 'report.html'}")
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def print_result(result: Result) -> None:
+    """Print the costs and times of a run as a table."""
+    from placer.runs.run_folder import COSTS
+
+    cost = {key: result.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds")}
+    title = f"{result.placement.netlist.name} · {result.settings.method}"
+    print_cost_table(title, cost, select_rows(cost), result.metrics["lower_bounds"])
+
+
+def write_pages(finished: FinishedRun) -> None:
+    """Write `placement.png` and `report.html` beside the other files of a run; raises `OSError`."""
+    from placer.commands.report_pages import report_run, write_png
+    from plots import report
+
+    page = report_run(finished)
+    assert page.view
+    write_png(finished.folder / "placement.png", page.view.still)
+    title = f"{finished.placement.netlist.name}: placement by {finished.metrics['method']}"
+    report.write(finished.folder / "report.html", [page], title=title)

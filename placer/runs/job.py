@@ -1,0 +1,86 @@
+"""A placement job under way: what its stages work on and leave behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+
+from netlists.netlist import Netlist
+from netlists.placement import Placement
+from placer.annealing.ray_searches import Fleet
+from placer.cost import evaluate
+from placer.incumbent import Incumbent, Listener
+from placer.runs.settings import PlaceSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The time that one stage of a job took, and the cost that it ended with."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    proxy: float | None  # of the clustered netlist, after the stage; None before there is a placement
+
+
+class Job:
+    """What the stages of a job share; each stage is a function of it, see `pipeline`.  Its clock begins to run."""
+
+    placement: Placement
+    """The placement so far; there is none before the first stage that makes one."""
+
+    def __init__(self, netlist: Netlist, settings: PlaceSettings, budget_s: float, listener: Listener | None) -> None:
+        """`budget_s` is the time in seconds until the macros are placed."""
+        self.netlist = netlist  # to be placed; clustered after the first stage
+        self.settings = settings
+        self.budget_s = budget_s
+        self.others: list[Placement] = []  # next to the placement, starts of further refinements
+        self.fleet: Fleet | None = None  # refines on a Ray cluster
+        self.stages: list[Stage] = []  # that have ended
+        self.proxy: float | None = None  # after the last stage that changed it, of the clustered netlist
+        self.hpwl_history: list[tuple[float, float]] = []  # (seconds, HPWL in µm) of the best placement of cells
+        self.interrupted = False  # by Ctrl-C: stages to come are hurried or left out
+        self.cpu_started_s = cpu_seconds()
+        search_s, job_s = budget_s, budget_s
+        if settings.refine:
+            search_s = (1 - settings.entry.refine_fraction) * budget_s
+        if settings.iterations is not None:
+            search_s = job_s = inf
+        self.incumbent = Incumbent(settings.method, search_s, time.perf_counter(), listener, job_s)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left for the macros."""
+        return self.budget_s - self.incumbent.seconds
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measures the block as a stage."""
+        wall, cpu = time.perf_counter(), cpu_seconds()
+        yield
+        self.stages.append(Stage(name, time.perf_counter() - wall, cpu_seconds() - cpu, self.proxy))
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """In this block Ctrl-C ends the stage and marks the job as interrupted, once there is a placement to keep."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.incumbent.pool:
+                raise
+            self.interrupted = True
+
+    def measure(self) -> float:
+        """Note the proxy of the placement as the cost after the stage, and return it."""
+        self.proxy = evaluate(self.placement).proxy
+        return self.proxy
+
+
+def cpu_seconds() -> float:
+    """CPU time used by this process, all its threads and its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
