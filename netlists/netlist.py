@@ -140,6 +140,9 @@ class Netlist:
     pin_names: tuple[str, ...] = ()  # [Q], or empty if pins have no names
     net_names: tuple[str, ...] = ()  # [N], or empty if nets have no names
     file_index: Ints | None = None  # [V] index of each node in a protobuf file, which counts pins too
+    def_file: str = ""  # path of the DEF file that it was read from; empty for other formats
+    units_per_um: float = 0.0  # database units of the DEF file, of which positions in it are multiples; 0 for any
+    sideways: Bools | None = None  # [V] whether a node lies on its side in the DEF file; its size and pins are turned
     notes: tuple[str, ...] = ()  # what the reader changed or could not use, one line each, for the user
 
     def __post_init__(self) -> None:

@@ -63,6 +63,18 @@ class Placement:
         """The placement in the netlist's own file; raises `PlacementError` if a node has no position there."""
         return cls(netlist, netlist.position_um, netlist.orientation)
 
+    def rounded(self) -> Placement:
+        """The same with the corners of movable nodes at whole database units, as a DEF file can state them.
+
+        Nodes whose sizes are whole numbers of units do not overlap afterwards if they did not before.
+        """
+        n = self.netlist
+        if not n.units_per_um:
+            return self
+        corner_units = np.round((self.position_um - n.size_um / 2 + n.origin_um) * n.units_per_um)
+        center_um = corner_units / n.units_per_um - n.origin_um + n.size_um / 2
+        return Placement(n, np.where(n.fixed[:, None], self.position_um, center_um), self.orientation.copy())
+
     def violations(self) -> Violations:
         """The hard macros that overlap, extend beyond the canvas or are on a part of it that no row covers.
 

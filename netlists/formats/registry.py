@@ -15,6 +15,8 @@ from netlists.formats.bookshelf import writer as bookshelf_writer
 from netlists.formats.circuit_training import plc
 from netlists.formats.circuit_training import reader as circuit_training_reader
 from netlists.formats.circuit_training import writer as circuit_training_writer
+from netlists.formats.lefdef import reader as lefdef_reader
+from netlists.formats.lefdef import writer as lefdef_writer
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 
@@ -63,7 +65,19 @@ BOOKSHELF = Format(
     read_placement_options=frozenset({"units_per_um"}),
 )
 
-FORMATS = (CIRCUIT_TRAINING, BOOKSHELF)
+LEFDEF = Format(
+    name="LEF/DEF",
+    netlist_suffix=".def",
+    placement_suffix=".def",
+    help=".def[.gz] with the .lef files given by --lef, or those beside it (LEF 5.5 to 5.8, DEF 5.6 to 5.8)",
+    read=lefdef_reader.read,
+    write=lefdef_reader.write,
+    read_placement=lefdef_reader.read_placement,
+    write_placement=lambda placement, path, _: lefdef_writer.write_placement(placement, path),
+    read_options=frozenset({"lef", "grid"}),
+)
+
+FORMATS = (CIRCUIT_TRAINING, BOOKSHELF, LEFDEF)
 
 
 def netlist_format(path: Path) -> Format | None:
@@ -83,17 +97,24 @@ def placement_format(path: Path) -> Format:
 
 def native_format(netlist: Netlist) -> Format:
     """The format in which placements of a netlist are written: that of the file it came from, if there is one."""
+    if netlist.def_file:
+        return LEFDEF
     return CIRCUIT_TRAINING if netlist.file_index is not None else BOOKSHELF
 
 
 def netlist_endings() -> str:
-    """The endings of netlist files, for help texts and messages: `.pb.txt[.gz] or .aux[.gz]`."""
-    return " or ".join(f"{entry.netlist_suffix}[.gz]" for entry in FORMATS)
+    """The endings of netlist files, for help texts and messages: `.pb.txt[.gz], .aux[.gz] or .def[.gz]`."""
+    return _alternatives([f"{entry.netlist_suffix}[.gz]" for entry in FORMATS])
 
 
 def placement_endings() -> str:
-    """The endings of placement files, for help texts and messages: `.plc[.gz] or .pl[.gz]`."""
-    return " or ".join(f"{entry.placement_suffix}[.gz]" for entry in FORMATS)
+    """The endings of placement files, for help texts and messages: `.plc[.gz], .pl[.gz] or .def[.gz]`."""
+    return _alternatives([f"{entry.placement_suffix}[.gz]" for entry in FORMATS])
+
+
+def _alternatives(words: list[str]) -> str:
+    """Words as an enumeration: `a, b or c`."""
+    return " or ".join([", ".join(words[:-1]), words[-1]])
 
 
 def _plain_name(path: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from placer.commands.options import Grid, PlcFile, Seed, SourcePath, TargetPath, Unfix, load_netlist, parse_source
+from placer.commands.options import Grid, Lef, PlcFile, Seed, SourcePath, TargetPath, Unfix, load_netlist, parse_source
 
 
 def run(
@@ -17,6 +17,7 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    lef: Lef = None,
 ) -> None:
     """Group the standard cells of a netlist into soft macros.
 
@@ -25,5 +26,5 @@ def run(
     from netlists import save
     from netlists.cluster import cluster
 
-    chip = load_netlist(parse_source(source_file, plc, grid, unfix))
+    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
     save(cluster(chip, clusters, seed=seed).netlist, target)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from placer.commands.options import Grid, PlcFile, SourcePath, TargetPath, Unfix, load_netlist, parse_source
+from placer.commands.options import (
+    Grid,
+    Lef,
+    PlacementPath,
+    PlcFile,
+    SourcePath,
+    TargetPath,
+    Unfix,
+    load_netlist,
+    parse_source,
+)
 
 
 def run(
@@ -11,11 +21,24 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    lef: Lef = None,
+    placement: PlacementPath = None,
 ) -> None:
-    """Write a netlist in another format.
+    """Write a netlist in another format, with the places of a placement if one is given.
 
     Example: placer convert ibm01.aux ibm01.pb.txt.gz
-    """
-    from netlists import save
 
-    save(load_netlist(parse_source(source_file, plc, grid, unfix)), target)
+    A DEF design with other places: placer convert floorplan.def placed.def --placement run/placement.def
+    """
+    from netlists import load_placement, save, save_placement
+    from netlists.formats.registry import LEFDEF, netlist_format
+
+    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
+    if placement is None:
+        save(chip, target)
+        return
+    placed = load_placement(chip, placement)
+    if netlist_format(target) is LEFDEF:
+        save_placement(placed.rounded(), target)
+    else:
+        save(chip.with_(position_um=placed.position_um, orientation=placed.orientation), target)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from placer.commands.options import Grid, NetlistPath, PlacementPath, PlcFile, Unfix, load_netlist, parse_source
+from placer.commands.options import Grid, Lef, NetlistPath, PlacementPath, PlcFile, Unfix, load_netlist, parse_source
 from placer.commands.terminal import print_cost_table, select_rows
 
 
@@ -17,6 +17,7 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    lef: Lef = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
     """Print the exact proxy cost of a placement.
@@ -26,7 +27,7 @@ def run(
     from netlists import Placement, load_placement
     from placer.cost import lower_bounds, summary
 
-    chip = load_netlist(parse_source(netlist, plc, grid, unfix))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef))
     cost = summary(load_placement(chip, placement) if placement else Placement.given(chip))
     if as_json:
         print(json.dumps(cost))

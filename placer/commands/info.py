@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netlists.runtime.output import check_out
-from placer.commands.options import Grid, NetlistPath, PlcFile, Unfix, command_line, load_netlist, parse_source
+from placer.commands.options import Grid, Lef, NetlistPath, PlcFile, Unfix, command_line, load_netlist, parse_source
 
 if TYPE_CHECKING:
     from netlists.connectivity import Summary
@@ -37,6 +37,7 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    lef: Lef = None,
 ) -> None:
     """Describe a netlist: macros, nets, utilization, hierarchy, and the dataflow between macros.
 
@@ -46,7 +47,7 @@ def run(
         check_out(out.parent)
     from netlists.connectivity import build_graphs, summarize
 
-    chip = load_netlist(parse_source(netlist, plc, grid, unfix))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef))
     graphs = build_graphs(chip)
     summary = summarize(chip, graphs)
     if out:

@@ -27,7 +27,11 @@ PlacementPath = Annotated[
     Path | None, typer.Option("--placement", help=f"{placement_endings()}; the netlist's own by default")
 ]
 PlcFile = Annotated[str | None, typer.Option("--plc", help="The .plc of a protobuf netlist, if not beside it")]
-Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf netlist")]
+Grid = Annotated[str | None, typer.Option("--grid", metavar="COLSxROWS", help="Grid of a Bookshelf or DEF netlist")]
+Lef = Annotated[
+    list[str] | None,
+    typer.Option("--lef", metavar="FILE", help="A LEF file of a DEF netlist, technology first; may be repeated"),
+]
 Unfix = Annotated[
     list[str] | None,
     typer.Option("--unfix", metavar="GLOB", help="Free the fixed macros with such names, as 'ram*'; may be repeated"),
@@ -45,15 +49,16 @@ RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
 
 
 def parse_source(
-    netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None
-) -> Source:
+    netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None,
+    lef: Sequence[str] | None = None,
+) -> Source:  # fmt: skip
     """Where to load a netlist from; raises `SettingsError` if its grid is not COLSxROWS."""
     from placer.runs.run_folder import Source
 
     shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
     if grid and not (shape and int(shape[1]) and int(shape[2])):
         raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
-    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()))
+    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()), tuple(lef or ()))
 
 
 def load_netlist(source: Source) -> Netlist:

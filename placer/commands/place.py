@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netlists.formats.lefdef.writer import demand_tool, write_tcl
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -14,6 +15,7 @@ from placer.commands.options import (
     RAY_HELP,
     Device,
     Grid,
+    Lef,
     NetlistPath,
     OutDir,
     PlcFile,
@@ -58,6 +60,10 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    lef: Lef = None,
+    tcl: Annotated[
+        str, typer.Option(help="Of DEF designs: whose commands macros.tcl has, openroad or innovus")
+    ] = TOOLS[0],
 ) -> None:
     """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
 
@@ -73,7 +79,8 @@ def run(
     settings = PlaceSettings(
         method, budget, seed, workers, weights, refine, iterations, start=start, device=device, ray=ray
     )
-    source = parse_source(netlist, plc, grid, unfix)
+    source = parse_source(netlist, plc, grid, unfix, lef)
+    demand_tool(tcl)
     with nothing_to_save():
         chip = load_netlist(source)
         check_out(out)
@@ -85,7 +92,10 @@ def run(
         print_result(result)
         print(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
     else:
-        write_pages(write_run(out, result, source, command_line()))
+        finished = write_run(out, result, source, command_line())
+        if chip.def_file:
+            write_tcl(result.placement, out / "macros.tcl", tcl)
+        write_pages(finished)
         print_result(result)
         if cluster := result.metrics.get("cluster"):
             print(describe_cluster(cluster))

@@ -13,6 +13,7 @@ from netlists.runtime.ray_connection import LOCAL
 from placer.commands.options import (
     RAY_HELP,
     Device,
+    Lef,
     NetlistPaths,
     OutDir,
     Unfix,
@@ -39,6 +40,7 @@ def run(
     ray: Annotated[str, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = LOCAL,
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
     unfix: Unfix = None,
+    lef: Lef = None,
 ) -> None:
     """Place netlists by several methods and seeds, one Ray task a run; writes a folder a run, results.csv, report.html.
 
@@ -54,8 +56,8 @@ def run(
     with nothing_to_save():
         with live_line() as show:
             result = sweep(
-                [parse_source(name, unfix=unfix) for name in netlists], out, methods=methods.split(","), seeds=seeds,
-                settings=settings, address=ray, resume=resume, command=command_line(), load=load_netlist,
+                [parse_source(name, unfix=unfix, lef=lef) for name in netlists], out, methods=methods.split(","),
+                seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line(), load=load_netlist,
                 progress=lambda progress: show(progress.line),
             )  # fmt: skip
         if result.interrupted and not result.outcomes:

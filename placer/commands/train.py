@@ -16,6 +16,7 @@ from netlists.runtime.ray_connection import CORES
 from placer.commands.options import (
     RAY_HELP,
     Device,
+    Lef,
     NetlistPaths,
     OutDir,
     Seed,
@@ -43,6 +44,7 @@ def run(
     seed: Seed = 0,
     device: Device = "auto",
     unfix: Unfix = None,
+    lef: Lef = None,
     **learner: Any,
 ) -> None:
     """Train the agent on netlists; writes checkpoints, history.csv, training.png, TensorBoard scalars.  Ctrl-C saves.
@@ -57,7 +59,7 @@ def run(
         budget = BUDGET_S
     settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
     with nothing_to_save():
-        chips = [load_netlist(parse_source(name, unfix=unfix)) for name in netlists]
+        chips = [load_netlist(parse_source(name, unfix=unfix, lef=lef)) for name in netlists]
         check_out(out)
         training = Training(chips, PPOSettings(**learner), out, settings)
         with live_line() as show:

@@ -81,6 +81,7 @@ def place(
     expand_clusters(job, clustering)
     if flat:
         place_standard_cells(job)
+    job.placement = job.placement.rounded()
     demand_legal(job.placement)
     metrics = collect_metrics(job)
     return Result(job.placement, settings, metrics, job.stages, job.incumbent.history, job.interrupted)

@@ -48,21 +48,24 @@ class Source:
     plc: str | None = None  # the .plc of a protobuf netlist, if it is not beside it
     grid: tuple[int, int] | None = None  # rows, columns; Bookshelf only
     unfix: tuple[str, ...] = ()  # globs of fixed macros that are freed
+    lef: tuple[str, ...] = ()  # the LEF files of a DEF netlist, if they are not those beside it
 
     def load(self) -> Netlist:
         """The netlist; raises as `netlists.load` does."""
-        return load(self.path, self.plc, unfix=self.unfix, **({"grid": self.grid} if self.grid else {}))
+        options = {name: value for name, value in (("grid", self.grid), ("lef", self.lef)) if value}
+        return load(self.path, self.plc, unfix=self.unfix, **options)
 
     def absolute(self) -> Source:
         """The same source as seen from any working folder; bundled names stay."""
         path = self.path if is_bundled(Path(self.path)) else os.path.abspath(self.path)
-        return replace(self, path=path, plc=os.path.abspath(self.plc) if self.plc else None)
+        lef = tuple(os.path.abspath(file) for file in self.lef)
+        return replace(self, path=path, plc=os.path.abspath(self.plc) if self.plc else None, lef=lef)
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Source:
-        """The source in `metrics.json`; old ones have no `unfix`."""
-        grid = fields["grid"]
-        return cls(fields["path"], fields["plc"], tuple(grid) if grid else None, tuple(fields.get("unfix", ())))
+        """The source in `metrics.json`; old ones have no `unfix` and no `lef`."""
+        grid, unfix, lef = fields["grid"], tuple(fields.get("unfix", ())), tuple(fields.get("lef", ()))
+        return cls(fields["path"], fields["plc"], tuple(grid) if grid else None, unfix, lef)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from netlists.errors import NetlistError, did_you_mean
-from netlists.formats.bookshelf.design import default_grid, default_routing
+from netlists.formats.bookshelf.design import default_routing
 from netlists.formats.lefdef.def_file import ORIENTATION_NAMES, Component, DefDesign, Net
 from netlists.formats.lefdef.lef import Layer, Library, Master
+from netlists.formats.textfile import default_grid
 from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
 
 SIDEWAYS = ("E", "W", "FE", "FW")
@@ -51,6 +52,7 @@ class _Nodes:
     fixed: npt.NDArray[np.bool_]  # [V]
     center_um: Floats  # [V, 2]
     orientation: npt.NDArray[np.int8]  # [V]
+    sideways: npt.NDArray[np.bool_]  # [V]
 
 
 def to_netlist(design: DefDesign, library: Library, grid: tuple[int, int] | None = None) -> Netlist:
@@ -72,6 +74,7 @@ def to_netlist(design: DefDesign, library: Library, grid: tuple[int, int] | None
         design.name, names, nodes.kind, nodes.size_um, nodes.fixed, nodes.center_um, nodes.orientation,
         net_node, offset, net_start, np.arange(len(net_node)), weight, canvas, grid or default_grid(canvas),
         _routing(design, library, rows), rows, origin, net_names=net_names, notes=tuple(notes),
+        def_file=str(design.path), units_per_um=design.units, sideways=nodes.sideways,
     )  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def _nodes(design: DefDesign, masters: list[Master], origin: tuple[float, float]
     count = len(components) + len(pins)
     nodes = _Nodes(
         np.full(count, Kind.PORT, dtype=np.int8), np.zeros((count, 2)), np.ones(count, dtype=bool),
-        np.full((count, 2), np.nan), np.zeros(count, dtype=np.int8),
+        np.full((count, 2), np.nan), np.zeros(count, dtype=np.int8), np.zeros(count, dtype=bool),
     )  # fmt: skip
     for v, (component, master) in enumerate(zip(components, masters, strict=True)):
         _fill(nodes, v, component, master, design.units)
@@ -127,7 +130,7 @@ def _fill(nodes: _Nodes, v: int, component: Component, master: Master, units: fl
     sideways = component.orientation in SIDEWAYS
     width, height = master.size_um[::-1] if sideways else master.size_um
     flip = flip_after_w(component.orientation) if sideways else component.orientation
-    nodes.orientation[v] = ORIENTATIONS.index(flip)
+    nodes.orientation[v], nodes.sideways[v] = ORIENTATIONS.index(flip), sideways
     nodes.fixed[v] = component.status in ("FIXED", "COVER")
     if component.status in ("PLACED", "FIXED", "COVER"):
         nodes.center_um[v] = component.x / units + width / 2, component.y / units + height / 2

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from netlists.errors import NetlistError
-from netlists.formats.textfile import bad, number
+from netlists.formats.textfile import file_error, number
 
 WORD = re.compile(r'"[^"]*"?|(?<!\S)#[^\n]*|[^\s"]\S*')
 GLUED = re.compile(r"(?<=[^\s\\]);(?=\s|$)")  # a semicolon that follows a word without a space
@@ -52,8 +52,11 @@ class Words:
 
     def bad(self, message: str, at: int | None = None) -> NetlistError:
         """The error about a word, by default the last one that was read."""
-        at = self.at - 1 if at is None else at
-        return bad(self.path, max(bisect_right(self.line_starts, max(at, 0)), 1), message)
+        return file_error(self.path, self.line(self.at - 1 if at is None else at), message)
+
+    def line(self, at: int) -> int:
+        """The line of a word by its index, counted from 1."""
+        return max(bisect_right(self.line_starts, max(at, 0)), 1)
 
     def next(self, expected: str) -> str:
         """The next word; raises `NetlistError` if the file ends instead of what is `expected`."""

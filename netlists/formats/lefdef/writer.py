@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlists.errors import PlacementError
+from netlists.errors import PlacementError, SettingsError, did_you_mean
 from netlists.formats.lefdef.def_file import DefDesign, read_def
 from netlists.formats.lefdef.design import SIDEWAYS, file_orientation
 from netlists.formats.textfile import decimal, read_text, write_text
@@ -20,6 +20,9 @@ ENTRY = re.compile(r'-\s+(\S+)\s+(\S+)((?:[^;"]|"[^"]*")*?)(\s*);')
 PLACE = re.compile(
     r"\+\s+(?:(?:PLACED|FIXED|COVER)\s*\(\s*\S+\s+\S+\s*\)\s*\S+|UNPLACED(?:\s*\(\s*\S+\s+\S+\s*\)\s*\S+)?)"
 )
+TOOLS = ("openroad", "innovus")
+"""The tools whose commands `tcl_text` writes."""
+
 OPENROAD_ORIENTATIONS = {
     "N": "R0", "S": "R180", "W": "R90", "E": "R270", "FN": "MY", "FS": "MX", "FW": "MXR90", "FE": "MYR90",
 }  # fmt: skip
@@ -44,9 +47,33 @@ def def_text(placement: Placement, source: str | Path) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def write_def(placement: Placement, source: str | Path, target: str | Path) -> None:
-    """Write `def_text`, gzipped if the name ends in `.gz`; raises what `def_text` does, and if it cannot be written."""
-    write_text(Path(target), def_text(placement, source))
+def write_placement(placement: Placement, path: str | Path) -> None:
+    """Write the DEF file that the netlist was read from with the places of the placement, gzipped for names in `.gz`.
+
+    Raises `PlacementError` if the netlist is of another format or that file has other components, `NetlistError` if
+    one of the files cannot be read or written.
+    """
+    write_text(Path(path), def_text(placement, source_of(placement)))
+
+
+def write_tcl(placement: Placement, path: str | Path, tool: str = "openroad") -> None:
+    """Write `tcl_text` of the DEF file that the netlist was read from; raises what `write_placement` does."""
+    write_text(Path(path), tcl_text(placement, source_of(placement), tool))
+
+
+def demand_tool(tool: str) -> None:
+    """Raise `SettingsError` if a tool is none of `TOOLS`."""
+    if tool not in TOOLS:
+        raise SettingsError(f"tcl is {tool!r}; expected one of {', '.join(TOOLS)}{did_you_mean(tool, TOOLS)}")
+
+
+def source_of(placement: Placement) -> str:
+    """The DEF file that the netlist was read from; raises `PlacementError` if there is none."""
+    if not placement.netlist.def_file:
+        raise PlacementError(
+            f"netlist {placement.netlist.name} was not read from a DEF file; expected a netlist that was"
+        )
+    return placement.netlist.def_file
 
 
 def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -> str:
@@ -75,7 +102,7 @@ def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -
 def corner(placement: Placement, design: DefDesign, v: int) -> tuple[int, int, str]:
     """Lower-left corner of a component in database units, rounded, and its orientation as DEF has it."""
     n = placement.netlist
-    x, y = (placement.position_um[v] - n.size_um[v] / 2 + n.origin_um) * design.units
+    x, y = (placement.position_um[v] - n.size_um[v] / 2 + n.origin_um) * design.units  # as in `Placement.rounded`
     orientation = ORIENTATIONS[placement.orientation[v]]
     return round(float(x)), round(float(y)), file_orientation(orientation, design.components[v].orientation in SIDEWAYS)
 

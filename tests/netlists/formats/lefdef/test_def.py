@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netlists import load, load_placement, save
 from netlists.errors import NetlistError, PlacementError
 from netlists.formats.lefdef.def_file import ORIENTATION_NAMES, TURN, read_def
 from netlists.formats.lefdef.design import file_orientation, to_netlist
 from netlists.formats.lefdef.lef import read_lef
-from netlists.formats.lefdef.writer import def_text, tcl_text, write_def
+from netlists.formats.lefdef.writer import def_text, tcl_text, write_placement
 from netlists.netlist import ORIENTATIONS, Kind, Netlist
 from netlists.placement import Placement
 from tests import BENCHMARKS
@@ -119,13 +120,61 @@ def test_a_written_def_differs_in_places_alone(tmp_path: Path) -> None:
 
 def test_a_written_def_is_read_back(tmp_path: Path) -> None:
     n = netlist(tmp_path)
-    write_def(placed(n), tmp_path / "chip.def", tmp_path / "out.def.gz")
+    write_placement(placed(n), tmp_path / "out.def.gz")
     again = to_netlist(read_def(tmp_path / "out.def.gz"), read_lef([tmp_path / "chip.lef"]))
     assert np.array_equal(again.position_um, placed(n).position_um)
     assert np.array_equal(again.orientation, n.orientation)
     assert gzip.decompress((tmp_path / "out.def.gz").read_bytes()).decode() == def_text(
         placed(n), tmp_path / "chip.def"
     )
+
+
+def test_a_written_placement_is_loaded_for_the_same_netlist(tmp_path: Path) -> None:
+    n = netlist(tmp_path)
+    write_placement(placed(n), tmp_path / "out.def")
+    again = load_placement(n, tmp_path / "out.def")
+    assert np.array_equal(again.position_um, placed(n).position_um)
+    assert np.array_equal(again.orientation, placed(n).orientation)
+
+
+def test_rounding_puts_corners_on_database_units(tmp_path: Path) -> None:
+    n = netlist(tmp_path)
+    shifted = Placement(n, np.where(n.fixed[:, None], n.position_um, placed(n).position_um + 1 / 3e3), n.orientation)
+    corner = (shifted.rounded().position_um - n.size_um / 2 + n.origin_um)[~n.fixed] * 1000
+    np.testing.assert_allclose(corner, np.round(corner), atol=1e-9)
+    assert np.array_equal(shifted.rounded().position_um, shifted.rounded().rounded().position_um)
+
+
+def test_a_component_keeps_its_side(tmp_path: Path) -> None:
+    n = netlist(tmp_path)
+    (tmp_path / "out.def").write_text(DEF.replace("RAM + UNPLACED", "RAM + PLACED ( 30000 50000 ) W"))
+    with pytest.raises(PlacementError, match="has orientation W, but lies upright in the netlist"):
+        load_placement(n, tmp_path / "out.def")
+
+
+def test_load_takes_the_lef_files_beside_the_def(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert len(load(tmp_path / "chip.def").hard) == 3
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "chip.lef").rename(tmp_path / "libraries" / "chip.lef")
+    with pytest.raises(NetlistError, match="there is no LEF file beside it"):
+        load(tmp_path / "chip.def")
+    assert len(load(tmp_path / "chip.def", lef=[tmp_path / "libraries" / "chip.lef"]).hard) == 3
+
+
+def test_other_formats_are_not_written_as_def(tmp_path: Path) -> None:
+    with pytest.raises(NetlistError, match="needs masters in LEF"):
+        save(load("jetty"), tmp_path / "jetty.def")
+
+
+@pytest.mark.parametrize("target", ["chip.pb.txt", "chip.aux"])
+def test_a_design_converts_to_the_other_formats(tmp_path: Path, target: str) -> None:
+    n = netlist(tmp_path)
+    positions = placed(n)
+    save(n.with_(position_um=positions.position_um), tmp_path / target)
+    again = load(tmp_path / target)
+    assert again.num_nets == n.num_nets
+    assert len(again.hard) == len(n.hard)
 
 
 def test_tcl(tmp_path: Path) -> None:
