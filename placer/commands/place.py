@@ -31,8 +31,13 @@ from placer.commands.terminal import describe_cluster, print_cost_table, select_
 from placer.runs.methods import METHOD_NAMES, METHODS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from placer.runs.pipeline import Result
     from placer.runs.run_folder import FinishedRun
+
+FORCE_HELP = "Replace a finished run in the folder that is of another netlist or better; otherwise it stays"
+"""About `--force`."""
 
 
 def run(
@@ -50,20 +55,12 @@ def run(
     start: Annotated[str, typer.Option(help="scratch, or given: refine the input's placement")] = "scratch",
     device: Device = "auto",
     ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"Refine on Ray. {RAY_HELP}")] = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Replace a finished run in the folder that is of another netlist or better; otherwise it stays",
-        ),
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help=FORCE_HELP)] = False,
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
-    tcl: Annotated[
-        str, typer.Option(help="Of DEF designs: whose commands macros.tcl has, openroad or innovus")
-    ] = TOOLS[0],
+    tcl: Annotated[str, typer.Option(help="Tool for the macros.tcl of DEF designs: openroad or innovus")] = "openroad",
 ) -> None:
     """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
 
@@ -97,9 +94,7 @@ def run(
             write_tcl(result.placement, out / "macros.tcl", tcl)
         write_pages(finished)
         print_result(result)
-        if cluster := result.metrics.get("cluster"):
-            print(describe_cluster(cluster))
-        print(f"report: {out / 'report.html'}")
+        print_closing(result, out)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -111,6 +106,13 @@ def print_result(result: Result) -> None:
     cost = {key: result.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds")}
     title = f"{result.placement.netlist.name} · {result.settings.method}"
     print_cost_table(title, cost, select_rows(cost), result.metrics["lower_bounds"])
+
+
+def print_closing(result: Result, out: Path) -> None:
+    """Print what a cluster did, if one was used, and where the report is."""
+    if cluster := result.metrics.get("cluster"):
+        print(describe_cluster(cluster))
+    print(f"report: {out / 'report.html'}")
 
 
 def write_pages(finished: FinishedRun) -> None:
