@@ -12,10 +12,10 @@ A view is data derived from a netlist.  It is computed once, stored with the net
     Netlist.connection_node, _offset_um, _net   node, pin offset and net of each connection
     netlists.rows.cover.blocked               rectangles of the canvas that no row covers
     netlists.rows.derived.cell_rows           the rows on which standard cells are placed
-    placer.cost.unique_pins.points            distinct pins and merged nets, for the exact cost
+    placer.cost.unique_pins.unique_pins       distinct pins and merged nets, for the exact cost
     placer.soft.node_nets.node_nets           nets merged at node level, for features and soft macros
     placer.legalization.legalize.check_room   whether a legal placement of the macros can exist
-    placer.legalization.packing._known        the packing found from the sizes of the macros alone
+    placer.legalization.packing._cache_entry  the packing found from the sizes of the macros alone
     placer.runs.run_folder.digest             SHA-256 of the content
 """
 

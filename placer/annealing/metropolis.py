@@ -209,9 +209,9 @@ def spacing_um(placement: Placement) -> float:
     if placement.violations():
         raise PlacementError("hard macros overlap or leave the canvas; legalize the placement before the search")
     n = placement.netlist
-    hair = MACRO_GAP * max(n.canvas_um)
+    gap = MACRO_GAP * max(n.canvas_um)
     center, size = placement.position_um[n.movable_hard], n.size_um[n.movable_hard]
-    return hair if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * hair) else 0.0
+    return gap if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * gap) else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -65,7 +65,7 @@ class MaskScratch(NamedTuple):
 @inlined_kernel
 def cell_size(cost: CostArrays) -> tuple[float, float]:
     """The width and the height of a grid cell in µm."""
-    return cost.canvas_width_um / cost.cols, cost.canvas_height_um / cost.rows
+    return cost.cell_width_um, cost.cell_height_um
 
 
 @njit(cache=True)
@@ -74,15 +74,15 @@ def new_scratch(cost: CostArrays, blockers: Ints, blocked: Floats, node: int) ->
 
     `blockers` [M] are indices of nodes; `blocked` [K, 4] holds low x, low y, high x and high y in µm.
     """
-    hair = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
+    gap = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
     w, h = cell_size(cost)
     count = 0
     for u in blockers:
-        width, height = cost.size_um[node] + cost.size_um[u] + 2 * hair
+        width, height = cost.size_um[node] + cost.size_um[u] + 2 * gap
         count += min(int(width / w) + 3, cost.cols) * min(int(height / h) + 3, cost.rows)  # one of 3 is for rounding
     for k in range(len(blocked)):
-        width = cost.size_um[node, 0] + blocked[k, HIGH_X] - blocked[k, LOW_X] + 2 * hair
-        height = cost.size_um[node, 1] + blocked[k, HIGH_Y] - blocked[k, LOW_Y] + 2 * hair
+        width = cost.size_um[node, 0] + blocked[k, HIGH_X] - blocked[k, LOW_X] + 2 * gap
+        height = cost.size_um[node, 1] + blocked[k, HIGH_Y] - blocked[k, LOW_Y] + 2 * gap
         count += min(int(width / w) + 3, cost.cols) * min(int(height / h) + 3, cost.rows)
     boxes = blockers.size + len(blocked)
     edges = 2 * boxes + 1
@@ -157,16 +157,16 @@ def grow_boxes(
 
     `position` [V, 2] in µm, `blockers` [M] and `blocked` [K, 4] as in `find_places`.
     """
-    hair = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
+    gap = MACRO_GAP * max(cost.canvas_width_um, cost.canvas_height_um)
     for k in range(blockers.size):
         u = blockers[k]
         for d in range(2):
-            reach = (cost.size_um[node, d] + cost.size_um[u, d]) / 2 + hair
+            reach = (cost.size_um[node, d] + cost.size_um[u, d]) / 2 + gap
             box[k, 2 * d], box[k, 2 * d + 1] = position[u, d] - reach, position[u, d] + reach
     for k in range(len(blocked)):
         i = blockers.size + k
         for d in range(2):
-            reach = cost.size_um[node, d] / 2 + hair
+            reach = cost.size_um[node, d] / 2 + gap
             box[i, 2 * d], box[i, 2 * d + 1] = blocked[k, d] - reach, blocked[k, d + 2] + reach
 
 

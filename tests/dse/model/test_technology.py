@@ -156,12 +156,12 @@ def test_an_fpga_clocks_the_flipflops_that_it_has_and_adds_floats_in_logic() -> 
     assert price[Count.ADD] / plain[Count.ADD] == pytest.approx(14 * 9)
 
 
-@pytest.mark.parametrize("found", TECHNOLOGIES.values(), ids=TECHNOLOGIES.keys())
-def test_every_technology_prices_everything(result: Technology) -> None:
+@pytest.mark.parametrize("node", TECHNOLOGIES.values(), ids=TECHNOLOGIES.keys())
+def test_every_technology_prices_everything(node: Technology) -> None:
     for hardware in (EYERISS, built(64, (8, 0, 8), 0)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            price = coefficients(result, hardware, design())
+            price = coefficients(node, hardware, design())
         assert price.shape == (1, COUNTS)
         assert np.isfinite(price).all()
         assert (price >= 0).all()

@@ -25,6 +25,7 @@ from placer.cells.place import PlacedCells, has_cells, place_cells
 from placer.cost import evaluate, summary
 from placer.legalization.row_alignment import legalize_on_rows
 from placer.runs import pipeline
+from placer.runs.job import Job
 
 
 @cache
@@ -238,7 +239,11 @@ def test_macros_stay_and_cells_are_hurried_after_ctrl_c(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pipeline, "place_cells", cells)
     for stopped in (False, True):
-        monkeypatch.setattr(pipeline, "improve", lambda placement, *_, stopped=stopped: (placement, stopped))
+
+        def stop(job: Job, stopped: bool = stopped) -> None:
+            job.interrupted = stopped
+
+        monkeypatch.setattr(pipeline, "refine_macros", stop)
         place(flat(), method="greedy", iterations=1, workers=1)
     assert calls == [(True, None), (False, 0.0)]
 

@@ -168,7 +168,7 @@ def test_bad_files_are_one_line_and_nothing_is_written(placer, tmp_path: Path, n
         (("evaluate", "jety"), "did you mean 'jetty'"),
         (("evaluate", "jetty", "--placement", "nowhere.plc"), "nowhere.plc"),
         (("evaluate", "jetty", "--grid", "axb"), "expected COLSxROWS"),
-        (("evaluate", "jetty", "--grid", "8x8"), "Bookshelf netlists only"),
+        (("evaluate", "jetty", "--grid", "8x8"), "grid cannot be set for Circuit Training protobuf netlists"),
         (
             ("place", "jetty", "--out", "{out}", "--method", "magic"),
             "expected one of rl, gradient, greedy, random, anneal",

@@ -92,8 +92,10 @@ def test_every_method_ends_legally(shape: str, method: str) -> None:
 def test_rows_that_cover_all_change_nothing() -> None:
     plain = design([(80, 80, 18, 19), (45, 70, 14.5, 20), (5, 5, 12, 30)])
     rows = plain.with_(rows=row_set([(0, 0, 100, 95)]))  # a margin lower than a row
-    positions = [refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)]
-    np.testing.assert_array_equal(*positions)
+    first, second = (
+        refine(legalize(Placement.given(n)), Budget(trials=2000)).placement.position_um for n in (plain, rows)
+    )
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("method", ["greedy", "anneal"])
