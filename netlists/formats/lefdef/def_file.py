@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from netlists.formats.lefdef.words import Words, shortened
+from netlists.formats.lefdef.words import Words, shorten
 from netlists.formats.textfile import read_text
 
 Box = tuple[float, float, float, float]
@@ -178,13 +178,13 @@ class _Reader:
             elif word == "END":
                 if words.next("DESIGN") != "DESIGN":
                     raise words.bad(f"found `END {words.words[words.at - 1]}`; expected `END DESIGN`")
-                return self._checked()
+                return self._demand_complete()
             elif word.isalpha():
                 words.statement(word)  # VERSION, BUSBITCHARS, HISTORY, ...
             else:
-                raise words.bad(f"found {shortened(word)}; expected a DEF statement such as ROW, COMPONENTS or NETS")
+                raise words.bad(f"found {shorten(word)}; expected a DEF statement such as ROW, COMPONENTS or NETS")
 
-    def _checked(self) -> DefDesign:
+    def _demand_complete(self) -> DefDesign:
         design = self.design
         if not design.name:
             raise self.words.bad("there is no DESIGN statement; expected a complete DEF file")
@@ -198,14 +198,16 @@ class _Reader:
         return int(count)
 
     def _section(self, section: str) -> None:
-        count, handle, found = self._count(section), self.sections[section], 0
+        count, handle, entries = self._count(section), self.sections[section], 0
         for item in self.words.items(section):
-            found += 1
+            entries += 1
             if not item:
                 raise self.words.bad(f"an empty entry in {section}; expected a name after the dash")
             handle(item)
-        if found != count:
-            self.design.notes.append(f"{self.design.path}: {section} has {found:,} entries, its header says {count:,}")
+        if entries != count:
+            self.design.notes.append(
+                f"{self.design.path}: {section} has {entries:,} entries, its header says {count:,}"
+            )
 
     def _name(self, line: list[str]) -> None:
         if not line:
@@ -275,7 +277,7 @@ class _Reader:
     def _component(self, item: list[str]) -> None:
         words = self.words
         if len(item) < 2:
-            raise words.bad(f"component {shortened(item[0])} has no master; expected `- name master ... ;`")
+            raise words.bad(f"component {shorten(item[0])} has no master; expected `- name master ... ;`")
         self.design.component_words.append(words.at - len(item) - 1)
         name, master = item[0], item[1]
         if len(item) == 2:
@@ -304,7 +306,7 @@ class _Reader:
         """Point and orientation of `( x y ) orientation`."""
         if len(values) < 5 or values[4] not in ORIENTATION_NAMES:
             raise self.words.bad(
-                f"the place of {what} is {shortened(' '.join(values))}; expected `( x y ) orientation`, "
+                f"the place of {what} is {shorten(' '.join(values))}; expected `( x y ) orientation`, "
                 f"the orientation one of {' '.join(ORIENTATION_NAMES)}"
             )
         x, y = self.words.numbers(values[1:3], 2, f"the place of {what}")
@@ -328,7 +330,7 @@ class _Reader:
             elif key in ("PLACED", "FIXED", "COVER"):
                 first = not status
                 px, py, orientation = self._place(values, f"pin {name}")
-                shapes += [(layer, _turned(box, orientation, px, py)) for layer, box in local]
+                shapes += [(layer, _turn_box(box, orientation, px, py)) for layer, box in local]
                 local = []
                 if first:
                     status, x, y = key, px, py
@@ -347,7 +349,7 @@ class _Reader:
         if item[0] == "LAYER":
             layer, kind = (item[1:2] or [""])[0], ""
         elif item[0] != "PLACEMENT":
-            raise words.bad(f"found {shortened(item[0])} in BLOCKAGES; expected LAYER or PLACEMENT")
+            raise words.bad(f"found {shorten(item[0])} in BLOCKAGES; expected LAYER or PLACEMENT")
         boxes: list[Box] = []
         at = 1
         while at < len(item):
@@ -422,7 +424,7 @@ class _Reader:
                 continue
             end = next((i for i in range(at, size) if item[i] == ")"), -1)
             if end < at + 3:
-                raise self.words.bad(f"net {shortened(item[0])} has a broken connection; expected `( component pin )`")
+                raise self.words.bad(f"net {shorten(item[0])} has a broken connection; expected `( component pin )`")
             connections.append((item[at + 1], item[at + 2]))
             at = end + 1
         return connections, at
@@ -464,7 +466,7 @@ TURN: dict[str, tuple[int, int, int, int]] = {
 """What an orientation does to a point: x' = a x + b y, y' = c x + d y (LEF/DEF 5.8, "Component orientation")."""
 
 
-def _turned(box: Box, orientation: str, x: float, y: float) -> Box:
+def _turn_box(box: Box, orientation: str, x: float, y: float) -> Box:
     """A box turned about the origin, then moved."""
     a, b, c, d = TURN[orientation]
     return _box((a * px + b * py + x, c * px + d * py + y) for px, py in ((box[0], box[1]), (box[2], box[3])))

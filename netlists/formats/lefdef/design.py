@@ -198,7 +198,7 @@ def _nets(
                 if not placed[v]:
                     left_out["connections to pins of the design that have no place"] += 1
                     continue
-                found, drives = (0.0, 0.0), design.pins[v - len(masters)].direction == "INPUT"
+                place, drives = (0.0, 0.0), design.pins[v - len(masters)].direction == "INPUT"
             elif component == "*":
                 left_out["connections to all components (*)"] += 1
                 continue
@@ -209,13 +209,13 @@ def _nets(
                 entry = pins.get(v, pin)
                 if entry is None:
                     raise _lost(design, k, net, f"pin {pin!r} of component {component!r}", masters[v].pins)
-                found, drives = entry
+                place, drives = entry
             if drives and len(node) > begin:
                 node.insert(begin, v)
-                offset.insert(begin, found)
+                offset.insert(begin, place)
             else:
                 node.append(v)
-                offset.append(found)
+                offset.append(place)
         start.append(len(node))
         weight.append(1.0 if net.weight is None else net.weight)
         names.append(net.name)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netlists.formats.lefdef.words import Words, shortened
+from netlists.formats.lefdef.words import Words, shorten
 from netlists.formats.textfile import read_text
 from netlists.netlist import Floats
 
@@ -169,7 +169,7 @@ class _Reader:
             elif key.isalpha():
                 words.statement(word)
             else:
-                raise words.bad(f"found {shortened(word)}; expected a LEF statement such as MACRO, SITE or LAYER")
+                raise words.bad(f"found {shorten(word)}; expected a LEF statement such as MACRO, SITE or LAYER")
 
     def _skip_extension(self) -> None:
         while self.words.next("`ENDEXT`") != "ENDEXT":
@@ -183,7 +183,7 @@ class _Reader:
             if word.upper() == "END":
                 end = words.next(name)
                 if end != name:
-                    raise words.bad(f"found `END {shortened(end)}` in {what} {name}; expected `END {name}`")
+                    raise words.bad(f"found `END {shorten(end)}` in {what} {name}; expected `END {name}`")
                 return
             words.at -= 1
             yield words.statement(f"{what} {name}")
@@ -240,7 +240,7 @@ class _Reader:
             if key == "END":
                 end = words.next(name)
                 if end != name:
-                    raise words.bad(f"found `END {shortened(end)}` in MACRO {name}; expected `END {name}`")
+                    raise words.bad(f"found `END {shorten(end)}` in MACRO {name}; expected `END {name}`")
                 break
             if key == "PIN":
                 pins.append(self._pin(words.next("the name of a pin"), name))
@@ -267,8 +267,8 @@ class _Reader:
                 size,
                 frozenset(word.upper() for word in head["SYMMETRY"]),
                 head["SITE"][0],
-                {pin.name: _moved_pin(pin, dx, dy) for pin in pins},
-                tuple(_moved(obstructions, dx, dy)),
+                {pin.name: _move_pin(pin, dx, dy) for pin in pins},
+                tuple(_move(obstructions, dx, dy)),
             ),
         )
 
@@ -282,7 +282,7 @@ class _Reader:
             if key == "END":
                 end = words.next(name)
                 if end != name:
-                    raise words.bad(f"found `END {shortened(end)}` in pin {name} of {macro}; expected `END {name}`")
+                    raise words.bad(f"found `END {shorten(end)}` in pin {name} of {macro}; expected `END {name}`")
                 return MasterPin(name, direction, use, tuple(shapes))
             if key == "PORT":
                 shapes += self._shapes(f"PORT of pin {name} of {macro}")
@@ -339,10 +339,10 @@ def _second(line: list[str]) -> str:
     return line[1].upper() if len(line) > 1 else ""
 
 
-def _moved(shapes: Iterable[Shape], dx: float, dy: float) -> Iterable[Shape]:
+def _move(shapes: Iterable[Shape], dx: float, dy: float) -> Iterable[Shape]:
     """Shapes moved by ORIGIN, which puts the placement point of a master at its lower-left corner."""
     return [(layer, a + dx, b + dy, c + dx, d + dy) for layer, a, b, c, d in shapes]
 
 
-def _moved_pin(pin: MasterPin, dx: float, dy: float) -> MasterPin:
-    return MasterPin(pin.name, pin.direction, pin.use, tuple(_moved(pin.shapes, dx, dy)))
+def _move_pin(pin: MasterPin, dx: float, dy: float) -> MasterPin:
+    return MasterPin(pin.name, pin.direction, pin.use, tuple(_move(pin.shapes, dx, dy)))

@@ -90,7 +90,7 @@ class Words:
                     raise self.bad(f"found `END {name}`; expected `END {section}`")
                 return
             else:
-                raise self.bad(f"found {shortened(word)} in {section}; expected `-` or `END {section}`")
+                raise self.bad(f"found {shorten(word)} in {section}; expected `-` or `END {section}`")
 
     def skip_block(self, name: str, what: str) -> None:
         """Skip everything up to `END name`; raises `NetlistError` if there is no such end."""
@@ -115,6 +115,6 @@ class Words:
             raise self.bad(f"{what}: {error}; expected {count} numbers") from None
 
 
-def shortened(word: str) -> str:
+def shorten(word: str) -> str:
     """A word as messages quote it, cut if it is very long."""
     return repr(word if len(word) <= 60 else word[:57] + "...")

@@ -42,7 +42,7 @@ def def_text(placement: Placement, source: str | Path) -> str:
         return text
     pieces, at = [text[: begin.end()]], begin.end()
     for k, match in enumerate(_entries(text, at, len(design.components))):
-        pieces += [text[at : match.start(3)], _placed(match[3], placement, design, k)]
+        pieces += [text[at : match.start(3)], _with_place(match[3], placement, design, k)]
         at = match.end(3)
     return "".join([*pieces, text[at:]])
 
@@ -88,7 +88,7 @@ def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -
     for v in n.movable_hard.tolist():
         x, y, orientation = corner(placement, design, v)
         x_um, y_um = decimal(x / design.units), decimal(y / design.units)
-        name = _unescaped(n.node_names[v])
+        name = _unescape(n.node_names[v])
         if tool == "innovus":
             lines.append(f"placeInstance {{{name}}} {x_um} {y_um} {OPENROAD_ORIENTATIONS[orientation]} -fixed\n")
         else:
@@ -124,7 +124,7 @@ def _entries(text: str, at: int, count: int) -> Iterator[re.Match[str]]:
         at = match.end()
 
 
-def _placed(options: str, placement: Placement, design: DefDesign, v: int) -> str:
+def _with_place(options: str, placement: Placement, design: DefDesign, v: int) -> str:
     """The options of a component with its place; fixed components stay as they are in the file."""
     n = placement.netlist
     if n.fixed[v]:
@@ -136,6 +136,6 @@ def _placed(options: str, placement: Placement, design: DefDesign, v: int) -> st
     return changed if count else f"{options.rstrip()} {place}{options[len(options.rstrip()) :]}"
 
 
-def _unescaped(name: str) -> str:
+def _unescape(name: str) -> str:
     """A name without the backslashes of DEF, as tools show it."""
     return re.sub(r"\\(.)", r"\1", name)
