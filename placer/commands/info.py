@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from netlists.runtime.output import check_out
@@ -148,7 +149,9 @@ def _hierarchy(s: Summary) -> Table:
     for m in s.hierarchy:
         if m.depth <= DEPTH and m.area_um2 >= SMALLEST_MODULE * s.hierarchy[0].area_um2:
             name = "  " * m.depth + (m.label or "whole design")
-            table.add_row(name, f"{m.hard_macros:,}", f"{m.soft_macros:,}", f"{m.cells:,}", f"{m.area_um2:,.0f}")
+            table.add_row(
+                escape(name), f"{m.hard_macros:,}", f"{m.soft_macros:,}", f"{m.cells:,}", f"{m.area_um2:,.0f}"
+            )
     return table
 
 
@@ -159,7 +162,9 @@ def _connections(s: Summary, netlist: Netlist) -> Table:
     names = [netlist.node_names[v] for v in netlist.hard]
     label = dict(zip(names, short_labels(names), strict=True))
     for c in s.heaviest_connections[:CONNECTIONS]:
-        table.add_row(f"{label[c.source]} → {label[c.target]}", f"{c.bits:,.6g}", f"{c.hops}", f"{c.weight:,.4g}")
+        table.add_row(
+            escape(f"{label[c.source]} → {label[c.target]}"), f"{c.bits:,.6g}", f"{c.hops}", f"{c.weight:,.4g}"
+        )
     return table
 
 

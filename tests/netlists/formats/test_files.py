@@ -46,8 +46,8 @@ def test_save_and_load(tmp_path: Path) -> None:
         assert again.name == name[0]
     assert (tmp_path / "d.plc").exists()  # two netlists in a folder do not share a .plc
     assert not list(tmp_path.glob(".*"))
-    with pytest.raises(NetlistError, match=r"x\.def: unknown kind of netlist, expected a name ending in"):
-        netlists.save(netlist, tmp_path / "x.def")
+    with pytest.raises(NetlistError, match=r"x\.gds: unknown kind of netlist, expected a name ending in"):
+        netlists.save(netlist, tmp_path / "x.gds")
 
 
 def test_bundled_designs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_every_bundled_design_loads() -> None:
 
 def test_unknown_kinds(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("hello")
-    with pytest.raises(NetlistError, match=r"x\.txt: unknown kind of netlist, expected a \.pb\.txt\[\.gz\] or \.aux"):
+    with pytest.raises(NetlistError, match=r"x\.txt: unknown kind of netlist, expected a \.pb\.txt\[\.gz\], \.aux"):
         netlists.load(tmp_path / "x.txt")
     for name in "nowhere.pb.txt", "nowhere.aux", "\0", "x" * 5000:
         with pytest.raises(NetlistError):
@@ -87,7 +87,7 @@ def test_unknown_kinds(tmp_path: Path) -> None:
     placement = Placement.given(netlists.load(write_pb(tmp_path)))
     with pytest.raises(
         NetlistError,
-        match=r"x\.csv: unknown kind of placement, expected a name ending in \.plc\[\.gz\] or \.pl\[\.gz\]$",
+        match=r"x\.csv: unknown kind of placement, expected a name ending in \.plc\[\.gz\], \.pl\[\.gz\] or \.def\[\.gz\]$",
     ):
         netlists.save_placement(placement, tmp_path / "x.csv")
 

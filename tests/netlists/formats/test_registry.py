@@ -62,8 +62,8 @@ def test_native_format_is_that_of_the_file(tmp_path: Path) -> None:
 
 
 def test_endings() -> None:
-    assert netlist_endings() == ".pb.txt[.gz] or .aux[.gz]"
-    assert placement_endings() == ".plc[.gz] or .pl[.gz]"
+    assert netlist_endings() == ".pb.txt[.gz], .aux[.gz] or .def[.gz]"
+    assert placement_endings() == ".plc[.gz], .pl[.gz] or .def[.gz]"
 
 
 def test_readme_lists_every_format() -> None:
