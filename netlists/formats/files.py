@@ -12,6 +12,7 @@ from typing import Any
 from netlists.errors import NetlistError, SettingsError, did_you_mean
 from netlists.formats.registry import (
     CIRCUIT_TRAINING,
+    LEFDEF,
     Format,
     netlist_endings,
     netlist_format,
@@ -104,8 +105,9 @@ def _only_netlist(folder: Path) -> Path:
 
 
 def _netlists_in(folder: Path) -> list[Path]:
-    """The netlist files in a folder, in alphabetical order."""
-    return sorted(file for file in folder.iterdir() if netlist_format(file))
+    """The netlist files in a folder, in alphabetical order; DEF files, which may be placements, if there are no others."""
+    files = sorted(file for file in folder.iterdir() if netlist_format(file))
+    return [file for file in files if netlist_format(file) is not LEFDEF] or files
 
 
 def save(netlist: Netlist, path: str | Path) -> None:

@@ -162,6 +162,13 @@ def test_load_takes_the_lef_files_beside_the_def(tmp_path: Path) -> None:
     assert len(load(tmp_path / "chip.def", lef=[tmp_path / "libraries" / "chip.lef"]).hard) == 3
 
 
+def test_a_def_beside_another_netlist_is_a_placement(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert load(tmp_path).name == "chip"
+    save(load("jetty"), tmp_path / "jetty.pb.txt")
+    assert load(tmp_path).name == "jetty"
+
+
 def test_other_formats_are_not_written_as_def(tmp_path: Path) -> None:
     with pytest.raises(NetlistError, match="needs masters in LEF"):
         save(load("jetty"), tmp_path / "jetty.def")
