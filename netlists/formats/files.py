@@ -105,7 +105,7 @@ def _only_netlist(folder: Path) -> Path:
 
 
 def _netlists_in(folder: Path) -> list[Path]:
-    """The netlist files in a folder, in alphabetical order; DEF files, which may be placements, if there are no others."""
+    """The netlist files in a folder, in alphabetical order; DEF files, maybe placements, if there are no others."""
     files = sorted(file for file in folder.iterdir() if netlist_format(file))
     return [file for file in files if netlist_format(file) is not LEFDEF] or files
 
