@@ -185,7 +185,8 @@ def test_bad_files_are_one_line_and_nothing_is_written(placer, tmp_path: Path, n
         (("sweep", "jetty", "--out", "{out}", "--methods", "rl,magic"), "expected one of rl"),
         (("sweep", "jetty", "--out", "{out}", "--seeds", "0"), "expected 1 or more"),
         (("sweep", "jety", "--out", "{out}"), "did you mean 'jetty'"),
-        (("convert", "jetty", "{out}/x.def"), "unknown kind of netlist"),
+        (("convert", "jetty", "{out}/x.gds"), "unknown kind of netlist"),
+        (("convert", "jetty", "{out}/x.def"), "which needs masters in LEF files"),
         (("report", "{out}", "--out", "{out}/x.html"), "expected a folder written by `placer place`"),
     ],
 )
