@@ -63,6 +63,11 @@ class Placement:
         """The placement in the netlist's own file; raises `PlacementError` if a node has no position there."""
         return cls(netlist, netlist.position_um, netlist.orientation)
 
+    def corner_units(self) -> Floats:
+        """[V, 2] lower-left corners in the file of a DEF design, in whole database units."""
+        n = self.netlist
+        return np.asarray(np.round((self.position_um - n.size_um / 2 + n.origin_um) * n.units_per_um))
+
     def rounded(self) -> Placement:
         """The same with the corners of movable nodes at whole database units, as a DEF file can state them.
 
@@ -71,8 +76,7 @@ class Placement:
         n = self.netlist
         if not n.units_per_um:
             return self
-        corner_units = np.round((self.position_um - n.size_um / 2 + n.origin_um) * n.units_per_um)
-        center_um = corner_units / n.units_per_um - n.origin_um + n.size_um / 2
+        center_um = self.corner_units() / n.units_per_um - n.origin_um + n.size_um / 2
         return Placement(n, np.where(n.fixed[:, None], self.position_um, center_um), self.orientation.copy())
 
     def violations(self) -> Violations:

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from netlists.formats.lefdef.words import Words, shorten
 from netlists.formats.textfile import read_text
+from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS
 
 Box = tuple[float, float, float, float]
 """Low x, low y, high x, high y in database units."""
 
-ORIENTATION_NAMES = ("N", "S", "E", "W", "FN", "FS", "FE", "FW")
 SKIPPED = ("VIAS", "STYLES", "NONDEFAULTRULES", "PINPROPERTIES", "SLOTS", "FILLS", "SCANCHAINS")
 MOST_STEPS = 10_000_000  # rows, sites or tracks of one statement
 
@@ -304,10 +304,10 @@ class _Reader:
 
     def _place(self, values: list[str], what: str) -> tuple[float, float, str]:
         """Point and orientation of `( x y ) orientation`."""
-        if len(values) < 5 or values[4] not in ORIENTATION_NAMES:
+        if len(values) < 5 or values[4] not in ORIENTATIONS:
             raise self.words.bad(
                 f"the place of {what} is {shorten(' '.join(values))}; expected `( x y ) orientation`, "
-                f"the orientation one of {' '.join(ORIENTATION_NAMES)}"
+                f"the orientation one of {' '.join(ORIENTATIONS)}"
             )
         x, y = self.words.numbers(values[1:3], 2, f"the place of {what}")
         return x, y, values[4]
@@ -459,14 +459,7 @@ def _polygon_boxes(points: list[tuple[float, float]]) -> list[Box]:
     return boxes
 
 
-TURN: dict[str, tuple[int, int, int, int]] = {
-    "N": (1, 0, 0, 1), "S": (-1, 0, 0, -1), "W": (0, -1, 1, 0), "E": (0, 1, -1, 0),
-    "FN": (-1, 0, 0, 1), "FS": (1, 0, 0, -1), "FW": (0, 1, 1, 0), "FE": (0, -1, -1, 0),
-}  # fmt: skip
-"""What an orientation does to a point: x' = a x + b y, y' = c x + d y (LEF/DEF 5.8, "Component orientation")."""
-
-
 def _turn_box(box: Box, orientation: str, x: float, y: float) -> Box:
     """A box turned about the origin, then moved."""
-    a, b, c, d = TURN[orientation]
+    (a, b), (c, d) = ORIENTATION_MATRIX[ORIENTATIONS.index(orientation)].tolist()
     return _box((a * px + b * py + x, c * px + d * py + y) for px, py in ((box[0], box[1]), (box[2], box[3])))

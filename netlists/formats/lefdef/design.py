@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_routing
-from netlists.formats.lefdef.def_file import ORIENTATION_NAMES, Component, DefDesign, Net
+from netlists.formats.lefdef.def_file import Component, DefDesign, Net
 from netlists.formats.lefdef.lef import Layer, Library, Master
 from netlists.formats.textfile import default_grid
 from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
@@ -307,6 +307,3 @@ def _unused(design: DefDesign) -> Iterator[str]:
             yield f"{design.path}: {count:,} {what} are not used"
     if len(design.die) > 2:
         yield f"{design.path}: the die is a polygon; its bounding box is the canvas"
-
-
-assert set(ORIENTATION_NAMES) == set(ORIENTATIONS)

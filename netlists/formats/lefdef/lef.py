@@ -181,9 +181,7 @@ class _Reader:
         while True:
             word = words.next(f"`END {name}`")
             if word.upper() == "END":
-                end = words.next(name)
-                if end != name:
-                    raise words.bad(f"found `END {shorten(end)}` in {what} {name}; expected `END {name}`")
+                words.demand_end(name, f"{what} {name}")
                 return
             words.at -= 1
             yield words.statement(f"{what} {name}")
@@ -238,9 +236,7 @@ class _Reader:
             word = words.next(f"`END {name}`")
             key = word.upper()
             if key == "END":
-                end = words.next(name)
-                if end != name:
-                    raise words.bad(f"found `END {shorten(end)}` in MACRO {name}; expected `END {name}`")
+                words.demand_end(name, f"MACRO {name}")
                 break
             if key == "PIN":
                 pins.append(self._pin(words.next("the name of a pin"), name))
@@ -280,9 +276,7 @@ class _Reader:
             word = words.next(f"`END {name}`")
             key = word.upper()
             if key == "END":
-                end = words.next(name)
-                if end != name:
-                    raise words.bad(f"found `END {shorten(end)}` in pin {name} of {macro}; expected `END {name}`")
+                words.demand_end(name, f"pin {name} of {macro}")
                 return MasterPin(name, direction, use, tuple(shapes))
             if key == "PORT":
                 shapes += self._shapes(f"PORT of pin {name} of {macro}")

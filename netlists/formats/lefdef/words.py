@@ -92,6 +92,12 @@ class Words:
             else:
                 raise self.bad(f"found {shorten(word)} in {section}; expected `-` or `END {section}`")
 
+    def demand_end(self, name: str, what: str) -> None:
+        """Read the name after `END` of a block; raises `NetlistError` if it is another."""
+        end = self.next(name)
+        if end != name:
+            raise self.bad(f"found `END {shorten(end)}` in {what}; expected `END {name}`")
+
     def skip_block(self, name: str, what: str) -> None:
         """Skip everything up to `END name`; raises `NetlistError` if there is no such end."""
         begin = self.at - 1

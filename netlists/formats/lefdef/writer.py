@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from netlists.errors import PlacementError, SettingsError, did_you_mean
 from netlists.formats.lefdef.def_file import DefDesign, read_def
-from netlists.formats.lefdef.design import SIDEWAYS, file_orientation
+from netlists.formats.lefdef.design import file_orientation
 from netlists.formats.textfile import decimal, read_text, write_text
 from netlists.netlist import ORIENTATIONS, Kind
 from netlists.placement import Placement
@@ -40,9 +42,11 @@ def def_text(placement: Placement, source: str | Path) -> str:
     begin = re.search(r"^\s*COMPONENTS\s+\d+\s*;", text, flags=re.MULTILINE)
     if begin is None:
         return text
+    n, places = placement.netlist, places_in_file(placement)
     pieces, at = [text[: begin.end()]], begin.end()
     for k, match in enumerate(_entries(text, at, len(design.components))):
-        pieces += [text[at : match.start(3)], _with_place(match[3], placement, design, k)]
+        options = match[3] if n.fixed[k] else _with_place(match[3], n.kind[k] == Kind.HARD, places[k])
+        pieces += [text[at : match.start(3)], options]
         at = match.end(3)
     return "".join([*pieces, text[at:]])
 
@@ -57,8 +61,8 @@ def write_placement(placement: Placement, path: str | Path) -> None:
 
 
 def write_tcl(placement: Placement, path: str | Path, tool: str = "openroad") -> None:
-    """Write `tcl_text` of the DEF file that the netlist was read from; raises what `write_placement` does."""
-    write_text(Path(path), tcl_text(placement, source_of(placement), tool))
+    """Write `tcl_text`; raises what it does, and `NetlistError` if the file cannot be written."""
+    write_text(Path(path), tcl_text(placement, tool))
 
 
 def demand_tool(tool: str) -> None:
@@ -76,18 +80,17 @@ def source_of(placement: Placement) -> str:
     return placement.netlist.def_file
 
 
-def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -> str:
-    """Commands that place the movable hard macros, one per line, for `openroad` or `innovus`.
+def tcl_text(placement: Placement, tool: str = "openroad") -> str:
+    """Commands that place the movable hard macros of a DEF design, one per line, for `openroad` or `innovus`.
 
-    Raises what `def_text` does.
+    Raises `PlacementError` if the netlist is of another format.
     """
-    design = read_def(source)
-    _demand_same(placement, design)
-    n = placement.netlist
+    source_of(placement)
+    n, places = placement.netlist, places_in_file(placement)
     lines = []
     for v in n.movable_hard.tolist():
-        x, y, orientation = corner(placement, design, v)
-        x_um, y_um = decimal(x / design.units), decimal(y / design.units)
+        x, y, orientation = places[v]
+        x_um, y_um = decimal(x / n.units_per_um), decimal(y / n.units_per_um)
         name = _unescape(n.node_names[v])
         if tool == "innovus":
             lines.append(f"placeInstance {{{name}}} {x_um} {y_um} {OPENROAD_ORIENTATIONS[orientation]} -fixed\n")
@@ -99,12 +102,14 @@ def tcl_text(placement: Placement, source: str | Path, tool: str = "openroad") -
     return "".join(lines)
 
 
-def corner(placement: Placement, design: DefDesign, v: int) -> tuple[int, int, str]:
-    """Lower-left corner of a component in database units, rounded, and its orientation as DEF has it."""
+def places_in_file(placement: Placement) -> list[tuple[int, int, str]]:
+    """Of each node of a DEF design, the lower-left corner in whole database units and the orientation as DEF has it."""
     n = placement.netlist
-    x, y = (placement.position_um[v] - n.size_um[v] / 2 + n.origin_um) * design.units  # as in `Placement.rounded`
-    orientation = ORIENTATIONS[placement.orientation[v]]
-    return round(float(x)), round(float(y)), file_orientation(orientation, design.components[v].orientation in SIDEWAYS)
+    sideways = np.zeros(n.num_nodes, dtype=bool) if n.sideways is None else n.sideways
+    names = [[file_orientation(name, turned) for turned in (False, True)] for name in ORIENTATIONS]
+    corners = placement.corner_units().astype(np.int64).tolist()
+    turns = zip(placement.orientation.tolist(), sideways.tolist(), strict=True)
+    return [(x, y, names[orientation][turned]) for (x, y), (orientation, turned) in zip(corners, turns, strict=True)]
 
 
 def _demand_same(placement: Placement, design: DefDesign) -> None:
@@ -124,16 +129,12 @@ def _entries(text: str, at: int, count: int) -> Iterator[re.Match[str]]:
         at = match.end()
 
 
-def _with_place(options: str, placement: Placement, design: DefDesign, v: int) -> str:
-    """The options of a component with its place; fixed components stay as they are in the file."""
-    n = placement.netlist
-    if n.fixed[v]:
-        return options
-    x, y, orientation = corner(placement, design, v)
-    status = "FIXED" if n.kind[v] == Kind.HARD else "PLACED"
-    place = f"+ {status} ( {x} {y} ) {orientation}"
-    changed, count = PLACE.subn(place, options, count=1)
-    return changed if count else f"{options.rstrip()} {place}{options[len(options.rstrip()) :]}"
+def _with_place(options: str, is_macro: bool, place: tuple[int, int, str]) -> str:
+    """The options of a movable component with its place."""
+    x, y, orientation = place
+    text = f"+ {'FIXED' if is_macro else 'PLACED'} ( {x} {y} ) {orientation}"
+    changed, count = PLACE.subn(text, options, count=1)
+    return changed if count else f"{options.rstrip()} {text}{options[len(options.rstrip()) :]}"
 
 
 def _unescape(name: str) -> str:
