@@ -19,7 +19,6 @@ from netlists.legality.verdict import COUNTS
 from netlists.netlist import Kind
 from netlists.runtime.interrupts import NOTHING
 from placer import evaluate
-from placer.cli import app, main
 from placer.runs.run_folder import NEEDED
 from tests import ROOT
 
@@ -28,21 +27,6 @@ METRICS = {
     "soft_macros", "nets", "method", "seed", "seconds", "cpu_seconds", "stages",
 }  # fmt: skip
 QUICK = ("--method", "greedy", "--workers", "1", "--budget", "2")
-
-
-@pytest.fixture
-def placer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    """Run a command in this process: its exit code and what it wrote to stdout and stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["placer", *map(str, args)])
-        monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
-        with pytest.raises(SystemExit) as left:
-            main()
-        code = left.value.code
-        return int(code or 0), *capsys.readouterr()
-
-    return run
 
 
 def test_evaluate_prints_one_json_object(placer) -> None:  # type: ignore[no-untyped-def]

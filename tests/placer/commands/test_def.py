@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from netlists import load, load_placement
-from placer.cli import app, main
 from tests.netlists.formats.lefdef.inputs import DEF, write
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def placer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: its exit code and what it wrote to stdout and stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["placer", *map(str, args)])
-        monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
+from tests.placer.commands.conftest import Run
 
 
 @pytest.fixture

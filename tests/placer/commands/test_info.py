@@ -5,29 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from placer.cli import app, main
 from tests import ROOT
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.placer.commands.conftest import Run
 
 
 @pytest.fixture
-def info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: its exit code and what it wrote to stdout and stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["placer", "info", *map(str, args)])
-        monkeypatch.setattr(app, "registered_commands", list(app.registered_commands))
-        with pytest.raises(SystemExit) as end:
-            main()
-        return int(end.value.code or 0), *capsys.readouterr()
-
-    return run
+def info(placer: Run) -> Run:
+    """Run `placer info` in this process: its exit code and what it wrote to stdout and stderr."""
+    return partial(placer, "info")
 
 
 def test_tables_have_the_numbers(info: Run) -> None:
