@@ -50,10 +50,10 @@ FIRST_TRIALS = 64
 
 # Threads disturb each other if together they gain less than each of them has computed.  Rounds become shorter while the
 # loss exceeds an allowance, and longer while it does not.
-ALLOWED_PER_CHANGE = 0.3
+ALLOWED_PER_CHANGE = 0.6
 """Part of the allowance: this fraction of the temperature of soft macros per accepted move."""
 
-ALLOWED_PER_GAIN = 0.3
+ALLOWED_PER_GAIN = 0.6
 """Part of the allowance: this fraction of the gain that the threads have computed."""
 
 SHORTER = 0.8

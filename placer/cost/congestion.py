@@ -37,8 +37,7 @@ def congestion_maps(
     if arrays.smoothing > 0:
         smooth_along_columns(horizontal, arrays.smoothing)
         smooth_along_columns(vertical.T, arrays.smoothing)
-    for v in arrays.hard:
-        add_blockage(arrays, v, position[v, 0], position[v, 1], 1.0, horizontal, vertical)
+    add_blockages(arrays, position, horizontal, vertical)
 
 
 @njit(cache=True)
@@ -53,6 +52,16 @@ def net_demand(arrays: CostArrays, pins: Floats, horizontal: Floats, vertical: F
     pin_cell = np.empty((2, len(pins)), dtype=np.int32)
     find_cells(arrays, pins, pin_cell)
     route_all(arrays, pin_cell, cell_stamp, net_cells, horizontal_ends, vertical_ends)
+    sum_ends(horizontal_ends, vertical_ends, horizontal, vertical)
+
+
+@kernel
+def sum_ends(horizontal_ends: Floats, vertical_ends: Floats, horizontal: Floats, vertical: Floats) -> None:
+    """Fill `horizontal` and `vertical` [R, C] with the demand, as a number of tracks, from the ends of the runs.
+
+    `horizontal_ends` [R, C+1] and `vertical_ends` [R+1, C] are numbers of tracks, too.
+    """
+    rows, cols = horizontal.shape
     for r in range(rows):
         run = 0.0
         for c in range(cols):
@@ -111,7 +120,7 @@ def route_all(
             route(net_cells, count, weight, horizontal_ends, vertical_ends)
 
 
-@njit(cache=True)
+@kernel
 def route(cells: Ints, count: int, weight: float, horizontal_ends: Floats, vertical_ends: Floats) -> None:
     """Add the ends of the runs of one net over its `count` different cells.
 
@@ -131,7 +140,7 @@ def route(cells: Ints, count: int, weight: float, horizontal_ends: Floats, verti
         add_vertical_run(vertical_ends, other_col, row, other_row, weight)
 
 
-@njit(cache=True)
+@kernel
 def route_three(
     r1: int, c1: int, r2: int, c2: int, r3: int, c3: int, weight: float, horizontal_ends: Floats, vertical_ends: Floats
 ) -> None:
@@ -201,6 +210,16 @@ def smooth_along_columns(grid: Floats, reach: int) -> None:
             spread[r] = grid[r, c] / (min(r + reach, rows - 1) - max(r - reach, 0) + 1)
         for r in range(rows):
             grid[r, c] = np.sum(spread[max(r - reach, 0) : r + reach + 1])
+
+
+@kernel
+def add_blockages(arrays: CostArrays, position: Positions, horizontal: Floats, vertical: Floats) -> None:
+    """Add to the maps [R, C] the fraction of the capacity that all hard macros block.
+
+    `position` [V, 2] has the centers in µm.
+    """
+    for v in arrays.hard:
+        add_blockage(arrays, v, position[v, 0], position[v, 1], 1.0, horizontal, vertical)
 
 
 @kernel

@@ -6,13 +6,13 @@ Source: `plc_client_os.py` of TILOS MacroPlacement (`get_wirelength`), checked a
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from netlists.netlist import ORIENTATION_MATRIX, Floats
+from netlists.runtime.kernel import kernel
 from placer.cost.arrays import CostArrays, Orientations, Positions
 
 
-@njit(cache=True)
+@kernel
 def locate_pins(arrays: CostArrays, position: Positions, orientation: Orientations, pins: Floats) -> None:
     """Fill `pins` [P, 2] with the position of every connection in µm, for centers [V, 2] in µm and orientations [V]."""
     matrix = ORIENTATION_MATRIX
@@ -28,7 +28,7 @@ def locate_pins(arrays: CostArrays, position: Positions, orientation: Orientatio
             pins[p, 1] = position[v, 1] + (matrix[turn, 1, 0] * x + matrix[turn, 1, 1] * y)
 
 
-@njit(cache=True)
+@kernel
 def weighted_hpwl(arrays: CostArrays, pins: Floats) -> float:
     """Sum over all nets of weight × half the perimeter of the bounding box of its pins, in µm; `pins` is [P, 2]."""
     total = 0.0
@@ -46,7 +46,7 @@ def weighted_hpwl(arrays: CostArrays, pins: Floats) -> float:
     return total
 
 
-@njit(cache=True)
+@kernel
 def wirelength_cost(arrays: CostArrays, hpwl_um: float) -> float:
     """Weighted HPWL over (canvas width + height) × the sum of the net weights; 0 for a netlist without nets."""
     scale = (arrays.canvas_width_um + arrays.canvas_height_um) * np.sum(arrays.weight)

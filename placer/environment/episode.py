@@ -170,16 +170,23 @@ def step(
 
     Sets `gain` [B] to the decrease of the estimated wirelength cost in the step, which is 0 between refreshes.
     """
-    for b in range(first, last):
-        v = arrays.order[t]
-        r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
-        state.position[b, v] = state.place[b, r, c]
-        cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
+    put_macro(arrays, state, first, last, t, action)
     gain[first:last] = 0.0
     if (t + 1) % arrays.refresh == 0 and t + 1 < arrays.order.size:
         gain[first:last] = state.estimate[first:last]
         refresh(arrays, state, first, last, t + 1)
         gain[first:last] -= state.estimate[first:last]
+
+
+@kernel
+def put_macro(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, action: Ints) -> None:
+    """Move macro t of the episodes first..last-1 to the cells with the indices `action` [B] and cover these."""
+    v = arrays.order[t]
+    for b in range(first, last):
+        r, c = action[b] // arrays.cost.cols, action[b] % arrays.cost.cols
+        for d in range(2):
+            state.position[b, v, d] = state.place[b, r, c, d]
+        cover(arrays.cost, v, state.position[b, v, 0], state.position[b, v, 1], 1.0, state.hard_map[b])
 
 
 @njit(cache=True, nogil=True)
@@ -199,21 +206,28 @@ def finish(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, te
 @njit(cache=True)
 def refresh(arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int) -> None:
     """Pull unplaced nodes a few times and update the maps and the wirelength that depend on them, before step t."""
-    a, floating = arrays.rough, arrays.floating[t:]
-    width, height = cell_size(a)
-    slack = (width + height) / 2
-    want, pins = np.empty((len(arrays.start), 4)), np.empty((len(a.node), 2))
+    want, pins = np.empty((len(arrays.start), 4)), np.empty((len(arrays.rough.node), 2))
     for b in range(first, last):
-        position = state.position[b]
-        for _ in range(REFRESH_PULLS):
-            pull(arrays.soft.nets, position, floating, slack, PULL_STEP, want)
-        state.rest_map[b] = 0.0
-        for v in floating:
-            cover(a, v, position[v, 0], position[v, 1], 1.0, state.rest_map[b])
-        put_pins(a, position, pins)
-        state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
-        congestion_maps(a, pins, position, state.across_map[b], state.up_map[b])
+        estimate_places(arrays, state, b, t, want, pins)
+        congestion_maps(arrays.rough, pins, state.position[b], state.across_map[b], state.up_map[b])
         squash_and_sum(state, b)
+
+
+@kernel
+def estimate_places(arrays: EpisodeArrays, state: EpisodeState, b: int, t: int, want: Floats, pins: Floats) -> None:
+    """Pull the unplaced nodes of an episode a few times; fill their map, the places of all pins and the wirelength.
+
+    `want` [V, 4] is scratch memory; the pins [P, 2] are in µm.
+    """
+    a, floating, position, rest = arrays.rough, arrays.floating[t:], state.position[b], state.rest_map[b]
+    width, height = cell_size(a)
+    for _ in range(REFRESH_PULLS):
+        pull(arrays.soft.nets, position, floating, (width + height) / 2, PULL_STEP, want)
+    rest[:] = 0.0
+    for v in floating:
+        cover(a, v, position[v, 0], position[v, 1], 1.0, rest)
+    put_pins(a, position, pins)
+    state.estimate[b] = wirelength_cost(a, weighted_hpwl(a, pins))
 
 
 @kernel

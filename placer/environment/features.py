@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from netlists.netlist import Bools, Floats
+from netlists.netlist import Bools, Floats, Ints
 from netlists.runtime.kernel import inlined_kernel, kernel, unsigned
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of
-from placer.environment.action_mask import cell_size, find_places, new_scratch, preferred_offset
+from placer.environment.action_mask import MaskScratch, cell_size, find_places, new_scratch, preferred_offset
 from placer.environment.episode import EpisodeArrays, EpisodeState
 
 Singles = npt.NDArray[np.float32]
@@ -100,6 +100,20 @@ def observe(
     blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
     scratch = new_scratch(cost, blockers, arrays.blocked, node)
     bounds, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
+    observe_each(arrays, state, first, last, t, blockers, scratch, bounds, wire, maps, scalars, fits)
+
+
+@kernel
+def observe_each(
+    arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, blockers: Ints, scratch: MaskScratch,
+    bounds: Floats, wire: Floats, maps: Singles, scalars: Singles, fits: Bools,
+) -> None:  # fmt: skip
+    """The loop of `observe`: its threads share the arrays, so that counted references would be fought for.
+
+    `blockers` [M] are the nodes that the current macro must not overlap; `bounds` [2, 2] and `wire`
+    [2, 2, max(R, C)] are scratch memory, `maps` [B, K, R, C], `scalars` [B, S] and `fits` [B, R, C] the results.
+    """
+    cost, node = arrays.cost, arrays.order[t]
     for b in range(first, last):
         position, place = state.position[b], state.place[b]
         if not find_places(cost, position, blockers, arrays.blocked, node, place, fits[b], scratch):

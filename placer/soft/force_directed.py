@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from netlists.netlist import Floats, Ints, Netlist
-from netlists.runtime.kernel import loose_kernel, unsigned
+from netlists.runtime.kernel import kernel, loose_kernel, unsigned
 from placer.cost.arrays import CostArrays, cost_arrays
 from placer.cost.density import density_map
 from placer.soft.node_nets import NodeNets, node_nets
@@ -200,7 +200,7 @@ def field(arrays: SoftArrays, density: Floats, along_x: Floats, along_y: Floats)
             along_y[r, c] = (potential[max(r - 1, 0), c] - potential[min(r + 1, rows - 1), c]) / 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sample(grid: Floats, u: float, v: float) -> float:
     """The value of a map `grid` [R, C] at column coordinate u and row coordinate v, interpolated linearly.
 
@@ -239,21 +239,39 @@ def soft_rounds(arrays: SoftArrays, position: Floats, before: Floats, first: int
     density = np.empty((a.rows, a.cols))
     along_x, along_y = np.empty((a.rows, a.cols)), np.empty((a.rows, a.cols))
     for i in range(first, last):
-        for v in arrays.movable:
-            for d in range(2):
-                drift = MOMENTUM * (position[v, d] - before[v, d])
-                before[v, d] = position[v, d]
-                position[v, d] += drift
+        drift(arrays, position, before)
         step = FIRST_PULL * (LAST_PULL / FIRST_PULL) ** (i / max(rounds - 1, 1))
         pull(arrays.nets, position, arrays.movable, (w + h) / 2, step, springs)
         density_map(a, position, density)
         field(arrays, density, along_x, along_y)
-        for v in arrays.movable:
-            u, t = position[v, 0] / w, position[v, 1] / h
-            dx, dy = sample(along_x, u, t), sample(along_y, u, t)
-            longest = max(abs(dx), abs(dy), 1.0)  # at most one cell per round
-            position[v, 0] += w * dx / longest
-            position[v, 1] += h * dy / longest
-            for d, side in ((0, a.canvas_width_um), (1, a.canvas_height_um)):
-                half = min(a.size_um[v, d], side) / 2
-                position[v, d] = min(max(position[v, d], half), side - half)
+        push(arrays, position, along_x, along_y)
+
+
+@kernel
+def drift(arrays: SoftArrays, position: Floats, before: Floats) -> None:
+    """Move the soft macros on by a part of their last move: `position` and `before` [V, 2] are centers in µm."""
+    for v in arrays.movable:
+        for d in range(2):
+            further = MOMENTUM * (position[v, d] - before[v, d])
+            before[v, d] = position[v, d]
+            position[v, d] += further
+
+
+@kernel
+def push(arrays: SoftArrays, position: Floats, along_x: Floats, along_y: Floats) -> None:
+    """Let a field push the soft macros, at most one grid cell far, and keep them in the canvas.
+
+    `position` [V, 2] has the centers in µm; `along_x` and `along_y` [R, C] are the field in grid cells.
+    """
+    a = arrays.cost
+    w, h = a.cell_width_um, a.cell_height_um
+    for v in arrays.movable:
+        u, t = position[v, 0] / w, position[v, 1] / h
+        dx, dy = sample(along_x, u, t), sample(along_y, u, t)
+        longest = max(abs(dx), abs(dy), 1.0)
+        position[v, 0] += w * dx / longest
+        position[v, 1] += h * dy / longest
+        for d in range(2):
+            side = a.canvas_width_um if d == 0 else a.canvas_height_um
+            half = min(a.size_um[v, d], side) / 2
+            position[v, d] = min(max(position[v, d], half), side - half)
