@@ -10,7 +10,8 @@ A view is data derived from a netlist.  It is computed once, stored with the net
     Netlist.hard, .soft, .ports, .cells       indices of the nodes of a kind
     Netlist.movable_hard, .movable_soft       indices of the nodes that may be moved
     Netlist.connection_node, _offset_um, _net   node, pin offset and net of each connection
-    netlists.rows.cover.blocked               rectangles of the canvas that no row covers
+    netlists.rows.cover.blocked               rectangles of the canvas in which hard macros may not be
+    netlists.legality.rules.rules             the constraints of all nodes as arrays
     netlists.rows.derived.cell_rows           the rows on which standard cells are placed
     placer.cost.unique_pins.unique_pins       distinct pins and merged nets, for the exact cost
     placer.soft.node_nets.node_nets           nets merged at node level, for features and soft macros
@@ -30,6 +31,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from netlists.constraints import Constraints
 from netlists.errors import NetlistError, did_you_mean
 from netlists.tolerance import too_large
 
@@ -111,6 +113,14 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
+class TrackGrid:
+    """Lower-left corners at which pins are on routing tracks: multiples of a pitch from an offset, in µm."""
+
+    pitch_um: Floats  # [V, 2] in x and y; 0 for anywhere
+    offset_um: Floats  # [V, 8, 2] for each orientation, from the corner of the canvas
+
+
+@dataclass(frozen=True, eq=False)
 class Netlist:
     """V nodes joined by N nets on a fixed canvas with a grid of R×C cells.
 
@@ -143,6 +153,9 @@ class Netlist:
     def_file: str = ""  # path of the DEF file that it was read from; empty for other formats
     units_per_um: float = 0.0  # database units of the DEF file, of which positions in it are multiples; 0 for any
     sideways: Bools | None = None  # [V] whether a node lies on its side in the DEF file; its size and pins are turned
+    masters: tuple[str, ...] = ()  # [V] the master of each node, empty for ports; or empty if there are none
+    constraints: Constraints | None = None  # on the hard macros; None asks for nothing
+    tracks: TrackGrid | None = None  # where corners of hard macros have their pins on routing tracks
     notes: tuple[str, ...] = ()  # what the reader changed or could not use, one line each, for the user
 
     def __post_init__(self) -> None:
@@ -223,6 +236,10 @@ class Netlist:
             hint = did_you_mean(node_name, self.node_names)
             raise NetlistError(f"no node named {node_name!r} among {self.num_nodes}{hint}")
         return index
+
+    def find(self, node_name: str) -> int | None:
+        """The index of the node with a name, or None."""
+        return self._index_of.get(node_name)
 
     @cached_property
     def _index_of(self) -> dict[str, int]:
@@ -320,7 +337,8 @@ def _check_shapes(n: Netlist, v: int, q: int, nets: int) -> None:
         actual = getattr(n, field_name).shape
         if actual != shape:
             raise NetlistError(f"{field_name} has shape {actual}; expected {shape}")
-    for names, count, what in ((n.pin_names, q, "pin_names"), (n.net_names, nets, "net_names")):
+    names_of = ((n.pin_names, q, "pin_names"), (n.net_names, nets, "net_names"), (n.masters, v, "masters"))
+    for names, count, what in names_of:
         if names and len(names) != count:
             raise NetlistError(f"{what} has {len(names)} names; expected {count} or none")
 

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 WIRING = {"cli.py", "__main__.py"}  # these and commands may join all packages
 HEAVY = {"torch", "torch_geometric", "ray", "tensorboard", "mtkahypar", "matplotlib.pyplot"}
 LEVELS: dict[str, list[str]] = {  # of each package, from the bottom: modules and folders import from those before them
-    "netlists": ["errors", "tolerance", "netlist", "rows", "placement", "runtime", "legality", "formats", "cluster",
+    "netlists": ["errors", "tolerance", "constraints", "netlist", "rows", "placement", "runtime", "legality", "formats",
                  "connectivity", "synthetic"],
     "placer": ["cost", "legalization", "soft", "incumbent", "environment", "annealing", "gradient", "cells", "agent",
                "runs", "commands", "cli", "__main__"],

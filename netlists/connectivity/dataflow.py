@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 
-from netlists.cluster import MAX_SINKS
+from netlists.connectivity.cluster import MAX_SINKS
 from netlists.errors import SettingsError
 from netlists.netlist import Floats, Ints, Kind, Netlist
 

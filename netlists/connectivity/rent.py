@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netlists.cluster import MAX_SINKS, PARTITIONER
+from netlists.connectivity.cluster import MAX_SINKS, PARTITIONER
 from netlists.errors import demand_seed
 from netlists.netlist import Ints, Kind, Netlist
 

@@ -1,4 +1,4 @@
-"""Free fixed macros: contest files often fix every macro, although the macros are what is to be placed."""
+"""Free fixed macros, as contest files often fix every macro although the macros are to be placed; or fix free ones."""
 
 from __future__ import annotations
 
@@ -37,6 +37,30 @@ def unfix(netlist: Netlist, globs: Sequence[str]) -> Netlist:
     if stay.any():
         note += f"; {int(stay.sum())} ports that match stay fixed"
     return n.with_(fixed=n.fixed & ~freed, notes=(*n.notes, note))
+
+
+def fix(netlist: Netlist, globs: Sequence[str]) -> Netlist:
+    """The netlist with the hard macros whose names match one of the shell globs fixed where they are.
+
+    Raises `SettingsError` for a glob that matches no hard macro, or one without a position.
+    """
+    if not globs:
+        return netlist
+    n, hard = netlist, netlist.kind == Kind.HARD
+    fixed = n.fixed.copy()
+    for glob in globs:
+        named = _named(n.node_names, glob) & hard
+        lost = np.flatnonzero(named & ~np.isfinite(n.position_um).all(axis=1))
+        if not named.any():
+            known = [n.node_names[v] for v in np.flatnonzero(hard).tolist()]
+            raise SettingsError(f"fix {glob!r} matches no hard macro; expected one of {len(known)}{hint(glob, known)}")
+        if lost.size:
+            raise SettingsError(
+                f"fix {glob!r} matches {n.node_names[lost[0]]!r}, which has no position in the input; expected macros "
+                "that have one"
+            )
+        fixed |= named
+    return n.with_(fixed=fixed)
 
 
 def _named(names: Sequence[str], glob: str) -> Bools:

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from netlists.legality.rules import TURNED_SIDE, rules
 from netlists.netlist import Bools, Floats, Ints, Kind, Rows
 from netlists.placement import TOUCH, Placement
+from netlists.rows.cover import blockage_boxes
 from netlists.rows.derived import cell_rows
+
+CELL_BLOCKAGES = ("hard", "soft")
+"""The kinds of blockages that standard cells keep out of."""
 
 
 @dataclass(frozen=True, eq=False)
 class CellViolations:
     """What makes the standard cells of a placement illegal, as node indices."""
 
-    overlaps: Ints  # [K] cells that overlap another cell or a hard macro; fixed cells count only under movable macros
+    overlaps: Ints  # [K] cells on another cell, a hard macro, its halo or a blockage; fixed ones: under movable macros
     out_of_canvas: Ints  # [K] movable cells that extend beyond the canvas
     off_rows: Ints  # [K] movable cells that are not on the sites of a row and inside it and the rows above it
 
@@ -37,11 +42,23 @@ def cell_violations(placement: Placement) -> CellViolations:
     rows = cell_rows(n)
     movable = ~n.fixed[cells]
     hit = overlapping(low[cells], high[cells], low[cells], high[cells], slack, True) & movable
-    hit |= overlapping(low[cells], high[cells], low[hard], high[hard], slack, False) & movable
+    closed = np.vstack([with_halos(placement, hard), blockage_boxes(n, CELL_BLOCKAGES)])
+    hit |= overlapping(low[cells], high[cells], closed[:, :2], closed[:, 2:], slack, False) & movable
     hit |= overlapping(low[cells], high[cells], low[macros], high[macros], slack, False)
     outside = ((low[cells] < -slack) | (high[cells] > np.array(n.canvas_um) + slack)).any(axis=1)
     on_row = on_rows(low[cells], high[cells], rows, slack) if rows else np.zeros(len(cells), dtype=bool)
     return CellViolations(cells[hit], cells[movable & outside], cells[movable & ~on_row])
+
+
+def with_halos(placement: Placement, nodes: Ints) -> Floats:
+    """[M, 4] low x, low y, high x, high y in µm of nodes [M] with their halos, turned as the nodes are."""
+    n, r = placement.netlist, rules(placement.netlist)
+    half, center = n.size_um[nodes] / 2, placement.position_um[nodes]
+    boxes = np.hstack([center - half, center + half])
+    if r.active:
+        halo = np.take_along_axis(r.halo_um[nodes], TURNED_SIDE[placement.orientation[nodes]], axis=1)
+        boxes += halo * np.array([-1, -1, 1, 1])
+    return boxes
 
 
 def overlapping(
@@ -155,8 +172,8 @@ def free_rows(placement: Placement, moves: Bools) -> Rows:
     rows = cell_rows(n) or Rows(none, none, none, none, none.astype(np.int64))
     slack = TOUCH * max(n.canvas_um)
     obstacle = np.flatnonzero(((n.kind == Kind.HARD) | (n.kind == Kind.CELL)) & ~moves)
-    low = placement.position_um[obstacle] - n.size_um[obstacle] / 2 + slack
-    high = placement.position_um[obstacle] + n.size_um[obstacle] / 2 - slack
+    boxes = np.vstack([with_halos(placement, obstacle), blockage_boxes(n, CELL_BLOCKAGES)])
+    low, high = boxes[:, :2] + slack, boxes[:, 2:] - slack
     solid = (high > low).all(axis=1)
     low, high = low[solid], high[solid]
     row, first, count = [], [], []

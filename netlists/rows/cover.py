@@ -1,4 +1,4 @@
-"""The parts of the canvas that no row covers: hard macros that stand on rows must not be placed there.
+"""The parts of the canvas where hard macros must not be placed: those that no row covers, and blockages.
 
 The rows of a design may cover an L shape or leave a channel free.  Gaps lower than a row or narrower than a site remain
 when the core is rounded to rows and sites, and do not count.  Neither does the area of fixed hard macros: rows are cut
@@ -6,6 +6,8 @@ around them, and they are obstacles to other macros anyway.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,13 +17,57 @@ from netlists.tolerance import TOUCH
 
 @cached_view
 def blocked(netlist: Netlist) -> Floats:
-    """[K, 4] low x, low y, high x, high y in µm of disjoint rectangles that make up the area that no row covers.
+    """[K, 4] low x, low y, high x, high y in µm of disjoint rectangles that hard macros must not overlap.
 
-    There are none in a netlist without rows of its own, as derived rows cover the whole canvas.
+    These are the area that no row covers, unless the netlist has no rows of its own or is from a DEF file, whose
+    rows are cut around macros later; the blockages of its constraints; and the strip along its ports.
     """
+    bare_area = _without_rows(netlist)
+    shut = np.vstack([blockage_boxes(netlist, ("hard", "soft", "partial")), _port_strips(netlist)])
+    return freeze(_union(np.vstack([bare_area, shut]), netlist.canvas_um) if len(shut) else bare_area)
+
+
+def blockage_boxes(netlist: Netlist, kinds: Sequence[str]) -> Floats:
+    """[K, 4] low x, low y, high x, high y in µm of the placement blockages of some kinds."""
+    blockages = netlist.constraints.blockages if netlist.constraints else ()
+    return np.array([each.box_um for each in blockages if each.kind in kinds], dtype=np.float64).reshape(-1, 4)
+
+
+def _port_strips(netlist: Netlist) -> Floats:
+    """[K, 4] squares half a depth to both sides of each port at the canvas edge, as deep as the constraints say."""
+    depth = netlist.constraints.io_depth_um if netlist.constraints else 0.0
+    if not depth:
+        return np.empty((0, 4))
+    place, canvas = netlist.position_um[netlist.ports], np.array(netlist.canvas_um)
+    strips = []
+    for axis in (0, 1):
+        for at_end in (False, True):
+            gap = canvas[axis] - place[:, axis] if at_end else place[:, axis]
+            near = np.unique(place[gap <= depth][:, 1 - axis])
+            box = np.empty((len(near), 4))
+            box[:, 1 - axis], box[:, 3 - axis] = near - depth / 2, near + depth / 2
+            box[:, axis], box[:, axis + 2] = (canvas[axis] - depth, canvas[axis]) if at_end else (0.0, depth)
+            strips.append(box)
+    return np.vstack(strips)
+
+
+def _union(rectangles: Floats, canvas: tuple[float, float]) -> Floats:
+    """[K, 4] disjoint rectangles that make up the area in µm of rectangles [J, 4] on a canvas."""
+    clipped = np.clip(rectangles, 0.0, [*canvas, *canvas])
+    clipped = clipped[(clipped[:, 2:] > clipped[:, :2]).all(axis=1)]
+    xs, ys = np.unique(clipped[:, [0, 2]]), np.unique(clipped[:, [1, 3]])
+    covered = np.zeros((max(len(ys) - 1, 0), max(len(xs) - 1, 0)), dtype=bool)
+    for left, bottom, right, top in clipped:
+        covered[np.searchsorted(ys, bottom) : np.searchsorted(ys, top),
+                np.searchsorted(xs, left) : np.searchsorted(xs, right)] = True  # fmt: skip
+    return _rectangles(covered, xs, ys)
+
+
+def _without_rows(netlist: Netlist) -> Floats:
+    """[K, 4] disjoint rectangles in µm that make up the area that no row covers."""
     rows = netlist.rows
-    if rows is None or not len(rows):
-        return freeze(np.empty((0, 4)))
+    if rows is None or not len(rows) or netlist.def_file:
+        return np.empty((0, 4))
     covered = np.column_stack([rows.x_um, rows.y_um, rows.right_um, rows.y_um + rows.height_um])
     least = float(rows.site_um.min()), float(rows.height_um.min())
     result = bare(covered, netlist.canvas_um, least)
@@ -30,7 +76,7 @@ def blocked(netlist: Netlist) -> Floats:
         half = netlist.size_um[fixed] / 2
         macros = np.hstack([netlist.position_um[fixed] - half, netlist.position_um[fixed] + half])
         result = bare(np.vstack([covered, macros]), netlist.canvas_um, least)
-    return freeze(result)
+    return result
 
 
 def bare(covered: Floats, canvas: tuple[float, float], least: tuple[float, float]) -> Floats:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from netlists.legality.rules import keep_apart
 from netlists.netlist import Bools, Floats, Ints
 from netlists.runtime.barrier import meet
 from netlists.runtime.kernel import kernel
@@ -371,7 +372,7 @@ def adopt_changes(
 
     `base_position` [V, 2], centers in µm, and `base_orientation` [V] are the placement before the round.
     """
-    undone = find_conflicts(state.arrays.size_um, shared, allowed, base_position)
+    undone = find_conflicts(state.arrays.size_um, shared, allowed, base_position, base_orientation)
     for nodes in (allowed.soft, allowed.hard):
         for v in nodes:
             if not (state.is_hard[v] and undone[shared.owner[v]]):
@@ -384,10 +385,13 @@ def adopt_changes(
 
 
 @njit(cache=True, nogil=True)
-def find_conflicts(size_um: Floats, shared: SharedArrays, allowed: Moves, base_position: Floats) -> Bools:
+def find_conflicts(
+    size_um: Floats, shared: SharedArrays, allowed: Moves, base_position: Floats, base_orientation: Orientations
+) -> Bools:
     """[W] whether a thread undoes its hard moves: the higher one of two threads whose macros came too close.
 
-    `size_um` [V, 2] has the sizes, `base_position` [V, 2] the centers before the round, in µm.
+    `size_um` [V, 2] has the sizes, `base_position` [V, 2] the centers before the round, in µm, and `base_orientation`
+    [V] the orientations.
     """
     undone = np.zeros(shared.sums.shape[0], dtype=np.bool_)
     moved = np.empty(allowed.hard.size, dtype=np.int64)
@@ -395,16 +399,28 @@ def find_conflicts(size_um: Floats, shared: SharedArrays, allowed: Moves, base_p
     position, owner, gap = shared.position_um, shared.owner, allowed.gap_um
     for v in allowed.hard:
         moved[count] = v
-        count += position[v, 0] != base_position[v, 0] or position[v, 1] != base_position[v, 1]
+        count += (
+            position[v, 0] != base_position[v, 0]
+            or position[v, 1] != base_position[v, 1]
+            or shared.orientation[v] != base_orientation[v]
+        )
     for i in range(count):
         v = moved[i]
         for j in range(i):
             u = moved[j]
-            if (
-                owner[u] != owner[v]
-                and abs(position[v, 0] - position[u, 0]) < (size_um[v, 0] + size_um[u, 0]) / 2 + gap
-                and abs(position[v, 1] - position[u, 1]) < (size_um[v, 1] + size_um[u, 1]) / 2 + gap
-            ):
+            if owner[u] == owner[v]:
+                continue
+            if allowed.rules.active:
+                clash = not keep_apart(
+                    allowed.rules, size_um, v, position[v, 0], position[v, 1], shared.orientation[v], u,
+                    position[u, 0], position[u, 1], shared.orientation[u],
+                )  # fmt: skip
+            else:
+                clash = (
+                    abs(position[v, 0] - position[u, 0]) < (size_um[v, 0] + size_um[u, 0]) / 2 + gap
+                    and abs(position[v, 1] - position[u, 1]) < (size_um[v, 1] + size_um[u, 1]) / 2 + gap
+                )
+            if clash:
                 undone[max(owner[u], owner[v])] = True
     return undone
 

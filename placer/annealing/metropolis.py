@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from netlists.errors import PlacementError, SettingsError
+from netlists.legality.rules import rule_violations
 from netlists.netlist import Floats, Ints
 from netlists.placement import Placement
 from netlists.tolerance import MACRO_GAP
@@ -206,9 +207,13 @@ def spacing_um(placement: Placement) -> float:
 
     Raises `PlacementError` if hard macros overlap or leave the canvas.
     """
-    if placement.violations():
-        raise PlacementError("hard macros overlap or leave the canvas; legalize the placement before the search")
     n = placement.netlist
+    if placement.violations() or rule_violations(placement):
+        raise PlacementError(
+            "hard macros overlap, leave the canvas or break a constraint; legalize the placement before the search"
+        )
+    if n.constraints:
+        return 0.0
     gap = MACRO_GAP * max(n.canvas_um)
     center, size = placement.position_um[n.movable_hard], n.size_um[n.movable_hard]
     return gap if disjoint(center, size, fixed_rectangles(n), *n.canvas_um, 0.999 * gap) else 0.0

@@ -1,6 +1,7 @@
 """What the exact search tries next: changes of one or two macros, most of them derived from the nets.
 
-Soft macros may go anywhere on the canvas; a hard macro only where it overlaps no other hard macro and rows are.
+Soft macros may go anywhere on the canvas; a hard macro only where it overlaps no other hard macro, outside blocked
+areas, and, if the netlist has constraints, where `netlists.legality.rules` lets it be.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netlists.legality.rules import BOTTOM, LEFT, RIGHT, TOP, TURNED_SIDE, Rules, keep_apart, may_be_at, on_grid, rules
 from netlists.netlist import Floats, Ints, Netlist
 from netlists.rows.cover import blocked
 from netlists.runtime.kernel import kernel
@@ -71,6 +73,9 @@ PIN_RANGE_CELLS = 4.0
 GAP_FACTOR = 1.001
 """An abutting macro keeps this many times the least distance from its neighbor, so that rounding does not matter."""
 
+CHANNEL_SHARE = 0.5
+"""Fraction of the moves beside another macro that keep a channel, if there are constraints; others touch it."""
+
 LOW_X = 0
 """Column of `Moves.blocked`: the left edge."""
 LOW_Y = 1
@@ -90,8 +95,9 @@ class Moves(NamedTuple):
     soft: Ints  # [M] movable soft macros and cells
     hard: Ints  # [M] movable hard macros
     obstacle: Ints  # [M] hard macros, including fixed ones
-    blocked: Floats  # [K, 4] rectangles in µm that no row covers: columns LOW_X, LOW_Y, HIGH_X, HIGH_Y
+    blocked: Floats  # [K, 4] rectangles in µm that hard macros must keep out of: columns LOW_X, LOW_Y, HIGH_X, HIGH_Y
     gap_um: float  # least distance of hard macros from each other and from what is blocked
+    rules: Rules  # of the netlist's constraints
     chance: Floats  # [NUM_KINDS] cumulative probabilities of the kinds, up to 1
 
 
@@ -103,7 +109,8 @@ def allow_moves(netlist: Netlist, gap_um: float) -> Moves:
     frequency[FIRST_HARD:] *= netlist.movable_hard.size > 0
     # Copies: kernels are compiled once, for writable arrays, as those of a subset of the nodes are.
     hard, every = netlist.movable_hard.copy(), netlist.hard.copy()
-    return Moves(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, cumulate(frequency))
+    own = Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(netlist))
+    return Moves(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, own, cumulate(frequency))
 
 
 def cumulate(frequency: Floats) -> Floats:
@@ -165,8 +172,7 @@ def propose_hard(state: CostState, moves: Moves, kind: int, rng: np.random.Gener
         return swap_hard(state, moves, v, pick(moves.hard, rng))
     if kind == MoveKind.HARD_FLIP:
         # N, S, FN and FS have indices that differ in the last two bits only, and so do E, W, FE and FW.
-        add_to_trial(state, v, x, y, orientation ^ (1 + int(3 * rng.random())))
-        return True
+        return turn_hard(state, moves, v, orientation ^ (1 + int(3 * rng.random())))
     if kind == MoveKind.HARD_TO_PIN:
         q = draw_connected_pin(state, v, rng)
         if q == NOTHING:
@@ -177,8 +183,24 @@ def propose_hard(state: CostState, moves: Moves, kind: int, rng: np.random.Gener
         x, y = draw_beside(state, moves, v, pick(moves.obstacle, rng), rng)
     else:
         x, y = draw_hard_center(state, v, kind, rng)
-    if not fits(state, moves, v, x, y, NOTHING):
+    if moves.rules.active:
+        x = on_grid(moves.rules, state.arrays.size_um, v, x, 0, orientation)
+        y = on_grid(moves.rules, state.arrays.size_um, v, y, 1, orientation)
+    if not fits(state, moves, v, x, y, orientation, NOTHING):
         return False
+    add_to_trial(state, v, x, y, orientation)
+    return True
+
+
+@kernel
+def turn_hard(state: CostState, moves: Moves, v: int, orientation: int) -> bool:
+    """Put a hard macro in another orientation into the trial; false if that is not legal."""
+    x, y = state.position_um[v, 0], state.position_um[v, 1]
+    if moves.rules.active:
+        x = on_grid(moves.rules, state.arrays.size_um, v, x, 0, orientation)
+        y = on_grid(moves.rules, state.arrays.size_um, v, y, 1, orientation)
+        if not (moves.rules.allowed[v, orientation] and fits(state, moves, v, x, y, orientation, NOTHING)):
+            return False
     add_to_trial(state, v, x, y, orientation)
     return True
 
@@ -213,12 +235,39 @@ def swap_hard(state: CostState, moves: Moves, v: int, u: int) -> bool:
         return False
     size, position = state.arrays.size_um, state.position_um
     x, y, ux, uy = position[v, 0], position[v, 1], position[u, 0], position[u, 1]
+    if moves.rules.active:
+        return swap_by_rules(state, moves, v, u)
     equal = size[u, 0] == size[v, 0] and size[u, 1] == size[v, 1]
     # The two do not overlap each other afterwards either: the distance between them stays the same.
-    if not equal and not (fits(state, moves, v, ux, uy, u) and fits(state, moves, u, x, y, v)):
+    if not equal and not (
+        fits(state, moves, v, ux, uy, state.orientation[v], u) and fits(state, moves, u, x, y, state.orientation[u], v)
+    ):
         return False
     add_to_trial(state, v, ux, uy, state.orientation[v])
     add_to_trial(state, u, x, y, state.orientation[u])
+    return True
+
+
+@kernel
+def swap_by_rules(state: CostState, moves: Moves, v: int, u: int) -> bool:
+    """Put the exchange of centers and orientations of two hard macros into the trial; false if it is not legal.
+
+    With the orientations, macros of one master leave all distances from pins to neighbors as they are.
+    """
+    size, position, r = state.arrays.size_um, state.position_um, moves.rules
+    turned_v, turned_u = state.orientation[u], state.orientation[v]
+    if not (r.allowed[v, turned_v] and r.allowed[u, turned_u]):
+        return False
+    x = on_grid(r, size, v, position[u, 0], 0, turned_v)
+    y = on_grid(r, size, v, position[u, 1], 1, turned_v)
+    ux = on_grid(r, size, u, position[v, 0], 0, turned_u)
+    uy = on_grid(r, size, u, position[v, 1], 1, turned_u)
+    if not keep_apart(r, size, v, x, y, turned_v, u, ux, uy, turned_u):
+        return False
+    if not (fits(state, moves, v, x, y, turned_v, u) and fits(state, moves, u, ux, uy, turned_u, v)):
+        return False
+    add_to_trial(state, v, x, y, turned_v)
+    add_to_trial(state, u, ux, uy, turned_u)
     return True
 
 
@@ -230,17 +279,52 @@ def draw_beside(state: CostState, moves: Moves, v: int, u: int, rng: np.random.G
     side, align = int(4 * rng.random()), int(3 * rng.random()) - 1
     sign = 1 if side % 2 == 0 else -1
     gap = GAP_FACTOR * moves.gap_um
+    if moves.rules.active:  # touching, or a channel apart
+        gap = channel_between(state, moves.rules, v, u, side) if rng.random() < CHANNEL_SHARE else 0.0
     if side < 2:
         return x + sign * ((size[u, 0] + size[v, 0]) / 2 + gap), y + align * (size[u, 1] - size[v, 1]) / 2
     return x + align * (size[u, 0] - size[v, 0]) / 2, y + sign * ((size[u, 1] + size[v, 1]) / 2 + gap)
 
 
 @kernel
-def fits(state: CostState, moves: Moves, v: int, x: float, y: float, absent: int) -> bool:
+def channel_between(state: CostState, r: Rules, v: int, u: int, side: int) -> float:
+    """The least gap in µm, if they do not touch, of hard macro v right, left, on top or below (`side` 0 to 3) of u."""
+    facing = (RIGHT, LEFT, TOP, BOTTOM)
+    opposite = (LEFT, RIGHT, BOTTOM, TOP)
+    home_u = TURNED_SIDE[state.orientation[u], facing[side]]
+    home_v = TURNED_SIDE[state.orientation[v], opposite[side]]
+    gap = max(r.channel_um, r.halo_um[v, home_v] + r.halo_um[u, home_u])
+    return float(gap + r.pitch_um[v, 0 if side < 2 else 1] / 2)  # the grid may take half a pitch of it
+
+
+@kernel
+def fits_by_rules(state: CostState, moves: Moves, v: int, x: float, y: float, orientation: int, absent: int) -> bool:
+    """`fits` for a netlist with constraints."""
+    size, position, r, bare = state.arrays.size_um, state.position_um, moves.rules, moves.blocked
+    if not may_be_at(r, size, v, x, y, orientation):
+        return False
+    low_x, high_x = x - size[v, 0] / 2 + r.slack_um, x + size[v, 0] / 2 - r.slack_um
+    low_y, high_y = y - size[v, 1] / 2 + r.slack_um, y + size[v, 1] / 2 - r.slack_um
+    for k in range(len(bare)):
+        if low_x < bare[k, HIGH_X] and high_x > bare[k, LOW_X] and low_y < bare[k, HIGH_Y] and high_y > bare[k, LOW_Y]:
+            return False
+    for u in moves.obstacle:
+        if u in (v, absent):
+            continue
+        if not keep_apart(r, size, v, x, y, orientation, u, position[u, 0], position[u, 1], state.orientation[u]):
+            return False
+    return True
+
+
+@kernel
+def fits(state: CostState, moves: Moves, v: int, x: float, y: float, orientation: int, absent: int) -> bool:
     """Whether hard macro v, centered at (x, y) in µm, is on the canvas and apart from what is blocked and all others.
 
-    Node `absent` does not count among the other hard macros; it may be `NOTHING`.
+    Its orientation matters only to the rules of constraints.  Node `absent` does not count among the other hard
+    macros; it may be `NOTHING`.
     """
+    if moves.rules.active:
+        return fits_by_rules(state, moves, v, x, y, orientation, absent)
     a, position = state.arrays, state.position_um
     w, h = a.size_um[v, 0], a.size_um[v, 1]
     if x < w / 2 or x > a.canvas_width_um - w / 2 or y < h / 2 or y > a.canvas_height_um - h / 2:

@@ -61,4 +61,4 @@ def moves_in_region(allowed: Moves, soft: Ints, hard: Ints, count: int) -> Moves
         chance[kind] = total
     for kind in range(NUM_KINDS):
         chance[kind] = chance[kind] / total if chance[kind] < total else 1.0
-    return Moves(soft, hard, allowed.obstacle, allowed.blocked, allowed.gap_um, chance)
+    return Moves(soft, hard, allowed.obstacle, allowed.blocked, allowed.gap_um, allowed.rules, chance)

@@ -28,6 +28,7 @@ from netlists.rows.derived import cell_rows
 from placer.cells.detailed import legalize_cells
 from placer.cells.global_placement import place_globally
 from placer.cost import evaluate
+from placer.legalization.by_rules import legalize_by_rules
 from placer.legalization.row_alignment import legalize_on_rows
 
 MACROS_FRACTION = 0.45
@@ -139,7 +140,8 @@ def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick
     if moving:
         deadline = started + MACROS_FRACTION * left
         together = place_globally(placement, cells | macros, seed=seed, deadline=deadline, tick=tick)
-        placement = legalize_on_rows(Placement(n, together, placement.orientation))
+        loose = Placement(n, together, placement.orientation)
+        placement = legalize_by_rules(loose) if n.constraints else legalize_on_rows(loose)
     deadline = started + CELLS_FRACTION * left
     alone = place_globally(placement, cells, seed=seed, warm=moving, deadline=deadline, tick=tick)
     return legalize_cells(Placement(n, alone, placement.orientation), started + left)

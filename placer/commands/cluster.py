@@ -24,7 +24,7 @@ def run(
     Example: placer cluster ibm01.aux ibm01.pb.txt.gz --clusters 300
     """
     from netlists import save
-    from netlists.cluster import cluster
+    from netlists.connectivity.cluster import cluster
 
     chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
     save(cluster(chip, clusters, seed=seed).netlist, target)

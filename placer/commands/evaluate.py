@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from placer.commands.options import Grid, Lef, NetlistPath, PlacementPath, PlcFile, Unfix, load_netlist, parse_source
+from placer.commands.options import (
+    Channel,
+    ConstraintsFile,
+    Grid,
+    Halo,
+    Lef,
+    NetlistPath,
+    PlacementPath,
+    PlcFile,
+    Unfix,
+    load_netlist,
+    parse_source,
+)
 from placer.commands.terminal import print_cost_table, select_rows
 
 
@@ -18,6 +30,9 @@ def run(
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
+    constraints: ConstraintsFile = None,
+    halo: Halo = None,
+    channel: Channel = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table")] = False,
 ) -> None:
     """Print the exact proxy cost of a placement.
@@ -27,7 +42,7 @@ def run(
     from netlists import Placement, load_placement
     from placer.cost import lower_bounds, summary
 
-    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel))
     cost = summary(load_placement(chip, placement) if placement else Placement.given(chip))
     if as_json:
         print(json.dumps(cost))

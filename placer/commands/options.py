@@ -36,6 +36,17 @@ Unfix = Annotated[
     list[str] | None,
     typer.Option("--unfix", metavar="GLOB", help="Free the fixed macros with such names, as 'ram*'; may be repeated"),
 ]
+Fix = Annotated[
+    list[str] | None,
+    typer.Option("--fix", metavar="GLOB", help="Leave macros with such names where they are; may be repeated"),
+]
+ConstraintsFile = Annotated[
+    str | None, typer.Option("--constraints", metavar="FILE", help="YAML: halos, channels, blockages, fences, ...")
+]
+Halo = Annotated[float | None, typer.Option("--halo", metavar="UM", help="Space beside all sides of hard macros")]
+Channel = Annotated[
+    float | None, typer.Option("--channel", metavar="UM", help="Least gap of hard macros that do not touch")
+]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder for the results")]
 Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
 Weights = Annotated[
@@ -50,7 +61,8 @@ RAY_HELP = "Of a cluster; auto within one; local for this machine's cores"
 
 def parse_source(
     netlist: str, plc: str | None = None, grid: str | None = None, unfix: Sequence[str] | None = None,
-    lef: Sequence[str] | None = None,
+    lef: Sequence[str] | None = None, constraints: str | None = None, halo: float | None = None,
+    channel: float | None = None, fix: Sequence[str] | None = None,
 ) -> Source:  # fmt: skip
     """Where to load a netlist from; raises `SettingsError` if its grid is not COLSxROWS."""
     from placer.runs.run_folder import Source
@@ -58,7 +70,10 @@ def parse_source(
     shape = re.fullmatch(r"(\d{1,4})x(\d{1,4})", grid or "")
     if grid and not (shape and int(shape[1]) and int(shape[2])):
         raise SettingsError(f"--grid is {grid!r}; expected COLSxROWS, as in 32x32")
-    return Source(netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()), tuple(lef or ()))
+    return Source(
+        netlist, plc, (int(shape[2]), int(shape[1])) if shape else None, tuple(unfix or ()), tuple(lef or ()),
+        constraints, halo, channel, tuple(fix or ()),
+    )  # fmt: skip
 
 
 def load_netlist(source: Source) -> Netlist:

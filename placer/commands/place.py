@@ -13,8 +13,12 @@ from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES
 from placer.commands.options import (
     RAY_HELP,
+    Channel,
+    ConstraintsFile,
     Device,
+    Fix,
     Grid,
+    Halo,
     Lef,
     NetlistPath,
     OutDir,
@@ -59,7 +63,11 @@ def run(
     plc: PlcFile = None,
     grid: Grid = None,
     unfix: Unfix = None,
+    fix: Fix = None,
     lef: Lef = None,
+    constraints: ConstraintsFile = None,
+    halo: Halo = None,
+    channel: Channel = None,
     tcl: Annotated[str, typer.Option(help="Tool for the macros.tcl of DEF designs: openroad or innovus")] = "openroad",
 ) -> None:
     """Place a netlist; writes the placement, metrics.json, placement.png, report.html.  Ctrl-C keeps the best so far.
@@ -76,7 +84,7 @@ def run(
     settings = PlaceSettings(
         method, budget, seed, workers, weights, refine, iterations, start=start, device=device, ray=ray
     )
-    source = parse_source(netlist, plc, grid, unfix, lef)
+    source = parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel, fix)
     demand_tool(tcl)
     with nothing_to_save():
         chip = load_netlist(source)

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from netlists.cluster import Clustering, cluster
+from netlists.connectivity.cluster import Clustering, cluster
 from netlists.errors import LegalizationError, PlacementError
+from netlists.legality.rules import rule_violations
 from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.runtime.ray_connection import connected
@@ -28,6 +29,7 @@ from placer.annealing.screening import screen
 from placer.cells.place import has_cells, place_cells
 from placer.cost import ProxyCost, lower_bounds, summary
 from placer.incumbent import Listener
+from placer.legalization.by_rules import follow_guides, legalize_by_rules
 from placer.legalization.legalize import legalize
 from placer.legalization.row_alignment import align_to_rows, place_one_by_one
 from placer.runs.job import Job, Stage, cpu_seconds
@@ -66,6 +68,7 @@ def place(
     not, `SettingsError` and `CheckpointError` for bad options.
     """
     settings = replace(settings or PlaceSettings(), **options)
+    netlist = follow_guides(netlist)
     flat = has_cells(netlist)
     budget_s = (1 - CELLS_FRACTION if flat else 1.0) * settings.budget_s
     with connected(settings.ray, needed=1) if settings.ray else nullcontext():
@@ -175,7 +178,9 @@ def settle_soft_macros(job: Job) -> None:
 def legalize_macros(job: Job) -> None:
     """Move hard macros so that none overlap; raises `LegalizationError` if that is not possible in time."""
     with job.stage("legalize"):
-        if job.placement.violations():
+        if job.netlist.constraints:
+            job.placement = legalize_by_rules(job.placement, deadline=job.incumbent.end)
+        elif job.placement.violations():
             job.placement = legalize(job.placement, deadline=job.incumbent.end)
         job.incumbent.note(job.measure(), "legalize", job.incumbent.left_s)
 
@@ -203,7 +208,8 @@ def refine_macros(job: Job) -> None:
 def expand_clusters(job: Job, clustering: Clustering) -> None:
     """Put the cells where their clusters are, and hard macros on rows if there are any."""
     with job.stage("expand"):
-        job.placement = align_to_rows(clustering.expand(job.placement))
+        expanded = clustering.expand(job.placement)
+        job.placement = expanded if expanded.netlist.constraints else align_to_rows(expanded)
 
 
 def place_standard_cells(job: Job) -> None:
@@ -276,7 +282,12 @@ def read_input(netlist: Netlist) -> Placement:
 
 def demand_legal(placement: Placement) -> None:
     """Raise `LegalizationError` naming hard macros that overlap, leave the canvas or lie where no row is."""
-    wrong = placement.violations()
+    wrong, broken = placement.violations(), rule_violations(placement)
+    if broken and not wrong:
+        raise LegalizationError(
+            f"constraints are broken: {len(broken.close)} pairs of hard macros are too close, {len(broken.outside)} "
+            f"macros outside their room, {len(broken.turned)} turned, {len(broken.off_grid)} off the grid"
+        )
     if wrong:
         names = placement.netlist.node_names
         examples = [" and ".join(repr(names[i]) for i in pair) for pair in wrong.overlaps[:3]]

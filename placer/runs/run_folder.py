@@ -17,8 +17,10 @@ import numpy as np
 
 from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError, SettingsError
+from netlists.formats.constraints_file import constrain, halo_and_channel, read_constraints
 from netlists.formats.files import is_bundled
 from netlists.formats.registry import native_format
+from netlists.formats.unfix import fix
 from netlists.legality.verdict import COUNTS
 from netlists.netlist import Floats, Netlist, cached_view
 from netlists.placement import Placement
@@ -49,23 +51,34 @@ class Source:
     grid: tuple[int, int] | None = None  # rows, columns; Bookshelf only
     unfix: tuple[str, ...] = ()  # globs of fixed macros that are freed
     lef: tuple[str, ...] = ()  # the LEF files of a DEF netlist, if they are not those beside it
+    constraints: str | None = None  # a YAML file
+    halo: float | None = None  # µm beside all hard macros
+    channel: float | None = None  # µm between hard macros that do not touch
+    fix: tuple[str, ...] = ()  # globs of movable macros that stay where they are
 
     def load(self) -> Netlist:
         """The netlist; raises as `netlists.load` does."""
         options = {name: value for name, value in (("grid", self.grid), ("lef", self.lef)) if value}
-        return load(self.path, self.plc, unfix=self.unfix, **options)
+        netlist = load(self.path, self.plc, unfix=self.unfix, **options)
+        if self.constraints:
+            netlist = constrain(netlist, read_constraints(self.constraints, netlist.origin_um))
+        return fix(constrain(netlist, halo_and_channel(self.halo, self.channel)), self.fix)
 
     def absolute(self) -> Source:
         """The same source as seen from any working folder; bundled names stay."""
         path = self.path if is_bundled(Path(self.path)) else os.path.abspath(self.path)
         lef = tuple(os.path.abspath(file) for file in self.lef)
-        return replace(self, path=path, plc=os.path.abspath(self.plc) if self.plc else None, lef=lef)
+        plc, constraints = (os.path.abspath(file) if file else None for file in (self.plc, self.constraints))
+        return replace(self, path=path, plc=plc, lef=lef, constraints=constraints)
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Source:
-        """The source in `metrics.json`; old ones have no `unfix` and no `lef`."""
+        """The source in `metrics.json`; old ones have no `unfix`, `lef` and constraints."""
         grid, unfix, lef = fields["grid"], tuple(fields.get("unfix", ())), tuple(fields.get("lef", ()))
-        return cls(fields["path"], fields["plc"], tuple(grid) if grid else None, unfix, lef)
+        return cls(
+            fields["path"], fields["plc"], tuple(grid) if grid else None, unfix, lef, fields.get("constraints"),
+            fields.get("halo"), fields.get("channel"), tuple(fields.get("fix", ())),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

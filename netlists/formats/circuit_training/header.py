@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from netlists.constraints import Blockage, Constraints
 from netlists.errors import NetlistError
 from netlists.formats.textfile import file_error, number, whole
 from netlists.netlist import Ints, Kind, Routing
@@ -33,6 +34,9 @@ CANVAS_LINE = "# Width : W  Height : H"
 
 BOX_LINE = "# FP bbox: {X Y} {X Y}"
 """The form of the line with the canvas of a flat netlist, for messages."""
+
+BLOCKAGE_LINE = "# Blockage : X Y X Y RATE"
+"""The form of the line of a blockage, for messages."""
 
 GRID_LINE = "# Columns : C  Rows : R"
 """The form of the line with the grid, for messages."""
@@ -57,7 +61,7 @@ _ROUTING = {
     "smoothing": ("smoothing",),
 }
 _COUNT = re.compile(rf"#\s*({'|'.join(COUNTS)})\s*:\s*(\d{{1,15}})\s*$")
-_BLOCKAGE = re.compile(r"#\s*Blockage\s*:")
+_BLOCKAGE = re.compile(r"#\s*Blockage\s*:(.*)")
 
 
 class Field(NamedTuple):
@@ -91,11 +95,11 @@ class Header:
     path: Path
     fields: dict[str, Field]
     counts: dict[str, int]  # those of COUNTS that the file has
-    blockages: int  # number of blockages
+    blockages: tuple[Field, ...]  # the blockages, not read yet
 
     def over(self, other: Header) -> Header:
         """This header, with the fields of the other one that it lacks."""
-        return Header(self.path, {**other.fields, **self.fields}, self.counts, self.blockages)
+        return Header(self.path, {**other.fields, **self.fields}, self.counts, self.blockages + other.blockages)
 
     def box(self) -> Box | None:
         """The canvas, or None if the file has none; raises `NetlistError` for one without an area."""
@@ -125,6 +129,27 @@ class Header:
         columns, rows = self.fields[name].convert(lambda token: whole(token, 1, MAX_GRID))
         return rows, columns
 
+    def constraints(self, origin_um: tuple[float, float]) -> Constraints | None:
+        """The blockages, on a canvas whose lower-left corner is at `origin_um` in the file; None without any.
+
+        A rate of 1 or more, of the area that is blocked, makes a hard blockage, a lower one a partial one.  Raises
+        `NetlistError` naming file and line for one that is not a box and a rate.
+        """
+        blockages = []
+        for field in self.blockages:
+            values = field.convert(number)
+            if len(values) not in (4, 5):
+                raise file_error(
+                    field.path, field.line, f"blockage has {len(values)} numbers, expected '{BLOCKAGE_LINE}'"
+                )
+            low_x, low_y, high_x, high_y = (v - origin_um[i % 2] for i, v in enumerate(values[:4]))
+            kind = "hard" if not values[4:] or values[4] >= 1 else "partial"
+            try:
+                blockages.append(Constraints(blockages=(Blockage((low_x, low_y, high_x, high_y), kind),)).blockages[0])
+            except NetlistError as error:
+                raise file_error(field.path, field.line, str(error)) from None
+        return Constraints(blockages=tuple(blockages)) if blockages else None
+
     def routing(self) -> Routing:
         """Routing capacity; fields that the file lacks have the values of Circuit Training's own files.
 
@@ -146,16 +171,17 @@ def read_header(path: Path, comments: Iterable[tuple[int, str]]) -> Header:
     """The header from the `#` lines of a file, each with its line number."""
     fields: dict[str, Field] = {}
     counts: dict[str, int] = {}
-    blockages = 0
+    blockages: list[Field] = []
     for line, comment in comments:
         text = comment.strip()
-        blockages += _BLOCKAGE.match(text) is not None
+        if blockage := _BLOCKAGE.match(text):
+            blockages.append(Field(path, line, tuple(blockage[1].split())))
         if count := _COUNT.match(text):
             counts.setdefault(count[1], int(count[2]))
         for name, pattern in _FIELDS.items():
             if match := pattern.match(text):
                 fields.setdefault(name, Field(path, line, match.groups()))
-    return Header(path, fields, counts, blockages)
+    return Header(path, fields, counts, tuple(blockages))
 
 
 def node_counts(nodes: Ints, pins: Ints) -> dict[str, int]:

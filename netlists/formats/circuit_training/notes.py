@@ -52,8 +52,6 @@ def _own_notes(header: Header, actual: Mapping[str, int]) -> Iterator[str]:
     wrong = [f"{name} is {n:,}, but {actual[name]:,} were found" for name, n in counts.items() if n != actual[name]]
     if wrong:
         yield f"{file}: {', '.join(wrong)}"
-    if header.blockages:
-        yield f"{file}: {count_of(header.blockages, 'blockage')} not used: macros and cells may lie there"
     congestion, grid = header.grid("congestion_grid"), header.grid()
     if congestion and congestion != grid:
         yield f"{file}: congestion grid of {_shape(congestion)} not used: congestion is computed on the density grid"

@@ -310,7 +310,8 @@ class _Builder:
                 net_start=np.cumsum([0, *map(len, nets)]), net_pin=np.array([p for net in nets for p in net], np.int64),
                 net_weight=np.array(weights, dtype=float), canvas_um=canvas_um, grid=grid, routing=routing,
                 rows=self._rows(), origin_um=self._origin_um(box), pin_names=tuple(self.pin_of),
-                file_index=np.array(self.file_index, dtype=np.int64), notes=tuple(notes),
+                file_index=np.array(self.file_index, dtype=np.int64), constraints=header.constraints((box.x, box.y)),
+                notes=tuple(notes),
             )  # fmt: skip
         except NetlistError as error:
             raise file_error(self.path, None, str(error)) from None

@@ -20,6 +20,7 @@ from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_routing
 from netlists.formats.lefdef.def_file import Component, DefDesign, Net
 from netlists.formats.lefdef.lef import Layer, Library, Master
+from netlists.formats.lefdef.rules_of_design import Macro, constraints_of, macros_of, track_grid
 from netlists.formats.textfile import default_grid
 from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
 
@@ -69,12 +70,16 @@ def to_netlist(design: DefDesign, library: Library, grid: tuple[int, int] | None
     names = _distinct(names, len(design.components), notes)
     rows = _rows(design, library, origin, notes)
     net_start, net_node, offset, weight, net_names = _nets(design, masters, nodes, notes)
-    notes += _unused(design)
+    macros = macros_of(design, masters, nodes.kind, nodes.sideways)
+    notes += _unused(design, macros)
     return Netlist(
         design.name, names, nodes.kind, nodes.size_um, nodes.fixed, nodes.center_um, nodes.orientation,
         net_node, offset, net_start, np.arange(len(net_node)), weight, canvas, grid or default_grid(canvas),
         _routing(design, library, rows), rows, origin, net_names=net_names, notes=tuple(notes),
         def_file=str(design.path), units_per_um=design.units, sideways=nodes.sideways,
+        masters=(*(c.master for c in design.components), *("" for _ in design.pins)),
+        constraints=constraints_of(design, library, macros, origin, file_orientation),
+        tracks=track_grid(design, library, macros, nodes.size_um, origin),
     )  # fmt: skip
 
 
@@ -290,16 +295,17 @@ def _tracks_per_um(design: DefDesign, layer: Layer) -> float:
     return 1 / pitch if pitch > 0 else 0.0
 
 
-def _unused(design: DefDesign) -> Iterator[str]:
+def _unused(design: DefDesign, macros: list[Macro]) -> Iterator[str]:
     """What the file says that placement does not use, one line each."""
     for what, count in sorted(design.unused.items()):
         yield f"{design.path}: {count:,} {what} are not used"
     counts = {
-        "halos of components": sum(c.halo is not None for c in design.components),
-        "placement blockages": sum(not b.layer for b in design.blockages),
+        "halos of standard cells": sum(c.halo is not None for c in design.components)
+        - sum(macro.component.halo is not None for macro in macros),
+        "placement blockages that move along with a component": sum(
+            not b.layer and bool(b.component) for b in design.blockages
+        ),
         "routing blockages": sum(bool(b.layer) for b in design.blockages),
-        "regions": len(design.regions),
-        "groups": len(design.groups),
         "special nets": len(design.special_nets),
     }
     for what, count in counts.items():

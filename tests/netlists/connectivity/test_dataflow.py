@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlists.cluster import MAX_SINKS
 from netlists.connectivity import Dataflow, trace_dataflow
+from netlists.connectivity.cluster import MAX_SINKS
 from netlists.connectivity.dataflow import CELL_HOPS, MACROS_PER_PASS, SOFT_HOPS
 from netlists.errors import SettingsError
 from netlists.netlist import Kind, Netlist

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlists.cluster import MAX_SINKS
 from netlists.connectivity import Rent, estimate_rent
+from netlists.connectivity.cluster import MAX_SINKS
 from netlists.connectivity.rent import bisect, count_terminals, fit
 from netlists.errors import SettingsError
 from tests.netlists.connectivity.graphs import build, lattice

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from netlists import load, save
-from netlists.cluster import cluster
+from netlists.connectivity.cluster import cluster
 from netlists.errors import NetlistError
 from netlists.formats.circuit_training.prototext import read, scan
 from netlists.formats.circuit_training.reader import read_netlist

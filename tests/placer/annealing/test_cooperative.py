@@ -71,7 +71,9 @@ def test_of_two_threads_whose_macros_collide_the_higher_undoes_its_moves(threads
     shared.owner[:] = rng.integers(threads, size=shared.owner.size)
     moved = allowed.hard[rng.random(allowed.hard.size) < 0.7]
     shared.position_um[moved] += rng.normal(0, 0.1 * start.netlist.canvas_um[0], size=(moved.size, 2))
-    result = find_conflicts(start.netlist.size_um.copy(), shared, allowed, start.position_um.copy())
+    result = find_conflicts(
+        start.netlist.size_um.copy(), shared, allowed, start.position_um.copy(), start.orientation.copy()
+    )
     expected = slow_conflicts(start.netlist.size_um, shared.owner.tolist(), start.position_um, shared.position_um,
                            allowed.hard.tolist(), gap)  # fmt: skip
     assert set(np.flatnonzero(result)) == expected

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlists.legality.rules import rules
 from netlists.netlist import Floats, Ints
+from netlists.synthetic.tiny import tiny_netlist
 from placer.annealing.moves import FIRST_HARD, FREQUENCIES, MoveKind, Moves, cumulate
 from placer.annealing.regions import moves_in_region, split_nodes
 
@@ -19,7 +21,8 @@ def some_moves(soft: int, hard: int) -> Moves:
     frequency[:FIRST_HARD] *= soft > 0
     frequency[FIRST_HARD:] *= hard > 0
     nodes = np.arange(soft + hard)
-    return Moves(nodes[:soft], nodes[soft:], nodes[soft:], np.empty((0, 4)), 0.0, cumulate(frequency))
+    no_rules = rules(tiny_netlist())
+    return Moves(nodes[:soft], nodes[soft:], nodes[soft:], np.empty((0, 4)), 0.0, no_rules, cumulate(frequency))
 
 
 def slow_split(nodes: list[int], position: Floats, angle: float, count: int, turned: bool = False) -> list[list[int]]:

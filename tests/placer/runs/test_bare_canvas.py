@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netlists import load
-from netlists.cluster import cluster
+from netlists.connectivity.cluster import cluster
 from netlists.legality.verdict import legality
 from netlists.netlist import Netlist
 from netlists.placement import Placement

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netlists import load, save
-from netlists.cluster import MAX_SINKS, cluster
+from netlists.connectivity.cluster import MAX_SINKS, cluster
 from netlists.errors import SettingsError
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement

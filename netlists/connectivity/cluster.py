@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from netlists.errors import SettingsError, demand_seed
 from netlists.formats.circuit_training.writer import SOFT_PREFIX
-from netlists.netlist import Floats, Ints, Kind, Netlist, freeze
+from netlists.netlist import Floats, Ints, Kind, Netlist, TrackGrid, freeze
 from netlists.placement import Placement
 
 MAX_SINKS = 500
@@ -193,11 +193,22 @@ def _clustered(netlist: Netlist, stay: Ints, cells: Ints, block: Ints, cluster_o
         canvas_um=netlist.canvas_um,
         grid=netlist.grid,
         routing=netlist.routing,
-        rows=netlist.rows,
+        rows=None if netlist.def_file else netlist.rows,  # macros of a DEF design need not be on rows
         origin_um=netlist.origin_um,
+        masters=tuple(netlist.masters[i] for i in stay) + ("",) * count if netlist.masters else (),
+        constraints=netlist.constraints,
+        tracks=_tracks_of(netlist, stay, count),
         notes=(*netlist.notes, *_dropped_nets_note(netlist)),
         **pins,
     )
+
+
+def _tracks_of(netlist: Netlist, stay: Ints, count: int) -> TrackGrid | None:
+    """The track grid of the nodes that are kept; clusters may be anywhere."""
+    if netlist.tracks is None:
+        return None
+    pitch, offset = netlist.tracks.pitch_um[stay], netlist.tracks.offset_um[stay]
+    return TrackGrid(np.vstack([pitch, np.zeros((count, 2))]), np.concatenate([offset, np.zeros((count, 8, 2))]))
 
 
 def _unused_names(taken: list[str], count: int) -> list[str]:
