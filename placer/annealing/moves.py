@@ -73,6 +73,9 @@ PIN_RANGE_CELLS = 4.0
 GAP_FACTOR = 1.001
 """An abutting macro keeps this many times the least distance from its neighbor, so that rounding does not matter."""
 
+SETTLING_STEPS = 4
+"""Slivers beside a macro that are closed or widened before it is tried, if there are constraints."""
+
 CHANNEL_SHARE = 0.5
 """Fraction of the moves beside another macro that keep a channel, if there are constraints; others touch it."""
 
@@ -184,12 +187,82 @@ def propose_hard(state: CostState, moves: Moves, kind: int, rng: np.random.Gener
     else:
         x, y = draw_hard_center(state, v, kind, rng)
     if moves.rules.active:
-        x = on_grid(moves.rules, state.arrays.size_um, v, x, 0, orientation)
-        y = on_grid(moves.rules, state.arrays.size_um, v, y, 1, orientation)
+        x, y = settle(state, moves, v, x, y, orientation)
+        if x == state.position_um[v, 0] and y == state.position_um[v, 1]:
+            return False
     if not fits(state, moves, v, x, y, orientation, NOTHING):
         return False
     add_to_trial(state, v, x, y, orientation)
     return True
+
+
+@kernel
+def settle(state: CostState, moves: Moves, v: int, x: float, y: float, orientation: int) -> tuple[float, float]:
+    """A center near (x, y) in µm at which hard macro v touches its neighbors or is a channel apart, if one is found.
+
+    Most random centers leave slivers beside neighbors: of these one after the other is closed, or widened to a channel,
+    whichever is the shorter way.
+    """
+    size, position, r = state.arrays.size_um, state.position_um, moves.rules
+    for _ in range(SETTLING_STEPS):
+        x = settle_at_edge(r, size, v, x, orientation, 0)
+        y = settle_at_edge(r, size, v, y, orientation, 1)
+        clash = NOTHING
+        for u in moves.obstacle:
+            if u != v and not keep_apart(
+                r, size, v, x, y, orientation, u, position[u, 0], position[u, 1], state.orientation[u]
+            ):  # fmt: skip
+                clash = u
+                break
+        if clash == NOTHING:
+            break
+        u, turned = clash, state.orientation[clash]
+        new_x = settle_beside(r, size, v, x, orientation, u, position[u, 0], turned, 0)
+        new_y = settle_beside(r, size, v, y, orientation, u, position[u, 1], turned, 1)
+        if abs(new_x - x) <= abs(new_y - y):
+            x = new_x
+        else:
+            y = new_y
+    return on_grid(r, size, v, x, 0, orientation), on_grid(r, size, v, y, 1, orientation)
+
+
+@kernel
+def settle_beside(
+    r: Rules, size_um: Floats, v: int, at: float, orientation: int, u: int, other: float, turned: int, axis: int
+) -> float:
+    """The coordinate nearest `at` in µm with which macro v is a channel from u along an axis, or touches it.
+
+    `other` is the coordinate of u in µm, `size_um` [V, 2] has the sizes; `orientation` and `turned` are those of v
+    and u.
+    """
+    above = at >= other
+    mine = TURNED_SIDE[orientation, axis if above else axis + 2]
+    facing = TURNED_SIDE[turned, axis + 2 if above else axis]
+    apart = (size_um[v, axis] + size_um[u, axis]) / 2
+    channel = apart + max(r.channel_um, r.halo_um[v, mine] + r.halo_um[u, facing]) + r.pitch_um[v, axis] / 2
+    gap = abs(at - other)
+    if r.closed[v, mine] and r.closed[u, facing] and gap - apart < channel - gap:
+        return float(other + apart if above else other - apart)
+    return float(other + channel if above else other - channel)
+
+
+@kernel
+def settle_at_edge(r: Rules, size_um: Floats, v: int, at: float, orientation: int, axis: int) -> float:
+    """The coordinate nearest `at` in µm at which macro v is in its room, and touches the canvas edge or keeps clear.
+
+    `size_um` [V, 2] has the sizes.
+    """
+    half = size_um[v, axis] / 2
+    at = min(max(at, r.room_um[v, axis] + half), r.room_um[v, axis + 2] - half)
+    low, high = TURNED_SIDE[orientation, axis], TURNED_SIDE[orientation, axis + 2]
+    gap, clear = at - half, max(r.channel_um, r.halo_um[v, low])
+    if gap < clear:
+        at = half if r.closed[v, low] and gap < clear - gap else half + clear + r.pitch_um[v, axis] / 2
+    gap, clear = r.canvas_um[axis] - at - half, max(r.channel_um, r.halo_um[v, high])
+    if gap < clear:
+        touches = r.closed[v, high] and gap < clear - gap
+        at = r.canvas_um[axis] - half - (0.0 if touches else clear + r.pitch_um[v, axis] / 2)
+    return float(at)
 
 
 @kernel
