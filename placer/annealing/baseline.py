@@ -26,6 +26,7 @@ from placer.annealing.metropolis import (
 )
 from placer.annealing.moves import MoveKind, allow_moves, cumulate
 from placer.cost import ProxyCost
+from placer.legalization.by_rules import legalize_by_rules
 from placer.legalization.legalize import legalize
 from placer.soft.force_directed import place_soft, soft_arrays
 
@@ -66,7 +67,8 @@ def spiral(netlist: Netlist, deadline: float = np.inf) -> Placement:
             w, h = w - 2 * step, h - 2 * step
         position[v] = np.array(_point_on_border(along, max(w, 0.0), max(h, 0.0))) + inset + step / 2
         along += step
-    return legalize(Placement(netlist, position, netlist.orientation.copy()), deadline=deadline)
+    start = Placement(netlist, position, netlist.orientation.copy())
+    return legalize_by_rules(start, deadline=deadline) if netlist.constraints else legalize(start, deadline=deadline)
 
 
 def _point_on_border(along: float, width: float, height: float) -> tuple[float, float]:

@@ -17,8 +17,7 @@ from netlists.errors import LegalizationError
 from netlists.placement import Placement
 from placer.annealing.metropolis import Budget
 from placer.annealing.refine import refine
-from placer.legalization.by_rules import legalize_by_rules
-from placer.legalization.legalize import legalize
+from placer.legalization.by_rules import make_legal
 from placer.soft.detailed import place_soft_detailed
 from placer.soft.force_directed import SoftArrays, soft_arrays
 
@@ -83,9 +82,7 @@ def legalize_start(start: Placement, arrays: SoftArrays, deadline: float = inf) 
     """
     position = place_soft_detailed(arrays, start.position_um, SOFT_ROUNDS, SOFT_SWEEPS, deadline)
     placement = Placement(start.netlist, position, start.orientation.copy())
-    if start.netlist.constraints:
-        return legalize_by_rules(placement, deadline=deadline)
-    return legalize(placement, deadline=deadline) if placement.violations() else placement
+    return make_legal(placement, deadline=deadline)
 
 
 def score(start: Placement, trials: int, seed: int, deadline: float = inf) -> Scored:

@@ -19,12 +19,19 @@ from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from netlists.runtime.clock import demand_time, over
 from netlists.runtime.kernel import kernel
+from placer.legalization.legalize import legalize
 
 PROMOTIONS = 12
 """Tries near the targets, each with the macro that found no place in the previous one placed first."""
 
 PACKINGS = 24
 """Further tries that pack macros towards a corner of the canvas or towards random places."""
+
+SNUGNESS = (0.0, 0.5, 0.8, 0.95)
+"""How much of its squared distance a place near the target loses if all four sides touch something: it wastes no room.
+
+The values are used in turn; packings use the last one.
+"""
 
 FLIPS = 4
 """Orientations with the same width and height: those whose indices differ in the last two bits only."""
@@ -46,6 +53,7 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
     order, random = movable[np.argsort(-area, kind="stable")], np.random.default_rng(0)
     failed = -1
     for attempt in range(PROMOTIONS + PACKINGS):
+        snug = SNUGNESS[attempt % len(SNUGNESS)] if attempt < PROMOTIONS else SNUGNESS[-1]
         if attempt and over(deadline):
             break
         target = placement.position_um
@@ -53,7 +61,7 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
             target, order = _other_try(n, order, attempt - PROMOTIONS, random)
         failed, position, orientation = place_by_rules(
             rules(n), n.size_um, blocked(n), n.hard[n.fixed[n.hard]], order, target, placement.position_um,
-            placement.orientation.astype(np.int64),
+            placement.orientation.astype(np.int64), snug,
         )  # fmt: skip
         if failed < 0:
             return Placement(n, position, orientation.astype(np.int8))
@@ -64,6 +72,16 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
         f"{n.node_names[failed]!r} has no place left among {len(n.hard)} hard macros on {n.canvas_um[0]:g} by "
         f"{n.canvas_um[1]:g} µm; expected more room: relax one of them or enlarge the canvas"
     )
+
+
+def make_legal(placement: Placement, *, deadline: float = np.inf) -> Placement:
+    """The placement, or a legal one near it: apart and inside the canvas, and under the constraints if there are any.
+
+    Raises as `legalize` and `legalize_by_rules` do.
+    """
+    if placement.netlist.constraints:
+        return legalize_by_rules(placement, deadline=deadline)
+    return legalize(placement, deadline=deadline) if placement.violations() else placement
 
 
 def follow_guides(netlist: Netlist) -> Netlist:
@@ -114,7 +132,7 @@ def demand_feasible(n: Netlist) -> None:
             )
         failed, _, _ = place_by_rules(
             r, n.size_um, blocked(n), n.hard[n.fixed[n.hard]], np.array([v]), middle, n.position_um,
-            n.orientation.astype(np.int64),
+            n.orientation.astype(np.int64), 0.0,
         )  # fmt: skip
         if failed >= 0:
             raise LegalizationError(
@@ -126,12 +144,12 @@ def demand_feasible(n: Netlist) -> None:
 @njit(cache=True, nogil=True)
 def place_by_rules(
     r: Rules, size_um: Floats, bare: Floats, fixed: Ints, order: Ints, target: Floats, position: Floats,
-    orientation: Ints,
+    orientation: Ints, snug: float,
 ) -> tuple[int, Floats, Ints]:  # fmt: skip
     """Place the macros `order` [M] one by one: the first without a place or -1, centers [V, 2], orientations [V].
 
     `size_um`, `target` and `position` [V, 2] are in µm, `bare` [K, 4] low x, low y, high x, high y in µm of blocked
-    areas, `fixed` [F] indices of the macros that stand already.
+    areas, `fixed` [F] indices of the macros that stand already; `snug` is one of `SNUGNESS`.
     """
     place, turned = position.copy(), orientation.copy()
     placed = np.empty(len(fixed) + len(order), dtype=np.int64)
@@ -151,9 +169,10 @@ def place_by_rules(
             before = best[0]
             nx = fill_lines(r, size_um, bare, placed, count, place, turned, v, target[v, 0], orient, 0, xs)
             ny = fill_lines(r, size_um, bare, placed, count, place, turned, v, target[v, 1], orient, 1, ys)
-            sort_by_distance(xs, nx, target[v, 0])
-            sort_by_distance(ys, ny, target[v, 1])
-            search_lines(r, size_um, bare, placed, count, place, turned, v, orient, target[v], xs, nx, ys, ny, best)
+            nx, ny = sort_by_distance(xs, nx, target[v, 0]), sort_by_distance(ys, ny, target[v, 1])
+            search_lines(
+                r, size_um, bare, placed, count, place, turned, v, orient, target[v], xs, nx, ys, ny, snug, best
+            )
             if best[0] < before:
                 found = orient
         if found < 0:
@@ -199,50 +218,92 @@ def fill_lines(
 
 
 @njit(cache=True, nogil=True)
-def sort_by_distance(lines: Floats, count: int, target: float) -> None:
-    """Sort the first `count` of the lines [L] by their distance from the target, in µm, in place."""
-    part = lines[:count].copy()
-    lines[:count] = part[np.argsort(np.abs(part - target))]
+def sort_by_distance(lines: Floats, count: int, target: float) -> int:
+    """Sort the first `count` of the lines [L] by their distance from the target, in µm, in place.
+
+    Of equal ones one is kept; returns the number of those that are left.
+    """
+    part = np.sort(lines[:count])
+    kept = 0
+    for i in range(count):
+        if kept == 0 or part[i] - part[kept - 1] > 0.0:
+            part[kept] = part[i]
+            kept += 1
+    lines[:kept] = part[np.argsort(np.abs(part[:kept] - target))]
+    return kept
 
 
 @kernel
 def search_lines(
     r: Rules, size_um: Floats, bare: Floats, placed: Ints, count: int, place: Floats, turned: Ints, v: int,
-    orientation: int, target: Floats, xs: Floats, nx: int, ys: Floats, ny: int, best: Floats,
+    orientation: int, target: Floats, xs: Floats, nx: int, ys: Floats, ny: int, snug: float, best: Floats,
 ) -> None:  # fmt: skip
     """Find the center on two of the lines, each sorted by distance, that is nearest the target and allowed.
 
-    `xs` and `ys` [L] are in µm, `target` [2] too; `best` [3] holds the squared distance and the center of the best so
-    far and is updated.
+    `xs` and `ys` [L] are in µm, `target` [2] too; `best` [3] holds the squared distance, reduced by snugness, and the
+    center of the best so far and is updated.
     """
+    clash = 0  # which placed macro was in the way last: often it is so again
     for i in range(nx):
         dx2 = (xs[i] - target[0]) ** 2
-        if dx2 >= best[0]:
+        if dx2 * (1.0 - snug) >= best[0]:
             return
         for j in range(ny):
             distance = dx2 + (ys[j] - target[1]) ** 2
-            if distance >= best[0]:
+            if distance * (1.0 - snug) >= best[0]:
                 break
-            if stands(r, size_um, bare, placed, count, place, turned, v, xs[i], ys[j], orientation):
+            clash = find_clash(r, size_um, bare, placed, count, place, turned, v, xs[i], ys[j], orientation, clash)
+            if clash != count:
+                continue
+            if snug > 0.0:
+                distance *= 1.0 - snug * touching_sides(r, size_um, placed, count, place, v, xs[i], ys[j]) / 4
+            if distance < best[0]:
                 best[0], best[1], best[2] = distance, xs[i], ys[j]
+            if snug == 0.0:
                 break
 
 
 @kernel
-def stands(
+def touching_sides(
+    r: Rules, size_um: Floats, placed: Ints, count: int, place: Floats, v: int, x: float, y: float
+) -> int:  # fmt: skip
+    """How many sides of macro v at (x, y) in µm touch the canvas edge or one of the first `count` placed macros."""
+    half_x, half_y = size_um[v, 0] / 2, size_um[v, 1] / 2
+    left, right = x - half_x <= r.slack_um, x + half_x >= r.canvas_um[0] - r.slack_um
+    bottom, top = y - half_y <= r.slack_um, y + half_y >= r.canvas_um[1] - r.slack_um
+    for i in range(count):
+        u = placed[i]
+        dx, dy = place[u, 0] - x, place[u, 1] - y
+        gap_x, gap_y = abs(dx) - half_x - size_um[u, 0] / 2, abs(dy) - half_y - size_um[u, 1] / 2
+        if abs(gap_x) <= r.slack_um and gap_y < -r.slack_um:
+            left, right = left or dx < 0, right or dx > 0
+        if abs(gap_y) <= r.slack_um and gap_x < -r.slack_um:
+            bottom, top = bottom or dy < 0, top or dy > 0
+    return int(left) + int(right) + int(bottom) + int(top)
+
+
+@kernel
+def find_clash(
     r: Rules, size_um: Floats, bare: Floats, placed: Ints, count: int, place: Floats, turned: Ints, v: int, x: float,
-    y: float, orientation: int,
-) -> bool:  # fmt: skip
-    """Whether macro v may be centered at (x, y) in µm among the first `count` placed macros and the blocked areas."""
+    y: float, orientation: int, first: int,
+) -> int:  # fmt: skip
+    """What keeps macro v from being centered at (x, y) in µm: the place in `placed` of a macro, or `count` for nothing.
+
+    Without a macro in the way it is -1 for an edge, its room or a blocked area.  The search begins with macro `first`.
+    """
+    if 0 <= first < count:
+        u = placed[first]
+        if not keep_apart(r, size_um, v, x, y, orientation, u, place[u, 0], place[u, 1], turned[u]):
+            return first
     if not may_be_at(r, size_um, v, x, y, orientation):
-        return False
+        return -1
     low_x, high_x = x - size_um[v, 0] / 2 + r.slack_um, x + size_um[v, 0] / 2 - r.slack_um
     low_y, high_y = y - size_um[v, 1] / 2 + r.slack_um, y + size_um[v, 1] / 2 - r.slack_um
     for k in range(len(bare)):
         if low_x < bare[k, 2] and high_x > bare[k, 0] and low_y < bare[k, 3] and high_y > bare[k, 1]:
-            return False
+            return -1
     for i in range(count):
         u = placed[i]
         if not keep_apart(r, size_um, v, x, y, orientation, u, place[u, 0], place[u, 1], turned[u]):
-            return False
-    return True
+            return i
+    return count

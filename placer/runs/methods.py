@@ -91,10 +91,10 @@ def search_randomly(task: SearchTask) -> None:
 def search_by_annealing(task: SearchTask) -> None:
     """Anneal hard and soft macros; see `placer.annealing.baseline`."""
     from placer.annealing.baseline import anneal
-    from placer.legalization.legalize import legalize
+    from placer.legalization.by_rules import make_legal
 
     incumbent = task.incumbent
-    start = legalize(task.start, deadline=incumbent.end) if task.start else None
+    start = make_legal(task.start, deadline=incumbent.end) if task.start else None
     left_s = incumbent.left_s
     result = anneal(
         task.netlist, search_budget(left_s, task.iterations), seed=task.seed, workers=task.workers, start=start,

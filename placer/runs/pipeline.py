@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from netlists.connectivity.cluster import Clustering, cluster
+from netlists.constraints import Constraints, Halo
 from netlists.errors import LegalizationError, PlacementError
 from netlists.legality.rules import rule_violations
 from netlists.netlist import Netlist
@@ -29,7 +30,7 @@ from placer.annealing.screening import screen
 from placer.cells.place import has_cells, place_cells
 from placer.cost import ProxyCost, lower_bounds, summary
 from placer.incumbent import Listener
-from placer.legalization.by_rules import follow_guides, legalize_by_rules
+from placer.legalization.by_rules import follow_guides, make_legal
 from placer.legalization.legalize import legalize
 from placer.legalization.row_alignment import align_to_rows, place_one_by_one
 from placer.runs.job import Job, Stage, cpu_seconds
@@ -76,6 +77,8 @@ def place(
             load_kernels(settings.method, settings.refine, settings.device)
             if netlist.rows or flat:
                 load_row_kernels()
+            if netlist.constraints:
+                load_rule_kernels()
         job = Job(netlist, settings, budget_s, progress)
         clustering = cluster_cells(job)
         if settings.ray:
@@ -178,10 +181,7 @@ def settle_soft_macros(job: Job) -> None:
 def legalize_macros(job: Job) -> None:
     """Move hard macros so that none overlap; raises `LegalizationError` if that is not possible in time."""
     with job.stage("legalize"):
-        if job.netlist.constraints:
-            job.placement = legalize_by_rules(job.placement, deadline=job.incumbent.end)
-        elif job.placement.violations():
-            job.placement = legalize(job.placement, deadline=job.incumbent.end)
+        job.placement = make_legal(job.placement, deadline=job.incumbent.end)
         job.incumbent.note(job.measure(), "legalize", job.incumbent.left_s)
 
 
@@ -269,6 +269,13 @@ def load_row_kernels() -> None:
     assert placement is not None
     if place_cells(placement, seconds=0.0).interrupted:
         raise KeyboardInterrupt
+
+
+@cache
+def load_rule_kernels() -> None:
+    """Load the compiled kernels that keep constraints; see `load_kernels`."""
+    constraints = Constraints(halos=(Halo("*", 1.0, 1.0, 1.0, 1.0),))
+    rule_violations(make_legal(pile_up(tiny_netlist().with_(constraints=constraints))))
 
 
 def read_input(netlist: Netlist) -> Placement:
