@@ -228,7 +228,8 @@ def rule_violations(placement: Placement) -> RuleViolations:
     if not r.active:
         return RuleViolations(none.reshape(-1, 2), none, none, none)
     position, orientation = placement.position_um, placement.orientation.astype(np.int64)
-    pairs = close_pairs(r, n.size_um, position, orientation, n.hard, n.fixed)
+    # Copies: the kernel is compiled once, for writable arrays.
+    pairs = close_pairs(r, n.size_um.copy(), position.copy(), orientation, n.hard.copy(), n.fixed.copy())
     bad = [not may_be_at(r, n.size_um, v, position[v, 0], position[v, 1], orientation[v]) for v in movable]
     corner = position[movable] - n.size_um[movable] / 2 - r.offset_um[movable, orientation[movable]]
     pitch = r.pitch_um[movable]

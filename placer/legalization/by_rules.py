@@ -59,10 +59,7 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
         target = placement.position_um
         if attempt >= PROMOTIONS:
             target, order = _other_try(n, order, attempt - PROMOTIONS, random)
-        failed, position, orientation = place_by_rules(
-            rules(n), n.size_um, blocked(n), n.hard[n.fixed[n.hard]], order, target, placement.position_um,
-            placement.orientation.astype(np.int64), snug,
-        )  # fmt: skip
+        failed, position, orientation = _place(placement, order, target, snug)
         if failed < 0:
             return Placement(n, position, orientation.astype(np.int8))
         order = np.concatenate([[failed], order[order != failed]])
@@ -98,6 +95,17 @@ def follow_guides(netlist: Netlist) -> Netlist:
     return netlist
 
 
+def _place(placement: Placement, order: Ints, target: Floats, snug: float) -> tuple[int, Floats, Ints]:
+    """`place_by_rules` around the fixed macros of a placement."""
+    n = placement.netlist
+    # Copies: the kernel is compiled once, for writable arrays.
+    return place_by_rules(
+        Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(n)), n.size_um.copy(),
+        blocked(n).copy(), n.hard[n.fixed[n.hard]], order.copy(), target.copy(), placement.position_um.copy(),
+        placement.orientation.astype(np.int64), snug,
+    )  # fmt: skip
+
+
 def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator) -> tuple[Floats, Ints]:
     """Targets [V, 2] in µm and an order of the macros for a try that no longer looks for places near their targets."""
     canvas = np.array(n.canvas_um)
@@ -113,6 +121,7 @@ def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator)
 def demand_feasible(n: Netlist) -> None:
     """Raise `LegalizationError` naming a macro and the constraints that leave it no place even alone."""
     r, movable, middle = rules(n), n.movable_hard, np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
+    anywhere = Placement(n, np.where(n.fixed[:, None], n.position_um, middle), n.orientation)
     assert n.constraints
     for v in movable:
         width, height = n.size_um[v]
@@ -130,10 +139,7 @@ def demand_feasible(n: Netlist) -> None:
                 f"hard macro {name!r} may have none of the orientations with its width and height; expected one of "
                 "them: allow one, or turn it in the input"
             )
-        failed, _, _ = place_by_rules(
-            r, n.size_um, blocked(n), n.hard[n.fixed[n.hard]], np.array([v]), middle, n.position_um,
-            n.orientation.astype(np.int64), 0.0,
-        )  # fmt: skip
+        failed, _, _ = _place(anywhere, np.array([v]), middle, 0.0)
         if failed >= 0:
             raise LegalizationError(
                 f"hard macro {name!r}, {width:g} by {height:g} µm, has no place even alone among fixed macros and "

@@ -283,7 +283,7 @@ class _Builder:
         header = own if plc is None else plc.header.over(own)
         box = _canvas(self.path, header, plc)
         grid, notes = _grid(self.path, header, plc, box)
-        routing = header.routing()
+        routing, constraints = header.routing(), header.constraints((box.x, box.y))
         canvas_um = (box.width, box.height)
         kind = np.array(self.kind, dtype=np.int8)
         size_um = np.array(self._sizes(), dtype=float).reshape(-1, 2)
@@ -310,7 +310,7 @@ class _Builder:
                 net_start=np.cumsum([0, *map(len, nets)]), net_pin=np.array([p for net in nets for p in net], np.int64),
                 net_weight=np.array(weights, dtype=float), canvas_um=canvas_um, grid=grid, routing=routing,
                 rows=self._rows(), origin_um=self._origin_um(box), pin_names=tuple(self.pin_of),
-                file_index=np.array(self.file_index, dtype=np.int64), constraints=header.constraints((box.x, box.y)),
+                file_index=np.array(self.file_index, dtype=np.int64), constraints=constraints,
                 notes=tuple(notes),
             )  # fmt: skip
         except NetlistError as error:
