@@ -23,6 +23,8 @@ LABELS = {
     "fixed_out_of_canvas": "Fixed macros out of canvas", "macros_outside_rows": "Macros where there is no row",
     "macros_off_rows": "Macros off rows or sites", "cell_overlaps": "Overlapping cells",
     "cells_out_of_canvas": "Cells out of canvas", "cells_off_rows": "Cells off rows or sites",
+    "macros_too_close": "Macros closer than a channel", "macros_outside_fences": "Macros outside their fence",
+    "macros_misoriented": "Macros in a forbidden orientation", "macros_off_grid": "Macros off the grid",
     "hard_macros": "Hard macros", "soft_macros": "Soft macros",
     "ports": "Ports", "nets": "Nets", "seconds": "Time (s)", "cpu_seconds": "CPU time (s)", "name": "Stage",
 }  # fmt: skip

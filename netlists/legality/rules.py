@@ -199,7 +199,10 @@ def keep_apart(
 
 @kernel
 def on_grid(r: Rules, size_um: Floats, v: int, center_um: float, axis: int, orientation: int) -> float:
-    """The coordinate nearest `center_um` along an axis with which the lower-left corner is on the grid."""
+    """The coordinate nearest `center_um` along an axis with which the lower-left corner is on the grid.
+
+    `size_um` [V, 2] has the sizes.
+    """
     pitch = r.pitch_um[v, axis]
     if pitch <= 0.0:
         return center_um

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from placer.commands.options import (
     Grid,
     Lef,
@@ -34,6 +36,9 @@ def run(
     from netlists.formats.registry import LEFDEF, netlist_format
 
     chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
+    if chip.constraints and netlist_format(target) is not LEFDEF:
+        kept = "except for blockages in a .plc"
+        print(f"warning: {target} cannot hold constraints ({chip.constraints.summary}), {kept}", file=sys.stderr)
     if placement is None:
         save(chip, target)
         return

@@ -93,15 +93,14 @@ def run(
         with live_line() as show:
             result = place(chip, settings, progress=lambda progress: show(progress.line))
     reason = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
+    print_result(result)
     if reason:
-        print_result(result)
         print(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
     else:
         finished = write_run(out, result, source, command_line())
         if chip.def_file:
             write_tcl(result.placement, out / "macros.tcl", tcl)
         write_pages(finished)
-        print_result(result)
         print_closing(result, out)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -10,12 +10,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from netlists.connectivity import connectivity
+from netlists.legality.channels import find_channels
 from netlists.legality.verdict import COUNTS
 from placer.runs import run_folder
 from placer.runs.run_folder import COSTS, FinishedRun
 from placer.runs.sweep import Sweep
 from placer.runs.sweep_table import Outcome, best_outcomes
-from plots import congestion, placement, report, style, training
+from plots import congestion, floorplan, placement, report, style, training
 from plots.report import Run
 from plots.viewer import View
 
@@ -32,6 +33,13 @@ def report_run(run: FinishedRun) -> Run:
     figures: dict[str, Figure | bytes] = {
         "Congestion and density": congestion.draw(maps.horizontal, maps.vertical, maps.density, canvas_um=n.canvas_um),
     }
+    facts = run_folder.facts(n)
+    if n.constraints and n.hard.size:
+        found = find_channels(run.placement)
+        figures["Halos, pin sides, blockages, fences and the gaps between macros"] = floorplan.draw(
+            run.placement, found
+        )
+        facts = facts | found.counts
     if metrics["history"]:
         what = quantity(metrics)
         figures[f"Best {what} over time"] = training.convergence({metrics["method"]: run.convergence}, quantity=what)
@@ -40,7 +48,7 @@ def report_run(run: FinishedRun) -> Run:
         notes.append(f"{metrics['stuck']} steps of the search had no fitting cell; those episodes were legalized.")
     return Run(
         n.name, metrics["method"], cost=run.cost, bounds=metrics.get("lower_bounds", {}),
-        violations=violations(run.cost), facts=run_folder.facts(n), stages=metrics["stages"],
+        violations=violations(run.cost), facts=facts, stages=metrics["stages"],
         settings=metrics["settings"], command=metrics["command"], view=view, figures=figures, notes=notes,
         versions=metrics["versions"],
     )  # fmt: skip

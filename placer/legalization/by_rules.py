@@ -273,7 +273,10 @@ def search_lines(
 def touching_sides(
     r: Rules, size_um: Floats, placed: Ints, count: int, place: Floats, v: int, x: float, y: float
 ) -> int:  # fmt: skip
-    """How many sides of macro v at (x, y) in µm touch the canvas edge or one of the first `count` placed macros."""
+    """How many sides of macro v at (x, y) in µm touch the canvas edge or one of the first `count` placed macros.
+
+    `size_um` and the centers `place` [V, 2] are in µm, `placed` [P] are indices.
+    """
     half_x, half_y = size_um[v, 0] / 2, size_um[v, 1] / 2
     left, right = x - half_x <= r.slack_um, x + half_x >= r.canvas_um[0] - r.slack_um
     bottom, top = y - half_y <= r.slack_um, y + half_y >= r.canvas_um[1] - r.slack_um
@@ -296,6 +299,8 @@ def find_clash(
     """What keeps macro v from being centered at (x, y) in µm: the place in `placed` of a macro, or `count` for nothing.
 
     Without a macro in the way it is -1 for an edge, its room or a blocked area.  The search begins with macro `first`.
+    `size_um` and the centers `place` [V, 2] are in µm, `bare` [K, 4] are blocked areas in µm, `placed` [P] are indices
+    and `turned` [V] orientations.
     """
     if 0 <= first < count:
         u = placed[first]

@@ -36,6 +36,9 @@ from netlists.placement import Placement
 MAX_INDEX = 10**9
 """Larger indices than this are a mistake in the file."""
 
+PARTIAL_RATE = 0.5
+"""The blocked fraction that is written for a partial blockage."""
+
 _CODE = {name: code for code, name in enumerate(ORIENTATIONS)} | {"-": 0}
 
 
@@ -182,6 +185,9 @@ def _header(n: Netlist, layout: Layout, path: Path, costs: Mapping[str, float]) 
     macro_hor, macro_ver = decimal(r.macro_horizontal_per_um), decimal(r.macro_vertical_per_um)
     yield f"# Routes used by macros, hor : {macro_hor}  ver : {macro_ver}"
     yield f"# Smoothing factor : {r.smoothing}"
+    for blockage in n.constraints.blockages if n.constraints else ():
+        box = " ".join(map(decimal, blockage.box_um))
+        yield f"# Blockage : {box} {PARTIAL_RATE if blockage.kind == 'partial' else 1.0}"
     yield "#"
     yield "# Counts of node types:"
     pins = np.bincount(n.kind[n.pin_node[layout.pin]], minlength=len(Kind))

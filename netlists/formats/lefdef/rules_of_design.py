@@ -55,9 +55,9 @@ def constraints_of(
         if c > a and d > b
     )
     turns = _grouped(macros, lambda m: _allowed(m, file_orientation))
-    halos = _grouped([m for m in macros if m.component.halo], lambda m: _halo(m, units))
+    halos = _grouped(macros, lambda m: _halo(m, units))
     return Constraints(
-        halos=tuple(Halo(glob, *sides) for glob, sides in halos),
+        halos=tuple(Halo(glob, *sides) for glob, sides in halos if sides),
         blockages=blockages,
         regions=_regions(design, macros, origin),
         turns=tuple(Turns(glob, names) for glob, names in turns),
@@ -86,9 +86,10 @@ def _allowed(macro: Macro, file_orientation: Callable[[str, bool], str]) -> tupl
     return tuple(name for name in ORIENTATIONS if file_orientation(name, macro.sideways) in names)
 
 
-def _halo(macro: Macro, units: float) -> tuple[float, float, float, float]:
-    """The halo of a node in µm: left, bottom, right and top of orientation N."""
-    assert macro.component.halo
+def _halo(macro: Macro, units: float) -> tuple[float, float, float, float] | None:
+    """The halo of a node in µm, left, bottom, right and top of orientation N; None if it has none."""
+    if macro.component.halo is None:
+        return None
     left, bottom, right, top = (side / units for side in macro.component.halo)
     return (top, left, bottom, right) if macro.sideways else (left, bottom, right, top)
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from netlists import load, save
 from netlists.connectivity.cluster import cluster
+from netlists.constraints import Blockage, Constraints
 from netlists.errors import NetlistError
 from netlists.formats.circuit_training.prototext import read, scan
 from netlists.formats.circuit_training.reader import read_netlist
@@ -234,15 +235,19 @@ def test_counts_that_disagree(tmp_path: Path, counts: str, note: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blockages", "count"),
-    [("# Blockage : 0 0 4 2.5 1.0\n", "1 blockage"),
-     ("# Blockage : 0 0 1 1 1\n# Blockage : 2 2 3 3 0.5\n", "2 blockages"),
-     ("#Blockage: 0 0 1 1\n" * 3, "3 blockages")],
+    ("text", "blockages"),
+    [("# Blockage : 0 0 4 2.5 1.0\n", [Blockage((0.0, 0.0, 4.0, 2.5))]),
+     ("# Blockage : 0 0 1 1 1\n# Blockage : 2 2 3 3 0.5\n",
+      [Blockage((0.0, 0.0, 1.0, 1.0)), Blockage((2.0, 2.0, 3.0, 3.0), "partial")]),
+     ("#Blockage: 0 0 1 1\n" * 3, [Blockage((0.0, 0.0, 1.0, 1.0))] * 3)],
 )  # fmt: skip
-def test_blockages_are_named(tmp_path: Path, blockages: str, count: str) -> None:
-    note = f"{count} not used: macros and cells may lie there"
-    assert notes(tmp_path, plc=HEAD + blockages) == (f"initial.plc: {note}",)
-    assert notes(tmp_path, netlist=blockages + MACROS) == (f"netlist.pb.txt: {note}",)
+def test_blockages_are_constraints(tmp_path: Path, text: str, blockages: list[Blockage]) -> None:
+    for netlist in load(write_pb(tmp_path, MACROS, HEAD + text)), load(write_pb(tmp_path, text + MACROS, HEAD)):
+        assert netlist.constraints is not None
+        assert list(netlist.constraints.blockages) == blockages
+        assert netlist.notes == ()
+        save(netlist, tmp_path / "again.pb.txt")
+        assert load(tmp_path / "again.pb.txt").constraints == netlist.constraints
 
 
 def test_a_congestion_grid_is_named(tmp_path: Path) -> None:
@@ -315,7 +320,8 @@ def test_the_cases_are_one_chip(name: str) -> None:
 
 
 def test_the_case_with_a_blockage() -> None:
-    assert case("p02_blockage").notes == ("initial.plc: 1 blockage not used: macros and cells may lie there",)
+    constraints = case("p02_blockage").constraints
+    assert constraints == Constraints(blockages=(Blockage((0.0, 0.0, 400.0, 250.0)),))
 
 
 def test_the_case_of_rotated_macros() -> None:

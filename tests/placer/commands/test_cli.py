@@ -371,6 +371,6 @@ def test_notes_of_the_input_are_warnings(placer, monkeypatch, tmp_path: Path, co
     stopped_at_once(monkeypatch)
     save(load("jetty"), tmp_path / "a.pb.txt")
     plc = tmp_path / "a.plc"
-    plc.write_text("# Blockage : 0 0 40 25 1.0\n" + plc.read_text())
+    plc.write_text("# HARD_MACROs : 7000\n" + plc.read_text())
     _, _, err = placer(command, tmp_path / "a.pb.txt", "--out", tmp_path / "out", "--budget", 5)
-    assert err.count("warning: a.plc: 1 blockage not used: macros and cells may lie there\n") == 1
+    assert err.count("warning: a.plc: HARD_MACROs is 7,000, but") == 1

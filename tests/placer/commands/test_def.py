@@ -27,7 +27,7 @@ def test_a_floorplan_is_placed_and_handed_on(placer: Run, floorplan: Path, tool:
     code, _, err = placer("place", floorplan, "--out", out, "--method", "greedy", "--iterations", 1, "--workers", 1,
                           "--tcl", tool)  # fmt: skip
     assert code == 0
-    assert "1 halos of components are not used" in err
+    assert "1 routing blockages are not used" in err
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["legal"]
     command = "place_macro -macro_name" if tool == "openroad" else "placeInstance"

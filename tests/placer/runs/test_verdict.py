@@ -35,7 +35,15 @@ WRONG: dict[str, tuple[list[Box], list[Box], Rows | None, tuple[int, ...]]] = {
     "cell_overlaps": ([(0, 0, 30, 30)], [(40, 0, 3, 10), (41, 0, 3, 10)], FULL, ()),
     "cells_out_of_canvas": ([(0, 0, 30, 30)], [(98, 0, 3, 10)], FULL, ()),
     "cells_off_rows": ([(0, 0, 30, 30)], [(40, 5, 3, 10)], FULL, ()),
+    "macros_too_close": ([(0, 0, 30, 30), (32, 0, 30, 30)], [], None, ()),
+    "macros_outside_fences": ([(40, 40, 30, 30)], [], None, ()),
+    "macros_misoriented": ([(40, 40, 30, 30)], [], None, ()),
+    "macros_off_grid": ([(40.5, 40, 30, 30)], [], None, ()),
 }
+CONSTRAINTS = {
+    "macros_too_close": "channel: 5", "macros_outside_fences": "fences: {'*': [0, 0, 50, 50]}",
+    "macros_misoriented": "orientations: {'*': [S]}", "macros_off_grid": "grid: 1",
+}  # fmt: skip
 
 
 def wrong(key: str) -> Netlist:
@@ -58,10 +66,12 @@ def test_every_count_is_shown_everywhere(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(wrong(key), tmp_path / "chip.aux")
-    cost = json.loads(command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux", "--json"))
+    (tmp_path / "constraints.yaml").write_text(CONSTRAINTS.get(key, "channel: 0"))
+    chip = [tmp_path / "chip.aux", *(["--constraints", tmp_path / "constraints.yaml"] if key in CONSTRAINTS else [])]
+    cost = json.loads(command(monkeypatch, capsys, "evaluate", *chip, "--json"))
     assert cost[key] >= 1
     assert cost["legal"] is False
-    table = command(monkeypatch, capsys, "evaluate", tmp_path / "chip.aux")
+    table = command(monkeypatch, capsys, "evaluate", *chip)
     assert key in table
     assert [line.split("│")[2].strip() for line in table.split("\n") if "legal" in line] == ["no"]
     page = render([Run("chip", cost=cost, violations=violations(cost))], title="", figures={})

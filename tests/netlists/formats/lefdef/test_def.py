@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlists import load, load_placement, save
+from netlists.constraints import Halo
 from netlists.errors import NetlistError, PlacementError
 from netlists.formats.lefdef.def_file import read_def
 from netlists.formats.lefdef.design import file_orientation, to_netlist
 from netlists.formats.lefdef.lef import read_lef
 from netlists.formats.lefdef.writer import def_text, tcl_text, write_placement
+from netlists.legality.rules import rules
 from netlists.netlist import ORIENTATIONS, Kind, Netlist
 from netlists.placement import Placement
 from tests import BENCHMARKS
@@ -76,10 +78,26 @@ def test_nets_begin_with_their_drivers(tmp_path: Path) -> None:
 
 def test_everything_that_is_not_used_is_named(tmp_path: Path) -> None:
     notes = "\n".join(netlist(tmp_path).notes)
-    for what in ("1 halos of components", "1 placement blockages", "1 routing blockages", "1 regions", "1 groups",
-                 "1 special nets", "1 ROUTED of nets", "1 connections to pins of the design that have no place",
-                 "1 nets of power and ground"):  # fmt: skip
+    for what in ("1 routing blockages", "1 special nets", "1 ROUTED of nets",
+                 "1 connections to pins of the design that have no place", "1 nets of power and ground"):  # fmt: skip
         assert what in notes
+
+
+def test_constraints_come_from_def_and_lef(tmp_path: Path) -> None:
+    constraints = netlist(tmp_path).constraints
+    assert constraints is not None
+    assert constraints.halos == (Halo("mem/ram\\[0\\]", 1.0, 2.0, 3.0, 4.0),)
+    assert constraints.grid_um == 0.005
+    assert [each.kind for each in constraints.blockages] == ["soft", "soft"]
+    (region,) = constraints.regions
+    assert (region.nodes, region.kind) == (("mem/*",), "fence")
+    assert all("RAM" in turns.nodes or "ram" in turns.nodes for turns in constraints.turns)
+
+
+def test_a_halo_turns_with_a_component_on_its_side(tmp_path: Path) -> None:
+    text = DEF.replace("+ FIXED ( 51000 42000 ) W", "+ FIXED ( 51000 42000 ) W + HALO 1000 2000 3000 4000")
+    n = netlist(tmp_path, text)
+    assert rules(n).halo_um[4].tolist() == [4.0, 1.0, 2.0, 3.0]  # W turns the left side to the bottom
 
 
 def test_routing_comes_from_tracks_and_obstructions(tmp_path: Path) -> None:
