@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlists.constraints import Blockage, Constraints, Halo
 from netlists.legality.cells import cell_violations, free_rows, on_rows, overlapping
 from netlists.netlist import Bools, Floats, Kind, Netlist, Rows
 from netlists.placement import Placement
+from tests.designs import design, row_set
 
 Rectangles = tuple[Floats, Floats]
 
@@ -172,3 +174,19 @@ def test_cells_on_free_rows_overlap_no_macro(seed: int) -> None:
     cells = list(zip(free.x_um.tolist(), free.y_um.tolist(), (free.right_um - free.x_um).tolist(), strict=True))
     result = cell_violations(chip(cells, macro))
     assert not result
+
+
+def test_cells_keep_out_of_halos_and_blockages() -> None:
+    chip = design(
+        [(40, 40, 20, 20)], [(62, 40, 3, 10), (70, 40, 3, 10), (0, 0, 3, 10)], rows=row_set([(0, 0, 100, 100)])
+    )
+    assert not cell_violations(Placement.given(chip))
+    constraints = Constraints(halos=(Halo("*", 0.0, 0.0, 5.0, 0.0),), blockages=(Blockage((0.0, 0.0, 10.0, 10.0)),))
+    closed = chip.with_(constraints=constraints)
+    violations = cell_violations(Placement.given(closed))
+    assert violations.overlaps.tolist() == [closed.cells[0], closed.cells[2]]
+    free = free_rows(Placement.given(closed), ~closed.fixed & (closed.kind == Kind.CELL))
+    inside = (free.y_um == 40) & (free.x_um < 65) & (free.right_um > 40)
+    assert not inside.any()
+    partial = chip.with_(constraints=Constraints(blockages=(Blockage((0.0, 0.0, 10.0, 10.0), "partial"),)))
+    assert not cell_violations(Placement.given(partial))

@@ -54,3 +54,27 @@ def test_names_with_brackets_are_shown_as_they_are(placer: Run, floorplan: Path)
     code, out, _ = placer("info", floorplan)
     assert code == 0
     assert "20 × 10" in out
+
+
+def test_options_and_a_file_add_constraints(placer: Run, floorplan: Path) -> None:
+    folder = floorplan.parent
+    (folder / "more.yaml").write_text("abut: never\nblockages: [{box: [0, 0, 20, 20]}]\n")
+    out = folder / "run"
+    options = ["--halo", 1, "--channel", 3, "--constraints", folder / "more.yaml", "--fix", "mem/ram1"]
+    code, _, err = placer("place", floorplan, "--out", out, "--method", "greedy", "--iterations", 1, "--workers", 1,
+                          *options)  # fmt: skip
+    assert code == 0, err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["legal"]
+    assert (metrics["source"]["halo"], metrics["source"]["channel"], metrics["source"]["fix"]) == (1, 3, ["mem/ram1"])
+    assert placer("report", out, "--out", folder / "again.html")[0] == 0
+    assert "Gaps between macros under 3 µm" in (folder / "again.html").read_text()
+    code, _, err = placer("evaluate", floorplan, "--halo", -1)
+    assert code == 2
+    assert "expected a finite number of µm" in err
+
+
+def test_convert_says_what_a_format_cannot_hold(placer: Run, floorplan: Path) -> None:
+    code, _, err = placer("convert", floorplan, floorplan.parent / "chip.pb.txt")
+    assert code == 0
+    assert "cannot hold constraints" in err
