@@ -9,7 +9,8 @@ import pytest
 
 from netlists.constraints import Blockage, Constraints, Halo, Region, Turns
 from netlists.errors import LegalizationError
-from netlists.netlist import Netlist
+from netlists.legality.channels import find_channels
+from netlists.netlist import Netlist, TrackGrid
 from netlists.placement import Placement
 from netlists.synthetic.tiny import pile_up, tiny_netlist
 from placer import place
@@ -125,3 +126,13 @@ def test_threads_keep_the_rules_together() -> None:
         results = [refine(start, Budget(trials=500), seed=1, workers=workers) for _ in range(2)]
         assert not broken_rules(results[0].placement)
         np.testing.assert_array_equal(results[0].placement.position_um, results[1].placement.position_um)
+
+
+def test_pins_end_on_tracks_if_asked() -> None:
+    netlist = tiny_netlist()
+    count = netlist.num_nodes
+    tracks = TrackGrid(np.tile([0.0, 0.7], (count, 1)), np.full((count, 8, 2), 0.3))
+    netlist = netlist.with_(constraints=Constraints(snap="tracks"), tracks=tracks)
+    placement = place(netlist, method="greedy", iterations=1, workers=1).placement
+    assert not len(find_channels(placement).off_tracks)
+    assert not flaw(placement)
