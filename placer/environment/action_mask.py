@@ -93,18 +93,22 @@ def new_scratch(cost: CostArrays, blockers: Ints, blocked: Floats, node: int) ->
 
 @kernel
 def find_places(
-    cost: CostArrays, position: Positions, blockers: Ints, blocked: Floats, node: int, place: Floats, fits: Bools,
-    scratch: MaskScratch,
+    cost: CostArrays, position: Positions, blockers: Ints, blocked: Floats, room: Floats, node: int, place: Floats,
+    fits: Bools, scratch: MaskScratch,
 ) -> bool:  # fmt: skip
     """Fill the mask `fits` [R, C] and the centers `place` [R, C, 2] in µm of a macro; whether it fits anywhere.
 
     The macro `node` must not overlap the nodes with indices `blockers` [M], which lie at `position` [V, 2] in µm, nor
-    the rectangles `blocked` [K, 4] (low x, low y, high x, high y in µm).  `scratch` is that of `new_scratch` for the
+    the rectangles `blocked` [K, 4] (low x, low y, high x, high y in µm), and must lie in `room` [4], likewise, if its
+    fence is not the whole canvas.  `scratch` is that of `new_scratch` for the
     same obstacles or more.
     """
     w, h = cell_size(cost)
     left, right = center_range(cost.size_um[node, 0], cost.canvas_width_um)
     bottom, top = center_range(cost.size_um[node, 1], cost.canvas_height_um)
+    half_x, half_y = cost.size_um[node, 0] / 2, cost.size_um[node, 1] / 2
+    left, right = max(left, room[0] + half_x), min(right, room[2] - half_x)
+    bottom, top = max(bottom, room[1] + half_y), min(top, room[3] - half_y)
     offset_x, offset_y = preferred_offset(cost.size_um[node, 0], w), preferred_offset(cost.size_um[node, 1], h)
     grow_boxes(cost, position, blockers, blocked, node, scratch.box)
     link_boxes(cost, scratch.box, blockers.size + len(blocked), scratch.head, scratch.links)

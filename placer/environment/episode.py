@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from netlists.legality.rules import rules
 from netlists.netlist import Floats, Ints, Netlist
 from netlists.rows.cover import blocked
 from netlists.runtime.kernel import kernel
@@ -47,6 +48,7 @@ class EpisodeArrays(NamedTuple):
     order: Ints  # [T] movable hard macros in the order of their placement
     obstacles: Ints  # [F] fixed hard macros
     blocked: Floats  # [K, 4] low x, low y, high x, high y in µm of areas that no row covers
+    room: Floats  # [V+1, 4] see `room_of`
     blocked_map: Floats  # [R, C] fraction of each cell that these cover
     floating: Ints  # nodes without a place at the start: `order`, then soft macros and cells
     start: Floats  # [V, 2] centers at the start in µm
@@ -98,6 +100,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
         order=order,
         obstacles=netlist.hard[netlist.fixed[netlist.hard]],
         blocked=blocked(netlist).copy(),
+        room=room_of(netlist),
         blocked_map=cover_map(blocked(netlist), netlist),
         floating=floating,
         start=start,
@@ -112,6 +115,16 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
     )
     relax(arrays, start)
     return arrays
+
+
+def room_of(netlist: Netlist) -> Floats:
+    """[V+1, 4] low x, low y, high x, high y in µm of the box in which each node must be by its constraints, if any.
+
+    The last row is for anywhere.
+    """
+    anywhere = np.array([[-np.inf, -np.inf, np.inf, np.inf]])
+    own = rules(netlist).room_um
+    return np.vstack([own if len(own) else np.repeat(anywhere, netlist.num_nodes, axis=0), anywhere])
 
 
 def cover_map(rectangles: Floats, netlist: Netlist) -> Floats:

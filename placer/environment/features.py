@@ -116,10 +116,11 @@ def observe_each(
     cost, node = arrays.cost, arrays.order[t]
     for b in range(first, last):
         position, place = state.position[b], state.place[b]
-        if not find_places(cost, position, blockers, arrays.blocked, node, place, fits[b], scratch):
+        if not find_places(cost, position, blockers, arrays.blocked, arrays.room[node], node, place, fits[b], scratch):
             # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
             state.stuck[b] += 1
-            find_places(cost, position, blockers[:0], arrays.blocked[:0], node, place, fits[b], scratch)
+            anywhere = arrays.room[len(arrays.room) - 1]
+            find_places(cost, position, blockers[:0], arrays.blocked[:0], anywhere, node, place, fits[b], scratch)
         wire[:] = 0.0
         scalars[b, KNOWN] = add_wire_profiles(arrays, position, t, bounds, wire)
         fill_wires(arrays, t, wire, maps[b], scalars[b])

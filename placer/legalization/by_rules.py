@@ -52,6 +52,7 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
     area = n.size_um[movable].prod(axis=1)
     order, random = movable[np.argsort(-area, kind="stable")], np.random.default_rng(0)
     failed = -1
+    board, start, turned = _board(n), placement.position_um.copy(), placement.orientation.astype(np.int64)
     for attempt in range(PROMOTIONS + PACKINGS):
         snug = SNUGNESS[attempt % len(SNUGNESS)] if attempt < PROMOTIONS else SNUGNESS[-1]
         if attempt and over(deadline):
@@ -59,7 +60,7 @@ def legalize_by_rules(placement: Placement, *, deadline: float = np.inf) -> Plac
         target = placement.position_um
         if attempt >= PROMOTIONS:
             target, order = _other_try(n, order, attempt - PROMOTIONS, random)
-        failed, position, orientation = _place(placement, order, target, snug)
+        failed, position, orientation = place_by_rules(*board, order, target.copy(), start, turned, snug)
         if failed < 0:
             return Placement(n, position, orientation.astype(np.int8))
         order = np.concatenate([[failed], order[order != failed]])
@@ -95,15 +96,10 @@ def follow_guides(netlist: Netlist) -> Netlist:
     return netlist
 
 
-def _place(placement: Placement, order: Ints, target: Floats, snug: float) -> tuple[int, Floats, Ints]:
-    """`place_by_rules` around the fixed macros of a placement."""
-    n = placement.netlist
-    # Copies: the kernel is compiled once, for writable arrays.
-    return place_by_rules(
-        Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(n)), n.size_um.copy(),
-        blocked(n).copy(), n.hard[n.fixed[n.hard]], order.copy(), target.copy(), placement.position_um.copy(),
-        placement.orientation.astype(np.int64), snug,
-    )  # fmt: skip
+def _board(n: Netlist) -> tuple[Rules, Floats, Floats, Ints]:
+    """The first arguments of `place_by_rules`, as copies: the kernel is compiled once, for writable arrays."""
+    own = Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(n))
+    return own, n.size_um.copy(), blocked(n).copy(), n.hard[n.fixed[n.hard]]
 
 
 def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator) -> tuple[Floats, Ints]:
@@ -121,7 +117,7 @@ def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator)
 def demand_feasible(n: Netlist) -> None:
     """Raise `LegalizationError` naming a macro and the constraints that leave it no place even alone."""
     r, movable, middle = rules(n), n.movable_hard, np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
-    anywhere = Placement(n, np.where(n.fixed[:, None], n.position_um, middle), n.orientation)
+    board, start, turned = _board(n), np.where(n.fixed[:, None], n.position_um, middle), n.orientation.astype(np.int64)
     assert n.constraints
     for v in movable:
         width, height = n.size_um[v]
@@ -133,13 +129,13 @@ def demand_feasible(n: Netlist) -> None:
                 f"{n.constraints.boundary_um:g} µm to the canvas edge leave {max(room[2] - room[0], 0):g} by "
                 f"{max(room[3] - room[1], 0):g} µm; expected at least its size"
             )
-        same = [turned for turned in range(8) if turned // FLIPS == n.orientation[v] // FLIPS]
+        same = [code for code in range(8) if code // FLIPS == n.orientation[v] // FLIPS]
         if not r.allowed[v, same].any():
             raise LegalizationError(
                 f"hard macro {name!r} may have none of the orientations with its width and height; expected one of "
                 "them: allow one, or turn it in the input"
             )
-        failed, _, _ = _place(anywhere, np.array([v]), middle, 0.0)
+        failed, _, _ = place_by_rules(*board, np.array([v]), middle, start, turned, 0.0)
         if failed >= 0:
             raise LegalizationError(
                 f"hard macro {name!r}, {width:g} by {height:g} µm, has no place even alone among fixed macros and "

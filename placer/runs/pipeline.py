@@ -30,7 +30,7 @@ from placer.annealing.screening import screen
 from placer.cells.place import has_cells, place_cells
 from placer.cost import ProxyCost, lower_bounds, summary
 from placer.incumbent import Listener
-from placer.legalization.by_rules import follow_guides, make_legal
+from placer.legalization.by_rules import demand_feasible, follow_guides, make_legal
 from placer.legalization.legalize import legalize
 from placer.legalization.row_alignment import align_to_rows, place_one_by_one
 from placer.runs.job import Job, Stage, cpu_seconds
@@ -70,6 +70,8 @@ def place(
     """
     settings = replace(settings or PlaceSettings(), **options)
     netlist = follow_guides(netlist)
+    if netlist.constraints and netlist.movable_hard.size:
+        demand_feasible(netlist)
     flat = has_cells(netlist)
     budget_s = (1 - CELLS_FRACTION if flat else 1.0) * settings.budget_s
     with connected(settings.ray, needed=1) if settings.ray else nullcontext():

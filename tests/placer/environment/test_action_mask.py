@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlists.constraints import Box
 from netlists.netlist import Bools, Floats, Kind, Netlist
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
@@ -28,14 +29,25 @@ def board(size_um: list[tuple[float, float]], grid: tuple[int, int], canvas: tup
     return blocks(size_um, canvas, grid=grid)
 
 
-def places(netlist: Netlist, position: Floats, blockers: list[int], node: int) -> tuple[Floats, Bools]:
+def places(
+    netlist: Netlist, position: Floats, blockers: list[int], node: int, room: Box = (-np.inf, -np.inf, np.inf, np.inf)
+) -> tuple[Floats, Bools]:  # fmt: skip
     place, fits = np.zeros((*netlist.grid, 2)), np.zeros(netlist.grid, dtype=np.bool_)
     cost, others = cost_arrays(netlist), np.array(blockers, dtype=np.int64)
     bare = blocked(netlist).copy()
     scratch = new_scratch(cost, others, bare, node)
-    anywhere = find_places(cost, position, others, bare, node, place, fits, scratch)
+    anywhere = find_places(cost, position, others, bare, np.array(room), node, place, fits, scratch)
     assert anywhere == fits.any()
     return place, fits
+
+
+def test_a_macro_stays_in_its_room() -> None:
+    netlist = board([(4.0, 4.0)], (4, 6))
+    place, fits = places(netlist, np.zeros((1, 2)), [], 0, (5.0, 0.0, 13.0, 8.0))
+    assert fits.any()
+    assert (place[fits] >= [7.0, 2.0]).all()
+    assert (place[fits] <= [11.0, 6.0]).all()
+    assert not places(netlist, np.zeros((1, 2)), [], 0, (5.0, 0.0, 8.0, 8.0))[1].any()
 
 
 @settings(deadline=None, max_examples=120)
