@@ -89,9 +89,15 @@ def _error(design: DefDesign, word: int, message: str) -> NetlistError:
 
 
 def _masters(design: DefDesign, library: Library) -> list[Master]:
-    """The master of each component."""
-    masters = []
+    """The master of each component; the names of the components are checked as well."""
+    masters, names = [], set[str]()
     for k, component in enumerate(design.components):
+        if component.name in names:
+            raise _error(
+                design, design.component_words[k],
+                f"component {component.name!r} is there a second time; expected every name once",
+            )  # fmt: skip
+        names.add(component.name)
         master = library.masters.get(component.master)
         if master is None:
             near = did_you_mean(component.master, library.masters)

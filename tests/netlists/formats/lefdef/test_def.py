@@ -237,7 +237,7 @@ def test_another_def_is_refused(tmp_path: Path) -> None:
         ("MICRONS 1000", "MICRONS 0", "UNITS are 0 per micron"),
         ("DO 160 BY", "DO 1e9 BY", "steps; expected a whole number"),
         ("( 21000 22000 ) FS", "( 21000 22000 ) R0", "expected `\\( x y \\) orientation`"),
-        ("- u2 INV", "- u1 INV", "'u1' is defined twice"),
+        ("- u2 INV", "- u1 INV", "'u1' is there a second time"),
         ("COMPONENTS 5 ;", "COMPONENTS many ;", "the count of COMPONENTS: found 'many'"),
     ],
 )
@@ -277,3 +277,8 @@ def test_counts_of_real_designs(design: str, libraries: str, counts: tuple[int, 
     n = to_netlist(read_def(LEFDEF / design), read_lef(sorted((LEFDEF / libraries).glob("*.lef"))))
     assert n.rows
     assert (len(n.hard), len(n.cells), len(n.ports), n.num_nets, len(n.net_pin), len(n.rows)) == counts
+
+
+def test_a_component_that_is_there_twice_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(NetlistError, match=r"chip\.def:\d+: component 'u1' is there a second time"):
+        netlist(tmp_path, DEF.replace("- u1 INV ;", "- u1 INV ;\n- u1 INV ;"))
