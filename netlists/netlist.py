@@ -168,6 +168,13 @@ class Netlist:
         """The fields, without the views: these are computed again from a copy."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the fields, frozen: kernels would be compiled again for arrays that may be written to."""
+        self.__dict__.update(state)
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
     @property
     def num_nodes(self) -> int:
         """V."""

@@ -77,3 +77,9 @@ def test_the_table_lists_every_view() -> None:
             module = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
             for name in re.findall(r"@cached_view\ndef (\w+)", file.read_text(encoding="utf-8")):
                 assert f"    {module}.{name} " in table, f"{module}.{name} is not listed in netlists.netlist"
+
+
+def test_a_pickled_netlist_is_frozen() -> None:
+    again = pickle.loads(pickle.dumps(load("jetty")))
+    assert again.same_as(load("jetty"))
+    assert not any(value.flags.writeable for value in vars(again).values() if isinstance(value, np.ndarray))
