@@ -16,6 +16,7 @@ A view is data derived from a netlist.  It is computed once, stored with the net
     placer.cost.unique_pins.unique_pins       distinct pins and merged nets, for the exact cost
     placer.soft.node_nets.node_nets           nets merged at node level, for features and soft macros
     placer.legalization.legalize.check_room   whether a legal placement of the macros can exist
+    placer.legalization.by_rules.demand_feasible  whether each macro has a place under the constraints alone
     placer.legalization.packing._cache_entry  the packing found from the sizes of the macros alone
     placer.runs.run_folder.digest             SHA-256 of the content
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netlists.legality.cells import overlapping
-from netlists.legality.rules import BOTTOM, LEFT, RIGHT, TOP, TURNED_SIDE, Rules, rules, sides_with_pins
+from netlists.legality.rules import BOTTOM, LEFT, RIGHT, TOP, TURNED_SIDE, Rules, off_grid, rules, sides_with_pins
 from netlists.netlist import Floats, Ints
 from netlists.placement import Placement
 
@@ -39,13 +39,16 @@ def find_channels(placement: Placement, least_um: float | None = None) -> Channe
     if least_um is None:
         least_um = max(r.channel_um, 2 * float(r.halo_um.max(initial=0.0)))
     low, high = placement.position_um - n.size_um / 2, placement.position_um + n.size_um / 2
-    slack = 2e-9 * max(n.canvas_um)
+    slack = r.slack_um
     slivers = _slivers(low[n.hard], high[n.hard], least_um, slack)
     cells = np.empty(0, dtype=np.int64)
     if len(slivers) and n.cells.size:
         hit = overlapping(low[n.cells], high[n.cells], slivers[:, :2], slivers[:, 2:], slack, False)
         cells = n.cells[hit]
-    return Channels(least_um, slivers, cells, _blocked_sides(placement, r, slack), _off_tracks(placement, slack))
+    off_tracks = np.empty(0, dtype=np.int64)
+    if n.tracks:
+        off_tracks = off_grid(placement, n.tracks.pitch_um, n.tracks.offset_um, slack)
+    return Channels(least_um, slivers, cells, _blocked_sides(placement, r, slack), off_tracks)
 
 
 def _slivers(low: Floats, high: Floats, least_um: float, slack: float) -> Floats:
@@ -85,16 +88,3 @@ def _blocked_sides(placement: Placement, r: Rules, slack: float) -> Ints:
             if edge < need - slack or beside.any():
                 found.append((v, side))
     return np.array(found, dtype=np.int64).reshape(-1, 2)
-
-
-def _off_tracks(placement: Placement, slack: float) -> Ints:
-    """[K] the movable hard macros whose lower-left corner is off the track grid."""
-    n = placement.netlist
-    macros = n.movable_hard
-    if n.tracks is None:
-        return np.empty(0, dtype=np.int64)
-    pitch = n.tracks.pitch_um[macros]
-    corner = placement.position_um[macros] - n.size_um[macros] / 2
-    corner -= n.tracks.offset_um[macros, placement.orientation[macros]]
-    steps = np.where(pitch > 0, corner / np.where(pitch > 0, pitch, 1.0), 0.0)
-    return np.asarray(macros[(np.abs(steps - np.round(steps)) * pitch > slack).any(axis=1)])

@@ -58,7 +58,10 @@ class Rules(NamedTuple):
 
 @cached_view
 def rules(netlist: Netlist) -> Rules:
-    """The rules that the constraints of a netlist make; not active if there are none."""
+    """The rules that the constraints of a netlist make; not active if there are none.
+
+    The arrays are not frozen: kernels are compiled once, for writable arrays.
+    """
     constraints, canvas = netlist.constraints, np.array(netlist.canvas_um)
     count = netlist.num_nodes if constraints else 0
     halo, closed = np.zeros((count, 4)), np.ones((count, 4), dtype=bool)
@@ -234,13 +237,23 @@ def rule_violations(placement: Placement) -> RuleViolations:
     # Copies: the kernel is compiled once, for writable arrays.
     pairs = close_pairs(r, n.size_um.copy(), position.copy(), orientation, n.hard.copy(), n.fixed.copy())
     bad = [not may_be_at(r, n.size_um, v, position[v, 0], position[v, 1], orientation[v]) for v in movable]
-    corner = position[movable] - n.size_um[movable] / 2 - r.offset_um[movable, orientation[movable]]
-    pitch = r.pitch_um[movable]
-    steps = np.where(pitch > 0, corner / np.where(pitch > 0, pitch, 1.0), 0.0)
-    astray = (np.abs(steps - np.round(steps)) * pitch > r.slack_um).any(axis=1)
     return RuleViolations(
-        pairs, movable[np.array(bad, dtype=bool)], movable[~r.allowed[movable, orientation[movable]]], movable[astray]
-    )
+        pairs, movable[np.array(bad, dtype=bool)], movable[~r.allowed[movable, orientation[movable]]],
+        off_grid(placement, r.pitch_um, r.offset_um, r.slack_um),
+    )  # fmt: skip
+
+
+def off_grid(placement: Placement, pitch_um: Floats, offset_um: Floats, slack_um: float) -> Ints:
+    """[K] the movable hard macros whose lower-left corner is off a grid by more than `slack_um`.
+
+    `pitch_um` [V, 2] and `offset_um` [V, 8, 2] are as in `Rules`.
+    """
+    n = placement.netlist
+    macros = n.movable_hard
+    pitch = pitch_um[macros]
+    corner = placement.position_um[macros] - n.size_um[macros] / 2 - offset_um[macros, placement.orientation[macros]]
+    steps = np.where(pitch > 0, corner / np.where(pitch > 0, pitch, 1.0), 0.0)
+    return np.asarray(macros[(np.abs(steps - np.round(steps)) * pitch > slack_um).any(axis=1)])
 
 
 @njit(cache=True)

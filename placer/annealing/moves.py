@@ -112,8 +112,7 @@ def allow_moves(netlist: Netlist, gap_um: float) -> Moves:
     frequency[FIRST_HARD:] *= netlist.movable_hard.size > 0
     # Copies: kernels are compiled once, for writable arrays, as those of a subset of the nodes are.
     hard, every = netlist.movable_hard.copy(), netlist.hard.copy()
-    own = Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(netlist))
-    return Moves(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, own, cumulate(frequency))
+    return Moves(soft.copy(), hard, every, blocked(netlist).copy(), gap_um, rules(netlist), cumulate(frequency))
 
 
 def cumulate(frequency: Floats) -> Floats:

@@ -14,7 +14,7 @@ from numba import njit
 
 from netlists.errors import LegalizationError
 from netlists.legality.rules import TURNED_SIDE, Rules, keep_apart, may_be_at, on_grid, rule_violations, rules
-from netlists.netlist import Floats, Ints, Netlist
+from netlists.netlist import Floats, Ints, Netlist, cached_view
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from netlists.runtime.clock import demand_time, over
@@ -97,9 +97,8 @@ def follow_guides(netlist: Netlist) -> Netlist:
 
 
 def _board(n: Netlist) -> tuple[Rules, Floats, Floats, Ints]:
-    """The first arguments of `place_by_rules`, as copies: the kernel is compiled once, for writable arrays."""
-    own = Rules._make(x.copy() if isinstance(x, np.ndarray) else x for x in rules(n))
-    return own, n.size_um.copy(), blocked(n).copy(), n.hard[n.fixed[n.hard]]
+    """The first arguments of `place_by_rules`; copies, as the kernel is compiled once, for writable arrays."""
+    return rules(n), n.size_um.copy(), blocked(n).copy(), n.hard[n.fixed[n.hard]]
 
 
 def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator) -> tuple[Floats, Ints]:
@@ -114,6 +113,7 @@ def _other_try(n: Netlist, order: Ints, count: int, random: np.random.Generator)
     return target, order[np.argsort(-n.size_um[order].prod(axis=1) * noise, kind="stable")]
 
 
+@cached_view
 def demand_feasible(n: Netlist) -> None:
     """Raise `LegalizationError` naming a macro and the constraints that leave it no place even alone."""
     r, movable, middle = rules(n), n.movable_hard, np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
