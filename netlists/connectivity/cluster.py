@@ -137,21 +137,32 @@ def _partition(netlist: Netlist, cells: Ints, clusters: int, seed: int, threads:
     """[cells] the cluster of each cell."""
     if clusters == 1 or clusters == len(cells):
         return np.arange(len(cells)) % clusters
-    import mtkahypar  # slow to load, and needed only here
-
     nets, weights = _hyperedges(netlist, cells)
     area = netlist.size_um[cells].prod(axis=1)
     fraction = area / max(area.sum(), np.finfo(float).tiny)
+    node_weights = (1 + np.round(fraction * WEIGHT_STEPS).astype(np.int64)).tolist()
+    return partition_hypergraph(nets, weights, node_weights, clusters, IMBALANCE, f"seed={seed}{PARTITIONER}", threads)
+
+
+def partition_hypergraph(
+    nets: list[list[int]], net_weights: list[int], node_weights: list[int], blocks: int, imbalance: float,
+    settings: str, threads: int,
+) -> Ints:  # fmt: skip
+    """[V] the block of each node, with the least connectivity of the cut that mt-kahypar finds.
+
+    `nets` lists the indices of the nodes on each net; `settings` is the text of a file of mt-kahypar's; the weight of a
+    block exceeds the mean by at most a fraction `imbalance`.
+    """
+    import mtkahypar  # slow to load, and needed only here
+
     partitioner = mtkahypar.initialize(threads, print_warnings=False)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "settings.ini"
-        settings.write_text(f"seed={seed}{PARTITIONER}")
-        context = partitioner.context_from_file(str(settings))
+        file = Path(folder) / "settings.ini"
+        file.write_text(settings)
+        context = partitioner.context_from_file(str(file))
     context.logging = False
-    context.set_partitioning_parameters(clusters, IMBALANCE, mtkahypar.Objective.KM1)
-    hypergraph = partitioner.create_hypergraph(
-        context, len(cells), len(nets), nets, (1 + np.round(fraction * WEIGHT_STEPS).astype(np.int64)).tolist(), weights
-    )
+    context.set_partitioning_parameters(blocks, imbalance, mtkahypar.Objective.KM1)
+    hypergraph = partitioner.create_hypergraph(context, len(node_weights), len(nets), nets, node_weights, net_weights)
     return np.array(hypergraph.partition(context).get_partition(), dtype=np.int64)
 
 

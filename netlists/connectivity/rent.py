@@ -10,13 +10,11 @@ methodologies", IEEE TCAD 13(1), 1994).  The partitioner is that of the clusteri
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from netlists.connectivity.cluster import MAX_SINKS, PARTITIONER
+from netlists.connectivity.cluster import MAX_SINKS, PARTITIONER, partition_hypergraph
 from netlists.errors import demand_seed
 from netlists.netlist import Ints, Kind, Netlist
 
@@ -87,19 +85,10 @@ def bisect(net: Ints, node: Ints, num_nodes: int, levels: int, seed: int, thread
     `net` and `node` [P] are the indices of the nets and of the nodes on them, without duplicates, ordered by net.
     Nodes split last differ in the last bit: `block >> k` numbers the blocks k levels earlier.
     """
-    import mtkahypar  # slow to load
-
     _, first = np.unique(net, return_index=True)
     nets = [part.tolist() for part in np.split(node, first[1:]) if len(part) >= 2] if len(net) else []
-    partitioner = mtkahypar.initialize(threads, print_warnings=False)
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "settings.ini"
-        settings.write_text(f"seed={seed}{PARTITIONER.replace('mode=direct', 'mode=rb', 1)}")
-        context = partitioner.context_from_file(str(settings))
-    context.logging = False
-    context.set_partitioning_parameters(2**levels, IMBALANCE, mtkahypar.Objective.KM1)
-    hypergraph = partitioner.create_hypergraph(context, num_nodes, len(nets), nets, [1] * num_nodes, [1] * len(nets))
-    return np.array(hypergraph.partition(context).get_partition(), dtype=np.int64)
+    settings = f"seed={seed}{PARTITIONER.replace('mode=direct', 'mode=rb', 1)}"
+    return partition_hypergraph(nets, [1] * len(nets), [1] * num_nodes, 2**levels, IMBALANCE, settings, threads)
 
 
 def count_terminals(net: Ints, block: Ints, outer: np.ndarray) -> int:
