@@ -1,4 +1,4 @@
-"""For compiled threads that work together: a barrier, and arrays that share no cache line.
+"""For compiled threads that work together: a barrier, a common counter, and arrays that share no cache line.
 
 The barrier has no lock, does not need the interpreter, and takes a few microseconds per round of all threads.
 
@@ -101,6 +101,12 @@ def store(context: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def take(context: Any, counter: Any) -> Any:
+    """The count in the first entry of an array of integers, which then is higher by 1: no two threads get the same."""
+    return types.int64(counter), _take
+
+
+@intrinsic
 def yield_processor(context: Any) -> Any:
     """Let another thread run on this processor."""
     return types.int32(), _yield_processor
@@ -113,6 +119,11 @@ def _load(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 def _store(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     builder.store_atomic(args[2], _pointer(context, builder, signature, args), "release", 8)
     return context.get_dummy_value()
+
+
+def _take(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    pointer = context.make_array(signature.args[0])(context, builder, args[0]).data
+    return builder.atomic_rmw("add", pointer, context.get_constant(types.int64, 1), "monotonic")
 
 
 def _yield_processor(context: Any, builder: Any, signature: Any, args: Any) -> Any:

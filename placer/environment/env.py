@@ -20,7 +20,7 @@ change the best policy.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
@@ -33,10 +33,11 @@ import numpy as np
 from netlists.errors import LegalizationError, SettingsError
 from netlists.netlist import Bools, Floats, Ints, Netlist
 from netlists.placement import Placement
+from netlists.runtime.barrier import apart
 from netlists.runtime.clock import ENDLESS, Clock, over
 from placer.cost import CostTerms
 from placer.environment import episode
-from placer.environment.features import MAP_NAMES, SCALAR_NAMES, Singles, observe
+from placer.environment.features import MAP_NAMES, SCALAR_NAMES, Singles, begin_and_observe, step_and_observe
 from placer.legalization.legalize import check_room, legalize
 
 FAILED = 10.0
@@ -44,9 +45,6 @@ FAILED = 10.0
 
 PATIENCE = 64
 """Failed episodes after which an error is raised if none has ended legally."""
-
-Call = tuple[Callable[..., None], *tuple[Any, ...]]
-"""A kernel and its arguments, except the arrays, the state and the range of episodes, which come first."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def split_range(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 class EpisodeBatch:
-    """B episodes of one netlist in lockstep, with each kernel on `threads` threads.
+    """B episodes of one netlist in lockstep, on `threads` threads.
 
     Raises `SettingsError` for a netlist without movable hard macros, and `LegalizationError` for one whose hard macros
     cannot fit or, in the last step of an episode, if the first `PATIENCE` episodes have failed.
@@ -109,7 +107,7 @@ class EpisodeBatch:
         self._pool = ThreadPoolExecutor(self.threads)
         self._gain, self._first_estimate = np.zeros(batch), np.zeros(batch)
         self._cost, self._errors = np.zeros((batch, 4)), np.full(batch, None)
-        self._whole, self._ranges = True, split_range(batch, self.threads)
+        self._whole, self._taken = True, apart(np.zeros(1, dtype=np.int64))
         self.clock: Clock = ENDLESS  # of the search to which the episodes belong
         self.t = 0
 
@@ -121,7 +119,7 @@ class EpisodeBatch:
         """
         part = copy(self)
         part.batch, part.threads = last - first, threads
-        part._whole, part._ranges = False, split_range(part.batch, threads)
+        part._whole, part._taken = False, apart(self._taken)
         part.state = episode.EpisodeState._make(array[first:last] for array in self.state)
         for name in ("failed", "_gain", "_first_estimate", "_cost", "_errors"):
             setattr(part, name, getattr(self, name)[first:last])
@@ -141,7 +139,7 @@ class EpisodeBatch:
         """Begin all episodes; returns their first observation, in the arrays of `out` if there is one."""
         self.t = 0
         out = out or self._new_observation()
-        self._call((episode.begin,), self._observe(out))
+        self._share(begin_and_observe, *self._features(out))
         self._first_estimate[:] = self.state.estimate
         return out
 
@@ -151,13 +149,13 @@ class EpisodeBatch:
         Returns the next observation, in the arrays of `out` if there is one, or None after the last macro, and the
         rewards [B].  After the deadline of the `clock` the step is the last one.
         """
-        move = (episode.step, self.t, action, self._gain)
+        t = self.t
         self.t += 1
         if self.t < self.steps and not over(self.clock.deadline):
             out = out or self._new_observation()
-            self._call(move, self._observe(out))
+            self._share(step_and_observe, t, action, self._gain, *self._features(out))
             return out, self.settings.shaping * self._gain
-        self._call(move)
+        episode.step(self.arrays, self.state, 0, self.batch, t, action, self._gain)
         reward = self.settings.shaping * self._gain
         self._finish()
         proxy = np.array([cost.proxy for cost in self.costs])
@@ -172,22 +170,25 @@ class EpisodeBatch:
         if self.error and self._ended >= PATIENCE and not self._ended_legal:
             raise self.error
 
-    def _call(self, *calls: Call) -> None:
-        """Call kernels for all episodes, a range of them in each thread; kernels release the interpreter's lock."""
+    def _share(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        """Call a kernel on all threads, which take the episodes one by one and release the interpreter's lock.
 
-        def run(first: int, last: int) -> None:
-            for kernel, *args in calls:
-                kernel(self.arrays, self.state, first, last, *args)
+        Each takes the next one when it is ready, as episodes and processors differ in speed.
+        """
+        self._taken[0] = 0
+        self._on_threads(min(self.threads, self.batch), kernel, self.arrays, self.state, self._taken, *arguments)
 
-        own, *others = self._ranges
-        jobs = [self._pool.submit(run, *other) for other in others]
-        run(*own)
-        for job in jobs:
-            job.result()
+    def _on_threads(self, threads: int, job: Callable[..., None], *arguments: Any) -> None:
+        """Call a function on several threads, one of them that of the caller, and wait until all have returned."""
+        jobs = [self._pool.submit(job, *arguments) for _ in range(threads - 1)]
+        job(*arguments)
+        for other in jobs:
+            if not other.cancel():  # one that has not begun would find nothing left to do
+                other.result()
 
-    def _observe(self, out: Observation) -> Call:
-        """The call that fills an observation."""
-        return observe, self.t, out.maps, out.scalars, out.mask.reshape(self.batch, *self.netlist.grid)
+    def _features(self, out: Observation) -> tuple[Singles, Singles, Bools]:
+        """The arrays of an observation, for the kernels that fill it."""
+        return out.maps, out.scalars, out.mask.reshape(self.batch, *self.netlist.grid)
 
     def _new_observation(self) -> Observation:
         """Arrays for an observation, not filled yet."""
@@ -206,14 +207,15 @@ class EpisodeBatch:
             self.failed[b] = (self.cut or bool(stuck)) and (late or not self._legalize(b))
         if self._whole:
             self.tally()
-        self._call((self._score,))
+        self._on_threads(min(self.threads, self.batch), self._score, iter(range(self.batch)))
         self._cost[:, 0] += FAILED * self.failed
 
-    def _score(self, arrays: episode.EpisodeArrays, state: episode.EpisodeState, first: int, last: int) -> None:
-        """Place the soft macros of the episodes first..last-1, if there is time, and fill their costs."""
-        hurried = arrays._replace(soft_rounds=0, soft_sweeps=0)
-        for b in range(first, last):
-            episode.finish(hurried if over(self.clock.last) else arrays, state, b, b + 1, self._cost)
+    def _score(self, episodes: Iterator[int]) -> None:
+        """Fill the costs of the next of the `episodes` until none is left; place their soft macros if there is time."""
+        hurried = self.arrays._replace(soft_rounds=0, soft_sweeps=0)
+        for b in episodes:  # each goes to one thread, as only the one that holds the interpreter's lock gets the next
+            arrays = hurried if over(self.clock.last) else self.arrays
+            episode.finish(arrays, self.state, b, b + 1, self._cost)
 
     def _legalize(self, b: int) -> bool:
         """Legalize the hard macros of episode b; returns whether that was possible."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from netlists.netlist import Bools, Floats, Ints
+from netlists.runtime.barrier import take
 from netlists.runtime.kernel import inlined_kernel, kernel, unsigned
 from placer.cost.arrays import CostArrays
 from placer.cost.density import cell_of
 from placer.environment.action_mask import MaskScratch, cell_size, find_places, new_scratch, preferred_offset
-from placer.environment.episode import EpisodeArrays, EpisodeState
+from placer.environment.episode import EpisodeArrays, EpisodeState, begin, step
 
 Singles = npt.NDArray[np.float32]
 
@@ -87,47 +90,79 @@ ALL = 1
 """Index of bounds and profiles: those of all other nodes."""
 
 
-@njit(cache=True, nogil=True)
-def observe(
-    arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, maps: Singles, scalars: Singles,
-    fits: Bools,
-) -> None:  # fmt: skip
-    """Fill the features of step t of the episodes first..last-1.
+class Workspace(NamedTuple):
+    """What the features of a step need beside the episodes: the current macro's obstacles and scratch memory."""
 
-    These are `maps` [B, K, R, C], `scalars` [B, S] and the action mask `fits` [B, R, C].
-    """
-    cost, node = arrays.cost, arrays.order[t]
+    blockers: Ints  # [M] nodes that the macro must not overlap
+    mask: MaskScratch
+    bounds: Floats  # [2, 2]
+    wire: Floats  # [2, 2, max(R, C)]
+
+
+@njit(cache=True)
+def new_workspace(arrays: EpisodeArrays, t: int) -> Workspace:
+    """The workspace of one thread at step t."""
+    cost = arrays.cost
     blockers = np.concatenate((arrays.obstacles, arrays.order[:t]))
-    scratch = new_scratch(cost, blockers, arrays.blocked, node)
-    bounds, wire = np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols)))
-    observe_each(arrays, state, first, last, t, blockers, scratch, bounds, wire, maps, scalars, fits)
+    mask = new_scratch(cost, blockers, arrays.blocked, arrays.order[t])
+    return Workspace(blockers, mask, np.empty((2, 2)), np.empty((2, 2, max(cost.rows, cost.cols))))
+
+
+@njit(cache=True, nogil=True)
+def begin_and_observe(
+    arrays: EpisodeArrays, state: EpisodeState, taken: Ints, maps: Singles, scalars: Singles, fits: Bools
+) -> None:  # fmt: skip
+    """Bring episodes to their first step and fill its features, one episode after the other, until all are `taken`.
+
+    `taken` [1] counts the episodes that some thread has begun with.  The features are `maps` [B, K, R, C], `scalars`
+    [B, S] and the action mask `fits` [B, R, C].
+    """
+    memory = new_workspace(arrays, 0)
+    b: int = take(taken)  # type: ignore[call-arg]
+    while b < len(fits):
+        begin(arrays, state, b, b + 1)
+        observe(arrays, state, b, 0, memory, maps[b], scalars[b], fits[b])
+        b = take(taken)
+
+
+@njit(cache=True, nogil=True)
+def step_and_observe(
+    arrays: EpisodeArrays, state: EpisodeState, taken: Ints, t: int, action: Ints, gain: Floats, maps: Singles,
+    scalars: Singles, fits: Bools,
+) -> None:  # fmt: skip
+    """As `begin_and_observe`, but take step t and fill the features of the next one.
+
+    `taken` [1], `maps` [B, K, R, C], `scalars` [B, S] and `fits` [B, R, C] as there; `action` [B] and `gain` [B] as in
+    `episode.step`.
+    """
+    memory = new_workspace(arrays, t + 1)
+    b: int = take(taken)  # type: ignore[call-arg]
+    while b < len(fits):
+        step(arrays, state, b, b + 1, t, action, gain)
+        observe(arrays, state, b, t + 1, memory, maps[b], scalars[b], fits[b])
+        b = take(taken)
 
 
 @kernel
-def observe_each(
-    arrays: EpisodeArrays, state: EpisodeState, first: int, last: int, t: int, blockers: Ints, scratch: MaskScratch,
-    bounds: Floats, wire: Floats, maps: Singles, scalars: Singles, fits: Bools,
+def observe(
+    arrays: EpisodeArrays, state: EpisodeState, b: int, t: int, memory: Workspace, maps: Singles, scalars: Singles,
+    fits: Bools,
 ) -> None:  # fmt: skip
-    """The loop of `observe`: its threads share the arrays, so that counted references would be fought for.
-
-    `blockers` [M] are the nodes that the current macro must not overlap; `bounds` [2, 2] and `wire`
-    [2, 2, max(R, C)] are scratch memory, `maps` [B, K, R, C], `scalars` [B, S] and `fits` [B, R, C] the results.
-    """
-    cost, node = arrays.cost, arrays.order[t]
-    for b in range(first, last):
-        position, place = state.position[b], state.place[b]
-        if not find_places(cost, position, blockers, arrays.blocked, arrays.room[node], node, place, fits[b], scratch):
-            # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
-            state.stuck[b] += 1
-            anywhere = arrays.room[len(arrays.room) - 1]
-            find_places(cost, position, blockers[:0], arrays.blocked[:0], anywhere, node, place, fits[b], scratch)
-        wire[:] = 0.0
-        scalars[b, KNOWN] = add_wire_profiles(arrays, position, t, bounds, wire)
-        fill_wires(arrays, t, wire, maps[b], scalars[b])
-        sum_hard(state.hard_map[b], state.hard_sums[b])
-        fill_maps(cost, state, b, maps[b])
-        fill_by_place(cost, node, place, fits[b], state.hard_sums[b], state.rest_sums[b], state.demand_sums[b], maps[b])
-        fill_scalars(arrays, t, scalars[b])
+    """Fill the features of step t of episode b: `maps` [K, R, C], `scalars` [S] and the action mask `fits` [R, C]."""
+    cost, node, blockers, wire = arrays.cost, arrays.order[t], memory.blockers, memory.wire
+    position, place = state.position[b], state.place[b]
+    if not find_places(cost, position, blockers, arrays.blocked, arrays.room[node], node, place, fits, memory.mask):
+        # Dead end: any cell inside the canvas may be taken, and the overlap is legalized at the end.
+        state.stuck[b] += 1
+        anywhere = arrays.room[len(arrays.room) - 1]
+        find_places(cost, position, blockers[:0], arrays.blocked[:0], anywhere, node, place, fits, memory.mask)
+    wire[:] = 0.0
+    scalars[KNOWN] = add_wire_profiles(arrays, position, t, memory.bounds, wire)
+    fill_wires(arrays, t, wire, maps, scalars)
+    sum_hard(state.hard_map[b], state.hard_sums[b])
+    fill_maps(cost, state, b, maps)
+    fill_by_place(cost, node, place, fits, state.hard_sums[b], state.rest_sums[b], state.demand_sums[b], maps)
+    fill_scalars(arrays, t, scalars)
 
 
 @kernel

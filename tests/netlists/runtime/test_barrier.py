@@ -1,4 +1,4 @@
-"""The barrier: no thread passes before the last arrives, sees old data, or waits for a thread that has ended."""
+"""The barrier: no thread passes before the last arrives, sees old data, or waits for one that has ended; the counter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 from netlists.netlist import Ints
-from netlists.runtime.barrier import LINE, give_up, meet, new_barrier
+from netlists.runtime.barrier import LINE, give_up, meet, new_barrier, take
 
 
 @njit(nogil=True)
@@ -43,3 +43,20 @@ def test_no_thread_waits_for_one_that_has_ended() -> None:
         assert not any(job.done() for job in jobs)
         give_up(arrivals, 2)
         assert [job.result() for job in jobs] == [-1, -1]
+
+
+@njit(nogil=True)
+def take_all(counter: Ints, owner: Ints, me: int) -> None:
+    """Take numbers until all are taken, and count how often each was."""
+    number: int = take(counter)  # type: ignore[call-arg]
+    while number < owner.size:
+        owner[number] += 1 + me
+        number = take(counter)
+
+
+def test_every_number_is_taken_by_one_thread() -> None:
+    counter, owner = np.zeros(1, dtype=np.int64), np.zeros(100_000, dtype=np.int64)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda me: take_all(counter, owner, me), range(4)))
+    assert counter[0] == owner.size + 4
+    assert set(owner) <= {1, 2, 3, 4}
