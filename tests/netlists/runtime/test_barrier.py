@@ -1,4 +1,4 @@
-"""The barrier: no thread passes before the last arrives, sees old data, or waits for one that has ended; the counter."""
+"""The barrier: no thread passes before the last arrives, sees old data, or waits for an ended one; the counter."""
 
 from __future__ import annotations
 
