@@ -94,6 +94,16 @@ class Routing:
             raise NetlistError(f"smoothing factor is {self.smoothing}; expected 0 or more")
 
 
+@dataclass(frozen=True)
+class RoutingLayer:
+    """A routing layer of the technology, with the tracks that run in its preferred direction."""
+
+    name: str
+    horizontal: bool  # whether its tracks run from left to right
+    tracks_per_um: float
+    macro_fraction: float  # of the area of hard macros that their obstructions cover, the mean over the masters
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """K rows of placement sites for standard cells, as in Bookshelf's `.scl`; each subrow is one entry."""
@@ -157,6 +167,7 @@ class Netlist:
     masters: tuple[str, ...] = ()  # [V] the master of each node, empty for ports; or empty if there are none
     constraints: Constraints | None = None  # on the hard macros; None asks for nothing
     tracks: TrackGrid | None = None  # where corners of hard macros have their pins on routing tracks
+    layers: tuple[RoutingLayer, ...] = ()  # for wires, from the lowest, without that of the pins; or empty if unknown
     notes: tuple[str, ...] = ()  # what the reader changed or could not use, one line each, for the user
 
     def __post_init__(self) -> None:

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_routing
 from netlists.formats.lefdef.def_file import Component, DefDesign, Net
-from netlists.formats.lefdef.lef import Layer, Library, Master
+from netlists.formats.lefdef.lef import DENSE, Layer, Library, Master
 from netlists.formats.lefdef.rules_of_design import Macro, constraints_of, macros_of, track_grid
 from netlists.formats.textfile import default_grid
-from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, Rows
+from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, RoutingLayer, Rows
 
 SIDEWAYS = ("E", "W", "FE", "FW")
 SUPPLY = ("POWER", "GROUND")
@@ -70,16 +70,17 @@ def to_netlist(design: DefDesign, library: Library, grid: tuple[int, int] | None
     names = _distinct(names, len(design.components), notes)
     rows = _rows(design, library, origin, notes)
     net_start, net_node, offset, weight, net_names = _nets(design, masters, nodes, notes)
+    layers = _layers(design, library)
     macros = macros_of(design, masters, nodes.kind, nodes.sideways)
     notes += _unused(design, macros)
     return Netlist(
         design.name, names, nodes.kind, nodes.size_um, nodes.fixed, nodes.center_um, nodes.orientation,
         net_node, offset, net_start, np.arange(len(net_node)), weight, canvas, grid or default_grid(canvas),
-        _routing(design, library, rows), rows, origin, net_names=net_names, notes=tuple(notes),
+        _routing(layers, rows), rows, origin, net_names=net_names, notes=tuple(notes),
         def_file=str(design.path), units_per_um=design.units, sideways=nodes.sideways,
         masters=(*(c.master for c in design.components), *("" for _ in design.pins)),
         constraints=constraints_of(design, library, macros, origin, file_orientation),
-        tracks=track_grid(design, library, macros, nodes.size_um, origin),
+        tracks=track_grid(design, library, macros, nodes.size_um, origin), layers=layers,
     )  # fmt: skip
 
 
@@ -274,24 +275,38 @@ def _lost(design: DefDesign, net_index: int, net: Net, what: str, known: Collect
     )  # fmt: skip
 
 
-def _routing(design: DefDesign, library: Library, rows: Rows | None) -> Routing:
-    """Tracks per µm in each direction, all routing layers but the lowest, where the pins of cells are.
+def _layers(design: DefDesign, library: Library) -> tuple[RoutingLayer, ...]:
+    """The routing layers with a direction, without the lowest, where the pins of cells are.
 
-    From TRACKS in the layer's preferred direction, else from its pitch; macros use up those of the layers that their
-    obstructions cover by half and more.  Without layers, what Bookshelf designs have for rows of this height.
+    Tracks are those of TRACKS in the layer's preferred direction, else of its pitch.
     """
-    layers = [layer for layer in list(library.layers.values())[1:] if layer.direction in ("HORIZONTAL", "VERTICAL")]
-    free, used = {"HORIZONTAL": 0.0, "VERTICAL": 0.0}, {"HORIZONTAL": 0.0, "VERTICAL": 0.0}
-    macros = [m for m in {c.master for c in design.components} if library.masters[m].is_macro]
+    macros = [m for m in sorted({c.master for c in design.components}) if library.masters[m].is_macro]
+
+    def covered(layer: Layer) -> float:
+        fractions = [library.masters[m].blocked_fraction(layer.name) for m in macros]
+        return float(np.mean(fractions)) if fractions else 0.0
+
+    return tuple(
+        RoutingLayer(layer.name, layer.direction == "HORIZONTAL", _tracks_per_um(design, layer), covered(layer))
+        for layer in list(library.layers.values())[1:]
+        if layer.direction in ("HORIZONTAL", "VERTICAL")
+    )
+
+
+def _routing(layers: tuple[RoutingLayer, ...], rows: Rows | None) -> Routing:
+    """Tracks per µm in each direction, of all layers together.
+
+    Macros use up those of the layers that their obstructions cover by half and more.  Without layers, what Bookshelf
+    designs have for rows of this height.
+    """
+    free, used = [0.0, 0.0], [0.0, 0.0]  # vertical, horizontal
     for layer in layers:
-        per_um = _tracks_per_um(design, layer)
-        free[layer.direction] += per_um
-        blocked = [library.masters[m].blocked_fraction(layer.name) for m in macros]
-        if blocked and np.mean(blocked) >= 0.5:
-            used[layer.direction] += per_um
-    if min(free.values()) <= 0:
+        free[layer.horizontal] += layer.tracks_per_um
+        if layer.macro_fraction >= DENSE:
+            used[layer.horizontal] += layer.tracks_per_um
+    if min(free) <= 0:
         return default_routing(rows) if rows else Routing()
-    return Routing(free["HORIZONTAL"], free["VERTICAL"], used["HORIZONTAL"], used["VERTICAL"])
+    return Routing(free[True], free[False], used[True], used[False])
 
 
 def _tracks_per_um(design: DefDesign, layer: Layer) -> float:
