@@ -24,8 +24,8 @@ HEAVY = {"torch", "torch_geometric", "ray", "tensorboard", "mtkahypar", "matplot
 LEVELS: dict[str, list[str]] = {  # of each package, from the bottom: modules and folders import from those before them
     "netlists": ["errors", "tolerance", "constraints", "netlist", "rows", "placement", "runtime", "legality", "formats",
                  "connectivity", "synthetic"],
-    "placer": ["cost", "routing", "legalization", "soft", "incumbent", "environment", "annealing", "gradient", "cells", "agent",
-               "runs", "commands", "cli", "__main__"],
+    "placer": ["cost", "routing", "legalization", "soft", "incumbent", "environment", "annealing", "gradient", "cells",
+               "agent", "runs", "commands", "cli", "__main__"],
     "dse": ["workloads", "templates", "model", "space", "search", "exploration", "validation", "quantization",
             "reports", "commands", "cli", "__main__"],
 }  # fmt: skip

@@ -32,7 +32,7 @@ PASSES = 4
 """Passes of rip-up and reroute, at most."""
 
 MARGIN = 4
-"""Gcells that a route may go around its bounding box in the first of these passes; twice as many in each further one."""
+"""Gcells that a route may lie beside the box of its ends in the first of these passes; then twice as many in each."""
 
 WEIGHT = 8.0 * STEP
 """Cost of an edge with twice as many wires as tracks in the first pass; twice as much in each further one."""
@@ -98,13 +98,15 @@ def estimate(placement: Placement) -> RoutingEstimate:
     steiner = float(connections.length_um.sum())
     maps = [e.demand / np.maximum(e.capacity, LEAST_TRACKS) for e in (routes.horizontal, routes.vertical)]
     across, along = maps[0], np.ascontiguousarray(maps[1].T)
-    inner = np.sort(np.concatenate([across[:, :-1].ravel(), along[:-1].ravel(), [0.0]]))
+    fullest = np.sort(np.concatenate([across[:, :-1].ravel(), along[:-1].ravel()]))
+    if not fullest.size:  # a single gcell
+        fullest = np.zeros(1)
     return RoutingEstimate(
         routed_um=steiner + detours_um(connections.ends, routes.leg, grid),
         steiner_um=steiner,
         overflow=routes.overflow,
-        utilization_max=float(inner[-1]),
-        utilization_top=float(inner[-max(int(TOP_FRACTION * (inner.size - 1)), 1) :].mean()),
+        utilization_max=float(fullest[-1]),
+        utilization_top=float(fullest[-max(int(TOP_FRACTION * fullest.size), 1) :].mean()),
         bends=count_bends(connections.ends, routes.leg),
         connections=len(routes.leg),
         nets_left_out=connections.left_out,

@@ -88,18 +88,20 @@ def capacities(placement: Placement, grid: GCells) -> tuple[Floats, Floats]:
     t, n = tracks(placement.netlist), placement.netlist
     low = placement.position_um[n.hard] - n.size_um[n.hard] / 2
     high = placement.position_um[n.hard] + n.size_um[n.hard] / 2
-    xs, ys = grid.width_um * np.arange(grid.cols + 1), grid.height_um * np.arange(grid.rows + 1)
+    xs: Floats = grid.width_um * np.arange(grid.cols + 1.0)
+    ys: Floats = grid.height_um * np.arange(grid.rows + 1.0)
     horizontal, vertical = np.zeros((grid.rows, grid.cols)), np.zeros((grid.rows, grid.cols))
-    across = cover(low, high, xs[:-1] + grid.width_um / 2, ys)
-    along = cover(low, high, xs, ys[:-1] + grid.height_um / 2)
-    horizontal[:, :-1] = _free(t.horizontal_per_um, t.macro_horizontal_per_um, across) * grid.height_um
-    vertical[:-1] = _free(t.vertical_per_um, t.macro_vertical_per_um, along) * grid.width_um
+    beside = cover(low, high, grid.width_um * np.arange(0.5, grid.cols), ys)  # [R, C-1]
+    above = cover(low, high, xs, grid.height_um * np.arange(0.5, grid.rows))  # [R-1, C]
+    horizontal[:, :-1] = grid.height_um * _free(t.horizontal_per_um, t.macro_horizontal_per_um, beside)
+    vertical[:-1] = grid.width_um * _free(t.vertical_per_um, t.macro_vertical_per_um, above)
     return horizontal, vertical
 
 
 def _free(per_um: float, macro_per_um: float, covered: Floats) -> Floats:
     """Tracks per µm that signals get where macros cover a fraction [R, C] of the area."""
-    return np.maximum(((1 - RESERVED) * (per_um - min(macro_per_um, per_um) * covered)), 0.0)
+    free: Floats = (1 - RESERVED) * (per_um - min(macro_per_um, per_um) * covered)
+    return free
 
 
 def cover(low: Floats, high: Floats, xs: Floats, ys: Floats) -> Floats:

@@ -71,7 +71,8 @@ def empty_edges(capacity: Floats) -> Edges:
 def step_cost(edges: Edges, line: int, step: int, weight: float) -> int:
     """Cost of one more route over an edge, `weight` being the cost of a load of one beyond the knee."""
     load = (edges.demand[line, step] + 1) / max(edges.capacity[line, step], LEAST_TRACKS)
-    return STEP + edges.history[line, step] + int(SPREAD * load + weight * max(load - KNEE, 0.0))
+    cost: int = STEP + edges.history[line, step] + int(SPREAD * load + weight * max(load - KNEE, 0.0))
+    return cost
 
 
 @kernel

@@ -101,7 +101,8 @@ def cell_at(place_um: float, side_um: float, count: int) -> int:
 @inlined_kernel
 def distance(tree: Tree, u: int, v: int) -> float:
     """Distance of two points of a tree in µm."""
-    return abs(tree.x[u] - tree.x[v]) + abs(tree.y[u] - tree.y[v])
+    length: float = abs(tree.x[u] - tree.x[v]) + abs(tree.y[u] - tree.y[v])
+    return length
 
 
 @inlined_kernel
