@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from netlists.connectivity import connectivity
 from netlists.legality.channels import find_channels
 from netlists.legality.verdict import COUNTS
+from placer import routing
+from placer.routing import RoutingEstimate
 from placer.runs import run_folder
 from placer.runs.run_folder import COSTS, FinishedRun
 from placer.runs.sweep import Sweep
@@ -33,6 +35,11 @@ def report_run(run: FinishedRun) -> Run:
     figures: dict[str, Figure | bytes] = {
         "Congestion and density": congestion.draw(maps.horizontal, maps.vertical, maps.density, canvas_um=n.canvas_um),
     }
+    if n.cells.size:
+        routed = routing.estimate(run.placement)
+        figures[describe_routing(routed)] = congestion.draw_routing(
+            routed.horizontal, routed.vertical, canvas_um=n.canvas_um
+        )
     facts = run_folder.facts(n)
     if n.constraints and n.hard.size:
         found = find_channels(run.placement)
@@ -52,6 +59,14 @@ def report_run(run: FinishedRun) -> Run:
         settings=metrics["settings"], command=metrics["command"], view=view, figures=figures, notes=notes,
         versions=metrics["versions"],
     )  # fmt: skip
+
+
+def describe_routing(routed: RoutingEstimate) -> str:
+    """An estimate of routing in one line."""
+    return (
+        f"Routing estimate: {routed.routed_um:,.0f} µm of wires (Steiner trees {routed.steiner_um:,.0f} µm), overflow "
+        f"{routed.overflow:,.0f}, fullest edge {routed.utilization_max:.0%}"
+    )
 
 
 def violations(cost: Mapping[str, float]) -> dict[str, int]:

@@ -4,6 +4,6 @@
 `patterns` routes the connections, `estimate` joins them.  Imports netlists and the location of pins in the cost.
 """
 
-from placer.routing.estimate import RoutingEstimate, estimate
+from placer.routing.estimate import RoutingEstimate, estimate, summary
 
-__all__ = ["RoutingEstimate", "estimate"]
+__all__ = ["RoutingEstimate", "estimate", "summary"]

@@ -115,6 +115,14 @@ def estimate(placement: Placement) -> RoutingEstimate:
     )
 
 
+def summary(placement: Placement) -> dict[str, dict[str, float | int]]:
+    """The estimate as `placer evaluate --json` and `metrics.json` hold it, under the key `routing`.
+
+    Empty for netlists without standard cells: clusters of cells say little about single wires.
+    """
+    return {"routing": estimate(placement).as_dict()} if placement.netlist.cells.size else {}
+
+
 def connect(placement: Placement, grid: GCells) -> Connections:
     """Steiner trees of all nets with at most `MOST_PINS` pins, and their connections between gcells."""
     n, arrays = placement.netlist, cost_arrays(placement.netlist)

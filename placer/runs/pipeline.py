@@ -24,6 +24,7 @@ from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.runtime.ray_connection import connected
 from netlists.synthetic.tiny import pile_up, tiny_netlist, tiny_netlist_with_rows
+from placer import routing
 from placer.annealing.ray_searches import Fleet
 from placer.annealing.refine import refine
 from placer.annealing.screening import screen
@@ -235,6 +236,7 @@ def collect_metrics(job: Job) -> dict[str, Any]:
     clustered = {"clustered_proxy": job.proxy} if job.netlist is not placement.netlist else {}
     metrics = (
         summary(placement)
+        | routing.summary(placement)
         | clustered
         | {
             "method": job.settings.method,
@@ -266,11 +268,15 @@ def load_kernels(method: str, refine: bool, device: str) -> None:
 
 @cache
 def load_row_kernels() -> None:
-    """Load the compiled kernels that put macros and cells of one and two rows on rows; see `load_kernels`."""
+    """Load the compiled kernels that put macros and cells of one and two rows on rows and route them.
+
+    See `load_kernels`.
+    """
     placement = place_one_by_one(pile_up(tiny_netlist_with_rows()))
     assert placement is not None
     if place_cells(placement, seconds=0.0).interrupted:
         raise KeyboardInterrupt
+    routing.summary(placement)
 
 
 @cache

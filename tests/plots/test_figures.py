@@ -155,6 +155,15 @@ def test_maps_share_one_scale_and_keep_their_values() -> None:
     decode(style.png(figure))
 
 
+def test_routing_has_two_maps() -> None:
+    maps = [np.full((4, 5), value) for value in (0.2, 1.6)]
+    figure = congestion.draw_routing(*maps, canvas_um=(50.0, 40.0))
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    for image, values in zip(images, maps, strict=True):
+        np.testing.assert_array_equal(np.asarray(image.get_array()), values)
+    decode(style.png(figure))
+
+
 def test_maps_of_different_shapes_are_refused() -> None:
     with pytest.raises(PlacementError, match="expected one"):
         congestion.draw(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((3, 2)))

@@ -43,6 +43,14 @@ def test_evaluate_prints_a_table(placer) -> None:  # type: ignore[no-untyped-def
     assert re.search(r"proxy\s+│\s+1\.1754", out)
 
 
+def test_evaluate_of_a_flat_design_estimates_its_routing(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    chip = load("jetty")
+    save(chip.with_(kind=np.where(chip.kind == Kind.SOFT, Kind.CELL, chip.kind).astype(np.int8)), tmp_path / "flat.aux")
+    code, out, _ = placer("evaluate", tmp_path / "flat.aux")
+    assert code == 0
+    assert all(key in out for key in ("routed_um", "steiner_um", "overflow", "utilization_max", "utilization_top"))
+
+
 def test_place_writes_what_it_promises(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     run = tmp_path / "run"
     code, out, _ = placer("place", "jetty", "--out", run, *QUICK)
@@ -70,7 +78,10 @@ def test_bookshelf_in_and_out(placer, tmp_path: Path) -> None:  # type: ignore[n
         "evaluate", tmp_path / "flat.aux", "--placement", tmp_path / "run" / "placement.pl", "--grid", "16x8", "--json"
     )
     assert code == 0
-    assert json.loads(out)["proxy"] == pytest.approx(metrics["proxy"], rel=1e-12)  # a .pl has corners, not centers
+    cost = json.loads(out)
+    assert cost["proxy"] == pytest.approx(metrics["proxy"], rel=1e-12)  # a .pl has corners, not centers
+    assert cost["routing"]["routed_um"] >= cost["routing"]["steiner_um"] > 0
+    assert cost["routing"] == pytest.approx(metrics["routing"], rel=1e-9)
 
 
 def test_convert_there_and_back(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from netlists.legality.verdict import COUNTS
+from netlists.netlist import Kind
 from netlists.placement import Placement
 from netlists.synthetic.generate import GeneratorSettings, generate
 from placer.commands.report_pages import quantity, report_run, violations, write_comparison
@@ -34,6 +37,15 @@ def test_a_run_has_its_view_bounds_and_verdict() -> None:
     assert run.bounds == {"proxy": 0.5}
     assert run.legal
     assert run.violations == dict.fromkeys(COUNTS, 0)
+
+
+def test_a_flat_run_shows_its_routing() -> None:
+    clustered = finished("run")
+    n = clustered.placement.netlist
+    flat = n.with_(kind=np.where(n.kind == Kind.SOFT, Kind.CELL, n.kind).astype(np.int8))
+    assert not any("Routing" in caption for caption in report_run(clustered).figures)
+    captions = report_run(replace(clustered, placement=Placement.given(flat))).figures
+    assert sum(caption.startswith("Routing estimate: ") and "overflow" in caption for caption in captions) == 1
 
 
 def test_runs_made_before_there_were_bounds_have_none() -> None:

@@ -106,6 +106,13 @@ def test_routing_comes_from_tracks_and_obstructions(tmp_path: Path) -> None:
     assert (routing.macro_horizontal_per_um, routing.macro_vertical_per_um) == (0.0, 4.0)  # M2 is blocked
 
 
+def test_layers_above_that_of_the_pins_are_kept(tmp_path: Path) -> None:
+    m2, m3 = netlist(tmp_path).layers
+    assert (m2.horizontal, m2.tracks_per_um) == (False, 4.0)
+    assert (m3.horizontal, m3.tracks_per_um, m3.macro_fraction) == (True, 2.5, 0.45)
+    assert 0.5 <= m2.macro_fraction <= 1
+
+
 @pytest.mark.parametrize("orientation", tuple(TURN))
 def test_pins_lie_where_the_orientation_puts_them(tmp_path: Path, orientation: str) -> None:
     text = DEF.replace("+ FIXED ( 51000 42000 ) W", f"+ FIXED ( 51000 42000 ) {orientation}")
