@@ -65,7 +65,7 @@ def describe_routing(routed: RoutingEstimate) -> str:
     """An estimate of routing in one line."""
     return (
         f"Routing estimate: {routed.routed_um:,.0f} µm of wires (Steiner trees {routed.steiner_um:,.0f} µm), overflow "
-        f"{routed.overflow:,.0f}, fullest edge {routed.utilization_max:.0%}"
+        f"{routed.overflow:,.0f}, fullest edge {routed.utilization_max:.1%}"
     )
 
 

@@ -21,7 +21,7 @@ from netlists.placement import Placement
 from placer.cells.place import place_cells
 from placer.cost import evaluate
 from placer.routing import estimate
-from placer.routing.estimate import connect, route
+from placer.routing.estimation import connect, route
 from placer.routing.gcells import capacities, gcells
 from placer.routing.patterns import empty_edges
 from tests import BENCHMARKS

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from netlists.netlist import Floats
-from placer.routing.estimate import MARGIN, PASSES, WEIGHT
+from placer.routing.estimation import MARGIN, PASSES, WEIGHT
 from placer.routing.patterns import BEND, HISTORY, KNEE, LEAST_TRACKS, SPREAD, STEP
 
 Point = tuple[float, float]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlists.netlist import Floats, Ints
-from placer.routing.estimate import Routes, count_bends, detours_um, outside, route, steps
+from placer.routing.estimation import Routes, count_bends, detours_um, outside, route, steps
 from placer.routing.gcells import GCells
 from placer.routing.patterns import empty_edges
 from placer.routing.trees import Cells

@@ -15,7 +15,7 @@ from netlists.placement import Placement
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 from placer.cost import evaluate
 from placer.routing import RoutingEstimate, estimate
-from placer.routing.estimate import MOST_PINS, connect
+from placer.routing.estimation import MOST_PINS, connect
 from placer.routing.gcells import MOST_GCELLS, RESERVED, GCells, Tracks, capacities, cover, gcells, tracks
 from tests.netlists.chips import chips
 
