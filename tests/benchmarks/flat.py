@@ -6,7 +6,7 @@ keep out of, and measures the flat result.  Prints a table for the designs of LE
 means over seeds; "vs first" is the mean of the ratios of the HPWL to that of the first row with the same seed.
 
     proxy       exact proxy of the flat placement, cells where they are
-    HPWL        half-perimeter wirelength in m of the nets of at most 1,000 pins; "all" of every net
+    HPWL        half-perimeter wirelength in µm of the nets of at most 1,000 pins; "all" of every net
     slivers     area in 1,000 µm² of gaps narrower than 10 µm between macros, and between macros and the core's edge
     blocked     sides of macros with pins that touch something, or have it in their halo
     faults      what makes the placement illegal, all counts of `netlists.legality.verdict` together
@@ -54,9 +54,10 @@ MOST_PINS = 1000
 """Nets with more pins, clocks and resets, are left out of the HPWL: buffered trees replace them."""
 SLIVER_UM = 10.0
 """A gap narrower than this is a sliver."""
-COLUMNS = {"proxy": ("proxy", ".4f", 1), "hpwl_um": ("HPWL", ".4f", 1e-6), "hpwl_all_um": ("all", ".4f", 1e-6),
+COLUMNS = {"proxy": ("proxy", ".4f", 1), "hpwl_um": ("HPWL", ",.0f", 1), "hpwl_all_um": ("all", ",.0f", 1),
            "slivers_um2": ("slivers", ".2f", 1e-3), "blocked_sides": ("blocked", ".1f", 1),
-           "faults": ("faults", ".1f", 1), "search_s": ("search s", ".0f", 1), "cells_s": ("cells s", ".0f", 1)}  # fmt: skip
+           "faults": ("faults", ".1f", 1), "search_s": ("search s", ".0f", 1),
+           "cells_s": ("cells s", ".0f", 1)}  # fmt: skip
 """Title, format and factor of each measure in the table."""
 
 Outcome = Mapping[str, Any]
@@ -371,16 +372,16 @@ def demand_same(settings: Settings, folder: Path) -> None:
 def table(outcomes: Mapping[str, Sequence[Outcome]]) -> list[str]:
     """The lines of a design's table: one per source, from its outcomes by seed."""
     titles = [title for title, _, _ in COLUMNS.values()]
-    lines = [f"{'source':<16} {'runs':>5} " + " ".join(f"{title:>9}" for title in [*titles, "vs first", "± seeds"])]
+    lines = [f"{'source':<16} {'runs':>5} " + " ".join(f"{title:>10}" for title in [*titles, "vs first", "± seeds"])]
     first = next(iter(outcomes.values()), [])
     for name, runs in outcomes.items():
         done = [each for each in runs if "error" not in each]
         cells = [f"{len(done)}/{len(runs)}".rjust(5)]
         for key, (_, shape, factor) in COLUMNS.items():
             values = [each[key] for each in done if key in each]
-            cells.append((format(factor * float(np.mean(values)), shape) if values else "").rjust(9))
+            cells.append((format(factor * float(np.mean(values)), shape) if values else "").rjust(10))
         ratios = paired(runs, first, "hpwl_um")
-        cells += [f"{np.mean(ratios) - 1:+9.2%}", f"{np.std(ratios):9.2%}"] if ratios else []
+        cells += [f"{np.mean(ratios) - 1:+10.2%}", f"{np.std(ratios):10.2%}"] if ratios else []
         lines.append(f"{name:<16} {' '.join(cells)}".rstrip())
     return lines
 
@@ -447,7 +448,7 @@ def main() -> None:
             print("stopped; the finished runs are kept with --out")
     for title, group in (("LEF/DEF", LEFDEF), ("ICCAD04", ICCAD04)):
         for name in (name for name in group if designs.get(name)):
-            print(f"\n{name} ({title}); HPWL in m", *table(designs[name]), sep="\n")
+            print(f"\n{name} ({title})", *table(designs[name]), sep="\n")
 
 
 if __name__ == "__main__":
