@@ -84,12 +84,18 @@ class Source:
 
 
 def read_netlist(name: str, halo_um: float) -> Netlist:
-    """A flat design by its name; with halos around all its macros if it has none."""
+    """A flat design by its name, with halos."""
     if name in LEFDEF:
         netlist = load(BENCHMARKS / "lefdef" / name / LEFDEF[name], lef=lefs())
     else:
         netlist = load(BENCHMARKS / "iccad04" / name)
-    has_halos = bool(rules(netlist).halo_um[netlist.hard].any())
+    return with_halos(netlist, halo_um)
+
+
+def with_halos(netlist: Netlist, halo_um: float) -> Netlist:
+    """The netlist with halos around all its macros, if it has none of its own."""
+    limits = rules(netlist)
+    has_halos = limits.active and bool(limits.halo_um[netlist.hard].any())
     return netlist if has_halos or not halo_um else constrain(netlist, halo_and_channel(halo_um, None))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from netlists.errors import LegalizationError, PlacementError, SettingsError
+from netlists.legality.rules import rules
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.tiny import tiny_netlist_with_rows
@@ -69,6 +70,13 @@ def test_a_list_of_places(tmp_path: Path) -> None:
     path.write_text("a 1 2 R90\n", encoding="utf-8")
     with pytest.raises(PlacementError, match="R90"):
         flat.listed_places(path)
+
+
+def test_halos_of_the_floorplan_count(chip: Netlist) -> None:
+    assert flat.with_halos(chip, 0.0) is chip
+    spaced = flat.with_halos(chip, 5.0)
+    assert (rules(spaced).halo_um[chip.hard] == 5).all()
+    assert flat.with_halos(spaced, 8.0) is spaced
 
 
 def test_brackets_of_names_in_def() -> None:
