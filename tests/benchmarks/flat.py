@@ -8,7 +8,7 @@ means over seeds; "vs first" is the mean of the ratios of the HPWL to that of th
     proxy       exact proxy of the flat placement, cells where they are
     HPWL        half-perimeter wirelength in µm of the nets of at most 1,000 pins; "all" of every net
     slivers     area in 1,000 µm² of gaps narrower than 10 µm between macros, and between macros and the core's edge
-    blocked     sides of macros with pins that touch something, or have it in their halo
+    blocked     sides of movable macros with pins that touch something, or have it in their halo
     faults      what makes the placement illegal, all counts of `netlists.legality.verdict` together
 
 Every finished run is kept under `--out` with its placement, and is not repeated: a run that lacks a measure is measured
@@ -40,6 +40,7 @@ from netlists.placement import TOUCH, Placement
 from placer import place
 from placer.cells.place import place_cells
 from placer.cost import summary
+from placer.runs.pipeline import load_row_kernels
 from tests import BENCHMARKS
 
 LEFDEF = {"ariane133_ng45": "ariane133.def.gz", "mempool_tile_ng45": "mempool_tile.def.gz"}
@@ -77,10 +78,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Source:
-    """Where macros stand: a name, and a function that gives the starting placement for a seed."""
+    """Where macros stand: a name, and a function that gives the starting placement for a seed and its seconds."""
 
     name: str
-    start: Callable[[int], Placement]
+    start: Callable[[int], tuple[Placement, float]]
 
 
 def read_netlist(name: str, halo_um: float) -> Netlist:
@@ -259,11 +260,12 @@ def routed(placement: Placement) -> dict[str, float]:
 def measure(placement: Placement) -> dict[str, float]:
     """The measures of a flat placement."""
     costs = summary(placement)
+    sides = find_channels(placement, SLIVER_UM).blocked_sides
     return {
         "proxy": costs["proxy"], "hpwl_um": hpwl_um(placement, MOST_PINS), "hpwl_all_um": hpwl_um(placement),
         **routed(placement),
         "slivers_um2": slivers_um2(placement),
-        "blocked_sides": len(find_channels(placement, SLIVER_UM).blocked_sides),
+        "blocked_sides": int((~placement.netlist.fixed[sides[:, 0]]).sum()),
         "faults": sum(costs[key] for key in COUNTS),
         **{key: costs[key] for key in ("wirelength", "density", "congestion", *COUNTS)},
     }  # fmt: skip
@@ -276,18 +278,19 @@ MEASURES = frozenset({"proxy", "hpwl_um", "hpwl_all_um", "slivers_um2", "blocked
 def ours(netlist: Netlist, budget_s: float, workers: int) -> Source:
     """The places that the placer finds within a budget."""
 
-    def start(seed: int) -> Placement:
+    def start(seed: int) -> tuple[Placement, float]:
         result = place(netlist, budget_s=budget_s, workers=workers, seed=seed)
         if result.interrupted:
             raise KeyboardInterrupt
-        return centered(Placement(netlist, result.placement.position_um, result.placement.orientation))
+        found = Placement(netlist, result.placement.position_um, result.placement.orientation)
+        return centered(found), result.metrics["seconds"]
 
     return Source(f"ours {budget_s:g} s", start)
 
 
 def from_file(netlist: Netlist, name: str, path: Path) -> Source:
     """The places in a file, for every seed."""
-    return Source(name, lambda _: put(netlist, read_places(path, netlist)))
+    return Source(name, lambda _: (put(netlist, read_places(path, netlist)), 0.0))
 
 
 def sources(name: str, netlist: Netlist, arguments: argparse.Namespace) -> list[Source]:
@@ -328,22 +331,22 @@ def place_all(
 
     Raises `KeyboardInterrupt` after Ctrl-C.
     """
-    began = time.perf_counter()
     if not start.exists():
-        macros = source.start(seed)
-        write_arrays(macros, start, time.perf_counter() - began)
-    search_s = float(np.load(start)["search_s"])
+        write_arrays(start, *source.start(seed))
+    with np.load(start) as arrays:
+        search_s = float(arrays["search_s"])
     macros = read_arrays(netlist, start)
+    load_row_kernels()
     began = time.perf_counter()
     result = place_cells(macros, move_macros=False, seed=seed, seconds=settings.cell_seconds)
     if result.interrupted:
         raise KeyboardInterrupt
     cells_s = time.perf_counter() - began
-    write_arrays(result.placement, whole, search_s)
+    write_arrays(whole, result.placement, search_s)
     return {"search_s": search_s, "cells_s": cells_s, **measure(result.placement)}
 
 
-def write_arrays(placement: Placement, path: Path, search_s: float) -> None:
+def write_arrays(path: Path, placement: Placement, search_s: float) -> None:
     """Keep a placement, and the seconds of the search for its macros."""
     scratch = path.parent / f".{path.name}"
     np.savez_compressed(

@@ -126,10 +126,11 @@ def test_ratios_are_paired_by_seed() -> None:
 
 
 def test_a_finished_run_is_not_repeated(chip: Netlist, placement: Placement, tmp_path: Path) -> None:
-    starts: Iterator[Placement] = iter([placement])
+    starts: Iterator[tuple[Placement, float]] = iter([(placement, 3.0)])
     source, settings = flat.Source("given", lambda _: next(starts)), flat.Settings(5.0, 1.0, 1)
     stem = tmp_path / "ours0.5s-seed0"
     first = flat.run(chip, source, 0, settings, stem)
+    assert first["search_s"] == 3
     assert first["cell_overlaps"] == first["overlaps"] == 0
     assert flat.run(chip, source, 0, settings, stem) == first
     record = tmp_path / "ours0.5s-seed0.json"
@@ -142,7 +143,7 @@ def test_a_finished_run_is_not_repeated(chip: Netlist, placement: Placement, tmp
 
 
 def test_a_run_without_room_is_noted(chip: Netlist, tmp_path: Path) -> None:
-    def fail(_: int) -> Placement:
+    def fail(_: int) -> tuple[Placement, float]:
         raise LegalizationError(BROKEN)
 
     source, settings = flat.Source("given", fail), flat.Settings(5.0, 1.0, 1)
