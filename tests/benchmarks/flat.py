@@ -9,7 +9,7 @@ means over seeds; "vs first" is the mean of the ratios of the HPWL to that of th
     HPWL        half-perimeter wirelength in µm of the nets of at most 1,000 pins; "all" of every net
     slivers     area in 1,000 µm² of gaps narrower than 10 µm between macros, and between macros and the core's edge
     blocked     sides of movable macros with pins that touch something, or have it in their halo
-    faults      what makes the placement illegal, all counts of `netlists.legality.verdict` together
+    faults      what makes the placement illegal: all counts of `netlists.legality.verdict` but those of fixed macros
 
 Every finished run is kept under `--out` with its placement, and is not repeated: a run that lacks a measure is measured
 again, without placing it again.
@@ -266,9 +266,15 @@ def measure(placement: Placement) -> dict[str, float]:
         **routed(placement),
         "slivers_um2": slivers_um2(placement),
         "blocked_sides": int((~placement.netlist.fixed[sides[:, 0]]).sum()),
-        "faults": sum(costs[key] for key in COUNTS),
+        "faults": faults(costs),
         **{key: costs[key] for key in ("wirelength", "density", "congestion", *COUNTS)},
     }  # fmt: skip
+
+
+def faults(counts: Mapping[str, float]) -> float:
+    """The sum of all counts of the verdict, without those of fixed macros alone, which no placer can repair."""
+    fixed = ("fixed_overlaps", "fixed_out_of_canvas")  # the counts of all macros have these too
+    return sum(counts[key] for key in COUNTS) - 2 * sum(counts[key] for key in fixed)
 
 
 MEASURES = frozenset({"proxy", "hpwl_um", "hpwl_all_um", "slivers_um2", "blocked_sides", "faults"})

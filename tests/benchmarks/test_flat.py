@@ -10,6 +10,7 @@ import pytest
 
 from netlists.errors import LegalizationError, PlacementError, SettingsError
 from netlists.legality.rules import rules
+from netlists.legality.verdict import COUNTS
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.synthetic.tiny import tiny_netlist_with_rows
@@ -113,6 +114,11 @@ def test_open_area_counts_overlaps_once() -> None:
     assert flat.open_area(boxes, np.empty((0, 4))) == pytest.approx(28)
     assert flat.open_area(boxes, np.array([[0.0, 0, 4, 4]])) == pytest.approx(12)
     assert flat.open_area(np.empty((0, 4)), boxes) == 0
+
+
+def test_faults_of_fixed_macros_do_not_count() -> None:
+    counts = dict.fromkeys(COUNTS, 0) | {"overlaps": 3, "fixed_overlaps": 2, "cells_off_rows": 4}
+    assert flat.faults(counts) == 5
 
 
 def test_ratios_are_paired_by_seed() -> None:
