@@ -91,7 +91,7 @@ def _sum_sines(amplitude: Floats, axis: int) -> Floats:
     return np.asarray(fft.idst(shifted, type=2, axis=axis))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add_charge(center: Floats, size: Floats, weight: Floats, step: Floats, density: Floats) -> None:
     """Add to `density` [X, Y] the area that rectangles, centers and sizes [K, 2], cover in each bin, times `weight`."""
     bins = density.shape[0]
@@ -105,7 +105,7 @@ def _add_charge(center: Floats, size: Floats, weight: Floats, step: Floats, dens
                 density[x, y] += weight[i] * max(wide, 0.0) * max(tall, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add_forces(
     center: Floats, size: Floats, weight: Floats, step: Floats, field_x: Floats, field_y: Floats, force: Floats
 ) -> None:  # fmt: skip

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.legality.cells import free_rows
+from netlists.legality.cells import free_rows, with_halos
 from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Kind
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
@@ -28,8 +28,8 @@ from placer.cells.electrostatics import Bins, cover_fractions
 FIRST_WEIGHT = 8e-5
 """Weight of the energy at the start, as a fraction of the weight at which both gradients would be equal."""
 
-WARM_WEIGHT = 1e-2
-"""The same for a warm start."""
+WARM_WEIGHT = 4.0
+"""The same for a warm start, in which nodes are spread already: with less they would first gather again."""
 
 LEAST_GROWTH = 0.95
 """Least factor by which the weight of the energy changes in one step."""
@@ -70,8 +70,8 @@ FEWEST_BINS = 32
 MOST_BINS = 512
 """Bins along each side of the canvas, at most; a power of two."""
 
-FILLERS_PER_NODE = 20
-"""Fillers per movable node, at most."""
+FILLERS_PER_NODE = 0.5
+"""Fillers per movable node, at most; more take time and do not shorten wires."""
 
 FEW_FILLERS = 10_000
 """Number of fillers that is allowed for any number of nodes."""
@@ -90,7 +90,8 @@ class _Problem:
     unit_um: float
     bins: Bins
     moves: Ints  # [K] nodes that move
-    size: Floats  # [K + F, 2] of the movable nodes and of the fillers
+    size: Floats  # [K + F, 2] of the movable nodes, macros with their halos, and of the fillers
+    shift: Floats  # [K, 2] from the center of each node to that of its rectangle in `size`
     charge: Floats  # [K + F] their area; that of macros times the density limit, as they fill their bins alone
     densest: float  # density limit of a bin
     node: Ints  # [P] node of each connection
@@ -165,7 +166,7 @@ class _Descent:
 
     def _forces(self, point: Floats) -> _Forces:
         p, count = self.problem, len(self.problem.moves)
-        self.center[p.moves] = point[:count]
+        self.center[p.moves] = point[:count] - p.shift
         pull = np.zeros(self.center.shape)
         hpwl = wirelength_gradient(self.center, p.node, p.offset, p.net_start, p.weight, self.smooth, pull)
         density = p.bins.density(point[:count], p.size[:count], p.charge[:count])
@@ -195,7 +196,7 @@ def place_globally(
         return placement.position_um.copy()
     center = placement.position_um / problem.unit_um
     fillers = rng.random((len(problem.size) - count, 2)) * problem.bins.canvas
-    start = np.vstack([center[problem.moves] + rng.normal(size=(count, 2)), fillers])
+    start = np.vstack([center[problem.moves] + problem.shift + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
     began = now = time.perf_counter()
     while len(overflows) < MAX_STEPS and now < deadline:
@@ -207,7 +208,7 @@ def place_globally(
         if overflows[-1] < ENOUGH or stalled(overflows):
             break
     position_um = placement.position_um.copy()
-    position_um[problem.moves] = descent.solution[:count] * problem.unit_um
+    position_um[problem.moves] = (descent.solution[:count] - problem.shift) * problem.unit_um
     return position_um
 
 
@@ -220,7 +221,8 @@ def _pace(steps: int, seconds: float, seconds_left: float) -> float:
 def stalled(overflows: list[float]) -> bool:
     """Whether nodes are spread and the overflow no longer falls, so that further steps would only lengthen wires."""
     recent = overflows[-PATIENCE - 1 :]
-    return len(recent) > PATIENCE and max(recent) < LATE and recent[-1] > STALLED * recent[0]
+    # At first a warm start rises and falls again.
+    return len(overflows) > 2 * PATIENCE and max(recent) < LATE and recent[-1] > STALLED * recent[0]
 
 
 def _problem(placement: Placement, moves: Bools) -> _Problem:
@@ -231,12 +233,13 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
     unit = float(rows.site_um.min())
     canvas = (n.canvas_um[0] / unit, n.canvas_um[1] / unit)
     nodes = np.flatnonzero(moves & (n.size_um > 0).all(axis=1))
-    bins = int(np.clip(2 ** np.ceil(np.log2(np.sqrt(max(len(nodes), 1)))), FEWEST_BINS, MOST_BINS))
+    bins = int(np.clip(2 ** np.rint(np.log2(np.sqrt(max(len(nodes), 1)))), FEWEST_BINS, MOST_BINS))
     free = free_rows(placement, moves)
     low = np.column_stack([free.x_um, free.y_um]) / unit
     high = np.column_stack([free.right_um, free.y_um + free.height_um]) / unit
     blocked = np.clip(1 - cover_fractions(low, high, canvas, bins), 0, 1)
-    size = n.size_um[nodes] / unit
+    boxes = with_halos(placement, nodes) / unit
+    size, shift = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2 - placement.position_um[nodes] / unit
     rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
     offset = np.einsum("pij,pj->pi", rotation, n.connection_offset_um) / unit
     macro = n.kind[nodes] == Kind.HARD
@@ -247,8 +250,8 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
     charge = np.concatenate([np.where(macro, densest, 1.0) * area, filler.prod(axis=1)])
     pins = np.bincount(n.connection_node, n.net_weight[n.connection_net], n.num_nodes)[nodes]
     return _Problem(
-        unit, Bins(canvas, densest * blocked), nodes, np.vstack([size, filler]), charge, densest, n.connection_node,
-        offset, n.net_start, n.net_weight, np.concatenate([pins, np.zeros(len(filler))]),
+        unit, Bins(canvas, densest * blocked), nodes, np.vstack([size, filler]), shift, charge, densest,
+        n.connection_node, offset, n.net_start, n.net_weight, np.concatenate([pins, np.zeros(len(filler))]),
     )  # fmt: skip
 
 
@@ -261,12 +264,12 @@ def _fillers(size: Floats, free: float) -> Floats:
     usual = area[len(area) // 20 : max(len(area) * 19 // 20, 1)].mean() if len(area) else 1.0
     height = float(np.median(size[:, 1])) if len(area) else 1.0
     count = max(int((free - area.sum()) / usual), 0)
-    most = max(FILLERS_PER_NODE * len(area), FEW_FILLERS)
+    most = max(round(FILLERS_PER_NODE * len(area)), FEW_FILLERS)
     side = np.sqrt(max(count / most, 1.0))
     return np.tile([side * usual / height, side * height], (min(count, most), 1))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def wirelength_gradient(
     at: Floats, node: Ints, offset: Floats, net_start: Ints, weight: Floats, smooth: float, gradient: Floats
 ) -> float:  # fmt: skip

@@ -1,22 +1,21 @@
 """Flat netlists placed to the last cell: legal standard cells on rows, with short wires, around legal macros.
 
-A round is a global placement (`placer.cells.global_placement`), after which macros are legalized on rows and sites,
-then a global placement of the cells alone, and their legalization and detailed placement (`placer.cells.detailed`).
-
 Which places do macros get?  The proxy of the clustered netlist and the wirelength of the flat one favor different
-ones: the proxy spreads macros against congestion, and clusters of hundreds of cells say little about single wires.  A
-placement with all its cells is judged by its wirelength, so the wirelength decides here: macros are placed together
-with the cells unless they must stay, their current places are tried too, and the legal placement with the lowest HPWL
-is the result.  On ibm01 it has an HPWL of 2.1e6 with macros placed together with cells and of 2.8e6 with the macros of
-the best proxy.
+ones: the proxy spreads macros against congestion, and clusters of hundreds of cells say little about single wires.  So
+rounds try several: macros placed together with the cells (`placer.cells.together`), macros where they are, and the
+former beginning from the latter; further rounds differ in their seed.  Each ends with a global placement of the cells
+alone (`placer.cells.global_placement`).  The rounds run in threads.  Then the cells of the best of them are legalized,
+and the one with the lowest HPWL goes to detailed placement (`placer.cells.detailed`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 
@@ -27,27 +26,54 @@ from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.detailed import legalize_cells
 from placer.cells.global_placement import place_globally
+from placer.cells.together import place_together
 from placer.cost import evaluate
-from placer.legalization.by_rules import legalize_by_rules
-from placer.legalization.row_alignment import legalize_on_rows
 
-MACROS_FRACTION = 0.45
-"""Fraction of the time of a round after which the global placement of macros with cells ends at the latest."""
+STAY = "macros in place"
+"""A round that leaves the macros where they are."""
 
-CELLS_FRACTION = 0.75
-"""Fraction of the time of a round after which the global placement of the cells ends at the latest."""
+TOGETHER = "macros with cells"
+"""A round that places macros and cells together, regardless of where they are."""
 
-FEWEST_ROUNDS = 2
+FROM_MACROS = "macros with cells, from the macros"
+"""The same beginning from the macros where they are and cells placed around them."""
+
+FIRST_ROUNDS = (TOGETHER, STAY, FROM_MACROS)
+"""The first rounds if macros may move; all others are `TOGETHER`."""
+
+ROUNDS_FRACTION = 0.75
+"""Fraction of the time after which the rounds end."""
+
+MACROS_FRACTION = 0.7
+"""Fraction of the time of a round for macros with cells; the rest is for the cells alone."""
+
+FIRST_CELLS_FRACTION = 0.3
+"""Fraction of the time of a round `FROM_MACROS` for the cells with which it begins."""
+
+FEWEST_ROUNDS = 3
 """Rounds without a time limit."""
 
-ROUND_FRACTION = 0.5
-"""A round begins only if there is at least this fraction of the time of the shortest one so far."""
+ROUND_FRACTION = 0.9
+"""A round begins only if there is at least this fraction of the time of the last one; hurried rounds are worse."""
 
-POLISH_FRACTION = 0.1
-"""The final detailed placement begins only if there is at least this fraction of the time of the shortest round."""
+JUDGED = 2
+"""Rounds of which the cells are legalized, if there is time."""
+
+POLL_S = 0.1
+"""Seconds between two calls of `tick`."""
 
 Rank = tuple[int, float]
 """Number of macros off rows, then HPWL in µm; lower is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What a round ended with: cells may overlap a little."""
+
+    start: str  # `STAY`, `TOGETHER` or `FROM_MACROS`
+    seed: int
+    placement: Placement
+    rank: Rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,34 +83,12 @@ class PlacedCells:
     placement: Placement
     interrupted: bool
     history: tuple[tuple[float, float], ...] = ()  # (seconds since the search began, HPWL of the best in µm)
+    rounds: tuple[Round, ...] = ()  # from the best to the worst
+    chosen: Round | None = None  # the round whose macros the placement has
 
 
-class _Best:
-    """The placements so far, the one with the lowest rank, and its history."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self.ranked: list[tuple[Rank, Placement]] = []
-        self.history: list[tuple[float, float]] = []
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the search began."""
-        return time.perf_counter() - self.started
-
-    @property
-    def placement(self) -> Placement:
-        """The placement with the lowest rank."""
-        return self._best()[1]
-
-    def keep(self, placement: Placement) -> None:
-        """Add a placement."""
-        self.ranked.append(((macros_off_rows(placement).size, evaluate(placement).hpwl_um), placement))
-        (_, hpwl_um), _ = self._best()
-        self.history.append((self.elapsed_s, hpwl_um))
-
-    def _best(self) -> tuple[Rank, Placement]:
-        return min(self.ranked, key=lambda each: each[0])
+class _Stopped(Exception):
+    """Ends the rounds of other threads after Ctrl-C or an error."""
 
 
 def has_cells(netlist: Netlist) -> bool:
@@ -93,55 +97,156 @@ def has_cells(netlist: Netlist) -> bool:
 
 
 def place_cells(
-    placement: Placement, *, move_macros: bool = False, seed: int = 0, seconds: float | None = None,
+    placement: Placement, *, move_macros: bool = False, seed: int = 0, seconds: float | None = None, workers: int = 1,
     tick: Callable[[], None] = lambda: None,
 ) -> PlacedCells:  # fmt: skip
-    """All movable standard cells on rows, legal, with the shortest wires found in `seconds`.
+    """All movable standard cells on rows, legal, with the shortest wires found in `seconds` on `workers` threads.
 
-    Hard macros must be legal.  They stay or, with `move_macros`, move if that shortens wires.  Rounds differ in their
-    seed.  There is at least one, which is cut short if there is too little time and leaves macros in place if there is
-    none; a further one begins if half the time of a round is left, and what remains goes to detailed placement.
-    Without `seconds` there are `FEWEST_ROUNDS` rounds, and the result depends on the seed alone.  `tick` is called
-    often.  Ctrl-C returns the best placement so far.  A round that finds no room is skipped; raises
-    `LegalizationError` if there is no room even with macros in place.
+    Hard macros must be legal.  They stay or, with `move_macros`, move if that shortens wires.  There is at least one
+    round, which is cut short if there is too little time and leaves macros in place if there is none; a further one
+    begins if there is time for it.  Without `seconds` there are `FEWEST_ROUNDS` rounds, and the result
+    depends on the seed alone.  `tick` is called often.  Ctrl-C returns the best placement so far.  A round that finds
+    no room is skipped; raises `LegalizationError` if there is no room even with macros in place.
     """
-    best, shortest_s, rounds = _Best(), np.inf, 0
-
-    def has_another() -> bool:
-        return rounds < FEWEST_ROUNDS if seconds is None else best.elapsed_s + ROUND_FRACTION * shortest_s < seconds
-
+    search = _Search(placement, move_macros and seconds != 0.0, seed, seconds, tick)
     try:
-        while not best.ranked or has_another():
-            began = best.elapsed_s
-            moving = move_macros and rounds != 1  # the second round leaves the macros in place
-            left = np.inf if seconds is None else seconds - began
-            try:
-                best.keep(_round(placement, moving, seed + rounds, left, tick))
-                shortest_s = min(shortest_s, best.elapsed_s - began)
-            except LegalizationError:
-                if not best.ranked and not moving:
-                    raise
-            rounds += 1
-        if seconds is not None and best.elapsed_s + POLISH_FRACTION * shortest_s < seconds:
-            with suppress(LegalizationError):  # too little time for another round
-                best.keep(legalize_cells(best.placement, best.started + seconds))
+        search.run_rounds(workers)
+        return search.finish(np.inf if seconds is None else search.began + seconds)
     except KeyboardInterrupt:
-        last = best.placement if best.ranked else legalize_cells(placement, time.perf_counter())
-        return PlacedCells(last, True, tuple(best.history))
-    return PlacedCells(best.placement, False, tuple(best.history))
+        return search.finish(time.perf_counter(), interrupted=True)
 
 
-def _round(placement: Placement, move_macros: bool, seed: int, left: float, tick: Callable[[], None]) -> Placement:
-    """One placement of all cells within the seconds left."""
-    n, started = placement.netlist, time.perf_counter()
-    cells = (n.kind == Kind.CELL) & ~n.fixed
-    macros = (n.kind == Kind.HARD) & ~n.fixed
-    moving = move_macros and left > 0 and bool(macros.any())
-    if moving:
-        deadline = started + MACROS_FRACTION * left
-        together = place_globally(placement, cells | macros, seed=seed, deadline=deadline, tick=tick)
-        loose = Placement(n, together, placement.orientation)
-        placement = legalize_by_rules(loose) if n.constraints else legalize_on_rows(loose)
-    deadline = started + CELLS_FRACTION * left
-    alone = place_globally(placement, cells, seed=seed, warm=moving, deadline=deadline, tick=tick)
-    return legalize_cells(Placement(n, alone, placement.orientation), started + left)
+class _Search:
+    """The rounds of `place_cells` and what comes of them."""
+
+    def __init__(
+        self, start: Placement, move_macros: bool, seed: int, seconds: float | None, tick: Callable[[], None]
+    ) -> None:  # fmt: skip
+        self.start, self.move_macros, self.seed, self.seconds, self.tick = start, move_macros, seed, seconds, tick
+        self.began = time.perf_counter()
+        self.rounds: list[Round] = []
+        self.error: LegalizationError | None = None  # of a round that found no room
+        self.stayed = False  # whether a round has left the macros in place
+        self.history: list[tuple[float, float]] = []
+        self.legal: tuple[Placement, Round | None] | None = None  # the best so far
+        self.stop = Event()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the search began."""
+        return time.perf_counter() - self.began
+
+    def run_rounds(self, workers: int) -> None:
+        """Run rounds in threads until there is no time for another; see `place_cells`."""
+        begun, last_s, running = 0, 0.0, dict[Future[Round], float]()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while running or self._has_another(begun, last_s):
+                    while len(running) < workers and self._has_another(begun, last_s):
+                        running[pool.submit(self._round, begun)] = self.elapsed_s
+                        begun += 1
+                    done, _ = wait(running, POLL_S, FIRST_COMPLETED)
+                    self.tick()
+                    for job in done:
+                        spent_s = self.elapsed_s - running.pop(job)
+                        last_s = spent_s
+                        self._keep(job)
+            finally:
+                self.stop.set()
+
+    def _has_another(self, begun: int, last_s: float) -> bool:
+        """Whether another round begins after so many."""
+        if self.seconds is None:
+            return begun < FEWEST_ROUNDS
+        enough = self.elapsed_s + ROUND_FRACTION * last_s < ROUNDS_FRACTION * self.seconds
+        return begun == 0 or enough
+
+    def _kind(self, number: int) -> str:
+        """What the round with that number does."""
+        if not self.move_macros:
+            return STAY
+        return FIRST_ROUNDS[number] if number < len(FIRST_ROUNDS) else TOGETHER
+
+    def _keep(self, job: Future[Round]) -> None:
+        """Add a round that has ended, or note that it found no room."""
+        try:
+            self.rounds.append(job.result())
+            self.rounds.sort(key=lambda each: (*each.rank, each.seed))
+        except LegalizationError as error:
+            self.error = error
+
+    def _tick(self) -> None:
+        """Called often in the thread of a round."""
+        if self.stop.is_set():
+            raise _Stopped
+
+    def _round(self, number: int) -> Round:
+        """Macros legal and cells spread, in the time that is left for rounds."""
+        kind, seed, now = self._kind(number), self.seed + number, time.perf_counter()
+        end = np.inf if self.seconds is None else max(self.began + ROUNDS_FRACTION * self.seconds, now)
+        self.stayed = self.stayed or kind == STAY
+        placement, left = self.start, end - now
+        if kind == FROM_MACROS:
+            placement = self._spread(placement, seed, False, now + FIRST_CELLS_FRACTION * left)
+        if kind != STAY:
+            placement = place_together(
+                placement, seed=seed, warm=kind == FROM_MACROS, deadline=now + MACROS_FRACTION * left, tick=self._tick
+            )
+        placement = self._spread(placement, seed, kind != STAY, end)
+        return Round(kind, seed, placement, _rank(placement))
+
+    def _spread(self, placement: Placement, seed: int, warm: bool, deadline: float) -> Placement:
+        """A global placement of the cells alone."""
+        n = placement.netlist
+        cells = (n.kind == Kind.CELL) & ~n.fixed
+        spread = place_globally(placement, cells, seed=seed, warm=warm, deadline=deadline, tick=self._tick)
+        return Placement(n, spread, placement.orientation)
+
+    def finish(self, deadline: float, *, interrupted: bool = False) -> PlacedCells:
+        """Legalize the cells of the best rounds, and place those of the best of these in detail, until `deadline`.
+
+        Raises `LegalizationError` if there is no room.
+        """
+        try:
+            placement, chosen = self._legalized(deadline)
+            if time.perf_counter() < deadline:
+                with suppress(LegalizationError):
+                    self._note(legalize_cells(placement, deadline), chosen)
+        except KeyboardInterrupt:
+            interrupted = True
+        placement, chosen = self._legalized(time.perf_counter())
+        return PlacedCells(placement, interrupted, tuple(self.history), tuple(self.rounds), chosen)
+
+    def _legalized(self, deadline: float) -> tuple[Placement, Round | None]:
+        """The best legal placement so far; if there is none, cells of the best rounds are legalized.
+
+        Macros stay in place if these leave too little room.
+        """
+        if self.legal:
+            return self.legal
+        judged = 0
+        for each in self.rounds:
+            if judged and (judged >= JUDGED or time.perf_counter() >= deadline):
+                break
+            try:
+                self._note(legalize_cells(each.placement, 0.0), each)
+                judged += 1
+            except LegalizationError as error:
+                self.error = error
+        if self.legal is None:
+            if self.error and self.stayed:
+                raise self.error
+            self._note(legalize_cells(self.start, 0.0), None)
+        assert self.legal
+        return self.legal
+
+    def _note(self, placement: Placement, source: Round | None) -> None:
+        """Keep a legal placement if it is the best so far."""
+        if self.legal is None or _rank(placement) < _rank(self.legal[0]):
+            self.legal = placement, source
+            self.history.append((self.elapsed_s, _rank(placement)[1]))
+
+
+def _rank(placement: Placement) -> Rank:
+    """The rank of a placement."""
+    return macros_off_rows(placement).size, evaluate(placement).hpwl_um

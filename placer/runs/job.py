@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from netlists.netlist import Netlist
 from netlists.placement import Placement
@@ -43,6 +44,7 @@ class Job:
         self.stages: list[Stage] = []  # that have ended
         self.proxy: float | None = None  # after the last stage that changed it, of the clustered netlist
         self.hpwl_history: list[tuple[float, float]] = []  # (seconds, HPWL in µm) of the best placement of cells
+        self.rounds: list[dict[str, Any]] = []  # of `placer.cells.place`, from the best to the worst
         self.interrupted = False  # by Ctrl-C: stages to come are hurried or left out
         self.cpu_started_s = cpu_seconds()
         search_s, job_s = budget_s, budget_s

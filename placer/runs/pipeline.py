@@ -28,7 +28,7 @@ from placer import routing
 from placer.annealing.ray_searches import Fleet
 from placer.annealing.refine import refine
 from placer.annealing.screening import screen
-from placer.cells.place import has_cells, place_cells
+from placer.cells.place import Round, has_cells, place_cells
 from placer.cost import ProxyCost, lower_bounds, summary
 from placer.incumbent import Listener
 from placer.legalization.by_rules import demand_feasible, follow_guides, make_legal
@@ -41,7 +41,7 @@ from placer.soft.multi_start import center_soft, settle_soft
 
 SCREEN_FRACTION = 0.1
 """Fraction of the macros' budget for screening."""
-CELLS_FRACTION = 0.7
+CELLS_FRACTION = 0.8
 """Fraction of the budget for cells, if there are cells and rows."""
 
 
@@ -223,11 +223,18 @@ def place_standard_cells(job: Job) -> None:
         left_s = settings.budget_s - began_s if settings.iterations is None else None
         result = place_cells(
             job.placement, move_macros=settings.refine and not settings.keeps_input and not job.interrupted,
-            seed=settings.seed, seconds=0.0 if job.interrupted else left_s,
+            seed=settings.seed, seconds=0.0 if job.interrupted else left_s, workers=settings.workers,
             tick=lambda: incumbent.note(inf, "cells", settings.budget_s - incumbent.seconds),
         )  # fmt: skip
         job.placement, job.interrupted = result.placement, job.interrupted or result.interrupted
+        job.rounds = [round_metrics(each, each is result.chosen) for each in result.rounds]
         job.hpwl_history = [(began_s + seconds, hpwl_um) for seconds, hpwl_um in result.history]
+
+
+def round_metrics(each: Round, chosen: bool) -> dict[str, Any]:
+    """What a round of `place_cells` began from and was worth, before its cells were legalized."""
+    off_rows, hpwl_um = each.rank
+    return {"start": each.start, "seed": each.seed, "hpwl_um": hpwl_um, "macros_off_rows": off_rows, "chosen": chosen}
 
 
 def collect_metrics(job: Job) -> dict[str, Any]:
@@ -246,6 +253,7 @@ def collect_metrics(job: Job) -> dict[str, Any]:
             "stages": [asdict(stage) for stage in job.stages],
             "stuck": job.incumbent.stuck,
             "hpwl_history": job.hpwl_history,
+            "rounds": job.rounds,
             "lower_bounds": lower_bounds(placement.netlist).as_dict(),
         }
     )

@@ -40,6 +40,7 @@ from netlists.placement import TOUCH, Placement
 from placer import place
 from placer.cells.place import place_cells
 from placer.cost import summary
+from placer.routing import estimate
 from placer.runs.pipeline import load_row_kernels
 from tests import BENCHMARKS
 
@@ -56,6 +57,7 @@ MOST_PINS = 1000
 SLIVER_UM = 10.0
 """A gap narrower than this is a sliver."""
 COLUMNS = {"proxy": ("proxy", ".4f", 1), "hpwl_um": ("HPWL", ",.0f", 1), "hpwl_all_um": ("all", ",.0f", 1),
+           "routed_um": ("routed", ",.0f", 1), "overflow": ("overflow", ",.0f", 1),
            "slivers_um2": ("slivers", ".2f", 1e-3), "blocked_sides": ("blocked", ".1f", 1),
            "faults": ("faults", ".1f", 1), "search_s": ("search s", ".0f", 1),
            "cells_s": ("cells s", ".0f", 1)}  # fmt: skip
@@ -253,8 +255,9 @@ def open_area(boxes: Floats, closed: Floats) -> float:
 
 
 def routed(placement: Placement) -> dict[str, float]:
-    """Measures of the global routing of a placement; none as long as there is no `placer.routing.estimate`."""
-    return {}
+    """Measures of the global routing of a placement."""
+    found = estimate(placement)
+    return {"steiner_um": found.steiner_um, "routed_um": found.routed_um, "overflow": found.overflow}
 
 
 def measure(placement: Placement) -> dict[str, float]:
@@ -277,7 +280,9 @@ def faults(counts: Mapping[str, float]) -> float:
     return sum(counts[key] for key in COUNTS) - 2 * sum(counts[key] for key in fixed)
 
 
-MEASURES = frozenset({"proxy", "hpwl_um", "hpwl_all_um", "slivers_um2", "blocked_sides", "faults"})
+MEASURES = frozenset(
+    {"proxy", "hpwl_um", "hpwl_all_um", "steiner_um", "routed_um", "overflow", "slivers_um2", "blocked_sides", "faults"}
+)
 """Keys that `measure` gives at least; a run without one of them is measured again."""
 
 

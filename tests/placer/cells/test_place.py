@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlists.constraints import Constraints, Halo
 from netlists.errors import LegalizationError
 from netlists.legality.cells import cell_violations
+from netlists.legality.rules import rule_violations
 from netlists.netlist import Floats, Kind, Netlist, Rows
 from netlists.placement import TOUCH, Placement
 from placer import place
@@ -21,8 +23,10 @@ from placer.cells.abacus import assign_to_runs
 from placer.cells.detailed import _TimeUp, _Watch, legalize_cells
 from placer.cells.electrostatics import Bins, cover_fractions, solve_field
 from placer.cells.global_placement import _fillers, place_globally, wirelength_gradient
-from placer.cells.place import PlacedCells, has_cells, place_cells
+from placer.cells.place import FROM_MACROS, STAY, TOGETHER, PlacedCells, has_cells, place_cells
+from placer.cells.together import place_together
 from placer.cost import evaluate, summary
+from placer.legalization.by_rules import legalize_by_rules
 from placer.legalization.row_alignment import legalize_on_rows
 from placer.runs import pipeline
 from placer.runs.job import Job
@@ -185,30 +189,55 @@ def test_rounds_place_legally_and_keep_the_shortest() -> None:
 
 
 def test_rounds_without_room_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed round loses neither the placements before it nor those with macros that stay."""
+    """A round whose macros find no room, or whose cells do not, loses nothing of the others."""
     n = flat()
     start = legalize_on_rows(Placement.given(n))
-    real = cells_module._round
-    monkeypatch.setattr(cells_module, "FEWEST_ROUNDS", 4)
-    for failing in ({0}, {1}, {2, 3}, {0, 1}):
-        moves: list[bool] = []
+    together, legal = cells_module.place_together, cells_module.legalize_cells
 
-        def sometimes(placement: Placement, moving: bool, *rest: Any, failing: set[int] = failing,
-                      moves: list[bool] = moves) -> Placement:  # fmt: skip
-            moves.append(moving)
-            if len(moves) - 1 in failing:
-                raise LegalizationError("no room")
-            return real(placement, moving, *rest)
+    def no_room(*_: Any, **__: Any) -> Placement:
+        raise LegalizationError("no room")
 
-        monkeypatch.setattr(cells_module, "_round", sometimes)
-        if failing == {0, 1}:
-            with pytest.raises(LegalizationError, match="no room"):
-                place_cells(start, move_macros=True)
-        else:
-            result = place_cells(start, move_macros=True)
-            assert not cell_violations(result.placement)
-            assert len(moves) == 4
-        assert moves[:2] == [True, False]
+    monkeypatch.setattr(cells_module, "place_together", no_room)
+    result = place_cells(start, move_macros=True)
+    assert [each.start for each in result.rounds] == [STAY]
+    assert_legal(result.placement)
+    np.testing.assert_array_equal(result.placement.position_um[:4], start.position_um[:4])
+
+    def only_in_place(placement: Placement, deadline: float = np.inf) -> Placement:
+        if not np.array_equal(placement.position_um[:4], start.position_um[:4]):
+            raise LegalizationError("no room")
+        return legal(placement, deadline)
+
+    monkeypatch.setattr(cells_module, "place_together", together)
+    monkeypatch.setattr(cells_module, "legalize_cells", only_in_place)
+    for rounds in (1, 3):  # with one round the macros have not stayed yet
+        monkeypatch.setattr(cells_module, "FEWEST_ROUNDS", rounds)
+        result = place_cells(start, move_macros=True)
+        assert_legal(result.placement)
+        np.testing.assert_array_equal(result.placement.position_um[:4], start.position_um[:4])
+    monkeypatch.setattr(cells_module, "legalize_cells", no_room)
+    with pytest.raises(LegalizationError, match="no room"):
+        place_cells(start, move_macros=True)
+
+
+@pytest.mark.parametrize("workers", [2, 4, 16, 64])
+def test_rounds_do_not_depend_on_the_number_of_threads(workers: int) -> None:
+    start = apart(flat())
+    alone, many = (place_cells(start, move_macros=True, workers=count) for count in (1, workers))
+    np.testing.assert_array_equal(many.placement.position_um, alone.placement.position_um)
+    assert [(each.start, each.seed, each.rank) for each in many.rounds] == [
+        (each.start, each.seed, each.rank) for each in alone.rounds
+    ]
+    assert {each.start for each in alone.rounds} == {STAY, TOGETHER, FROM_MACROS}
+
+
+def test_macros_with_cells_are_legal_and_keep_halos() -> None:
+    n = flat().with_(constraints=Constraints(halos=(Halo("*", 2.0, 1.0, 2.0, 1.0),)))
+    for deadline in (np.inf, 0.0):
+        placed = place_together(legalize_by_rules(apart(n)), seed=0, deadline=deadline)
+        assert not placed.violations()
+        assert not rule_violations(placed)
+    assert_legal(legalize_cells(placed))
 
 
 def test_without_time_the_placement_is_hurried_but_legal() -> None:
@@ -359,10 +388,10 @@ def test_the_field_solves_poissons_equation() -> None:
 
 
 def test_fillers_are_few_and_cover_the_free_area() -> None:
-    cells = np.tile([[2.0, 8.0]], (1000, 1))
-    some, many = _fillers(cells, 48_000.0), _fillers(cells, 16e6)
+    cells = np.tile([[2.0, 8.0]], (40_000, 1))
+    some, many = _fillers(cells, 672_000.0), _fillers(cells, 16e6)
     np.testing.assert_array_equal(some, cells[:1].repeat(2000, axis=0))
-    np.testing.assert_allclose(many, np.tile([[2.0, 8.0]], (20_000, 1)) * np.sqrt(999_000 / 20_000))
+    np.testing.assert_allclose(many, np.tile([[2.0, 8.0]], (20_000, 1)) * np.sqrt(960_000 / 20_000))
     assert len(_fillers(cells[:0], 1e9)) == 10_000
 
 
