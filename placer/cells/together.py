@@ -14,7 +14,7 @@ import numpy as np
 
 from netlists.netlist import Kind
 from netlists.placement import Placement
-from netlists.runtime.clock import over
+from netlists.runtime.clock import OutOfTimeError, demand_time
 from placer.cells.global_placement import place_globally
 from placer.cells.turning import turn_macros
 from placer.legalization.by_rules import legalize_by_rules
@@ -40,8 +40,9 @@ def place_together(
 ) -> Placement:  # fmt: skip
     """The placement with movable hard macros legal, near where their nets want them, and movable cells around them.
 
-    Cells may overlap.  A `warm` start keeps more of the order of the placement.  Ends at about `deadline` (of
-    `time.perf_counter`); `tick` is called often.  Raises `LegalizationError` if the macros find no room.
+    Macros must be legal; cells may overlap.  A `warm` start keeps more of the order of the placement.  At `deadline`
+    (of `time.perf_counter`) the last legal places of the macros stay.  `tick` is called often.  Raises
+    `LegalizationError` if the macros find no room.
     """
     n = placement.netlist
     macros = (n.kind == Kind.HARD) & ~n.fixed
@@ -51,17 +52,24 @@ def place_together(
         end = now + (FIRST_FRACTION if k == 0 else NEXT_FRACTION) * (deadline - now)
         spread = place_globally(placement, moves, seed=seed + k, warm=warm or k > 0, deadline=end, tick=tick)
         loose = turn_macros(Placement(n, spread, placement.orientation))
-        placement = legalize_macros(loose)
+        try:
+            demand_time(deadline)
+            placement = legalize_macros(loose, deadline)
+        except OutOfTimeError:
+            break
         moved = np.abs(placement.position_um - loose.position_um)[macros].sum(axis=1).mean()
-        if moved < SETTLED * sum(n.canvas_um) or over(deadline):
+        if moved < SETTLED * sum(n.canvas_um):
             break
     return placement
 
 
-def legalize_macros(placement: Placement) -> Placement:
+def legalize_macros(placement: Placement, deadline: float) -> Placement:
     """Hard macros legal: in their order if possible, and under the constraints, or on rows if there are none.
 
-    Raises `LegalizationError` if they find no room.
+    Raises `LegalizationError` if they find no room, and `OutOfTimeError` at the deadline (of `time.perf_counter`).
     """
-    in_order = keep_order(placement) or placement
-    return legalize_by_rules(in_order) if placement.netlist.constraints else legalize_on_rows(in_order)
+    in_order = keep_order(placement, deadline=deadline) or placement
+    demand_time(deadline)
+    if placement.netlist.constraints:
+        return legalize_by_rules(in_order, deadline=deadline)
+    return legalize_on_rows(in_order)

@@ -9,6 +9,8 @@ modern mixed-size circuit designs", IEEE TCAD 27(9), 2008).
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, eye_array, hstack, vstack
@@ -19,19 +21,20 @@ from netlists.netlist import Bools, Floats, Ints
 from netlists.placement import Placement
 from netlists.rows.cover import blocked
 from netlists.rows.derived import cell_rows
+from netlists.runtime.clock import over
 
-MOST_MACROS = 2000
+MOST_MACROS = 1000
 """Number of macros and obstacles up to which orders are kept: the memory grows with the square of it."""
 
 MOST_CHANGES = 4
 """Links that may go to the other axis, per macro."""
 
 
-def keep_order(placement: Placement) -> Placement | None:
+def keep_order(placement: Placement, *, deadline: float = np.inf) -> Placement | None:
     """The placement with its movable hard macros apart, halos included, inside their rooms and in the same order.
 
-    Fixed macros and areas without rows are obstacles.  None if no such placement is found, or if there are more than
-    `MOST_MACROS` macros and obstacles.
+    Fixed macros and areas without rows are obstacles.  None if no such placement is found by the deadline (of
+    `time.perf_counter`), or if there are more than `MOST_MACROS` macros and obstacles.
     """
     n, movable = placement.netlist, placement.netlist.movable_hard
     box = with_halos(placement, movable)
@@ -43,12 +46,12 @@ def keep_order(placement: Placement) -> Placement | None:
     target, size = (every[:, :2] + every[:, 2:]) / 2, every[:, 2:] - every[:, :2] + _gap(placement)
     low, high = target.copy(), target.copy()  # obstacles stay
     low[: len(box)], high[: len(box)] = room[:, :2] + size[: len(box)] / 2, room[:, 2:] - size[: len(box)] / 2
-    links = order(target, size, low, high, len(box))
+    links = order(target, size, low, high, len(box), deadline)
     if links is None:
         return None
     center = np.empty_like(target)
     for axis in range(2):
-        found = least_displacement(target[:, axis], size[:, axis], low[:, axis], high[:, axis], links[axis])
+        found = least_displacement(target[:, axis], size[:, axis], low[:, axis], high[:, axis], links[axis], deadline)
         if found is None:
             return None
         center[:, axis] = found
@@ -84,8 +87,10 @@ def _room(placement: Placement, box: Floats) -> Floats:
     return inside
 
 
-def order(target: Floats, size: Floats, low: Floats, high: Floats, movable: int) -> tuple[Bools, Bools] | None:
-    """For each axis [M, M] which rectangles come before which, so that none overlap; None if that is not found.
+def order(
+    target: Floats, size: Floats, low: Floats, high: Floats, movable: int, deadline: float
+) -> tuple[Bools, Bools] | None:  # fmt: skip
+    """For each axis [M, M] which rectangles come before which, so that none overlap; None if not found by the deadline.
 
     Centers `target`, their limits `low` and `high`, and sizes are [M, 2] in µm; the first `movable` may move.
     """
@@ -99,6 +104,8 @@ def order(target: Floats, size: Floats, low: Floats, high: Floats, movable: int)
     pair = ~np.eye(len(target), dtype=bool) & ~(obstacles[:, None] & obstacles[None])
     axis = along_y.astype(np.int64)
     for _ in range(MOST_CHANGES * len(target)):
+        if over(deadline):
+            break
         links = [pair & (axis == a) & ahead[..., a] for a in range(2)]
         late, a = _late_chain(links[0], target[:, 0], size[:, 0], low[:, 0], high[:, 0]), 0
         if late is None:
@@ -138,8 +145,10 @@ def _late_chain(link: Bools, target: Floats, size: Floats, low: Floats, high: Fl
     return None
 
 
-def least_displacement(target: Floats, size: Floats, low: Floats, high: Floats, link: Bools) -> Floats | None:
-    """[M] the centers nearest the targets with linked rectangles apart along one axis; None if there are none.
+def least_displacement(
+    target: Floats, size: Floats, low: Floats, high: Floats, link: Bools, deadline: float = np.inf
+) -> Floats | None:  # fmt: skip
+    """[M] the centers nearest the targets with linked rectangles apart along one axis; None if none by the deadline.
 
     `target`, `size`, and the limits `low` and `high` [M] are in µm; `link` [M, M] says which rectangle is before which.
     """
@@ -155,5 +164,8 @@ def least_displacement(target: Floats, size: Floats, low: Floats, high: Floats, 
     limit = np.concatenate([-(size[i] + size[j]) / 2, target, -target])
     distances = np.tile([0.0, np.inf], (count, 1))
     bounds = np.vstack([np.column_stack([low, np.maximum(low, high)]), distances])
-    result = linprog(np.concatenate([np.zeros(count), np.ones(count)]), matrix, limit, bounds=bounds, method="highs")
+    result = linprog(
+        np.concatenate([np.zeros(count), np.ones(count)]), matrix, limit, bounds=bounds, method="highs",
+        options={"time_limit": max(deadline - time.perf_counter(), 0.0)},
+    )  # fmt: skip
     return result.x[:count] if result.status == 0 else None

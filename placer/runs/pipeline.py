@@ -29,6 +29,7 @@ from placer.annealing.ray_searches import Fleet
 from placer.annealing.refine import refine
 from placer.annealing.screening import screen
 from placer.cells.place import Round, has_cells, place_cells
+from placer.cells.together import place_together
 from placer.cost import ProxyCost, lower_bounds, summary
 from placer.incumbent import Listener
 from placer.legalization.by_rules import demand_feasible, follow_guides, make_legal
@@ -282,6 +283,7 @@ def load_row_kernels() -> None:
     """
     placement = place_one_by_one(pile_up(tiny_netlist_with_rows()))
     assert placement is not None
+    place_together(placement, seed=0, deadline=0.0)
     if place_cells(placement, seconds=0.0).interrupted:
         raise KeyboardInterrupt
     routing.summary(placement)
