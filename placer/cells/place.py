@@ -42,7 +42,10 @@ FIRST_ROUNDS = (TOGETHER, STAY, FROM_MACROS)
 """The first rounds if macros may move; all others are `TOGETHER`."""
 
 ROUNDS_FRACTION = 0.75
-"""Fraction of the time after which the rounds end."""
+"""Fraction of the time after which the rounds end, at the earliest."""
+
+DETAIL_S = 7e-4
+"""Seconds per cell that legalization and detailed placement can use; what is left of them goes to the rounds."""
 
 MACROS_FRACTION = 0.7
 """Fraction of the time of a round for macros with cells; the rest is for the cells alone."""
@@ -124,6 +127,9 @@ class _Search:
     ) -> None:  # fmt: skip
         self.start, self.move_macros, self.seed, self.seconds, self.tick = start, move_macros, seed, seconds, tick
         self.began = time.perf_counter()
+        self.rounds_s = np.inf  # after which the rounds end
+        if seconds is not None:
+            self.rounds_s = max(ROUNDS_FRACTION * seconds, seconds - DETAIL_S * len(start.netlist.cells))
         self.rounds: list[Round] = []
         self.error: LegalizationError | None = None  # of a round that found no room
         self.stayed = False  # whether a round has left the macros in place
@@ -158,8 +164,7 @@ class _Search:
         """Whether another round begins after so many."""
         if self.seconds is None:
             return begun < FEWEST_ROUNDS
-        enough = self.elapsed_s + ROUND_FRACTION * last_s < ROUNDS_FRACTION * self.seconds
-        return begun == 0 or enough
+        return begun == 0 or self.elapsed_s + ROUND_FRACTION * last_s < self.rounds_s
 
     def _kind(self, number: int) -> str:
         """What the round with that number does."""
@@ -183,7 +188,7 @@ class _Search:
     def _round(self, number: int) -> Round:
         """Macros legal and cells spread, in the time that is left for rounds."""
         kind, seed, now = self._kind(number), self.seed + number, time.perf_counter()
-        end = np.inf if self.seconds is None else max(self.began + ROUNDS_FRACTION * self.seconds, now)
+        end = max(self.began + self.rounds_s, now)
         self.stayed = self.stayed or kind == STAY
         placement, left = self.start, end - now
         if kind == FROM_MACROS:
