@@ -192,7 +192,7 @@ def test_rounds_without_room_are_skipped(monkeypatch: pytest.MonkeyPatch) -> Non
     """A round whose macros find no room, or whose cells do not, loses nothing of the others."""
     n = flat()
     start = legalize_on_rows(Placement.given(n))
-    together, legal = cells_module.place_together, cells_module.legalize_cells
+    together, legal = place_together, legalize_cells
 
     def no_room(*_: Any, **__: Any) -> Placement:
         raise LegalizationError("no room")
