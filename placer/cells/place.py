@@ -111,7 +111,8 @@ def place_cells(
     depends on the seed alone.  `tick` is called often.  Ctrl-C returns the best placement so far.  A round that finds
     no room is skipped; raises `LegalizationError` if there is no room even with macros in place.
     """
-    search = _Search(placement, move_macros and seconds != 0.0, seed, seconds, tick)
+    move_macros = move_macros and seconds != 0.0 and placement.netlist.movable_hard.size > 0
+    search = _Search(placement, move_macros, seed, seconds, tick)
     try:
         search.run_rounds(workers)
         return search.finish(np.inf if seconds is None else search.began + seconds)

@@ -231,6 +231,17 @@ def test_rounds_do_not_depend_on_the_number_of_threads(workers: int) -> None:
     assert {each.start for each in alone.rounds} == {STAY, TOGETHER, FROM_MACROS}
 
 
+def test_without_movable_macros_only_cells_are_placed() -> None:
+    n = flat()
+    fixed = n.fixed.copy()
+    fixed[:4] = True
+    start = apart(n)
+    stuck = Placement.given(n.with_(fixed=fixed, position_um=start.position_um))
+    result = place_cells(stuck, move_macros=True)
+    assert {each.start for each in result.rounds} == {STAY}
+    assert_legal(result.placement)
+
+
 def test_macros_with_cells_are_legal_and_keep_halos() -> None:
     n = flat().with_(constraints=Constraints(halos=(Halo("*", 2.0, 1.0, 2.0, 1.0),)))
     for deadline in (np.inf, 0.0):
