@@ -34,11 +34,10 @@ class Job:
     placement: Placement
     """The placement so far; there is none before the first stage that makes one."""
 
-    def __init__(self, netlist: Netlist, settings: PlaceSettings, budget_s: float, listener: Listener | None) -> None:
-        """`budget_s` is the time in seconds until the macros are placed."""
+    def __init__(self, netlist: Netlist, settings: PlaceSettings, listener: Listener | None) -> None:
         self.netlist = netlist  # to be placed; clustered after the first stage
         self.settings = settings
-        self.budget_s = budget_s
+        self.budget_s = settings.budget_s  # until the macros are placed
         self.others: list[Placement] = []  # next to the placement, starts of further refinements
         self.fleet: Fleet | None = None  # refines on a Ray cluster
         self.stages: list[Stage] = []  # that have ended
@@ -47,12 +46,29 @@ class Job:
         self.rounds: list[dict[str, Any]] = []  # of `placer.cells.place`, from the best to the worst
         self.interrupted = False  # by Ctrl-C: stages to come are hurried or left out
         self.cpu_started_s = cpu_seconds()
-        search_s, job_s = budget_s, budget_s
-        if settings.refine:
-            search_s = (1 - settings.entry.refine_fraction) * budget_s
-        if settings.iterations is not None:
-            search_s = job_s = inf
+        limited = settings.iterations is None
+        search_s, job_s = (self.search_fraction * self.budget_s, self.budget_s) if limited else (inf, inf)
         self.incumbent = Incumbent(settings.method, search_s, time.perf_counter(), listener, job_s)
+
+    @property
+    def macros_end(self) -> float:
+        """When the macros should be placed, a moment of `perf_counter`."""
+        return inf if self.settings.iterations is not None else self.incumbent.started + self.budget_s
+
+    @property
+    def search_fraction(self) -> float:
+        """Fraction of the macros' time for the search by the method."""
+        return 1 - self.settings.entry.refine_fraction if self.settings.refine else 1.0
+
+    def limit_macros(self, seconds: float) -> None:
+        """Give the macros so many seconds from now.
+
+        The first legal placement may take longer, as the time of the cells is left, too.
+        """
+        if self.settings.iterations is None:
+            began_s = self.incumbent.seconds
+            self.budget_s = began_s + seconds
+            self.incumbent.budget_s = began_s + self.search_fraction * seconds
 
     @property
     def left_s(self) -> float:

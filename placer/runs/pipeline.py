@@ -43,7 +43,7 @@ from placer.soft.multi_start import center_soft, settle_soft
 SCREEN_FRACTION = 0.1
 """Fraction of the macros' budget for screening."""
 CELLS_FRACTION = 0.8
-"""Fraction of the budget for cells, if there are cells and rows."""
+"""Fraction of the budget after clustering for cells, if there are cells and rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,6 @@ def place(
     if netlist.constraints and netlist.movable_hard.size:
         demand_feasible(netlist)
     flat = has_cells(netlist)
-    budget_s = (1 - CELLS_FRACTION if flat else 1.0) * settings.budget_s
     with connected(settings.ray, needed=1) if settings.ray else nullcontext():
         if settings.iterations is None:
             load_kernels(settings.method, settings.refine, settings.device)
@@ -83,8 +82,10 @@ def place(
                 load_row_kernels()
             if netlist.constraints:
                 load_rule_kernels()
-        job = Job(netlist, settings, budget_s, progress)
+        job = Job(netlist, settings, progress)
         clustering = cluster_cells(job)
+        if flat:
+            job.limit_macros((1 - CELLS_FRACTION) * job.left_s)
         if settings.ray:
             job.fleet = Fleet(job.netlist)
         place_macros(job)
@@ -178,7 +179,7 @@ def screen_candidates(job: Job) -> None:
 def settle_soft_macros(job: Job) -> None:
     """Place the soft macros of a netlist whose hard macros are all fixed."""
     with job.stage("soft"):
-        job.placement, job.interrupted = settle_soft(job.placement, job.incumbent.end)
+        job.placement, job.interrupted = settle_soft(job.placement, job.macros_end)
         job.measure()
 
 
