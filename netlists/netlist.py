@@ -23,7 +23,7 @@ A view is data derived from a netlist.  It is computed once, stored with the net
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property, wraps
@@ -102,6 +102,23 @@ class RoutingLayer:
     horizontal: bool  # whether its tracks run from left to right
     tracks_per_um: float
     macro_fraction: float  # of the area of hard macros that their obstructions cover, the mean over the masters
+
+
+BLOCKING = 0.5
+"""Fraction of the area of hard macros from which on their obstructions block a layer."""
+
+
+def routing_of(layers: Iterable[RoutingLayer]) -> Routing | None:
+    """The tracks per µm of all layers together; None if one direction has none.
+
+    Hard macros use up those of the layers that they block.
+    """
+    free, used = [0.0, 0.0], [0.0, 0.0]  # vertical, horizontal
+    for layer in layers:
+        free[layer.horizontal] += layer.tracks_per_um
+        if layer.macro_fraction >= BLOCKING:
+            used[layer.horizontal] += layer.tracks_per_um
+    return Routing(free[True], free[False], used[True], used[False]) if min(free) > 0 else None
 
 
 @dataclass(frozen=True, eq=False)

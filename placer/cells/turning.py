@@ -8,15 +8,13 @@ from numba import njit
 from netlists.legality.rules import rules
 from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints
 from netlists.placement import Placement
+from placer.legalization.by_rules import FLIPS
 
 MOST_PINS = 1000
 """Pins of a net, at most; nets with more hardly change with one macro."""
 
 SWEEPS = 2
 """Times that each macro is turned."""
-
-FLIPS = 4
-"""Orientations with the same width and height: those whose indices differ in the last two bits only."""
 
 
 def turn_macros(placement: Placement) -> Placement:

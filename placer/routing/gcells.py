@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netlists.netlist import Floats, Netlist
+from netlists.netlist import Floats, Netlist, Routing, routing_of
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 
@@ -33,9 +33,6 @@ USED_LAYERS = 5
 RESERVED = 0.3
 """Fraction of all tracks that wires of signals do not get."""
 
-BLOCKING = 0.5
-"""Fraction of a macro's area from which on its obstructions block a layer."""
-
 
 class GCells(NamedTuple):
     """A grid of R×C gcells over the canvas."""
@@ -44,15 +41,6 @@ class GCells(NamedTuple):
     cols: int
     width_um: float  # of a gcell
     height_um: float
-
-
-class Tracks(NamedTuple):
-    """Tracks per µm, those that are reserved included."""
-
-    horizontal_per_um: float  # per µm of height
-    vertical_per_um: float  # per µm of width
-    macro_horizontal_per_um: float  # those of them that a hard macro blocks
-    macro_vertical_per_um: float
 
 
 def gcells(netlist: Netlist) -> GCells:
@@ -65,18 +53,9 @@ def gcells(netlist: Netlist) -> GCells:
     return GCells(count_rows, count_cols, width / count_cols, height / count_rows)
 
 
-def tracks(netlist: Netlist) -> Tracks:
-    """The tracks that a netlist has for signals in all layers together, see the top of this module."""
-    used = netlist.layers[:USED_LAYERS]
-    all_tracks, blocked = [0.0, 0.0], [0.0, 0.0]  # vertical, horizontal
-    for layer in used:
-        all_tracks[layer.horizontal] += layer.tracks_per_um
-        if layer.macro_fraction >= BLOCKING:
-            blocked[layer.horizontal] += layer.tracks_per_um
-    if min(all_tracks) <= 0:
-        r = netlist.routing
-        return Tracks(r.horizontal_per_um, r.vertical_per_um, r.macro_horizontal_per_um, r.macro_vertical_per_um)
-    return Tracks(all_tracks[True], all_tracks[False], blocked[True], blocked[False])
+def tracks(netlist: Netlist) -> Routing:
+    """The tracks of all layers together, those that are reserved included, see the top of this module."""
+    return routing_of(netlist.layers[:USED_LAYERS]) or netlist.routing
 
 
 def capacities(placement: Placement, grid: GCells) -> tuple[Floats, Floats]:

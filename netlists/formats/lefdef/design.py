@@ -19,10 +19,21 @@ import numpy.typing as npt
 from netlists.errors import NetlistError, did_you_mean
 from netlists.formats.bookshelf.design import default_routing
 from netlists.formats.lefdef.def_file import Component, DefDesign, Net
-from netlists.formats.lefdef.lef import DENSE, Layer, Library, Master
+from netlists.formats.lefdef.lef import Layer, Library, Master
 from netlists.formats.lefdef.rules_of_design import Macro, constraints_of, macros_of, track_grid
 from netlists.formats.textfile import default_grid
-from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Ints, Kind, Netlist, Routing, RoutingLayer, Rows
+from netlists.netlist import (
+    ORIENTATION_MATRIX,
+    ORIENTATIONS,
+    Floats,
+    Ints,
+    Kind,
+    Netlist,
+    Routing,
+    RoutingLayer,
+    Rows,
+    routing_of,
+)
 
 SIDEWAYS = ("E", "W", "FE", "FW")
 SUPPLY = ("POWER", "GROUND")
@@ -296,17 +307,9 @@ def _layers(design: DefDesign, library: Library) -> tuple[RoutingLayer, ...]:
 def _routing(layers: tuple[RoutingLayer, ...], rows: Rows | None) -> Routing:
     """Tracks per µm in each direction, of all layers together.
 
-    Macros use up those of the layers that their obstructions cover by half and more.  Without layers, what Bookshelf
-    designs have for rows of this height.
+    Without layers, what Bookshelf designs have for rows of this height.
     """
-    free, used = [0.0, 0.0], [0.0, 0.0]  # vertical, horizontal
-    for layer in layers:
-        free[layer.horizontal] += layer.tracks_per_um
-        if layer.macro_fraction >= DENSE:
-            used[layer.horizontal] += layer.tracks_per_um
-    if min(free) <= 0:
-        return default_routing(rows) if rows else Routing()
-    return Routing(free[True], free[False], used[True], used[False])
+    return routing_of(layers) or (default_routing(rows) if rows else Routing())
 
 
 def _tracks_per_um(design: DefDesign, layer: Layer) -> float:

@@ -18,7 +18,6 @@ from netlists.formats.textfile import read_text
 from netlists.netlist import Floats
 
 SKIPPED_BLOCKS = ("VIA", "VIARULE", "NONDEFAULTRULE", "ARRAY", "IRDROP", "NOISETABLE", "CORRECTIONTABLE")
-DENSE = 0.5  # fraction of a macro's area above which its obstructions block a layer
 
 Shape = tuple[str, float, float, float, float]
 """Layer, low x, low y, high x, high y in µm; polygons and paths are given by their bounding boxes."""

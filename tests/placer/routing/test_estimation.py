@@ -16,7 +16,7 @@ from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 from placer.cost import evaluate
 from placer.routing import RoutingEstimate, estimate
 from placer.routing.estimation import MOST_PINS, connect
-from placer.routing.gcells import MOST_GCELLS, RESERVED, GCells, Tracks, capacities, cover, gcells, tracks
+from placer.routing.gcells import MOST_GCELLS, RESERVED, GCells, capacities, cover, gcells, tracks
 from tests.netlists.chips import chips
 
 M2_TO_M7 = tuple(
@@ -147,12 +147,12 @@ def test_gcells_are_ten_rows_high(
 
 def test_tracks_come_from_layers_if_there_are_any() -> None:
     netlist = tiny_netlist()
-    r = netlist.routing
-    assert tracks(netlist) == Tracks(
-        r.horizontal_per_um, r.vertical_per_um, r.macro_horizontal_per_um, r.macro_vertical_per_um
-    )
+    assert tracks(netlist) == netlist.routing
     expected = (1 / 0.14 + 1 / 0.28, 1 / 0.19 + 2 / 0.28, 1 / 0.14, 1 / 0.19 + 1 / 0.28)  # metal 7 is not used
-    assert tracks(netlist.with_(layers=M2_TO_M7)) == pytest.approx(expected)
+    found = tracks(netlist.with_(layers=M2_TO_M7))
+    assert (
+        found.horizontal_per_um, found.vertical_per_um, found.macro_horizontal_per_um, found.macro_vertical_per_um
+    ) == pytest.approx(expected)  # fmt: skip
     only_one_way = netlist.with_(layers=M2_TO_M7[:1])
     assert tracks(only_one_way) == tracks(netlist)
 
@@ -174,7 +174,9 @@ def test_a_macro_blocks_the_tracks_above_it(x: float, y: float, width: float, he
     """All tracks together are those without the macro, without those above it: its area times its tracks per µm."""
     grid = GCells(10, 10, 10.0, 10.0)
     free, left = capacities(block((50.0, 50.0), (0.0, 0.0)), grid), capacities(block((x, y), (width, height)), grid)
-    blocked = (1 - RESERVED) * width * height / 10.0 * np.array(tracks(block((x, y), (1.0, 1.0)).netlist)[2:])
+    t = tracks(block((x, y), (1.0, 1.0)).netlist)
+    per_um = np.array([t.macro_horizontal_per_um, t.macro_vertical_per_um])
+    blocked = (1 - RESERVED) * width * height / 10.0 * per_um
     for way in (0, 1):
         assert left[way].sum() == pytest.approx(free[way].sum() - blocked[way])
         assert (left[way] >= 0).all()
