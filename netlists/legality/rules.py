@@ -90,7 +90,9 @@ def rules(netlist: Netlist) -> Rules:
 
 def sides_with_pins(netlist: Netlist) -> Bools:
     """[V, 4] which sides of each node, in orientation N, have pins of nets: each pin counts for the nearest side."""
-    pins = np.unique(netlist.net_pin)
+    on_net = np.zeros(len(netlist.pin_node), dtype=bool)
+    on_net[netlist.net_pin] = True
+    pins = np.flatnonzero(on_net)
     node, offset = netlist.pin_node[pins], netlist.pin_offset_um[pins]
     half = netlist.size_um[node] / 2
     distance = np.column_stack([half + offset, half - offset])  # left, bottom, right, top

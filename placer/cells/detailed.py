@@ -1,4 +1,4 @@
-"""Standard cells on rows, around macros that stay: legalization by Abacus, then detailed placement by coloquinte.
+"""Standard cells on rows, around macros that stay: legalization by Abacus, moves across the chip, detailed placement.
 
 coloquinte (Gouvine, https://github.com/Coloquinte/PlaceRoute) works on whole numbers and has no sites.  It gets the
 runs of free sites as its rows, with sites of `SITE` units, and cells widened to whole sites.  Rounding its places to
@@ -23,6 +23,7 @@ from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist, Rows
 from netlists.placement import TOUCH, Placement
 from netlists.rows.multi_row import rows_high
 from placer.cells.abacus import assign_to_runs
+from placer.cells.gaps import move_into_gaps
 from placer.cells.multi_row_cells import place_multi_row_cells
 
 SITE = 16
@@ -113,7 +114,7 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
             return placement
         units = _units(placement, cells)
         _demand_room(n, cells, sites, units.rows)
-    placement = _legalize_near(placement, cells, sites, units)
+    placement = move_into_gaps(_legalize_near(placement, cells, sites, units), cells, sites, units.rows)
     circuit = _circuit(placement, cells, sites, units)
     try:
         with _silence(), suppress(_TimeUp):

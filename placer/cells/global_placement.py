@@ -79,6 +79,9 @@ FEW_FILLERS = 10_000
 LEAST_DENSE = 0.9
 """Density limit of a bin if there is room: cells without any gaps would move far when they are legalized."""
 
+LEAST_EXPONENT = -30.0
+"""Powers of e below this one are taken as zero: a pin that far from the end of its net does not feel it."""
+
 TINY = 1e-300
 """Keeps denominators positive."""
 
@@ -149,8 +152,7 @@ class _Descent:
             solution = clamp(self.lookahead - self.length * self.gradient)
             lookahead = clamp(solution + (self.momentum - 1) / following * (solution - self.solution))
             forces = self._forces(lookahead)
-            change = float(np.linalg.norm(self._gradient(forces) - self.gradient))
-            allowed = float(np.linalg.norm(lookahead - self.lookahead)) / max(change, TINY)
+            allowed = _norm(lookahead - self.lookahead) / max(_norm(self._gradient(forces) - self.gradient), TINY)
             if allowed >= 0.95 * self.length:
                 break
             self.length = allowed
@@ -210,6 +212,11 @@ def place_globally(
     position_um = placement.position_um.copy()
     position_um[problem.moves] = (descent.solution[:count] - problem.shift) * problem.unit_um
     return position_um
+
+
+def _norm(vectors: Floats) -> float:
+    """The Euclidean norm of all entries, without BLAS, whose threads would wait for each other in parallel rounds."""
+    return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))
 
 
 def _pace(steps: int, seconds: float, seconds_left: float) -> float:
@@ -280,25 +287,46 @@ def wirelength_gradient(
     that of n + 1.  Hsu, Chang and Balabanov, "TSV-aware analytical placement for 3D IC designs", DAC 2011, equation 6.
     """
     hpwl = 0.0
+    most = 2
     for net in range(len(weight)):
-        first, last = net_start[net], net_start[net + 1]
-        if last - first < 2:
+        most = max(most, net_start[net + 1] - net_start[net])
+    x, near_high, near_low = np.empty(most), np.empty(most), np.empty(most)
+    for net in range(len(weight)):
+        first, count = net_start[net], net_start[net + 1] - net_start[net]
+        if count < 2:
             continue
         for axis in range(2):
             low, high = np.inf, -np.inf
-            for k in range(first, last):
-                x = at[node[k], axis] + offset[k, axis]
-                low, high = min(low, x), max(high, x)
+            for k in range(count):
+                x[k] = at[node[first + k], axis] + offset[first + k, axis]
+                low, high = min(low, x[k]), max(high, x[k])
             hpwl += weight[net] * (high - low)
+            if count == 2:
+                pull = weight[net] * _pull_of_two((high - low) / smooth)
+                rises = x[1] > x[0]
+                gradient[node[first], axis] += -pull if rises else pull
+                gradient[node[first + 1], axis] += pull if rises else -pull
+                continue
             up = up_x = down = down_x = 0.0
-            for k in range(first, last):
-                x = at[node[k], axis] + offset[k, axis]
-                e, f = np.exp((x - high) / smooth), np.exp((low - x) / smooth)
-                up, up_x, down, down_x = up + e, up_x + e * x, down + f, down_x + f * x
-            for k in range(first, last):
-                x = at[node[k], axis] + offset[k, axis]
-                e, f = np.exp((x - high) / smooth), np.exp((low - x) / smooth)
-                rise = e / up * (1 + (x - up_x / up) / smooth)
-                fall = f / down * (1 - (x - down_x / down) / smooth)
-                gradient[node[k], axis] += weight[net] * (rise - fall)
+            for k in range(count):
+                e, f = _exp((x[k] - high) / smooth), _exp((low - x[k]) / smooth)
+                near_high[k], near_low[k] = e, f
+                up, up_x, down, down_x = up + e, up_x + e * x[k], down + f, down_x + f * x[k]
+            for k in range(count):
+                rise = near_high[k] / up * (1 + (x[k] - up_x / up) / smooth)
+                fall = near_low[k] / down * (1 - (x[k] - down_x / down) / smooth)
+                gradient[node[first + k], axis] += weight[net] * (rise - fall)
     return hpwl
+
+
+@njit(cache=True, nogil=True)
+def _pull_of_two(distance: float) -> float:
+    """The gradient of the weighted-average wirelength of two pins, for their distance in smoothing lengths."""
+    t = _exp(-distance)
+    return float((1 - t + 2 * t * distance / (1 + t)) / (1 + t))
+
+
+@njit(cache=True, nogil=True)
+def _exp(x: float) -> float:
+    """e^x for x <= 0; 0 where that is too small to matter."""
+    return float(np.exp(x)) if x > LEAST_EXPONENT else 0.0

@@ -289,12 +289,13 @@ def test_missing_weights() -> None:
 def test_kernels_for_rows_are_loaded_before_the_clock_starts() -> None:
     """In a process of its own, as kernels that other tests have called are loaded here already."""
     program = (
-        "from placer.cells import abacus, electrostatics, global_placement, multi_row_cells\n"
+        "from placer.cells import abacus, electrostatics, gaps, global_placement, multi_row_cells\n"
         "from placer.legalization import row_alignment\n"
         "from placer.runs.pipeline import load_row_kernels\n"
         "load_row_kernels()\n"
-        "kernels = (abacus._assign_to_runs, global_placement.wirelength_gradient, electrostatics._add_charge,\n"
-        "           electrostatics._add_forces, row_alignment.nearest_corners, multi_row_cells.nearest_places)\n"
+        "kernels = (abacus._assign_to_runs, gaps.sweep, global_placement.wirelength_gradient,\n"
+        "           electrostatics._add_charge, electrostatics._add_forces, row_alignment.nearest_corners,\n"
+        "           multi_row_cells.nearest_places)\n"
         "print([kernel.__name__ for kernel in kernels if not kernel.signatures])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
