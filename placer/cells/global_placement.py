@@ -40,6 +40,9 @@ MOST_GROWTH = 1.05
 USUAL_STEPS = 700
 """Steps that a global placement usually takes."""
 
+USUAL_WARM_STEPS = 250
+"""The same from a warm start."""
+
 MOST_PACE = 8.0
 """If time is short, the weight grows faster: by its usual factor to a power of at most this."""
 
@@ -200,13 +203,14 @@ def place_globally(
     fillers = rng.random((len(problem.size) - count, 2)) * problem.bins.canvas
     start = np.vstack([center[problem.moves] + problem.shift + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
+    usual = USUAL_WARM_STEPS if warm else USUAL_STEPS
     began = now = time.perf_counter()
     while len(overflows) < MAX_STEPS and now < deadline:
         tick()
         forces = descent.step()
         overflows.append(problem.overflow(forces.density))
         now = time.perf_counter()
-        descent.adapt(forces, overflows[-1], _pace(len(overflows), now - began, deadline - now))
+        descent.adapt(forces, overflows[-1], _pace(usual, len(overflows), now - began, deadline - now))
         if overflows[-1] < ENOUGH or stalled(overflows):
             break
     position_um = placement.position_um.copy()
@@ -219,9 +223,12 @@ def _norm(vectors: Floats) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))
 
 
-def _pace(steps: int, seconds: float, seconds_left: float) -> float:
-    """How many times as fast as usual the weight must grow, after so many steps, to end in the time that is left."""
-    needed = max(1 - steps / USUAL_STEPS, 0.1) * USUAL_STEPS * seconds / steps
+def _pace(usual: int, steps: int, seconds: float, seconds_left: float) -> float:
+    """How many times as fast as usual the weight must grow, after so many steps, to end in the time that is left.
+
+    `usual` is the number of steps that it usually takes.
+    """
+    needed = max(1 - steps / usual, 0.1) * usual * seconds / steps
     return float(np.clip(needed / max(seconds_left, TINY), 1, MOST_PACE))
 
 

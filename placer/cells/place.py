@@ -57,7 +57,7 @@ FEWEST_ROUNDS = 3
 """Rounds without a time limit."""
 
 ROUND_FRACTION = 0.9
-"""A round begins only if there is at least this fraction of the time of the last one; hurried rounds are worse."""
+"""A round begins only if there is this fraction of the time of the longest of its kind; hurried rounds are worse."""
 
 JUDGED = 2
 """Rounds of which the cells are legalized, if there is time."""
@@ -132,6 +132,7 @@ class _Search:
         if seconds is not None:
             self.rounds_s = max(ROUNDS_FRACTION * seconds, seconds - DETAIL_S * len(start.netlist.cells))
         self.rounds: list[Round] = []
+        self.longest_s: dict[str, float] = {}  # of the rounds of each kind
         self.error: LegalizationError | None = None  # of a round that found no room
         self.stayed = False  # whether a round has left the macros in place
         self.history: list[tuple[float, float]] = []
@@ -145,27 +146,28 @@ class _Search:
 
     def run_rounds(self, workers: int) -> None:
         """Run rounds in threads until there is no time for another; see `place_cells`."""
-        begun, last_s, running = 0, 0.0, dict[Future[Round], float]()
+        begun, running = 0, dict[Future[Round], tuple[str, float]]()
         with ThreadPoolExecutor(workers) as pool:
             try:
-                while running or self._has_another(begun, last_s):
-                    while len(running) < workers and self._has_another(begun, last_s):
-                        running[pool.submit(self._round, begun)] = self.elapsed_s
+                while running or self._has_another(begun):
+                    while len(running) < workers and self._has_another(begun):
+                        running[pool.submit(self._round, begun)] = self._kind(begun), self.elapsed_s
                         begun += 1
                     done, _ = wait(running, POLL_S, FIRST_COMPLETED)
                     self.tick()
                     for job in done:
-                        spent_s = self.elapsed_s - running.pop(job)
-                        last_s = spent_s
+                        kind, began_s = running.pop(job)
+                        self.longest_s[kind] = max(self.longest_s.get(kind, 0.0), self.elapsed_s - began_s)
                         self._keep(job)
             finally:
                 self.stop.set()
 
-    def _has_another(self, begun: int, last_s: float) -> bool:
-        """Whether another round begins after so many."""
+    def _has_another(self, begun: int) -> bool:
+        """Whether another round begins after so many: there is time for one that is as long as those of its kind."""
         if self.seconds is None:
             return begun < FEWEST_ROUNDS
-        return begun == 0 or self.elapsed_s + ROUND_FRACTION * last_s < self.rounds_s
+        expected_s = self.longest_s.get(self._kind(begun), max(self.longest_s.values(), default=0.0))
+        return begun == 0 or self.elapsed_s + ROUND_FRACTION * expected_s < self.rounds_s
 
     def _kind(self, number: int) -> str:
         """What the round with that number does."""
