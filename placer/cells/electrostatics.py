@@ -9,6 +9,7 @@ Nesterov's method", ACM TODAES 20(2), 2015, sections 4 and 5.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,6 +19,17 @@ from netlists.netlist import Floats
 
 STRETCH = np.sqrt(2.0)
 """Nodes narrower than this many bins are stretched to that width at equal charge, so that forces change smoothly."""
+
+
+class Rectangles(NamedTuple):
+    """K charged rectangles."""
+
+    size: Floats  # [K, 2] stretched
+    charge: Floats  # [K] per stretched area
+
+    def part(self, first: int, last: int) -> Rectangles:
+        """Those from `first` to `last` - 1."""
+        return Rectangles(self.size[first:last], self.charge[first:last])
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,25 +48,24 @@ class Bins:
         """[2] the width and the height of a bin."""
         return np.array(self.canvas) / len(self.blocked)
 
-    def density(self, center: Floats, size: Floats, charge: Floats) -> Floats:
-        """[X, Y] the density of rectangles with centers and sizes [K, 2] and charges [K]."""
-        shape, scale = self._stretch(size, charge)
+    def rectangles(self, size: Floats, charge: Floats) -> Rectangles:
+        """Rectangles of sizes [K, 2] and charges [K], stretched to `STRETCH` bins at least."""
+        stretched = np.maximum(size, STRETCH * self.size)
+        return Rectangles(stretched, charge / (stretched[:, 0] * stretched[:, 1]))
+
+    def density(self, center: Floats, rectangles: Rectangles) -> Floats:
+        """[X, Y] the density of K rectangles with their centers at `center` [K, 2]."""
         density = np.zeros(self.blocked.shape)
-        _add_charge(center, shape, scale / self.size.prod(), self.size, density)
+        step = self.size
+        _add_charge(center, rectangles.size, rectangles.charge / step.prod(), step, density)
         return density
 
-    def force(self, center: Floats, size: Floats, charge: Floats, density: Floats) -> Floats:
-        """[K, 2] the force of the field of a density [X, Y] on rectangles, centers and sizes [K, 2], charges [K]."""
-        shape, scale = self._stretch(size, charge)
+    def force(self, center: Floats, rectangles: Rectangles, density: Floats) -> Floats:
+        """[K, 2] the force of the field of a density [X, Y] on K rectangles with their centers at `center` [K, 2]."""
         field_x, field_y = solve_field(density, self.size)
         force = np.empty(center.shape)
-        _add_forces(center, shape, scale, self.size, field_x, field_y, force)
+        _add_forces(center, rectangles.size, rectangles.charge, self.size, field_x, field_y, force)
         return force
-
-    def _stretch(self, size: Floats, charge: Floats) -> tuple[Floats, Floats]:
-        """Sizes [K, 2] of at least `STRETCH` bins, and the charges [K] per area of these."""
-        shape = np.maximum(size, STRETCH * self.size)
-        return shape, charge / shape.prod(axis=1)
 
 
 def cover_fractions(low: Floats, high: Floats, canvas: tuple[float, float], bins: int) -> Floats:

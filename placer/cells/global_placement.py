@@ -23,7 +23,7 @@ from netlists.legality.cells import free_rows, with_halos
 from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Kind
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
-from placer.cells.electrostatics import Bins, cover_fractions
+from placer.cells.electrostatics import Bins, Rectangles, cover_fractions
 
 FIRST_WEIGHT = 8e-5
 """Weight of the energy at the start, as a fraction of the weight at which both gradients would be equal."""
@@ -96,9 +96,11 @@ class _Problem:
     unit_um: float
     bins: Bins
     moves: Ints  # [K] nodes that move
-    size: Floats  # [K + F, 2] of the movable nodes, macros with their halos, and of the fillers
-    shift: Floats  # [K, 2] from the center of each node to that of its rectangle in `size`
-    charge: Floats  # [K + F] their area; that of macros times the density limit, as they fill their bins alone
+    shift: Floats  # [K, 2] from the center of each node to that of its rectangle, which has its halo
+    charge: Floats  # [K + F] areas of the movable nodes, with their halos, and of the fillers; that of macros times the density limit, as they fill their bins alone
+    rectangles: Rectangles  # K + F of these charges, stretched
+    lowest: Floats  # [K + F, 2] the least center within the canvas
+    highest: Floats  # [K + F, 2] the greatest
     densest: float  # density limit of a bin
     node: Ints  # [P] node of each connection
     offset: Floats  # [P, 2] of each connection from the center of its node
@@ -108,8 +110,7 @@ class _Problem:
 
     def clamp(self, point: Floats) -> Floats:
         """The point with all rectangles moved into the canvas."""
-        half = np.minimum(self.size, self.bins.canvas) / 2
-        return np.clip(point, half, self.bins.canvas - half)
+        return np.minimum(np.maximum(point, self.lowest), self.highest)
 
     def overflow(self, density: Floats) -> float:
         """The area of movable nodes above the density limit, as a fraction of their area.
@@ -174,9 +175,9 @@ class _Descent:
         self.center[p.moves] = point[:count] - p.shift
         pull = np.zeros(self.center.shape)
         hpwl = wirelength_gradient(self.center, p.node, p.offset, p.net_start, p.weight, self.smooth, pull)
-        density = p.bins.density(point[:count], p.size[:count], p.charge[:count])
-        total = density + p.bins.density(point[count:], p.size[count:], p.charge[count:]) + p.bins.blocked
-        push = -p.bins.force(point, p.size, p.charge, total)
+        density = p.bins.density(point[:count], p.rectangles.part(0, count))
+        fillers = p.bins.density(point[count:], p.rectangles.part(count, len(point)))
+        push = -p.bins.force(point, p.rectangles, density + fillers + p.bins.blocked)
         return _Forces(np.vstack([pull[p.moves], np.zeros((len(point) - count, 2))]), push, density, hpwl)
 
     def _gradient(self, forces: _Forces) -> Floats:
@@ -200,7 +201,7 @@ def place_globally(
     if not count:
         return placement.position_um.copy()
     center = placement.position_um / problem.unit_um
-    fillers = rng.random((len(problem.size) - count, 2)) * problem.bins.canvas
+    fillers = rng.random((len(problem.charge) - count, 2)) * problem.bins.canvas
     start = np.vstack([center[problem.moves] + problem.shift + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
     usual = USUAL_WARM_STEPS if warm else USUAL_STEPS
@@ -263,8 +264,10 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
     filler = _fillers(size[~macro], densest * room)
     charge = np.concatenate([np.where(macro, densest, 1.0) * area, filler.prod(axis=1)])
     pins = np.bincount(n.connection_node, n.net_weight[n.connection_net], n.num_nodes)[nodes]
+    sizes, grid = np.vstack([size, filler]), Bins(canvas, densest * blocked)
+    half = np.minimum(sizes, canvas) / 2
     return _Problem(
-        unit, Bins(canvas, densest * blocked), nodes, np.vstack([size, filler]), shift, charge, densest,
+        unit, grid, nodes, shift, charge, grid.rectangles(sizes, charge), half, canvas - half, densest,
         n.connection_node, offset, n.net_start, n.net_weight, np.concatenate([pins, np.zeros(len(filler))]),
     )  # fmt: skip
 

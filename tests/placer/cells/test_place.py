@@ -378,7 +378,7 @@ def test_charge_is_kept_and_density_is_area(seed: int) -> None:
     bins = Bins((64.0, 32.0), np.zeros((16, 16)))
     size = rng.uniform(0.5, 12, (9, 2))
     center = rng.uniform(8, 24, (9, 2))  # stretched rectangles stay inside, too
-    assert bins.density(center, size, size.prod(axis=1)).sum() * bins.size.prod() == pytest.approx(
+    assert bins.density(center, bins.rectangles(size, size.prod(axis=1))).sum() * bins.size.prod() == pytest.approx(
         size.prod(axis=1).sum()
     )
     cover = cover_fractions(center[:1] - size[:1] / 2, center[:1] + size[:1] / 2, bins.canvas, 16)
