@@ -97,8 +97,8 @@ class _Problem:
     bins: Bins
     moves: Ints  # [K] nodes that move
     shift: Floats  # [K, 2] from the center of each node to that of its rectangle, which has its halo
-    charge: Floats  # [K + F] areas of the movable nodes, with their halos, and of the fillers; that of macros times the density limit, as they fill their bins alone
-    rectangles: Rectangles  # K + F of these charges, stretched
+    charge: Floats  # [K + F] area of nodes and fillers; that of macros times the density limit: they fill bins alone
+    rectangles: Rectangles  # K + F of these charges, macros with their halos, stretched
     lowest: Floats  # [K + F, 2] the least center within the canvas
     highest: Floats  # [K + F, 2] the greatest
     densest: float  # density limit of a bin
