@@ -1,0 +1,214 @@
+"""What predicts the flat result from macros alone?  `python -m tests.benchmarks.objective [DESIGN ...] --out DIR`
+
+Makes places of macros in many ways: published ones; every method with and without refinement; macros placed together
+with the cells, in more and in less time; and those with pairs of equal macros exchanged.  Measures each by the real
+thing, a global placement of all cells and the routing estimate, and by what could replace it, then prints how well the
+latter rank them: Spearman's rank correlation with the routed length, over all and over the better half.
+
+    proxy         exact proxy of the clustered netlist, as the search for macros ends with it
+    wirelength    its part, congestion and density likewise
+    dataflow      distance between macros times the weight of their dataflow
+    slivers       area of gaps too narrow for cells between macros
+    coarse N      wirelength of N clusters placed around the macros (`placer.cells.coarse`)
+
+Finished measurements are kept under `--out` and not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from netlists.connectivity.cluster import Clustering, cluster
+from netlists.connectivity.dataflow import Dataflow, trace_dataflow
+from netlists.errors import LegalizationError
+from netlists.netlist import Kind, Netlist
+from netlists.placement import Placement
+from placer import place
+from placer.cells.coarse import CoarseDesign, coarsen
+from placer.cells.global_placement import place_globally
+from placer.cells.together import place_together
+from placer.cost import evaluate
+from placer.routing import estimate
+from placer.runs.pipeline import load_row_kernels
+from placer.soft.multi_start import settle_soft
+from tests import BENCHMARKS
+from tests.benchmarks import flat
+
+METHODS = ("greedy", "random", "gradient", "rl")
+METHOD_S = 4.0
+"""Seconds of a method without refinement."""
+REFINED_S = (5.0, 10.0, 20.0)
+"""Seconds of the default method with refinement."""
+TOGETHER_S = (10.0, 20.0, np.inf)
+"""Seconds for macros with cells."""
+EXCHANGES = (1, 3, 10, 30)
+"""Pairs of equal macros that are exchanged."""
+PARENTS = 5
+"""Placements whose macros are exchanged: every other one of the best by HPWL."""
+COARSE = (300, 1000, 3000)
+"""Numbers of clusters."""
+SOFT_S = 2.0
+"""Seconds for the soft macros of the clustered netlist."""
+
+Values = Mapping[str, float]
+"""What a placement is worth, by the name of the measure."""
+
+
+class Judge:
+    """Measures placements of one design."""
+
+    def __init__(self, netlist: Netlist, workers: int) -> None:
+        self.netlist = netlist
+        self.clustering: Clustering = cluster(netlist, threads=workers)
+        self.coarse: dict[int, CoarseDesign] = {count: coarsen(netlist, count, threads=workers) for count in COARSE}
+        self.dataflow: Dataflow = trace_dataflow(self.clustering.netlist)
+
+    def clustered(self, placement: Placement) -> Placement:
+        """The placement of the clustered netlist, soft macros placed around the macros."""
+        n, flat_netlist = self.clustering.netlist, self.netlist
+        kept = np.flatnonzero((flat_netlist.kind != Kind.CELL) | flat_netlist.fixed)
+        position = np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
+        orientation = n.orientation.copy()
+        position[self.clustering.cluster_of[kept]] = placement.position_um[kept]
+        orientation[self.clustering.cluster_of[kept]] = placement.orientation[kept]
+        return settle_soft(Placement(n, position, orientation), time.perf_counter() + SOFT_S)[0]
+
+    def measure(self, placement: Placement) -> Values:
+        """All measures of places of macros."""
+        start, n = flat.centered(placement), self.netlist
+        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=0)
+        whole = Placement(n, spread, placement.orientation)
+        routed = estimate(whole)
+        cost = evaluate(self.clustered(placement))
+        at, flow = placement.position_um[self.clustering_nodes], self.dataflow
+        distance = np.abs(at[flow.source] - at[flow.target]).sum(axis=1)
+        return {
+            "routed_um": routed.routed_um, "overflow": routed.overflow, "hpwl_um": evaluate(whole).hpwl_um,
+            "proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
+            "congestion": cost.congestion, "dataflow": float((distance * flow.weight).sum()),
+            "slivers": flat.slivers_um2(placement),
+            **{f"coarse {count}": design.wirelength_um(start) for count, design in self.coarse.items()},
+        }  # fmt: skip
+
+    @property
+    def clustering_nodes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+        """[V] for each node of the clustered netlist a node of the flat one that became it or joined it."""
+        nodes = np.empty(self.clustering.netlist.num_nodes, dtype=np.int64)
+        nodes[self.clustering.cluster_of] = np.arange(self.netlist.num_nodes)
+        return nodes
+
+
+def candidates(name: str, judge: Judge, seeds: int, workers: int) -> Iterator[tuple[str, Placement]]:
+    """Names of ways to place macros, and their legal placements, without exchanged macros."""
+    n, folder = judge.netlist, BENCHMARKS / "flat" / name
+    for key, file in flat.PUBLISHED.items():
+        if (folder / file).exists():
+            yield key, flat.put(n, flat.read_places(folder / file, n))
+    for seed in range(seeds):
+        runs = [(method, METHOD_S, False) for method in METHODS] + [("rl", seconds, True) for seconds in REFINED_S]
+        for method, seconds, refine in runs:
+            result = place(
+                judge.clustering.netlist, method=method, budget_s=seconds, refine=refine, seed=seed, workers=workers
+            )
+            yield f"{method}{'+' * refine}-{seconds:g}-{seed}", judge.clustering.expand(result.placement)
+        for seconds in TOGETHER_S:
+            start = flat.centered(Placement(n, np.nan_to_num(n.position_um), n.orientation))
+            deadline = time.perf_counter() + seconds
+            yield f"together-{seconds:g}-{seed}", place_together(start, seed=seed, deadline=deadline)
+
+
+def exchanged(placement: Placement, pairs: int, seed: int) -> Placement:
+    """The placement with so many random pairs of macros of equal sizes exchanged, each with its orientation."""
+    n, rng = placement.netlist, np.random.default_rng(seed)
+    position, orientation = placement.position_um.copy(), placement.orientation.copy()
+    for _ in range(pairs):
+        first = rng.choice(n.movable_hard)
+        equal = n.movable_hard[(n.size_um[n.movable_hard] == n.size_um[first]).all(axis=1)]
+        second = rng.choice(equal)
+        position[[first, second]], orientation[[first, second]] = (
+            position[[second, first]],
+            orientation[[second, first]],
+        )
+    return Placement(n, position, orientation)
+
+
+def study(name: str, folder: Path, seeds: int, workers: int) -> dict[str, Values]:
+    """The measures of all placements of a design by their names; kept in a file for each."""
+    netlist = flat.read_netlist(name, 5.0)
+    judge = Judge(netlist, workers)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+    def measure(item: tuple[str, Placement]) -> None:
+        key, placement = item
+        if key not in known:
+            known[key] = judge.measure(placement)
+            flat.write_json(folder / f"{key}.json", known[key])
+            print(f"{name} {key}: routed {known[key]['routed_um']:.4g} µm", flush=True)
+
+    made = dict[str, Placement]()
+    if not (folder / "made.npz").exists():
+        for key, placement in candidates(name, judge, seeds, workers):
+            made[key] = placement
+        arrays = {
+            f"{key}/{part}": getattr(p, part) for key, p in made.items() for part in ("position_um", "orientation")
+        }
+        np.savez_compressed(folder / "made.npz", **arrays)
+    with np.load(folder / "made.npz") as arrays:
+        keys = sorted({key.rpartition("/")[0] for key in arrays.files})
+        made = {key: Placement(netlist, arrays[f"{key}/position_um"], arrays[f"{key}/orientation"]) for key in keys}
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(measure, made.items()))
+        best = sorted(made, key=lambda key: known[key]["hpwl_um"])[: 2 * PARENTS : 2]
+        variants = {
+            f"{key}~{pairs}-{seed}": exchanged(made[key], pairs, seed)
+            for key in best for pairs in EXCHANGES for seed in range(2)
+        }  # fmt: skip
+        list(pool.map(measure, variants.items()))
+    return known
+
+
+def correlations(values: Sequence[Values]) -> list[str]:
+    """A line per measure: its rank correlation with the routed length over all and over the better half."""
+    routed = np.array([each["routed_um"] for each in values])
+    good = routed <= np.median(routed)
+    lines = [f"{'measure':<14} {'all':>7} {'good half':>10}"]
+    for key in values[0]:
+        if key not in ("routed_um", "overflow"):
+            measured = np.array([each[key] for each in values])
+            over_all = spearmanr(measured, routed).statistic
+            lines.append(f"{key:<14} {over_all:>7.2f} {spearmanr(measured[good], routed[good]).statistic:>10.2f}")
+    return lines
+
+
+def main() -> None:
+    """Measure, and print a table for each design."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = (*flat.LEFDEF, *flat.ICCAD04)
+    parser.add_argument("designs", nargs="*", help=f"of {', '.join(known)}; all by default")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, required=True, help="folder to keep the measurements in")
+    arguments = parser.parse_args()
+    if strange := [name for name in arguments.designs if name not in known]:
+        parser.error(f"design {strange[0]!r}; expected one of {', '.join(known)}")
+    load_row_kernels()
+    for name in arguments.designs or known:
+        try:
+            values = list(study(name, arguments.out / name, arguments.seeds, arguments.workers).values())
+        except LegalizationError as error:
+            print(f"{name}: {error}")
+            continue
+        print(f"\n{name}, {len(values)} placements", *correlations(values), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
