@@ -29,7 +29,7 @@ from scipy.stats import spearmanr
 from netlists.connectivity.cluster import Clustering, cluster
 from netlists.connectivity.dataflow import Dataflow, trace_dataflow
 from netlists.errors import LegalizationError
-from netlists.netlist import Kind, Netlist
+from netlists.netlist import Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 from placer import place
 from placer.cells.coarse import CoarseDesign, coarsen
@@ -99,7 +99,7 @@ class Judge:
         }  # fmt: skip
 
     @property
-    def clustering_nodes(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    def clustering_nodes(self) -> Ints:
         """[V] for each node of the clustered netlist a node of the flat one that became it or joined it."""
         nodes = np.empty(self.clustering.netlist.num_nodes, dtype=np.int64)
         nodes[self.clustering.cluster_of] = np.arange(self.netlist.num_nodes)
@@ -115,14 +115,21 @@ def candidates(name: str, judge: Judge, seeds: int, workers: int) -> Iterator[tu
     for seed in range(seeds):
         runs = [(method, METHOD_S, False) for method in METHODS] + [("rl", seconds, True) for seconds in REFINED_S]
         for method, seconds, refine in runs:
-            result = place(
-                judge.clustering.netlist, method=method, budget_s=seconds, refine=refine, seed=seed, workers=workers
-            )
-            yield f"{method}{'+' * refine}-{seconds:g}-{seed}", judge.clustering.expand(result.placement)
+            key = f"{method}{'+' * refine}-{seconds:g}-{seed}"
+            try:
+                result = place(
+                    judge.clustering.netlist, method=method, budget_s=seconds, refine=refine, seed=seed, workers=workers
+                )
+                yield key, judge.clustering.expand(result.placement)
+            except LegalizationError as error:
+                print(f"{name} {key}: {error}", flush=True)
         for seconds in TOGETHER_S:
             start = flat.centered(Placement(n, np.nan_to_num(n.position_um), n.orientation))
-            deadline = time.perf_counter() + seconds
-            yield f"together-{seconds:g}-{seed}", place_together(start, seed=seed, deadline=deadline)
+            key, deadline = f"together-{seconds:g}-{seed}", time.perf_counter() + seconds
+            try:
+                yield key, place_together(start, seed=seed, deadline=deadline)
+            except LegalizationError as error:
+                print(f"{name} {key}: {error}", flush=True)
 
 
 def exchanged(placement: Placement, pairs: int, seed: int) -> Placement:
@@ -184,9 +191,14 @@ def correlations(values: Sequence[Values]) -> list[str]:
     for key in values[0]:
         if key not in ("routed_um", "overflow"):
             measured = np.array([each[key] for each in values])
-            over_all = spearmanr(measured, routed).statistic
-            lines.append(f"{key:<14} {over_all:>7.2f} {spearmanr(measured[good], routed[good]).statistic:>10.2f}")
+            columns = correlation(measured, routed), correlation(measured[good], routed[good])
+            lines.append(f"{key:<14} {columns[0]:>7.2f} {columns[1]:>10.2f}")
     return lines
+
+
+def correlation(first: Floats, second: Floats) -> float:
+    """Spearman's rank correlation of two measures [K]; 0 if one is the same for all."""
+    return float(spearmanr(first, second).statistic) if np.ptp(first) and np.ptp(second) else 0.0
 
 
 def main() -> None:
@@ -202,11 +214,7 @@ def main() -> None:
         parser.error(f"design {strange[0]!r}; expected one of {', '.join(known)}")
     load_row_kernels()
     for name in arguments.designs or known:
-        try:
-            values = list(study(name, arguments.out / name, arguments.seeds, arguments.workers).values())
-        except LegalizationError as error:
-            print(f"{name}: {error}")
-            continue
+        values = list(study(name, arguments.out / name, arguments.seeds, arguments.workers).values())
         print(f"\n{name}, {len(values)} placements", *correlations(values), sep="\n", flush=True)
 
 

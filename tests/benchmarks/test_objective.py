@@ -26,6 +26,6 @@ def test_exchanged_macros_take_each_others_places() -> None:
 
 def test_correlations_of_orders() -> None:
     routed = [1.0, 2.0, 3.0, 4.0]
-    rows = [{"routed_um": x, "overflow": 0.0, "same": 10 * x, "reverse": -x} for x in routed]
+    rows = [{"routed_um": x, "overflow": 0.0, "same": 10 * x, "reverse": -x, "none": 1.0} for x in routed]
     lines = [line.split() for line in correlations(rows)]
-    assert lines[1:] == [["same", "1.00", "1.00"], ["reverse", "-1.00", "-1.00"]]
+    assert lines[1:] == [["same", "1.00", "1.00"], ["reverse", "-1.00", "-1.00"], ["none", "0.00", "0.00"]]
