@@ -9,7 +9,7 @@ latter rank them: Spearman's rank correlation with the routed length, over all a
     wirelength    its part, congestion and density likewise
     dataflow      distance between macros times the weight of their dataflow
     slivers       area of gaps too narrow for cells between macros
-    coarse N      wirelength of N clusters placed around the macros (`placer.cells.coarse`)
+    coarse N      wirelength of N clusters placed around the macros (`tests.benchmarks.coarse`)
 
 Finished measurements are kept under `--out` and not repeated.
 """
@@ -32,7 +32,6 @@ from netlists.errors import LegalizationError
 from netlists.netlist import Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 from placer import place
-from placer.cells.coarse import CoarseDesign, coarsen
 from placer.cells.global_placement import place_globally
 from placer.cells.together import place_together
 from placer.cost import evaluate
@@ -41,6 +40,7 @@ from placer.runs.pipeline import load_row_kernels
 from placer.soft.multi_start import settle_soft
 from tests import BENCHMARKS
 from tests.benchmarks import flat
+from tests.benchmarks.coarse import CoarseDesign, coarsen
 
 METHODS = ("greedy", "random", "gradient", "rl")
 METHOD_S = 4.0

@@ -9,9 +9,9 @@ from scipy.stats import spearmanr
 from netlists.errors import SettingsError
 from netlists.netlist import Kind
 from netlists.placement import Placement
-from placer.cells.coarse import CELLS_PER_CLUSTER, coarsen
 from placer.cells.global_placement import place_globally
 from placer.cost import evaluate
+from tests.benchmarks.coarse import CELLS_PER_CLUSTER, coarsen
 from tests.placer.cells.test_place import apart, flat
 
 
