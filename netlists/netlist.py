@@ -277,6 +277,16 @@ class Netlist:
         """The index of the node with a name, or None."""
         return self._index_of.get(node_name)
 
+    def turned_offsets_um(self, orientation: npt.NDArray[np.int8]) -> Floats:
+        """[P, 2] offset of each connection from the center of its node in µm, for orientations [V] of the nodes."""
+        turn = ORIENTATION_MATRIX[orientation[self.connection_node]]
+        return np.asarray(np.einsum("pij,pj->pi", turn, self.connection_offset_um))
+
+    def connections_by_node(self) -> tuple[Ints, Ints]:
+        """[P] the connections sorted by their node, and [V+1] where those of each node begin there; not frozen."""
+        by_node = np.argsort(self.connection_node, kind="stable")
+        return by_node, np.searchsorted(self.connection_node[by_node], np.arange(self.num_nodes + 1))
+
     @cached_property
     def _index_of(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.node_names)}

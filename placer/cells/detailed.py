@@ -19,11 +19,11 @@ import numpy as np
 
 from netlists.errors import LegalizationError
 from netlists.legality.cells import free_rows
-from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist, Rows
+from netlists.netlist import Floats, Ints, Netlist, Rows
 from netlists.placement import TOUCH, Placement
 from netlists.rows.multi_row import rows_high
 from placer.cells.abacus import assign_to_runs
-from placer.cells.gaps import move_into_gaps
+from placer.cells.gaps import MOST_PINS, move_into_gaps
 from placer.cells.multi_row_cells import place_multi_row_cells
 
 SITE = 16
@@ -34,11 +34,6 @@ STDOUT = 1
 
 EFFORTS = (3, 6, 9)
 """Efforts of coloquinte, from 1 to 9, that are used one after the other: better placements, slower steps."""
-
-MOST_PINS = 200
-"""Pins of a net, at most; nets with more are left out of the detailed placement.  No single cell makes them much
-longer, and every move of one of their cells would read all of their pins (with the clock and reset nets of a flat
-ariane133 this takes a minute per pass)."""
 
 SLOWER = 3.0
 """How many times as long as the longest step so far a step of the next effort takes, at most."""
@@ -211,8 +206,7 @@ def _circuit(placement: Placement, cells: Ints, sites: Ints, units: _Units) -> A
     # Cells are anchored at their lower-left corner, which widening does not move.
     anchor_um = np.where(movable[:, None], n.size_um / 2, 0.0)
     corner = np.rint((placement.position_um - anchor_um - units.origin_um) * units.per_um).astype(np.int64)
-    rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
-    offset_um = np.einsum("pij,pj->pi", rotation, n.connection_offset_um) + anchor_um[n.connection_node]
+    offset_um = n.turned_offsets_um(placement.orientation) + anchor_um[n.connection_node]
     offset = np.rint(offset_um * units.per_um).astype(np.int64)
     circuit = Circuit(n.num_nodes)
     circuit.cell_width, circuit.cell_height = size.T.tolist()

@@ -13,11 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Rows
+from netlists.netlist import Bools, Floats, Ints, Rows
 from netlists.placement import Placement
+from placer.cells.abacus import NONE
 
 MOST_PINS = 200
-"""Pins of a net, at most; nets with more hardly change with one cell."""
+"""Pins of a net, at most; nets with more are left out of gaps and detailed placement.  No single cell makes them much
+longer, and every move of one of their cells would read all of their pins (with the clock and reset nets of a flat
+ariane133 this takes a minute per pass)."""
 
 SWEEPS = 8
 """Times that every cell is tried, at most."""
@@ -36,9 +39,6 @@ LEAST_GAIN = 0.1
 
 TINY = 1e-6
 """Fraction of a site that counts as rounding."""
-
-NONE = -1
-"""Instead of the index of a run or a site."""
 
 
 class Gaps(NamedTuple):
@@ -75,7 +75,7 @@ def move_into_gaps(placement: Placement, cells: Ints, sites: Ints, rows: Rows) -
     n = placement.netlist
     gaps, pins = _gaps(rows), _pins(placement)
     center = placement.position_um[cells].copy()
-    half = np.column_stack([n.size_um[cells, 0] / 2, n.size_um[cells, 1] / 2])
+    half = n.size_um[cells] / 2
     run, first = find_runs(center - half, sites, gaps)
     least = LEAST_GAIN * float(rows.height_um[0])
     for _ in range(SWEEPS):
@@ -100,10 +100,8 @@ def _gaps(rows: Rows) -> Gaps:
 def _pins(placement: Placement) -> Pins:
     """The connections of a placement."""
     n = placement.netlist
-    by_node = np.argsort(n.connection_node, kind="stable")
-    of_node = np.searchsorted(n.connection_node[by_node], np.arange(n.num_nodes + 1))
-    rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
-    offset = np.einsum("pij,pj->pi", rotation, n.connection_offset_um)
+    by_node, of_node = n.connections_by_node()
+    offset = n.turned_offsets_um(placement.orientation)
     weight = np.where(np.diff(n.net_start) <= MOST_PINS, n.net_weight, 0.0)
     return Pins(
         by_node, of_node, n.connection_node.copy(), n.connection_net.copy(), n.net_start.copy(), weight, offset,
@@ -267,7 +265,7 @@ def best_gap(
     for _ in range(LEVELS):
         above = down < 0 or (up < levels and bottoms[up] - y <= y - bottoms[down])
         level = up if above else down
-        if level < 0 or level >= levels:
+        if level == levels:
             break
         up, down = (up + 1, down) if above else (up, down - 1)
         tall = span(bottoms[level] + half[1], boxes, count, 1)

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from netlists.legality.cells import free_rows, with_halos
-from netlists.netlist import ORIENTATION_MATRIX, Bools, Floats, Ints, Kind
+from netlists.netlist import Bools, Floats, Ints, Kind
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.electrostatics import Bins, Rectangles, cover_fractions
@@ -255,8 +255,7 @@ def _problem(placement: Placement, moves: Bools) -> _Problem:
     blocked = np.clip(1 - cover_fractions(low, high, canvas, bins), 0, 1)
     boxes = with_halos(placement, nodes) / unit
     size, shift = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2 - placement.position_um[nodes] / unit
-    rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
-    offset = np.einsum("pij,pj->pi", rotation, n.connection_offset_um) / unit
+    offset = n.turned_offsets_um(placement.orientation) / unit
     macro = n.kind[nodes] == Kind.HARD
     area = size.prod(axis=1)
     room = float((1 - blocked).sum()) * canvas[0] * canvas[1] / bins**2 - area[macro].sum()

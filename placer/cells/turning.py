@@ -23,10 +23,8 @@ def turn_macros(placement: Placement) -> Placement:
     The HPWL, without nets of more than `MOST_PINS` pins, is never longer than before.
     """
     n = placement.netlist
-    by_node = np.argsort(n.connection_node, kind="stable")
-    start = np.searchsorted(n.connection_node[by_node], np.arange(n.num_nodes + 1))
-    rotation = ORIENTATION_MATRIX[placement.orientation[n.connection_node]]
-    at = placement.position_um[n.connection_node] + np.einsum("pij,pj->pi", rotation, n.connection_offset_um)
+    by_node, start = n.connections_by_node()
+    at = placement.position_um[n.connection_node] + n.turned_offsets_um(placement.orientation)
     orientation = placement.orientation.astype(np.int64)
     allowed = rules(n).allowed.copy() if n.constraints else np.ones((n.num_nodes, len(ORIENTATION_MATRIX)), dtype=bool)
     turn(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from netlists.netlist import ORIENTATION_MATRIX, Floats, Ints, Netlist, cached_view
+from netlists.netlist import Floats, Ints, Netlist, cached_view
 
 LEAST_WEIGHT = 1e-12
 """Weight of a net at least, where pins are averaged: weights may be 0."""
@@ -38,7 +38,7 @@ def node_nets(netlist: Netlist) -> NodeNets:
     net, node = netlist.connection_net, netlist.connection_node
     key, entry = np.unique(net * netlist.num_nodes + node, return_inverse=True)
     pins = np.bincount(entry)
-    turned_um = np.einsum("pij,pj->pi", ORIENTATION_MATRIX[netlist.orientation[node]], netlist.connection_offset_um)
+    turned_um = netlist.turned_offsets_um(netlist.orientation)
     offset_um = np.column_stack([np.bincount(entry, turned_um[:, d]) for d in (0, 1)]) / pins[:, None]
     net, node = key // netlist.num_nodes, key % netlist.num_nodes
     start = np.searchsorted(net, np.arange(netlist.num_nets + 1))

@@ -27,23 +27,27 @@ CELLS_PER_CLUSTER = 4
 
 @dataclass(frozen=True, eq=False)
 class CoarseDesign:
-    """A flat netlist, and the netlist in which square clusters take the places of its movable cells."""
+    """The netlist in which square clusters take the places of the movable cells of a flat one."""
 
-    source: Netlist
     netlist: Netlist
-    kept: Ints  # nodes of `source` that are nodes of `netlist` too
+    kept: Ints  # nodes of the flat netlist that are nodes of this one too
     kept_as: Ints  # these nodes there
 
     def wirelength_um(self, placement: Placement, *, seed: int = 0) -> float:
         """HPWL in µm of the nets between clusters, placed globally around the macros of a flat placement."""
         n = self.netlist
-        clusters = (n.kind == Kind.CELL) & ~n.fixed
-        position = np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
-        orientation = n.orientation.copy()
-        position[self.kept_as] = placement.position_um[self.kept]
-        orientation[self.kept_as] = placement.orientation[self.kept]
-        spread = place_globally(Placement(n, position, orientation), clusters, seed=seed)
-        return evaluate(Placement(n, spread, orientation)).hpwl_um
+        start = carry(placement, self.kept, n, self.kept_as)
+        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=seed)
+        return evaluate(Placement(n, spread, start.orientation)).hpwl_um
+
+
+def carry(placement: Placement, kept: Ints, netlist: Netlist, kept_as: Ints) -> Placement:
+    """A placement of another netlist: the nodes `kept` [K] are `kept_as` [K] there, all others in the middle."""
+    position = np.tile(np.array(netlist.canvas_um) / 2, (netlist.num_nodes, 1))
+    orientation = netlist.orientation.copy()
+    position[kept_as] = placement.position_um[kept]
+    orientation[kept_as] = placement.orientation[kept]
+    return Placement(netlist, position, orientation)
 
 
 def coarsen(netlist: Netlist, clusters: int = CLUSTERS, *, seed: int = 0, threads: int | None = None) -> CoarseDesign:
@@ -55,7 +59,7 @@ def coarsen(netlist: Netlist, clusters: int = CLUSTERS, *, seed: int = 0, thread
     count = max(min(clusters, len(cells) // CELLS_PER_CLUSTER), 1) if clusters > 0 else clusters
     clustering = cluster(netlist, count, seed=seed, threads=threads)
     kept = np.setdiff1d(np.arange(netlist.num_nodes), cells)
-    return CoarseDesign(netlist, _squared(clustering), kept, clustering.cluster_of[kept])
+    return CoarseDesign(_squared(clustering), kept, clustering.cluster_of[kept])
 
 
 def _squared(clustering: Clustering) -> Netlist:

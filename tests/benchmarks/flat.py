@@ -35,7 +35,7 @@ from netlists.formats.lefdef.reader import beside
 from netlists.legality.channels import find_channels
 from netlists.legality.rules import rules
 from netlists.legality.verdict import COUNTS
-from netlists.netlist import ORIENTATION_MATRIX, ORIENTATIONS, Floats, Kind, Netlist
+from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist
 from netlists.placement import TOUCH, Placement
 from placer import place
 from placer.cells.place import place_cells
@@ -208,8 +208,7 @@ def hpwl_um(placement: Placement, most_pins: float = np.inf) -> float:
     """Half-perimeter wirelength in µm of the nets of at most so many pins, without their weights."""
     n, pins = placement.netlist, np.diff(placement.netlist.net_start)
     node = n.connection_node
-    turned = np.einsum("pij,pj->pi", ORIENTATION_MATRIX[placement.orientation[node]], n.connection_offset_um)
-    at_um = placement.position_um[node] + turned
+    at_um = placement.position_um[node] + n.turned_offsets_um(placement.orientation)
     starts = n.net_start[:-1][pins > 0]
     if not len(starts):
         return 0.0

@@ -29,7 +29,7 @@ from scipy.stats import spearmanr
 from netlists.connectivity.cluster import Clustering, cluster
 from netlists.connectivity.dataflow import Dataflow, trace_dataflow
 from netlists.errors import LegalizationError
-from netlists.netlist import Floats, Ints, Kind, Netlist
+from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
 from placer import place
 from placer.cells.global_placement import place_globally
@@ -40,7 +40,7 @@ from placer.runs.pipeline import load_row_kernels
 from placer.soft.multi_start import settle_soft
 from tests import BENCHMARKS
 from tests.benchmarks import flat
-from tests.benchmarks.coarse import CoarseDesign, coarsen
+from tests.benchmarks.coarse import CoarseDesign, carry, coarsen
 
 METHODS = ("greedy", "random", "gradient", "rl")
 METHOD_S = 4.0
@@ -73,13 +73,9 @@ class Judge:
 
     def clustered(self, placement: Placement) -> Placement:
         """The placement of the clustered netlist, soft macros placed around the macros."""
-        n, flat_netlist = self.clustering.netlist, self.netlist
-        kept = np.flatnonzero((flat_netlist.kind != Kind.CELL) | flat_netlist.fixed)
-        position = np.tile(np.array(n.canvas_um) / 2, (n.num_nodes, 1))
-        orientation = n.orientation.copy()
-        position[self.clustering.cluster_of[kept]] = placement.position_um[kept]
-        orientation[self.clustering.cluster_of[kept]] = placement.orientation[kept]
-        return settle_soft(Placement(n, position, orientation), time.perf_counter() + SOFT_S)[0]
+        kept = np.flatnonzero((self.netlist.kind != Kind.CELL) | self.netlist.fixed)
+        carried = carry(placement, kept, self.clustering.netlist, self.clustering.cluster_of[kept])
+        return settle_soft(carried, time.perf_counter() + SOFT_S)[0]
 
     def measure(self, placement: Placement) -> Values:
         """All measures of places of macros."""
@@ -87,8 +83,8 @@ class Judge:
         spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=0)
         whole = Placement(n, spread, placement.orientation)
         routed = estimate(whole)
-        cost = evaluate(self.clustered(placement))
-        at, flow = placement.position_um[self.clustering_nodes], self.dataflow
+        clustered = self.clustered(placement)
+        cost, at, flow = evaluate(clustered), clustered.position_um, self.dataflow
         distance = np.abs(at[flow.source] - at[flow.target]).sum(axis=1)
         return {
             "routed_um": routed.routed_um, "overflow": routed.overflow, "hpwl_um": evaluate(whole).hpwl_um,
@@ -97,13 +93,6 @@ class Judge:
             "slivers": flat.slivers_um2(placement),
             **{f"coarse {count}": design.wirelength_um(start) for count, design in self.coarse.items()},
         }  # fmt: skip
-
-    @property
-    def clustering_nodes(self) -> Ints:
-        """[V] for each node of the clustered netlist a node of the flat one that became it or joined it."""
-        nodes = np.empty(self.clustering.netlist.num_nodes, dtype=np.int64)
-        nodes[self.clustering.cluster_of] = np.arange(self.netlist.num_nodes)
-        return nodes
 
 
 def candidates(name: str, judge: Judge, seeds: int, workers: int) -> Iterator[tuple[str, Placement]]:
@@ -140,10 +129,8 @@ def exchanged(placement: Placement, pairs: int, seed: int) -> Placement:
         first = rng.choice(n.movable_hard)
         equal = n.movable_hard[(n.size_um[n.movable_hard] == n.size_um[first]).all(axis=1)]
         second = rng.choice(equal)
-        position[[first, second]], orientation[[first, second]] = (
-            position[[second, first]],
-            orientation[[second, first]],
-        )
+        pair = np.array([first, second])
+        position[pair], orientation[pair] = position[pair[::-1]], orientation[pair[::-1]]
     return Placement(n, position, orientation)
 
 

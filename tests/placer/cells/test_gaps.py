@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from netlists.netlist import Floats, Ints, Rows
 from netlists.placement import Placement
 from placer.cells import gaps as gaps_module
+from placer.cells.abacus import NONE
 from placer.cells.detailed import _legalize_near, _units
-from placer.cells.gaps import NONE, Gaps, best_gap, find_runs, move_into_gaps, nearest_best, span
+from placer.cells.gaps import Gaps, best_gap, find_runs, move_into_gaps, nearest_best, span
 from placer.cost import evaluate
 from tests.placer.cells.test_place import apart, assert_legal, flat
 
