@@ -42,8 +42,8 @@ from placer.soft.multi_start import center_soft, settle_soft
 
 SCREEN_FRACTION = 0.1
 """Fraction of the macros' budget for screening."""
-CELLS_FRACTION = 0.8
-"""Fraction of the budget after clustering for cells, if there are cells and rows."""
+CELLS_FRACTION = 0.9
+"""Fraction of the budget after clustering for cells, if there are cells and rows: macros move again with the cells."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from placer.cells.abacus import assign_to_runs
 from placer.cells.detailed import _TimeUp, _Watch, legalize_cells
 from placer.cells.electrostatics import Bins, cover_fractions, solve_field
 from placer.cells.global_placement import _fillers, place_globally, wirelength_gradient
-from placer.cells.place import FROM_MACROS, STAY, TOGETHER, PlacedCells, has_cells, place_cells
+from placer.cells.place import FROM_MACROS, STAY, TOGETHER, PlacedCells, Round, has_cells, place_cells
 from placer.cells.together import place_together
 from placer.cost import evaluate, summary
 from placer.legalization.by_rules import legalize_by_rules
@@ -229,6 +229,17 @@ def test_rounds_do_not_depend_on_the_number_of_threads(workers: int) -> None:
         (each.start, each.seed, each.rank) for each in alone.rounds
     ]
     assert {each.start for each in alone.rounds} == {STAY, TOGETHER, FROM_MACROS}
+
+
+@pytest.mark.parametrize(("stayed_um", "comes"), [(106.0, True), (106.1, False)])
+def test_macros_are_a_start_only_if_they_are_close_in_place(stayed_um: float, comes: bool) -> None:
+    start = apart(flat())
+    search = cells_module._Search(start, True, 0, 100.0, lambda: None)
+    assert [search._kind(number) for number in range(3)] == [TOGETHER, STAY, TOGETHER]  # nothing is known yet
+    search.rounds = [Round(TOGETHER, 0, start, (0, 100.0)), Round(STAY, 1, start, (0, stayed_um))]
+    assert [search._kind(number) == FROM_MACROS for number in (2, 3)] == [comes, comes]
+    search.began_from_macros = True
+    assert search._kind(3) == TOGETHER
 
 
 def test_without_movable_macros_only_cells_are_placed() -> None:
