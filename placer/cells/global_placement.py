@@ -52,7 +52,7 @@ WORSE = 0.004
 ENOUGH = 0.07
 """Overflow at which the placement ends: area of movable nodes above the density limit, as a fraction of their area."""
 
-MAX_STEPS = 1500
+MAX_STEPS = 4000
 """Steps at most."""
 
 TRIES = 3
@@ -187,13 +187,14 @@ class _Descent:
 
 
 def place_globally(
-    placement: Placement, moves: Bools, *, seed: int, warm: bool = False, deadline: float = np.inf,
-    tick: Callable[[], None] = lambda: None,
+    placement: Placement, moves: Bools, *, seed: int, warm: bool = False, slowest: float = 1.0,
+    deadline: float = np.inf, tick: Callable[[], None] = lambda: None,
 ) -> Floats:  # fmt: skip
     """Centers [V, 2] in µm after global placement of the nodes of the mask `moves` [V]; the others are obstacles.
 
     Requires rows.  The start matters little, since at first wirelength alone pulls nodes together; a `warm` start, from
-    a placement that is spread already, keeps more of its order.  Ends at `deadline` (of `time.perf_counter`) at the
+    a placement that is spread already, keeps more of its order.  The weight of the energy grows at the usual pace, or
+    if there is time down to `slowest` times as fast, in more steps.  Ends at `deadline` (of `time.perf_counter`) at the
     latest.  `tick` is called before every step.
     """
     problem, rng = _problem(placement, moves), np.random.default_rng(seed)
@@ -211,7 +212,7 @@ def place_globally(
         forces = descent.step()
         overflows.append(problem.overflow(forces.density))
         now = time.perf_counter()
-        descent.adapt(forces, overflows[-1], _pace(usual, len(overflows), now - began, deadline - now))
+        descent.adapt(forces, overflows[-1], _pace(usual, len(overflows), now - began, deadline - now, slowest))
         if overflows[-1] < ENOUGH or stalled(overflows):
             break
     position_um = placement.position_um.copy()
@@ -224,13 +225,13 @@ def _norm(vectors: Floats) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))
 
 
-def _pace(usual: int, steps: int, seconds: float, seconds_left: float) -> float:
+def _pace(usual: int, steps: int, seconds: float, seconds_left: float, slowest: float) -> float:
     """How many times as fast as usual the weight must grow, after so many steps, to end in the time that is left.
 
-    `usual` is the number of steps that it usually takes.
+    `usual` is the number of steps that it usually takes.  The result is not below `slowest`.
     """
     needed = max(1 - steps / usual, 0.1) * usual * seconds / steps
-    return float(np.clip(needed / max(seconds_left, TINY), 1, MOST_PACE))
+    return float(np.clip(needed / max(seconds_left, TINY), slowest, MOST_PACE))
 
 
 def stalled(overflows: list[float]) -> bool:

@@ -58,8 +58,15 @@ MACROS_FRACTION = 0.7
 FIRST_CELLS_FRACTION = 0.3
 """Fraction of the time of a round `FROM_MACROS` for the cells with which it begins."""
 
+PATIENT = 0.25
+"""Pace of the global placement of cells whose macros stay, if there is time (see `place_globally`): HPWL falls by 2.8%
+with Innovus's macros on ariane133_ng45 and by 4.1% with ours, in four times as many steps; other seeds bring less."""
+
+CAREFUL = 0.5
+"""The same in rounds of which several follow: after macros with cells HPWL falls by 0.5% in twice as many steps."""
+
 FEWEST_ROUNDS = 3
-"""Rounds without a time limit."""
+"""Rounds without a time limit if macros may move; otherwise there is one."""
 
 ROUND_FRACTION = 0.9
 """A round begins only if there is this fraction of the time of the longest of its kind; hurried rounds are worse."""
@@ -112,9 +119,9 @@ def place_cells(
 
     Hard macros must be legal.  They stay or, with `move_macros`, move if that shortens wires.  There is at least one
     round, which is cut short if there is too little time and leaves macros in place if there is none; a further one
-    begins if there is time for it.  Without `seconds` there are `FEWEST_ROUNDS` rounds, and the result
-    depends on the seed alone.  `tick` is called often.  Ctrl-C returns the best placement so far.  A round that finds
-    no room is skipped; raises `LegalizationError` if there is no room even with macros in place.
+    begins if there is time for it.  Without `seconds` there are `FEWEST_ROUNDS` rounds, or one if macros stay, and the
+    result depends on the seed alone.  `tick` is called often.  Ctrl-C returns the best placement so far.  A round that
+    finds no room is skipped; raises `LegalizationError` if there is no room even with macros in place.
     """
     move_macros = move_macros and seconds != 0.0 and placement.netlist.movable_hard.size > 0
     search = _Search(placement, move_macros, seed, seconds, tick)
@@ -173,7 +180,7 @@ class _Search:
     def _has_another(self, begun: int) -> bool:
         """Whether another round begins after so many: there is time for one that is as long as those of its kind."""
         if self.seconds is None:
-            return begun < FEWEST_ROUNDS
+            return begun < (FEWEST_ROUNDS if self.move_macros else 1)
         expected_s = self.longest_s.get(self._kind(begun), max(self.longest_s.values(), default=0.0))
         return begun == 0 or self.elapsed_s + ROUND_FRACTION * expected_s < self.rounds_s
 
@@ -225,7 +232,10 @@ class _Search:
         """A global placement of the cells alone."""
         n = placement.netlist
         cells = (n.kind == Kind.CELL) & ~n.fixed
-        spread = place_globally(placement, cells, seed=seed, warm=warm, deadline=deadline, tick=self._tick)
+        slowest = CAREFUL if self.move_macros else PATIENT
+        spread = place_globally(
+            placement, cells, seed=seed, warm=warm, slowest=slowest, deadline=deadline, tick=self._tick
+        )
         return Placement(n, spread, placement.orientation)
 
     def finish(self, deadline: float, *, interrupted: bool = False) -> PlacedCells:
