@@ -1,0 +1,21 @@
+"""Wires before there is a placement: the lengths with which plain evaluation prices a design."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dse.model.cost import Machine
+from dse.model.technology import element_um2
+from dse.model.wires import TRAFFIC, Traffic, Wires
+
+
+def estimate_wires(machine: Machine) -> Wires:
+    """The wires of S designs as `dse.model.technology` has them, by class.
+
+    Half the side of a square chip outside of the array, the side of a square element for a hop inside.
+    """
+    half_mm = np.sqrt(machine.area_mm2) / 2
+    pitch_mm = np.sqrt(element_um2(machine.technology, machine.hardware, machine.designs)) / 1e3
+    longest = np.repeat(half_mm[:, None], TRAFFIC, axis=1)
+    longest[:, Traffic.ARRAY] = pitch_mm
+    return Wires(np.repeat(longest[:, :, None], 3, axis=2), longest)
