@@ -47,17 +47,19 @@ def measure_wires(chip: Chip, placement: Placement) -> Wires:
     """The wires of a placed chip.
 
     Inside the array a net spans several elements: a hop is its length divided by their number, and at least the side of
-    an element, which also stands for hops that never leave a tile.
+    an element, which also stands for hops that never leave a tile.  The longest hop is what remains of a net if the
+    elements of its tiles are next to each other.
     """
     traffic, operand, bits = np.array(chip.traffic), np.array(chip.operands), np.array(chip.bits, dtype=np.float64)
     pitch_mm = element_pitch_mm(placement.netlist, chip)
     length = net_lengths_mm(placement)
-    inside = traffic == Traffic.ARRAY
-    length[inside] = np.maximum(length[inside] / np.array(chip.hops)[inside], pitch_mm)
+    inside, hops = traffic == Traffic.ARRAY, np.array(chip.hops)
+    crossing = np.where(inside, length - (hops - 1) * pitch_mm, length)
+    length = np.where(inside, np.maximum(length / hops, pitch_mm), length)
     mean, longest = np.zeros((TRAFFIC, 3)), np.zeros(TRAFFIC)
     mean[Traffic.ARRAY], longest[Traffic.ARRAY] = pitch_mm, pitch_mm
     for each in Traffic:
-        longest[each] = length[traffic == each].max(initial=longest[each])
+        longest[each] = crossing[traffic == each].max(initial=longest[each])
         for x in range(3):
             mine = (traffic == each) & (operand == x)
             if mine.any():

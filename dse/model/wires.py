@@ -57,7 +57,7 @@ class Wires:
     """Lengths of the wires of S designs in mm; 0 for classes and operands without wires."""
 
     mean_mm: Floats  # [S, TRAFFIC, 3] per operand, weighted by bits; ARRAY: of one hop
-    longest_mm: Floats  # [S, TRAFFIC]; ARRAY: of one hop
+    longest_mm: Floats  # [S, TRAFFIC]; ARRAY: the longest hop
 
 
 def split_traffic(counts: Ints) -> Floats:

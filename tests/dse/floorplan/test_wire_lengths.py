@@ -51,7 +51,7 @@ def test_lengths_of_a_small_chip() -> None:
     assert wires.mean_mm[0, Traffic.BUFFER, INPUT] == pytest.approx((near + 3 * far) / 4 / 1e3, rel=1e-4)
     assert wires.longest_mm[0, Traffic.BUFFER] == pytest.approx(far / 1e3, rel=1e-4)
     assert wires.mean_mm[0, Traffic.ARRAY].tolist() == pytest.approx([0.05, 0.175, 0.05])  # others: within a tile
-    assert wires.longest_mm[0, Traffic.ARRAY] == pytest.approx(0.175)
+    assert wires.longest_mm[0, Traffic.ARRAY] == pytest.approx(0.3)  # one of the two is 0.05
     assert not wires.mean_mm[0, Traffic.ACCUMULATOR].any()
 
 
