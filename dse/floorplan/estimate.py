@@ -18,4 +18,4 @@ def estimate_wires(machine: Machine) -> Wires:
     pitch_mm = np.sqrt(element_um2(machine.technology, machine.hardware, machine.designs)) / 1e3
     longest = np.repeat(half_mm[:, None], TRAFFIC, axis=1)
     longest[:, Traffic.ARRAY] = pitch_mm
-    return Wires(np.repeat(longest[:, :, None], 3, axis=2), longest)
+    return Wires(np.repeat(longest[:, :, None], 3, axis=2), longest, pitch_mm)

@@ -19,7 +19,7 @@ from dse.model.cost import Cost, Totals, reprice
 from dse.model.design import Design
 from dse.model.evaluation import evaluate
 from dse.model.metrics import Work, mean_work, metrics, work
-from dse.model.wires import Traffic, Wires, price_traffic
+from dse.model.wires import Traffic, Wires, count_periods, price_traffic, split_traffic
 from dse.templates.base import Floats
 from dse.workloads.layers import Network
 from netlists.errors import ChipscapeError, DesignError
@@ -37,8 +37,16 @@ class Price:
 
     wires: Wires  # of this design alone
     metrics: dict[str, float]  # of `dse.model.metrics`, means over the workload
+    bits: Floats  # [TRAFFIC, 3] moved in one run, by class and operand; bit-hops inside the array
     energy_mj: Floats  # [TRAFFIC] of the wires of one run, by class
     periods: Floats  # [TRAFFIC] delay of the longest wire of each class in clock periods
+
+    @property
+    def mean_mm(self) -> Floats:
+        """[TRAFFIC] length of the wires in mm, weighted by the bits that are moved; nan for a class without traffic."""
+        whole = self.bits.sum(axis=1)
+        sums = (self.bits * self.wires.mean_mm[0]).sum(axis=1)
+        return np.asarray(np.divide(sums, whole, out=np.full(len(whole), np.nan), where=whole > 0))
 
     @property
     def is_slow(self) -> bool:
@@ -107,9 +115,14 @@ def _price(plain: Sequence[Cost], wires: Wires, costs: Sequence[Cost], weights: 
     mean = mean_work([_work(cost) for cost in costs], weights)
     values = metrics(machine, mean, batch)
     energy = [price_traffic(machine.technology, wires, cost.counts)[0].T @ cost.repeats for cost in plain]
-    energy_mj = np.average(energy, axis=0, weights=weights) * 1e-9
-    periods = reprice(costs[0], wires).wire_periods[0]
-    return Price(wires, {key: float(value[0]) for key, value in values.items()}, energy_mj, periods)
+    bits = [np.tensordot(cost.repeats, split_traffic(cost.counts)[0], 1) for cost in plain]
+    return Price(
+        wires,
+        {key: float(value[0]) for key, value in values.items()},
+        np.average(bits, axis=0, weights=weights),
+        np.average(energy, axis=0, weights=weights) * 1e-9,
+        count_periods(machine.technology, wires, machine.designs)[0],
+    )
 
 
 def _work(cost: Cost) -> Work:

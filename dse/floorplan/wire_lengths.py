@@ -64,7 +64,7 @@ def measure_wires(chip: Chip, placement: Placement) -> Wires:
             mine = (traffic == each) & (operand == x)
             if mine.any():
                 mean[each, x] = np.average(length[mine], weights=bits[mine])
-    return Wires(mean[None], longest[None])
+    return Wires(mean[None], longest[None], np.array([pitch_mm]))
 
 
 def element_pitch_mm(netlist: Netlist, chip: Chip) -> float:

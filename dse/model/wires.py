@@ -4,7 +4,7 @@ Without a placement, a bit between buffer and array travels half the side of a s
 one pitch (`dse.model.technology`).  A placement says how far each class of bits travels:
 
     buffer        inputs and weights between their SRAMs and the array
-    array         from unit to unit inside the array: a hop, whose FIFO and controller cost as in `technology`
+    array         from unit to unit inside the array: a hop, whose FIFO and controller cost what they do in `technology`
     accumulator   outputs and partial sums between the array and their SRAMs
     dram          between the ports of off-chip memory and the SRAMs, or the array if an operand has no buffer
     control       the host's bus and addresses, of which no traffic is counted
@@ -58,6 +58,7 @@ class Wires:
 
     mean_mm: Floats  # [S, TRAFFIC, 3] per operand, weighted by bits; ARRAY: of one hop
     longest_mm: Floats  # [S, TRAFFIC]; ARRAY: the longest hop
+    pitch_mm: Floats  # [S] side of an element of the array
 
 
 def split_traffic(counts: Ints) -> Floats:
@@ -75,10 +76,13 @@ def split_traffic(counts: Ints) -> Floats:
 
 
 def price_traffic(technology: Technology, wires: Wires, counts: Ints) -> Floats:
-    """Energy [S, L, TRAFFIC] in pJ: bits moved × length × pJ per bit and mm, of counts [S, L, COUNTS]."""
-    pj_mm = np.full((TRAFFIC, 1), technology.wire_pj_mm)
-    pj_mm[Traffic.ARRAY] *= HOP_OVER_WIRE
-    return np.asarray((split_traffic(counts) * pj_mm * wires.mean_mm[:, None]).sum(axis=-1))
+    """Energy [S, L, TRAFFIC] in pJ: bits moved × length × pJ per bit and mm, of counts [S, L, COUNTS].
+
+    What a hop costs beside its wire does not depend on its length: as much as (HOP_OVER_WIRE - 1) pitches of wire.
+    """
+    length_mm = wires.mean_mm.copy()
+    length_mm[:, Traffic.ARRAY] += (HOP_OVER_WIRE - 1) * wires.pitch_mm[:, None]
+    return np.asarray((split_traffic(counts) * length_mm[:, None]).sum(axis=-1) * technology.wire_pj_mm)
 
 
 def count_periods(technology: Technology, wires: Wires, designs: Floats) -> Floats:

@@ -196,7 +196,7 @@ def test_srams_keep_their_area_and_are_not_slivers(size_kb: float, word_bits: in
     wide, tall = sram.size_um
     assert wide * tall == pytest.approx(8 * 1024 * size_kb * cell_um2 * 7)
     assert 1 / MAX_ASPECT - 1e-9 <= wide / tall <= MAX_ASPECT + 1e-9
-    assert 2**sram.address_bits >= sram.words
+    assert 2**sram.address_bits >= int(sram.words)
 
 
 def test_the_shape_of_a_known_sram() -> None:

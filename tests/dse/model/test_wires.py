@@ -19,6 +19,7 @@ from dse.workloads.layers import Kind, Layer, Network
 from netlists.errors import DesignError
 
 NETWORK = Network("two", (Layer("conv", Kind.CONV, 8, 8, 12, 12, 3, 3), Layer("pool", Kind.POOL, 8, 8, 10, 10, 2, 2)))
+PITCH_MM = 0.03
 
 
 def plain() -> Cost:
@@ -28,11 +29,11 @@ def plain() -> Cost:
 
 
 def make_wires(mm: float = 0.0, **classes: float) -> Wires:
-    """Wires of one length, except those of some classes."""
+    """Wires of one length, except those of some classes, in an array of a known pitch."""
     longest = np.full((1, TRAFFIC), mm)
     for name, length in classes.items():
         longest[0, Traffic[name.upper()]] = length
-    return Wires(np.repeat(longest[:, :, None], 3, axis=2), longest)
+    return Wires(np.repeat(longest[:, :, None], 3, axis=2), longest, np.array([PITCH_MM]))
 
 
 def test_each_class_has_a_title() -> None:
@@ -68,7 +69,8 @@ def test_energy_is_bits_times_length_times_price() -> None:
     parts = dict(zip(PARTS, np.moveaxis(again.energy_pj, -1, 0), strict=True))
     before = dict(zip(PARTS, np.moveaxis(cost.energy_pj, -1, 0), strict=True))
     assert np.allclose(parts["wire"], pj_mm * wire.sum(axis=-1))
-    assert np.allclose(parts["network"], 4.2 * pj_mm * 0.1 * bits[:, :, Traffic.ARRAY].sum(axis=-1))
+    hops = bits[:, :, Traffic.ARRAY].sum(axis=-1)  # each of which costs 3.2 pitches beside its wire
+    assert np.allclose(parts["network"], pj_mm * (0.1 + 3.2 * PITCH_MM) * hops)
     assert (parts["wire"] > 0).all()  # of the pooling layer, too, whose data comes from DRAM
     for name in PARTS:
         if name not in ("wire", "network"):
@@ -120,6 +122,8 @@ def test_operands_have_their_own_lengths() -> None:
     for operand in (INPUT, WEIGHT, OUTPUT):
         mean = np.zeros((1, TRAFFIC, 3))
         mean[0, Traffic.DRAM, operand] = 1.0
-        energies.append(reprice(cost, Wires(mean, np.zeros((1, TRAFFIC)))).energy_pj[..., PARTS.index("wire")])
+        energies.append(
+            reprice(cost, Wires(mean, np.zeros((1, TRAFFIC)), np.zeros(1))).energy_pj[..., PARTS.index("wire")]
+        )
     together = reprice(cost, make_wires(0.0, dram=1.0)).energy_pj[..., PARTS.index("wire")]
     assert np.allclose(sum(energies), together)
