@@ -110,8 +110,8 @@ def list_loop_notes(loop: ClosedLoop) -> list[str]:
         notes.append(f"Wires of {', '.join(slow)} take registers, whose cycles are in the latency.")
     notes.append(
         "Energy of a wire: bits × length × pJ per bit and mm; a hop has its FIFO beside that. The length of a net is"
-        " half the perimeter of the box around its pins. The estimate takes half the side of a square chip, for a hop the"
-        " side of an element."
+        " half the perimeter of the box around its pins. Estimated are half the side of a square chip, and for a hop"
+        " the side of an element."
     )
     return notes
 
