@@ -69,9 +69,7 @@ def floorplan(
     from placer.runs.settings import PlaceSettings
 
     subject = _load_subject(design, which)
-    folder = out or (Path(design) / "floorplan" if subject.result else None)
-    if folder is None:
-        raise SettingsError(f"{design} is a design file; give a folder for the results with --out")
+    folder = out or _default_folder(subject, design)
     check_out(folder)
     place_settings = PlaceSettings(method, budget, seed, 1 if which == FRONT else workers, iterations=iterations)
     settings = FloorplanSettings(granularity, utilization)
@@ -98,6 +96,13 @@ def _load_subject(name: str, which: str) -> _Subject:
     if not rows:
         raise SettingsError(f"{name}: the front is empty; explore a space with feasible designs")
     return _Subject([(str(row["id"]), rebuild_design(space, row)) for row in rows], space.networks, result)
+
+
+def _default_folder(subject: _Subject, name: str) -> Path:
+    """Where the results go without --out; raises `SettingsError` for a design file, which has no folder."""
+    if subject.result is None:
+        raise SettingsError(f"{name} is a design file; give a folder for the results with --out")
+    return subject.result.folder / "floorplan"
 
 
 def place_netlist(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dse.floorplan.loop import close_loop, close_loops
+    from dse.floorplan.measurement import wire_lengths
     from dse.floorplan.netlist import to_netlist
     from dse.floorplan.settings import FloorplanSettings
-    from dse.floorplan.measurement import wire_lengths
 
 __all__ = ["FloorplanSettings", "close_loop", "close_loops", "to_netlist", "wire_lengths"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dse.floorplan.estimate import estimate_wires
+from dse.floorplan.measurement import measure_wires
 from dse.floorplan.netlist import plan_chip
 from dse.floorplan.settings import FloorplanSettings
-from dse.floorplan.measurement import measure_wires
 from dse.model.cost import Cost, Totals, reprice
 from dse.model.design import Design
 from dse.model.evaluation import evaluate

@@ -170,7 +170,7 @@ def _knee(result: Result) -> object:
 
 
 def tabulate_loops(loops: Sequence[ClosedLoop | FailedLoop], ranks: Ints) -> Table:
-    """Designs before and after their placement; `ranks` [K, 2] are those of the K placed ones by energy."""
+    """Designs before and after their placement; `ranks` [K, 2] are numbers from 1, of the K placed ones by energy."""
     rows: list[Row] = []
     own = iter(ranks.tolist())
     for loop in loops:

@@ -8,8 +8,8 @@ import pytest
 from dse.floorplan import FloorplanSettings, to_netlist, wire_lengths
 from dse.floorplan.arrays import BUILDERS
 from dse.floorplan.chip import Chip, Pin, Range
-from dse.floorplan.sram import Sram
 from dse.floorplan.measurement import measure_wires, net_lengths_mm
+from dse.floorplan.sram import Sram
 from dse.model.wires import Traffic
 from dse.templates.base import INPUT, OUTPUT, WEIGHT
 from netlists.errors import DesignError
