@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dse.floorplan.estimate import estimate_wires
 from dse.floorplan.measurement import measure_wires
+from dse.floorplan.naive import estimate_wires
 from dse.floorplan.netlist import plan_chip
 from dse.floorplan.settings import FloorplanSettings
 from dse.model.cost import Cost, Totals, reprice
