@@ -47,7 +47,7 @@ def floorplan(
     which: Annotated[str, typer.Option("--design", metavar="ID", help=f"Of DIR: an id, knee or {FRONT}")] = "knee",
     out: Annotated[Path | None, typer.Option(help="Folder for the results; DIR/floorplan by default")] = None,
     method: Annotated[str, typer.Option(help="As in placer place")] = "rl",
-    budget: Annotated[float, typer.Option(help="Wall-clock seconds of each placement")] = 60.0,
+    budget: Annotated[float, typer.Option(help="Wall-clock seconds of each placement")] = 45.0,
     iterations: Annotated[
         int | None, typer.Option(help="Instead of a budget: the result then depends on seed and workers alone")
     ] = None,
@@ -64,7 +64,7 @@ def floorplan(
     Writes netlist and placement (protobuf, Bookshelf), floorplan.png, metrics.json and report.html; for a front a
     folder of each design, and a page that compares them.  The exit code is 1 if one of a front cannot be placed.
 
-    Example: dse floorplan run --design knee --budget 60
+    Example: dse floorplan run --design knee --budget 45
     """
     from placer.runs.settings import PlaceSettings
 
