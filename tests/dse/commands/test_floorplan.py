@@ -53,6 +53,8 @@ def test_the_knee_becomes_a_floorplan(dse: Command, explored: Result) -> None:
     assert "Every hop inside the array" in page
     assert (folder / "floorplan.png").stat().st_size > 1000
     assert (folder / "bookshelf" / "netlist.aux").exists()
+    assert dse("report", explored.folder)[0] == 0
+    assert 'href="floorplan/report.html"' in (explored.folder / "report.html").read_text()
 
 
 def test_the_same_seed_gives_the_same_floorplan(dse: Command, explored: Result, tmp_path: Path) -> None:

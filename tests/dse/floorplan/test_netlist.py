@@ -26,6 +26,7 @@ from netlists import load, load_placement
 from netlists.errors import DesignError, SettingsError
 from netlists.netlist import Kind
 from netlists.placement import Placement
+from placer import place
 from placer.cost import evaluate as proxy
 from tests.dse.floorplan import LAYER, NETWORK, PARAMETERS, count_kind, make_design, place_in_rows
 
@@ -188,6 +189,14 @@ def test_files_read_back(template: str, tmp_path: Path) -> None:
     assert terms.hpwl_um == pytest.approx(1000 * own.hpwl_um, rel=1e-6)
     circuit = coloquinte.Circuit.read_ispd(str(tmp_path / "bookshelf" / "netlist.aux"))
     assert (circuit.nb_cells, circuit.nb_nets) == (netlist.num_nodes, netlist.num_nets)
+
+
+@pytest.mark.parametrize("template", BUILDERS)
+def test_placer_places_them(template: str) -> None:
+    netlist = to_netlist(make_design(template), granularity="coarse")
+    result = place(netlist, method="greedy", iterations=1, workers=1)
+    assert result.metrics["legal"]
+    assert place(netlist, method="greedy", iterations=1, workers=1).metrics["proxy"] == result.metrics["proxy"]
 
 
 @given(size_kb=st.floats(0.25, 1024), word_bits=st.integers(1, 4096), cell_um2=st.sampled_from([0.027, 0.127, 0.525]))
