@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -71,7 +72,7 @@ def floorplan(
     subject = _load_subject(design, which)
     folder = out or _default_folder(subject, design)
     check_out(folder)
-    place_settings = PlaceSettings(method, budget, seed, 1 if which == FRONT else workers, iterations=iterations)
+    place_settings = PlaceSettings(method, budget, seed, workers, iterations=iterations)
     settings = FloorplanSettings(granularity, utilization)
     if which == FRONT:
         _place_front(subject, folder, place_settings, settings, ray, workers)
@@ -142,16 +143,21 @@ def _place_front(
     from dse.reports.tables import print_table
 
     assert subject.result
-    total = len(subject.designs)
+    placer = partial(place_netlist, replace(place_settings, workers=1), None)
+    total, done = len(subject.designs), list[str]()
     with live_bar(STARTING) as show:
-        loops: list[ClosedLoop | FailedLoop] = close_loops(
-            subject.designs, partial(place_netlist, place_settings, None), place_settings.seed,
-            workload=subject.workload, settings=settings, ray=ray, workers=workers,
-            progress=lambda done: show(f"{done} of {total} designs", done, total),
+
+        def keep(loop: ClosedLoop | FailedLoop) -> None:
+            if isinstance(loop, ClosedLoop):
+                write_loop(folder / loop.name, loop, _command_line(), {"Front": "../report.html"})
+            done.append(loop.name)
+            show(f"{len(done)} of {total} designs", len(done), total)
+
+        loops = close_loops(
+            subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
+            workers=place_settings.workers, on_done=keep,
         )  # fmt: skip
     placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
-    for loop in placed:
-        write_loop(folder / loop.name, loop, _command_line(), {"Front": "../report.html"})
     report = report_front(subject.result, loops)
     write_front(folder, report, placed, _links(subject, folder))
     print_table(report.table)

@@ -23,8 +23,7 @@ from dse.templates.base import Floats
 from netlists.errors import SettingsError
 
 RIDGE = 0.1  # weight of the squares of the slopes, beside the sum of squared errors
-LONGEST = 3  # column of the coefficients for the longest wire, after those of the operands
-"""Columns of the coefficients: the mean of each operand, then the longest wire."""
+LONGEST = 3  # column of the coefficients for the longest wire, after those of the means of the operands
 FEWEST = 5  # designs to fit
 FOLDS = 5  # of a cross-validation
 

@@ -7,6 +7,7 @@ with the reason, and the others go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +26,12 @@ from dse.workloads.layers import Network
 from netlists.errors import ChipscapeError, DesignError
 from netlists.netlist import Ints
 from netlists.placement import Placement, Placer
-from netlists.runtime.ray_connection import LOCAL, RETRIES, connected, why_lost
+from netlists.runtime.ray_connection import LOCAL, RETRIES, connected, wait_for, why_lost
 
 Workload = Sequence[tuple[Network, float]]
 """Networks, and their weights in the means of metrics."""
+STOPPED = "stopped before it was placed"
+"""Why a design has no floorplan after Ctrl-C."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,24 +143,30 @@ def close_loops(
     settings: FloorplanSettings | None = None,
     ray: str = LOCAL,
     workers: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    on_done: Callable[[ClosedLoop | FailedLoop], None] = lambda loop: None,
 ) -> list[ClosedLoop | FailedLoop]:
-    """Close the loop for many designs, by name, as tasks on Ray; in their order.
+    """Close the loop for many designs, by different names, as tasks on Ray; in their order.
 
-    `progress` is told how many are done.  Each placement has one processor: a placer with a single thread gives the
-    same results on any cluster.  A design that fails is marked with the reason.
+    `on_done` is given each as soon as it is done.  Each placement has one processor: a placer with a single thread
+    gives the same results on any cluster.  A design that fails is marked with the reason, and so are those that are not
+    done when Ctrl-C ends the work.
     """
     import ray as ray_module
 
+    loops = dict[str, ClosedLoop | FailedLoop]()
     with connected(ray, workers):
         shared = ray_module.put((placer, seed, workload, settings))
         task = ray_module.remote(num_cpus=1, max_retries=RETRIES)(_close_marked)
-        answers = [task.remote(shared, name, design) for name, design in designs]
-        waiting = list(answers)
-        while waiting:
-            _, waiting = ray_module.wait(waiting)
-            progress(len(answers) - len(waiting))
-        return [_receive(name, answer) for (name, _), answer in zip(designs, answers, strict=True)]
+        names = {task.remote(shared, name, design): name for name, design in designs}
+        with suppress(KeyboardInterrupt):
+            while waiting := [answer for answer, name in names.items() if name not in loops]:
+                for answer in wait_for(waiting, None):
+                    loops[names[answer]] = _receive(names[answer], answer)
+                    on_done(loops[names[answer]])
+        for answer, name in names.items():
+            if name not in loops:
+                ray_module.cancel(answer)
+    return [loops.get(name, FailedLoop(name, STOPPED)) for name, _ in designs]
 
 
 def _close_marked(

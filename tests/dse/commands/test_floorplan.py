@@ -31,7 +31,7 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """An exploration of four designs."""
     folder = tmp_path_factory.mktemp("explored")
     (folder / "space.yaml").write_text(yaml.safe_dump(SPACE))
-    return explore(load_space(folder / "space.yaml"), folder / "run", workers=1)
+    return explore(load_space(folder / "space.yaml"), folder / "run")
 
 
 def test_the_knee_becomes_a_floorplan(dse: Command, explored: Result) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from dse.floorplan import close_loop, close_loops, wire_lengths
 from dse.floorplan.arrays import BUILDERS
-from dse.floorplan.loop import ClosedLoop, FailedLoop
+from dse.floorplan.loop import STOPPED, ClosedLoop, FailedLoop
 from dse.model.cost import PARTS
 from dse.model.evaluation import evaluate
 from dse.model.wires import Traffic
@@ -15,6 +17,7 @@ from dse.workloads.layers import Kind, Layer, Network
 from netlists.errors import DesignError, LegalizationError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
+from netlists.runtime.ray_connection import connected
 from tests.dse.floorplan import NETWORK, fail_to_place, make_design, place_in_rows
 
 WORKLOAD = [(NETWORK, 1.0)]
@@ -94,12 +97,20 @@ def fail_on_spatial(netlist: Netlist, *, seed: int) -> Placement:
     return fail_to_place(netlist, seed=seed) if netlist.name == "spatial" else place_in_rows(netlist, seed=seed)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A connection to a cluster of one processor."""
+    with connected(cores=1):
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
 def test_the_others_go_on_after_a_failure() -> None:
     designs = [(name, make_design(name)) for name in ("systolic", "spatial", "adaptive")]
-    done: list[int] = []
-    loops = close_loops(designs, fail_on_spatial, 3, workload=WORKLOAD, workers=1, progress=done.append)
-    assert done == [1, 2, 3]
+    done: list[ClosedLoop | FailedLoop] = []
+    loops = close_loops(designs, fail_on_spatial, 3, workload=WORKLOAD, on_done=done.append)
+    assert {loop.name for loop in done} == {"systolic", "spatial", "adaptive"}
     first, failed, last = loops
     assert failed == FailedLoop("spatial", "spatial: no legal placement was found with seed 3")
     assert isinstance(first, ClosedLoop)
@@ -107,3 +118,16 @@ def test_the_others_go_on_after_a_failure() -> None:
     alone = close_loop(designs[0][1], place_in_rows, 3, workload=WORKLOAD)
     assert first.after.metrics == pytest.approx(alone.after.metrics, nan_ok=True)
     assert np.array_equal(first.placement.position_um, alone.placement.position_um)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_ctrl_c_keeps_what_is_done() -> None:
+    def interrupt(loop: ClosedLoop | FailedLoop) -> None:
+        raise KeyboardInterrupt
+
+    designs = [(str(k), make_design("spatial")) for k in range(4)]
+    loops = close_loops(designs, place_in_rows, workload=WORKLOAD, on_done=interrupt)
+    assert [loop.name for loop in loops] == ["0", "1", "2", "3"]
+    assert sum(isinstance(loop, ClosedLoop) for loop in loops) == 1
+    assert sum(loop == FailedLoop(loop.name, STOPPED) for loop in loops) == 3
