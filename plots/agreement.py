@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from netlists.errors import SettingsError
 from plots import style
+from plots.pareto import ticks
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,6 +37,8 @@ def draw(
     first = next(iter(estimates.values()))
     for name, x, y in zip(names, measured, first, strict=False):
         axes.annotate(style.plain(name), (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6, color=style.INK)
+    for axis in (axes.xaxis, axes.yaxis):
+        ticks(axis, True, high / low)
     style.dress(axes, title=title, x=f"placed: {label}", y=f"estimated: {label}")
     axes.legend(frameon=False, fontsize=style.TICK_PT, labelcolor=style.INK)
     return figure

@@ -26,8 +26,8 @@ from plots import agreement, page, style, traffic
 
 FOOTER = (
     "Estimated: half the side of a square chip between memories and array, the side of an element for a hop inside."
-    " Placed: measured in the floorplan, with the wires of what meets DRAM without a buffer. Areas: SRAMs and processing"
-    " elements; host, memory controller and pads are not in them."
+    " Placed: measured in the floorplan, with the wires of what meets DRAM without a buffer. Areas: SRAMs and elements"
+    " of the array; host, memory controller and pads are not in them."
 )
 """The definitions below the pages."""
 PICTURE = "floorplan.png"
