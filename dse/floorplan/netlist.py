@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,5 +32,5 @@ def to_netlist(design: Design, settings: FloorplanSettings | None = None, **opti
     area model.  `options` are fields of `FloorplanSettings`; the same design and settings give the same netlist.
     Raises `DesignError` for a design that is not valid or not an ASIC, `SettingsError` for a bad option.
     """
-    settings = settings or FloorplanSettings(**options)
+    settings = replace(settings or FloorplanSettings(), **options)
     return plan_chip(design, settings).make_netlist(settings.utilization)

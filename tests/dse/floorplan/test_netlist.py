@@ -238,5 +238,11 @@ def test_wrong_input_is_refused() -> None:
         to_netlist(make_design("systolic"), utilization=0.95)
 
 
+def test_options_change_the_settings() -> None:
+    design, coarse = make_design("systolic"), FloorplanSettings("coarse", utilization=0.5)
+    changed = to_netlist(design, coarse, utilization=0.4)
+    assert changed.same_as(to_netlist(design, granularity="coarse", utilization=0.4))
+
+
 def test_all_templates_have_parameters_here() -> None:
     assert set(PARAMETERS) == set(BUILDERS)
