@@ -31,7 +31,7 @@ TARGET = ROOT / "docs" / "generated"
 PACKAGES = ("netlists", "placer", "dse", "plots")
 PROGRAMS = ("placer", "dse")
 
-API_FOLDERS = ("netlists", "placer", "placer.cost", "dse")
+API_FOLDERS = ("netlists", "placer", "placer.cost", "dse", "dse.floorplan")
 """Packages whose `__all__` is the library's interface."""
 
 

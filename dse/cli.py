@@ -9,6 +9,7 @@ import typer
 from dse.commands.catalog import devices, networks, templates
 from dse.commands.evaluate import evaluate
 from dse.commands.explore import explore
+from dse.commands.floorplan import floorplan
 from dse.commands.quantize import quantize
 from dse.commands.report import report
 from dse.commands.validate import validate
@@ -16,7 +17,7 @@ from netlists.runtime.command import run
 
 GARBAGE = 50_000
 """Objects between two garbage collections; by default, these take a tenth of the time of a command."""
-COMMANDS = (evaluate, validate, networks, templates, devices, quantize, explore, report)
+COMMANDS = (evaluate, validate, networks, templates, devices, quantize, explore, report, floorplan)
 
 app = typer.Typer(
     add_completion=False,

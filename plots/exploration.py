@@ -36,11 +36,11 @@ class Exploration:
     front: page.Table | None = None  # with the design file of each row
 
 
-def write(path: str | Path, content: Exploration, *, footer: str = "") -> None:
+def write(path: str | Path, content: Exploration, *, footer: str = "", links: Mapping[str, str] | None = None) -> None:
     """Write the page, whole or not at all; see `plots.page.write`."""
     sections = [_headline(content), _trade_offs(content), _search(content), _what_if(content), _layers(content),
                 _front(content)]  # fmt: skip
-    page.write(path, [section for section in sections if section], title=content.title, footer=footer)
+    page.write(path, [section for section in sections if section], title=content.title, footer=footer, links=links)
 
 
 def _headline(content: Exploration) -> page.Section:

@@ -37,11 +37,21 @@ class Section:
     texts: Mapping[str, str] = field(default_factory=dict)  # heading: preformatted text, such as a file or a loop nest
 
 
-def write(path: str | Path, sections: Sequence[Section], *, title: str, footer: str = "") -> None:
+def write(
+    path: str | Path,
+    sections: Sequence[Section],
+    *,
+    title: str,
+    footer: str = "",
+    links: Mapping[str, str] | None = None,
+) -> None:
     """Write the page, whole or not at all.  It needs no network, scripts or fonts, and all text is escaped.
 
-    Raises `OSError` if the file cannot be written.
+    `links` are addresses of other pages, relative to this one, by their names.  Raises `OSError` if the file cannot be
+    written.
     """
-    page = environment().get_template("page.html").render(title=title, sections=sections, footer=footer)
+    page = (
+        environment().get_template("page.html").render(title=title, sections=sections, footer=footer, links=links or {})
+    )
     # Names from a file system may hold bytes that are not UTF-8.
     style.write(path, page.encode("utf-8", errors="replace"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def write_exploration(result: Result, file: Path, which: str = KNEE) -> None:
-    """Write the page of an exploration, with one design in detail: the knee or an id; raises `DesignError`."""
-    exploration.write(file, _draw_exploration(build_report(result, which)), footer=FOOTER)
+    """Write the page of an exploration, with one design in detail: the knee or an id; raises `DesignError`.
+
+    It has a link to the floorplans of the exploration, if they were made in their usual folder.
+    """
+    floorplans = result.folder / "floorplan" / "report.html"
+    links = {"Floorplan": os.path.relpath(floorplans, file.parent)} if floorplans.exists() else {}
+    exploration.write(file, _draw_exploration(build_report(result, which)), footer=FOOTER, links=links)
 
 
 def _draw_layers(evaluation: Evaluation, title: str = "") -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from numba import njit
 from dse.model.devices import RESOURCES, Device
 from dse.model.overhead import NONE, Overhead
 from dse.model.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
+from dse.model.wires import PIPELINED, Traffic, Wires, count_periods, price_traffic, register_cycles
 from dse.templates.base import CLOCK_MHZ, COUNTS, DRAM_GB_S, Count, Floats, Hardware, Ints, Template
 from dse.workloads.layers import REPEAT, Network
 from netlists.errors import DesignError
@@ -79,14 +80,11 @@ def build(
     designs: Floats,
     technology: Technology,
     device: Device | None = None,
-    wires_mm: Floats | None = None,
     overhead: Overhead = NONE,
 ) -> Machine:
     """Price designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
 
-    `wires_mm` [S, 3] is how far each operand travels between its buffer and the array, as measured in a placement;
-    without it, half the side of a square chip is taken.  Raises `DesignError` for a fabric if a node is needed, and the
-    other way round.
+    Raises `DesignError` for a fabric if a node is needed, and the other way round.
     """
     if technology.fpga != template.fpga:
         expected = "an FPGA part" if template.fpga else "an ASIC technology"
@@ -99,7 +97,7 @@ def build(
         technology,
         hardware,
         coefficients(technology, hardware, designs),
-        wire_pj_per_bit(technology, area, wires_mm),
+        wire_pj_per_bit(technology, area),
         area,
         find_excess(template, hardware, device),
         overhead,
@@ -124,6 +122,7 @@ class Cost:
     counts: Ints  # [S, L, COUNTS], for one occurrence of each layer
     mappings: Ints  # [S, L, G]
     reason: npt.NDArray[np.int16]  # [S, L], indexes `machine.reasons`
+    wires: Wires | None = None  # as measured in placements; see `reprice`
 
     @property
     def feasible(self) -> npt.NDArray[np.bool_]:
@@ -147,8 +146,23 @@ class Cost:
 
     @cached_property
     def energy_pj(self) -> Floats:
-        """Energy [S, L, PARTS] in pJ."""
-        return energy(self.counts, self.machine.price_pj[:, None], self.machine.wire_pj[:, None])
+        """Energy [S, L, PARTS] in pJ; that of wires and of the network follows from measured wires if there are any."""
+        parts = energy(self.counts, self.machine.price_pj[:, None], self.machine.wire_pj[:, None])
+        if self.wires is not None:
+            by_class = price_traffic(self.machine.technology, self.wires, self.counts)
+            parts[..., PARTS.index("network")] = by_class[..., Traffic.ARRAY]
+            parts[..., _WIRE] = by_class[..., PIPELINED].sum(axis=-1)
+        return parts
+
+    @property
+    def wire_periods(self) -> Floats:
+        """Delay [S, TRAFFIC] of the longest wire of each class in clock periods; raises `DesignError` if not measured.
+
+        More than 1 is too slow inside the array; other wires take registers then.
+        """
+        if self.wires is None:
+            raise DesignError("the wires were not measured; place the design (`dse floorplan`)")
+        return count_periods(self.machine.technology, self.wires, self.machine.designs)
 
     @property
     def utilization(self) -> Floats:
@@ -198,6 +212,17 @@ def evaluate(machine: Machine, network: Network, *, search: bool = True, mapping
     reason = np.where(machine.reason[:, None] > 0, machine.reason[:, None], reason)
     counts[reason > 0] = 0
     return Cost(machine, network, counts, own, reason)
+
+
+def reprice(cost: Cost, wires: Wires) -> Cost:
+    """The cost with wires as they were measured: their energy, and the cycles of the registers in long ones.
+
+    These are added to the `FILL` of each layer that runs (`dse.model.wires.register_cycles`).
+    """
+    counts = cost.counts.copy()
+    periods = count_periods(cost.machine.technology, wires, cost.machine.designs)
+    counts[..., Count.FILL] += np.where(cost.feasible, register_cycles(periods)[:, None], 0)
+    return replace(cost, counts=counts, wires=wires)
 
 
 @dataclass(frozen=True, eq=False)

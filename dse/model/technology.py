@@ -74,6 +74,16 @@ HBM_PJ = 3.9  # pJ per bit
 WIRE_PJ = 0.12  # pJ per bit and mm at WIRE_VOLT
 WIRE_VOLT = 0.9  # V
 
+# Delay of a long wire with repeaters: 1.67 sqrt(FO4 · R · C) per length (Weste and Harris, CMOS VLSI Design, 4th ed.,
+# section 6.4.2; recalled, not looked up).  R and C are those of a wire of 360 nm pitch, 180 nm wide and 324 nm thick
+# (M6 of Intel's 45 nm process; copper with its liner, 25 nΩm), which later nodes keep for long wires: 430 Ω and 0.2 pF
+# per mm in all nodes.  A fan-out-of-4 inverter takes 0.5 ps per nm of gate length (Ho, Mai, Horowitz, "The future of
+# wires", Proc. IEEE 89(4), 2001; the slow corner).  74 ps per mm at 45 nm: accurate to a factor of 2.
+REPEATED_WIRE = 1.67  # over the geometric mean of both delays
+WIRE_OHM_MM = 430.0  # Ω per mm
+WIRE_PF_MM = 0.2  # pF per mm
+FO4_PS_NM = 0.5  # ps per nm of the node
+
 # A hop between neighboring units drives the wire over one pitch and passes a FIFO and a multicast controller.
 # Eyeriss's 2 MACs for 16 bits over its pitch of 0.27 mm (12.25 mm² for 168 elements) are 4.2 times the bare wire.
 HOP_OVER_WIRE = 4.2  # energy of a hop over that of the wire over one pitch
@@ -180,6 +190,11 @@ class Technology:
         """Energy of one bit over 1 mm, pJ."""
         scaled = WIRE_PJ * (self.volt / WIRE_VOLT) ** 2
         return scaled if self.known.wire_pj_mm is None else self.known.wire_pj_mm
+
+    @property
+    def wire_ps_mm(self) -> float:
+        """Delay of a wire with repeaters over 1 mm, ps."""
+        return REPEATED_WIRE * float(np.sqrt(FO4_PS_NM * self.node_nm * WIRE_OHM_MM * WIRE_PF_MM))
 
 
 def scaled_sram(node_nm: float) -> Law:
@@ -317,17 +332,15 @@ def _rows(
     return price
 
 
-def wire_pj_per_bit(technology: Technology, area_mm2: Floats, wires_mm: Floats | None) -> Floats:
+def wire_pj_per_bit(technology: Technology, area_mm2: Floats) -> Floats:
     """Energy [S, 3] in pJ of one bit of each operand on its way between buffer and array.
 
-    The length of the way is `wires_mm` [S, 3] if measured, otherwise half the side of a square chip of area [S] in mm².
-    On an FPGA (area nan) the energy is 0, because the energies of its fabric include wires.
+    The length of the way is half the side of a square chip of area [S] in mm²; `dse.model.wires` has measured ones.  On
+    an FPGA (area nan) the energy is 0, because the energies of its fabric include wires.
     """
-    if wires_mm is None:
-        half = np.sqrt(area_mm2) / 2
-        half[np.isnan(half)] = 0
-        return np.broadcast_to((technology.wire_pj_mm * half)[:, None], (len(half), 3))
-    return np.asarray(technology.wire_pj_mm * wires_mm)
+    half = np.sqrt(area_mm2) / 2
+    half[np.isnan(half)] = 0
+    return np.broadcast_to((technology.wire_pj_mm * half)[:, None], (len(half), 3))
 
 
 def area_mm2(technology: Technology, hardware: Hardware, designs: Floats) -> Floats:

@@ -32,6 +32,16 @@ def test_everything_is_on_the_page_and_escaped(tmp_path: Path) -> None:
     assert "<script" not in text
 
 
+def test_links_to_other_pages(tmp_path: Path) -> None:
+    page.write(
+        tmp_path / "page.html", [page.Section("x")], title="t", links={"Front & knee": "../report.html", "b": "b/c"}
+    )
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<a href="../report.html">Front &amp; knee</a> · <a href="b/c">b</a></nav>' in text
+    page.write(tmp_path / "page.html", [page.Section("x")], title="t")
+    assert "<nav" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_nothing_is_left_of_a_page_that_fails(tmp_path: Path) -> None:
     with pytest.raises(struct.error):
         page.write(tmp_path / "page.html", [page.Section("x", figures={"f": b"no png"})], title="t")

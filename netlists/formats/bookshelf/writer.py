@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netlists.errors import NetlistError
+from netlists.formats import textfile
 from netlists.formats.bookshelf.aux_file import SIDECAR
 from netlists.formats.bookshelf.design import (
     Design,
@@ -23,7 +24,7 @@ from netlists.formats.bookshelf.design import (
     rows_um,
     stem,
 )
-from netlists.formats.textfile import decimal, default_grid, write_text, write_texts
+from netlists.formats.textfile import default_grid, write_text, write_texts
 from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist, Rows
 from netlists.placement import Placement
 
@@ -110,6 +111,11 @@ def texts(netlist: Netlist) -> dict[str, str]:
 def _text(head: list[str], lines: list[str]) -> str:
     """The text of a file with a header, an empty line and the other lines."""
     return "\n".join([*head, "", *lines]).rstrip("\n") + "\n"
+
+
+def decimal(value: float) -> str:
+    """`textfile.decimal`, but whole numbers without a point: many readers of Bookshelf expect whole lengths."""
+    return textfile.decimal(value).removesuffix(".0")
 
 
 def nodes_text(n: Netlist) -> str:

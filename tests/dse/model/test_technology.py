@@ -85,7 +85,7 @@ def test_eyeriss_ratios() -> None:
     """ISCA'16 table IV: a 16-bit access over a 16-bit MAC at 65 nm."""
     node = technology("65nm")
     price = coefficients(node, EYERISS, design())[0]
-    wire = wire_pj_per_bit(node, area_mm2(node, EYERISS, design()), None)[0]
+    wire = wire_pj_per_bit(node, area_mm2(node, EYERISS, design()))[0]
     mac = price[Count.MULTIPLY] * 16**2 + price[Count.ADD] * 16
     assert price[Count.REGISTER_WEIGHT] * 16 / mac == pytest.approx(1, rel=0.30)  # of half a kilobyte
     assert price[Count.NETWORK_INPUT] * 16 / mac == pytest.approx(2, rel=0.30)
@@ -129,10 +129,8 @@ def test_static_energy_of_a_cycle() -> None:
 
 def test_wires() -> None:
     node = technology("28nm")
-    assert wire_pj_per_bit(node, np.array([16.0]), None)[0].tolist() == pytest.approx([2 * 0.12] * 3)
-    measured = np.array([[1.0, 0.5, 0.0]])
-    assert wire_pj_per_bit(node, np.array([16.0]), measured)[0].tolist() == pytest.approx([0.12, 0.06, 0.0])
-    assert not wire_pj_per_bit(technology("XC7Z045"), np.array([np.nan]), None).any()
+    assert wire_pj_per_bit(node, np.array([16.0]))[0].tolist() == pytest.approx([2 * 0.12] * 3)
+    assert not wire_pj_per_bit(technology("XC7Z045"), np.array([np.nan])).any()
 
 
 def test_fabrics_cost_more_than_their_node() -> None:

@@ -59,7 +59,7 @@ def test_options(tmp_path: Path) -> None:
     assert (netlist.canvas_um, netlist.grid, netlist.routing) == ((15, 5), (4, 8), routing)
     assert netlist.position_um[0].tolist() == [7, 2.5]
     writer.write_pl(Placement.given(netlist), tmp_path / "b.pl", units_per_um=2)
-    assert "\nram 10.0 2.0 : FS\n" in (tmp_path / "b.pl").read_text()
+    assert "\nram 10 2 : FS\n" in (tmp_path / "b.pl").read_text()
     again = reader.read_pl(netlist, tmp_path / "b.pl", units_per_um=2)
     assert np.array_equal(again.position_um, netlist.position_um)
 

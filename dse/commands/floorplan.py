@@ -1,0 +1,179 @@
+"""The command `dse floorplan`: designs of an exploration placed, and priced with the wires of their placements."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
+from netlists.errors import SettingsError
+from netlists.runtime.output import check_out
+from netlists.runtime.progress import STARTING, live_bar, live_line
+from netlists.runtime.ray_connection import CORES, LOCAL
+
+if TYPE_CHECKING:
+    from dse.exploration.results import Result
+    from dse.floorplan.loop import ClosedLoop, FailedLoop, Workload
+    from dse.model.design import Design
+    from netlists.netlist import Netlist
+    from netlists.placement import Placement
+    from placer.incumbent import RunProgress
+    from placer.runs.settings import PlaceSettings
+
+FRONT = "front"
+"""The choice of all designs of the front, beside knee and the ids."""
+FAILED = 1
+"""The exit code if a design of the front has no floorplan."""
+GRANULARITY_HELP = "; ".join(f"{level.name}: {level.summary}" for level in GRANULARITIES.values())
+
+
+class _Subject(NamedTuple):
+    """What is to be placed: designs by name, on the networks of their exploration or, for a file, on its own."""
+
+    designs: Sequence[tuple[str, Design]]
+    workload: Workload | None
+    result: Result | None
+
+
+def floorplan(
+    design: Annotated[str, typer.Argument(metavar="DIR|DESIGN", help="A folder of dse explore, or a .yaml file")],
+    which: Annotated[str, typer.Option("--design", metavar="ID", help=f"Of DIR: an id, knee or {FRONT}")] = "knee",
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; DIR/floorplan by default")] = None,
+    method: Annotated[str, typer.Option(help="As in placer place")] = "rl",
+    budget: Annotated[float, typer.Option(help="Wall-clock seconds of each placement")] = 45.0,
+    iterations: Annotated[
+        int | None, typer.Option(help="Instead of a budget: the result then depends on seed and workers alone")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Threads of a placement, or placements of a front at a time")] = CORES,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same random numbers")] = 0,
+    granularity: Annotated[str, typer.Option(help=GRANULARITY_HELP)] = "medium",
+    utilization: Annotated[float, typer.Option(help="Fraction of the canvas that macros cover")] = 0.65,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="For a front: of a cluster; local for the cores of this machine")
+    ] = LOCAL,
+) -> None:
+    """Place a chosen ASIC design, and price it again with the wires of its floorplan.
+
+    Writes netlist and placement (protobuf, Bookshelf), floorplan.png, metrics.json and report.html; for a front a
+    folder of each design, and a page that compares them.  The exit code is 1 if one of a front cannot be placed.
+
+    Example: dse floorplan run --design knee --budget 45
+    """
+    from placer.runs.settings import PlaceSettings
+
+    subject = _load_subject(design, which)
+    folder = out or _default_folder(subject, design)
+    check_out(folder)
+    place_settings = PlaceSettings(method, budget, seed, workers, iterations=iterations)
+    settings = FloorplanSettings(granularity, utilization)
+    if which == FRONT:
+        _place_front(subject, folder, place_settings, settings, ray, workers)
+    else:
+        _place_one(subject, folder, place_settings, settings)
+
+
+def _load_subject(name: str, which: str) -> _Subject:
+    """The designs to place, with the networks on which they are evaluated."""
+    if not Path(name).is_dir():
+        from dse.model.design import load_design
+
+        if which == FRONT:
+            raise SettingsError(f"{name} is no folder of dse explore, so it has no front; leave --design out")
+        return _Subject([(Path(name).stem, load_design(name))], None, None)
+    from dse.exploration.results import load_results
+    from dse.exploration.selection import rebuild_design, rebuild_space
+
+    result = load_results(name)
+    space = rebuild_space(result)
+    rows = result.front if which == FRONT else [result.select(which)]
+    if not rows:
+        raise SettingsError(f"{name}: the front is empty; explore a space with feasible designs")
+    return _Subject([(str(row["id"]), rebuild_design(space, row)) for row in rows], space.networks, result)
+
+
+def _default_folder(subject: _Subject, name: str) -> Path:
+    """Where the results go without --out; raises `SettingsError` for a design file, which has no folder."""
+    if subject.result is None:
+        raise SettingsError(f"{name} is a design file; give a folder for the results with --out")
+    return subject.result.folder / "floorplan"
+
+
+def place_netlist(
+    settings: PlaceSettings, listener: Callable[[RunProgress], None] | None, netlist: Netlist, *, seed: int
+) -> Placement:
+    """Place the netlist of a design by `placer.place`."""
+    from placer.runs.pipeline import place
+
+    return place(netlist, settings, seed=seed, progress=listener).placement
+
+
+def _place_one(subject: _Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
+    """Close the loop for one design, and write its files."""
+    from dse.commands.floorplan_pages import write_loop
+    from dse.floorplan.loop import close_loop
+    from dse.reports.floorplan import list_loop_notes, tabulate_prices, tabulate_wires
+    from dse.reports.tables import print_table
+
+    ((name, design),) = subject.designs
+    with live_line() as show:
+        placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
+        loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
+    write_loop(folder, loop, _command_line(), _links(subject, folder))
+    for table in (tabulate_wires(loop), tabulate_prices(loop)):
+        print_table(table)
+    print(list_loop_notes(loop)[0])
+    print(f"report: {folder / 'report.html'}")
+
+
+def _place_front(
+    subject: _Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings, ray: str, workers: int
+) -> None:
+    """Close the loop for a front, and write the files of each design and the page of all."""
+    from dse.commands.floorplan_pages import write_front, write_loop
+    from dse.floorplan.loop import ClosedLoop, close_loops
+    from dse.reports.floorplan import report_front
+    from dse.reports.tables import print_table
+
+    assert subject.result
+    placer = partial(place_netlist, replace(place_settings, workers=1), None)
+    total, done = len(subject.designs), list[str]()
+    with live_bar(STARTING) as show:
+
+        def keep(loop: ClosedLoop | FailedLoop) -> None:
+            if isinstance(loop, ClosedLoop):
+                write_loop(folder / loop.name, loop, _command_line(), {"Front": "../report.html"})
+            done.append(loop.name)
+            show(f"{len(done)} of {total} designs", len(done), total)
+
+        loops = close_loops(
+            subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
+            workers=place_settings.workers, on_done=keep,
+        )  # fmt: skip
+    placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
+    report = report_front(subject.result, loops)
+    write_front(folder, report, placed, _links(subject, folder))
+    print_table(report.table)
+    for note in report.notes:
+        print(note, file=sys.stderr)
+    print(f"report: {folder / 'report.html'}")
+    if len(placed) < total:
+        raise typer.Exit(FAILED)
+
+
+def _links(subject: _Subject, folder: Path) -> dict[str, str]:
+    """The page of the exploration, as an address relative to the folder of a floorplan."""
+    page = subject.result.folder / "report.html" if subject.result else None
+    return {"Exploration": os.path.relpath(page, folder)} if page and page.exists() else {}
+
+
+def _command_line() -> str:
+    """The command that is running."""
+    return shlex.join(["dse", *sys.argv[1:]])

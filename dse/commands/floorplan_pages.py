@@ -1,0 +1,83 @@
+"""The files and pages of `dse floorplan`: the data of `dse.reports.floorplan`, drawn by `plots`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dse.floorplan.files import write_floorplan
+from dse.floorplan.loop import ClosedLoop
+from dse.model.wires import TITLES
+from dse.reports import tables
+from dse.reports.evaluation import format_design
+from dse.reports.exploration import format_cell
+from dse.reports.floorplan import (
+    FrontReport,
+    format_facts,
+    list_loop_notes,
+    summarize_loop,
+    tabulate_prices,
+    tabulate_wires,
+)
+from netlists.runtime.versions import read_versions
+from placer.cost import summary
+from plots import agreement, page, style, traffic
+
+FOOTER = (
+    "Estimated: half the side of a square chip between memories and array, the side of an element for a hop inside."
+    " Placed: measured in the floorplan, with the wires of what meets DRAM without a buffer. Areas: SRAMs and elements"
+    " of the array; host, memory controller and pads are not in them."
+)
+"""The definitions below the pages."""
+PICTURE = "floorplan.png"
+
+
+def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str, str]) -> None:
+    """Write netlist, placement, floorplan.png, metrics.json and report.html of a design, each whole or not at all.
+
+    Raises `OSError` or `NetlistError` if a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_floorplan(folder, loop.placement)
+    title = f"Floorplan of design {loop.name} ({loop.design.template})"
+    picture = style.png(traffic.draw(loop.placement, loop.net_traffic, TITLES, title))
+    style.write(folder / PICTURE, picture)
+    metrics = summarize_loop(loop) | {
+        "placement": summary(loop.placement), "command": command, "versions": read_versions()
+    }  # fmt: skip
+    style.write(folder / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    section = page.Section(
+        title,
+        facts=format_facts(loop),
+        notes=list_loop_notes(loop),
+        figures={
+            "The floorplan; lines are buses from their drivers to their sinks, as wide as they have bits": picture
+        },
+        tables=[_page_table(table) for table in (tabulate_prices(loop), tabulate_wires(loop))],
+        texts={"Design": format_design(loop.design), "Command": command},
+    )
+    page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
+
+
+def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop], links: Mapping[str, str]) -> None:
+    """Write metrics.json and report.html of a front, with links to the pages of its designs; raises `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = {"facts": report.facts, "notes": report.notes, "designs": [summarize_loop(loop) for loop in placed]}
+    style.write(folder / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    figures = {}
+    if report.names:
+        figures["Energy of the wires of one run, estimated and placed"] = agreement.draw(
+            report.placed_mj, {"half the side of a square chip": report.estimated_mj}, label="mJ", names=report.names
+        )
+    title = "Floorplans of the front"
+    section = page.Section(
+        title, facts=report.facts, notes=report.notes, figures=figures, tables=[_page_table(report.table)]
+    )
+    links = {**links, **{f"Design {name}": f"{name}/report.html" for name in report.names}}
+    page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
+
+
+def _page_table(table: tables.Table) -> page.Table:
+    """A table of a page, where integers have no decimals."""
+    return page.Table(table.title, table.columns, [[format_cell(value) for value in row] for row in table.rows])

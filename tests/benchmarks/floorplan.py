@@ -1,0 +1,112 @@
+"""How well are wires known before the placement?  `python -m tests.benchmarks.floorplan [--designs N] [--technology T]`
+
+Draws designs of a space of systolic arrays with VGG16, places each, and compares the energy of its wires (bits × length
+× pJ per bit and mm, FIFOs of hops left out) with two estimates: the naive one (half the side of a square chip, the side
+of an element for a hop) and the fitted one of `dse.floorplan.estimate`, each design predicted by a model that was
+fitted to the designs of the other folds.  Then says how much the placed wires change the energy of the designs, and
+their order.  The same seed, designs and iterations give the same figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from dse.commands.floorplan import place_netlist
+from dse.floorplan.estimate import cross_validate, wire_energy_mj
+from dse.floorplan.loop import ClosedLoop, close_loops
+from dse.model.design import Design
+from dse.model.wires import TITLES, Traffic
+from dse.space.file import make_space
+from dse.templates.base import Floats
+from dse.workloads.layers import Network
+from placer.runs.settings import PlaceSettings
+
+SPACE = {
+    "template": "systolic",
+    "networks": {"vgg16": 1.0},
+    "parameters": {
+        "rows": [8, 12, 16, 24, 32],
+        "columns": [8, 12, 16, 24, 32],
+        "dataflow": ["ws", "os", "is"],
+        "input_kb": {"powers_of_two": [64, 1024]},
+        "weight_kb": {"powers_of_two": [64, 1024]},
+        "output_kb": {"powers_of_two": [64, 1024]},
+        "clock_mhz": 700,
+        "weight_bits": 8,
+        "input_bits": 8,
+    },
+    "objectives": [{"latency_ms": "min"}, {"energy_mj": "min"}],
+}
+ROW = "{:18}{:>12}{:>12}{:>12}{:>12}"
+
+
+def draw(technology: str, count: int, seed: int) -> tuple[list[tuple[str, Design]], list[tuple[Network, float]]]:
+    """Feasible designs of the space, by their numbers, and the networks."""
+    space = make_space({**SPACE, "technology": technology}, "floorplans")
+    order = np.random.default_rng(seed).permutation(space.size)[: 2 * count]
+    fits = order[space.evaluate(order).feasible][:count]
+    return [(str(k), Design.model_validate(space.describe(int(k)))) for k in fits], list(space.networks)
+
+
+def errors(estimates: Floats, placed: Floats) -> Floats:
+    """Absolute errors [K] of estimates [K] as fractions of what was placed [K]."""
+    return np.abs(estimates - placed) / placed
+
+
+def print_errors(loops: list[ClosedLoop]) -> None:
+    """Print the mean errors of both estimates, of all wires and by class."""
+    placed = np.array([wire_energy_mj(loop, loop.after.wires) for loop in loops])
+    naive = np.array([wire_energy_mj(loop, loop.before.wires) for loop in loops])
+    fitted = np.array([wire_energy_mj(loop, wires) for loop, wires in zip(loops, cross_validate(loops), strict=True)])
+    print(ROW.format("mean error %", "mJ placed", "naive", "fitted", "ratio"))
+    rows = {TITLES[each]: (placed[:, each], naive[:, each], fitted[:, each]) for each in Traffic}
+    rows["all wires"] = (placed.sum(axis=1), naive.sum(axis=1), fitted.sum(axis=1))
+    for name, (truth, simple, model) in rows.items():
+        if (truth > 0).all():
+            first, second = 100 * errors(simple, truth).mean(), 100 * errors(model, truth).mean()
+            print(ROW.format(name, f"{truth.mean():.2f}", f"{first:.1f}", f"{second:.1f}", f"{second / first:.2f}"))
+    ranks = [spearmanr(each.sum(axis=1), placed.sum(axis=1)).statistic for each in (naive, fitted)]
+    print(f"rank correlation with the placed wires: naive {ranks[0]:.3f}, fitted {ranks[1]:.3f}")
+
+
+def print_changes(loops: list[ClosedLoop]) -> None:
+    """Print how much placed wires change the energy of designs and their order."""
+    before, after = (np.array([price.metrics["energy_mj"] for price in prices]) for prices in
+                     ([loop.before for loop in loops], [loop.after for loop in loops]))  # fmt: skip
+    part = np.array([loop.after.energy_mj.sum() for loop in loops]) / after
+    change = 100 * (after / before - 1)
+    moved = int((np.argsort(np.argsort(before)) != np.argsort(np.argsort(after))).sum())
+    low, mean, high = 100 * part.min(), 100 * part.mean(), 100 * part.max()
+    print(f"wires (with FIFOs of hops) are {mean:.1f}% of the energy on average, {low:.1f} to {high:.1f}")
+    print(f"energy changes by {change.mean():+.1f}% on average, {change.min():+.1f} to {change.max():+.1f}")
+    print(f"{moved} of {len(loops)} designs have another rank by energy, the best is"
+          f" {'the same' if before.argmin() == after.argmin() else 'another one'}")  # fmt: skip
+
+
+def main() -> None:
+    """Place, fit, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--designs", type=int, default=30)
+    parser.add_argument("--technology", default="28nm")
+    parser.add_argument("--method", default="gradient")
+    parser.add_argument("--iterations", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    designs, workload = draw(arguments.technology, arguments.designs, arguments.seed)
+    settings = PlaceSettings(arguments.method, seed=arguments.seed, workers=1, iterations=arguments.iterations)
+    loops = close_loops(designs, partial(place_netlist, settings, None), arguments.seed, workload=workload)
+    for loop in loops:
+        if not isinstance(loop, ClosedLoop):
+            print(f"design {loop.name} has no floorplan: {loop.reason}")
+    placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
+    print(f"{len(placed)} designs at {arguments.technology}, placed by {arguments.method}")
+    print_errors(placed)
+    print_changes(placed)
+
+
+if __name__ == "__main__":
+    main()
