@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from netlists.legality.cells import free_rows, with_halos
-from netlists.netlist import Bools, Floats, Ints, Kind
+from netlists.netlist import Bools, Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.electrostatics import Bins, Rectangles, cover_fractions
@@ -38,10 +38,16 @@ MOST_GROWTH = 1.05
 """Largest factor by which the weight of the energy changes in one step."""
 
 USUAL_STEPS = 700
-"""Steps that a global placement usually takes."""
+"""Steps that a global placement with macros usually takes at the usual pace."""
 
 USUAL_WARM_STEPS = 250
 """The same from a warm start."""
+
+USUAL_CELL_STEPS = 500
+"""The same of cells alone; at half the pace it takes twice as many."""
+
+USUAL_WARM_CELL_STEPS = 130
+"""The same of cells alone from a warm start."""
 
 MOST_PACE = 8.0
 """If time is short, the weight grows faster: by its usual factor to a power of at most this."""
@@ -205,14 +211,16 @@ def place_globally(
     fillers = rng.random((len(problem.charge) - count, 2)) * problem.bins.canvas
     start = np.vstack([center[problem.moves] + problem.shift + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
-    usual = USUAL_WARM_STEPS if warm else USUAL_STEPS
+    usual, done = _usual_steps(placement.netlist, moves, warm), 0.0
     began = now = time.perf_counter()
     while len(overflows) < MAX_STEPS and now < deadline:
         tick()
         forces = descent.step()
         overflows.append(problem.overflow(forces.density))
         now = time.perf_counter()
-        descent.adapt(forces, overflows[-1], _pace(usual, len(overflows), now - began, deadline - now, slowest))
+        pace = _pace((now - began) / len(overflows) * max(usual - done, 0.1 * usual), deadline - now, slowest)
+        done += pace
+        descent.adapt(forces, overflows[-1], pace)
         if overflows[-1] < ENOUGH or stalled(overflows):
             break
     position_um = placement.position_um.copy()
@@ -225,13 +233,19 @@ def _norm(vectors: Floats) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))
 
 
-def _pace(usual: int, steps: int, seconds: float, seconds_left: float, slowest: float) -> float:
-    """How many times as fast as usual the weight must grow, after so many steps, to end in the time that is left.
+def _usual_steps(n: Netlist, moves: Bools, warm: bool) -> int:
+    """Steps at the usual pace until the nodes of the mask `moves` [V] are spread."""
+    if (moves & (n.kind == Kind.HARD)).any():
+        return USUAL_WARM_STEPS if warm else USUAL_STEPS
+    return USUAL_WARM_CELL_STEPS if warm else USUAL_CELL_STEPS
 
-    `usual` is the number of steps that it usually takes.  The result is not below `slowest`.
+
+def _pace(needed_s: float, left_s: float, slowest: float) -> float:
+    """How many times as fast as usual the weight must grow to end in the time that is left, at least `slowest`.
+
+    At the usual pace `needed_s` seconds would be needed.
     """
-    needed = max(1 - steps / usual, 0.1) * usual * seconds / steps
-    return float(np.clip(needed / max(seconds_left, TINY), slowest, MOST_PACE))
+    return float(np.clip(needed_s / max(left_s, TINY), slowest, MOST_PACE))
 
 
 def stalled(overflows: list[float]) -> bool:
