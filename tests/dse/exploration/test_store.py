@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dse.exploration import store as store_module
+from dse.exploration.integrity import TABLES
 from dse.exploration.results import Result, load_results, write_front
 from dse.exploration.store import FILE, LOCK, Run, Store, open_store
 from dse.exploration.summary import BINS, Summary, empty_summary, summarize
@@ -254,7 +255,7 @@ def test_files_may_be_deleted_meanwhile(tmp_path: Path) -> None:
 
 
 def test_an_error_while_tables_are_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *store_module.TABLES[2:]))
+    monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *TABLES[2:]))
     with pytest.raises(ChipscapeError, match="reserved"), open_store(tmp_path / "out", SPACE, RUN, resume=False):
         pass
     assert not list(tmp_path.iterdir())
