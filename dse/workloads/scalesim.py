@@ -23,6 +23,8 @@ from netlists.errors import DesignError
 # Columns of a file after the name of the layer.
 CONVOLUTION = ("height", "width", "kernel height", "kernel width", "channels", "filters", "stride")
 PRODUCT = ("M", "N", "K")
+MOST_DIGITS = 18  # of a size, as arrays hold 64 bits
+QUOTED = 40  # most characters of a file in a message
 
 
 def load_topology(file: str | Path) -> Network:
@@ -64,8 +66,9 @@ def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
         raise DesignError(f"{where}: {len(numbers)} numbers after the name; expected {', '.join(fields)}")
     sizes = []
     for field, text in zip(fields, numbers, strict=True):
-        if not text.isdecimal() or int(text) < 1:
-            raise DesignError(f"{where}: {field} is {text!r}; expected a whole number of at least 1")
+        if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS) or int(text) < 1:
+            raise DesignError(f"{where}: {field} is {text[:QUOTED]!r}; expected a whole number of at least 1, "
+                              f"of at most {MOST_DIGITS} digits")  # fmt: skip
         sizes.append(int(text))
     try:
         if fields == CONVOLUTION:

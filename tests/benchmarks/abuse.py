@@ -41,7 +41,7 @@ def run(name: str, target: Target, seconds: float, first: int, count: int | None
     signal.signal(signal.SIGALRM, _stop)
     ends: Counter[str] = Counter()
     faults: dict[str, tuple[int, str]] = {}
-    slowest = 0.0
+    slowest = (0.0, first)
     with tempfile.TemporaryDirectory() as top:
         original = Path(top) / "original"
         original.mkdir()
@@ -64,13 +64,15 @@ def run(name: str, target: Target, seconds: float, first: int, count: int | None
                 )
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            slowest = max(slowest, taken := time.monotonic() - began)
+            slowest = max(slowest, (taken := time.monotonic() - began, number))
             if taken > HANG_S:
                 ends["slow"] += 1
                 faults.setdefault("slow", (number, f"{taken:.1f} s"))
             shutil.rmtree(folder)
             number += 1
-    print(f"{name}: {number - first} files, {dict(ends)}, slowest {slowest:.2f} s", flush=True)
+    print(
+        f"{name}: {number - first} files, {dict(ends)}, slowest {slowest[0]:.2f} s (--first {slowest[1]})", flush=True
+    )
     for key, (damage, text) in faults.items():
         print(f"  {key} (--first {damage}): {text}", flush=True)
     return len(faults)

@@ -17,7 +17,7 @@ SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
 SIDECAR = ".chipscape.json"
 """The file with what the others cannot express."""
 
-_COUNT = re.compile(r"(?im)^[ \t]*(Num\w+)\s*:\s*(\d+)")
+_COUNT = re.compile(r"(?im)^[ \t]*(Num\w+)\s*:\s*(\d{1,15})\b")
 _GRID = re.compile(r"(?im)^[ \t]*Grid\s*:\s*\d+\s+\d+\s+(\d+)")
 _CONTENT = {
     ".reg": "regions", ".region": "regions", ".regions": "regions", ".fence": "regions", ".halo": "halos",
