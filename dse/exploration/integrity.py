@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dse.exploration.summary import BINS
 from netlists.errors import MAX_SEED
-from netlists.runtime.json_file import demand_fields
+from netlists.runtime.stored_files import demand_fields
 from netlists.runtime.yaml_file import parse_yaml
 
 TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")

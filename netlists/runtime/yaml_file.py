@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from netlists.errors import DesignError, at
+from netlists.runtime.stored_files import read_bytes
 
-MAX_BYTES = 1_000_000  # largest file; a design is smaller
+MAX_BYTES = 250_000  # largest file; a design is smaller
 MAX_VALUES = 100_000  # most values of a file; aliases could stand for billions
 MAX_WHOLE = 2**63 - 1  # largest whole number, as arrays hold 64 bits
 NETWORK_FILES = (".onnx", ".csv")
@@ -25,9 +26,7 @@ def resolve_network(network: str, folder: Path) -> str:
 def read_yaml(file: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises `DesignError` that names the file, and the line if known, if there is none."""
     try:
-        if (size := Path(file).stat().st_size) > MAX_BYTES:
-            raise DesignError(f"{file}: has {size:,} bytes; expected a YAML file of at most {MAX_BYTES:,}")
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_bytes(file, MAX_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:  # no UTF-8, or a zero byte in its path
         raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
     return parse_yaml(text, file)

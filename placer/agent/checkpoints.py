@@ -27,8 +27,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from netlists.errors import MAX_SEED, CheckpointError, first_line
-from netlists.runtime.json_file import demand_fields, read_json
 from netlists.runtime.output import replaced
+from netlists.runtime.stored_files import demand_fields, read_json
 from placer.agent.policy import PlacementPolicy, PolicySettings
 from placer.agent.ppo import IterationStats, Learner
 from placer.agent.self_imitation import Steps

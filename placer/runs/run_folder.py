@@ -24,8 +24,8 @@ from netlists.formats.unfix import fix
 from netlists.legality.verdict import COUNTS
 from netlists.netlist import Floats, Netlist, cached_view
 from netlists.placement import Placement
-from netlists.runtime.json_file import read_json
 from netlists.runtime.output import write_file
+from netlists.runtime.stored_files import read_json
 from netlists.runtime.versions import read_versions
 from placer.cells.place import has_cells
 from placer.cost import Maps, ProxyCost, summary

@@ -20,6 +20,7 @@ from netlists.netlist import Kind
 from netlists.runtime.interrupts import NOTHING
 from placer import evaluate
 from tests import ROOT
+from tests.processes import started
 
 METRICS = {
     "wirelength", "density", "congestion", "proxy", "hpwl_um", "legal", *COUNTS, "hard_macros",
@@ -260,13 +261,12 @@ def test_a_run_folder_without_its_command(placer, tmp_path: Path) -> None:  # ty
 
 def test_ctrl_c_writes_the_best_so_far(tmp_path: Path) -> None:
     options = ("--method", "random", "--budget", "300", "--workers", "1", "--out", str(tmp_path / "run"))
-    command = [sys.executable, "-m", "placer", "place", "jetty", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    assert "best proxy" in process.stderr.readline()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started("-m", "placer", "place", "jetty", *options) as process:
+        assert process.stderr
+        assert "best proxy" in process.stderr.readline()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]

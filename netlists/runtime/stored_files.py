@@ -1,8 +1,14 @@
-"""Read back JSON files that commands wrote: whatever was done to them in between, the answer is data or one error."""
+"""Read files that others may have written or damaged: regular files of bounded size, and JSON that commands wrote.
+
+Whatever was done to a file, the answer is its data or one error.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import stat
+from errno import EFBIG, EINVAL
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +20,33 @@ QUOTED = 60
 """Most characters of a value in a message."""
 
 
+def read_bytes(file: str | Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Pipes and devices, which may have no end, are not read.  Raises `OSError`, whose `strerror` says what is wrong, and
+    `ValueError` for an impossible name.
+    """
+    # A pipe without a writer is opened at once, and then refused.
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        kind = os.fstat(opened.fileno())
+        if stat.S_ISDIR(kind.st_mode):
+            raise IsADirectoryError(EINVAL, "Is a directory", str(file))
+        if not stat.S_ISREG(kind.st_mode):
+            raise OSError(EINVAL, "a pipe or a device, no regular file", str(file))
+        data = opened.read(min(kind.st_size, most) + 1)  # memory is taken for as much as is asked for
+    if len(data) > most:
+        raise OSError(EFBIG, f"it has more than {most:,} bytes", str(file))
+    return data
+
+
 def read_json(file: Path, model: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, all of whose fields that `model` names have the types that it states.
 
     Raises `OSError` if the file cannot be read, and `ValueError` with one line on what is wrong.
     """
-    if file.stat().st_size > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+    text = read_bytes(file, MAX_BYTES).decode("utf-8")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(text)
     except RecursionError:
         raise ValueError("its values are nested too deeply") from None
     demand_fields(content, model)
