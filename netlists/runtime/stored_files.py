@@ -29,10 +29,9 @@ def read_bytes(file: str | Path, most: int) -> bytes:
     # A pipe without a writer is opened at once, and then refused.
     with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
         kind = os.fstat(opened.fileno())
-        if stat.S_ISDIR(kind.st_mode):
-            raise IsADirectoryError(EINVAL, "Is a directory", str(file))
         if not stat.S_ISREG(kind.st_mode):
-            raise OSError(EINVAL, "a pipe or a device, no regular file", str(file))
+            what = "Is a directory" if stat.S_ISDIR(kind.st_mode) else "a pipe or a device, no regular file"
+            raise OSError(EINVAL, what, str(file))
         data = opened.read(min(kind.st_size, most) + 1)  # memory is taken for as much as is asked for
     if len(data) > most:
         raise OSError(EFBIG, f"it has more than {most:,} bytes", str(file))
