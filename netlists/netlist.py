@@ -395,10 +395,10 @@ def check(netlist: Netlist) -> None:
     _check_values(n, v, q)
     _check_sizes(n)
     if n.rows:
-        _check_rows(n.rows)
+        check_rows(n.rows)
 
 
-def _check_rows(rows: Rows) -> None:
+def check_rows(rows: Rows) -> None:
     """Raise `NetlistError` for rows without sites, or with a place, height or site that is not a length."""
     sides = (rows.height_um, rows.site_um, rows.site_um * rows.num_sites)
     fits = np.logical_and.reduce([(side >= LEAST_SIDE_UM) & (side <= MOST_SIDE_UM) for side in sides])

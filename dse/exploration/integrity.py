@@ -43,9 +43,9 @@ class _Meta(BaseModel):
     name: str
     search: str
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
-    budget: Count | None = None
-    chunk: Count | None = None
-    version: str | None = None
+    budget: Count | None
+    chunk: Count | None
+    version: str | None
     columns: _Columns
     complete: bool = False
 

@@ -97,6 +97,7 @@ def test_metrics_that_are_nested_or_too_long(tmp_path: Path, whole: Callable[[st
     "statement",
     [
         "DELETE FROM meta WHERE key = 'columns'", "DELETE FROM meta WHERE key = 'name'",
+        "DELETE FROM meta WHERE key = 'budget'",
         "UPDATE meta SET value = NULL WHERE key = 'space'", "UPDATE meta SET value = x'ff' WHERE key = 'search'",
         "UPDATE meta SET value = '[' WHERE key = 'budget'", "UPDATE meta SET value = '[1]' WHERE key = 'seed'",
         "UPDATE meta SET value = replace(value, 'min', 'least') WHERE key = 'columns'",

@@ -15,7 +15,7 @@ from netlists.errors import ChipscapeError, NetlistError
 from netlists.formats import textfile
 from netlists.runtime.stored_files import read_bytes
 from netlists.runtime.yaml_file import MAX_BYTES, read_yaml
-from netlists.synthetic.tiny import tiny_netlist
+from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 
 READERS: dict[str, Callable[[Path], object]] = {
     "net.csv": load_topology, "design.yaml": read_yaml, "netlist.pb.txt": load, "tiny.def": load, "tiny.aux": load,
@@ -61,3 +61,20 @@ def test_a_small_file_that_stands_for_a_large_one(tmp_path: Path, monkeypatch: p
     file.write_bytes(gzip.compress(b"#" + b" " * 10_000_000))
     with pytest.raises(NetlistError, match=r"stand for more than [\d,]+\), expected a complete gzip file"):
         load(file)
+
+
+@pytest.mark.parametrize("name", ["../other.nodes", "/etc/hosts.nodes", "a/../../other.nodes", "../secret.txt"])
+def test_an_aux_that_names_files_elsewhere(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "design"
+    folder.mkdir()
+    save(tiny_netlist_with_rows(), folder / "tiny.aux")
+    (tmp_path / "other.nodes").write_bytes((folder / "tiny.nodes").read_bytes())
+    aux = folder / "tiny.aux"
+    text = aux.read_text()
+    assert "tiny.nodes" in text
+    aux.write_text(text.replace("tiny.nodes", name) if name.endswith(".nodes") else f"{text.rstrip()} {name}\n")
+    with pytest.raises(NetlistError, match=r"tiny\.aux:1: .* is outside of .* copy it there"):
+        load(aux)
+    (folder / "a").mkdir()
+    aux.write_text(text.replace("tiny.nodes", "a/../tiny.nodes"))
+    assert load(aux).num_nodes == tiny_netlist_with_rows().num_nodes
