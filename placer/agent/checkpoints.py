@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from netlists.errors import MAX_SEED, CheckpointError, first_line
-from netlists.runtime.output import replaced
+from netlists.runtime.output import remove_abandoned, replaced
 from netlists.runtime.stored_files import demand_fields, read_json
 from placer.agent.policy import PlacementPolicy, PolicySettings
 from placer.agent.ppo import IterationStats, Learner
@@ -109,6 +109,7 @@ def save(
     """
     target = folder / f"{PREFIX}{meta['iteration']:06d}"
     if not target.exists():
+        remove_abandoned(folder, PREFIX + "*")
         part = folder / f".{target.name}.{os.getpid()}.part"
         part.mkdir()
         try:
