@@ -57,6 +57,21 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+MOST_CHARACTERS = 2_000
+"""Characters of a line that are printed; the middle of a longer one is left out."""
+
+
+def printable(text: str, most: int = MOST_CHARACTERS) -> str:
+    """A text in one line that a terminal or a log shows as it is, of at most about `most` characters.
+
+    Names come from files of others: characters that control a terminal, change the direction of writing, break lines or
+    have no encoding are written as Python escapes them.
+    """
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]} … {text[len(text) - most // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 MAX_SEED = 2**31 - 1
 """The largest seed that all random number generators accept."""
 

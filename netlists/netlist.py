@@ -70,11 +70,26 @@ class Kind(IntEnum):
     CELL = 3  # a standard cell, to be clustered or placed on rows
 
 
+LEAST_CAPACITY = 1e-9
+"""The least routing capacity, in tracks per µm: with less, congestion is no number to work with."""
+MOST_CAPACITY = 1e12
+"""The largest routing capacity, in tracks per µm."""
+MOST_SMOOTHING = 10_000
+"""The largest range of smoothing, in grid cells."""
+MOST_CELLS = 1_000_000
+"""Most cells of a grid: every method has arrays of all of them."""
+LEAST_SIDE_UM = 1e-6
+"""The shortest side of a canvas and of a row, in µm."""
+MOST_SIDE_UM = 1e12
+"""The longest side of a canvas and of a row, in µm; below it sums of products stay finite."""
+
+
 @dataclass(frozen=True)
 class Routing:
     """Routing capacity in tracks per µm, as in the header of a Circuit Training `.plc`.
 
-    Raises `NetlistError` for a capacity that is not positive, or another value that is negative or not finite.
+    Raises `NetlistError` for a capacity that is not from LEAST_CAPACITY to MOST_CAPACITY, tracks used by macros
+    that are negative or above the latter, and a smoothing range that is not a whole number of cells.
     """
 
     horizontal_per_um: float = 70.33  # horizontal tracks per µm of height
@@ -84,14 +99,19 @@ class Routing:
     smoothing: int = 2  # net congestion is averaged over this many grid cells on each side
 
     def __post_init__(self) -> None:
-        if not (0 < self.horizontal_per_um < np.inf and 0 < self.vertical_per_um < np.inf):
+        capacities = (self.horizontal_per_um, self.vertical_per_um)
+        if not all(LEAST_CAPACITY <= capacity <= MOST_CAPACITY for capacity in capacities):
             raise NetlistError(
-                f"routes per micron are {self.horizontal_per_um} and {self.vertical_per_um}; expected positive numbers"
+                f"routes per micron are {capacities[0]:g} and {capacities[1]:g}; expected positive numbers, from "
+                f"{LEAST_CAPACITY:g} to {MOST_CAPACITY:g}"
             )
-        if not (0 <= self.macro_horizontal_per_um < np.inf and 0 <= self.macro_vertical_per_um < np.inf):
-            raise NetlistError("routes used by macros must be finite and at least 0")
-        if self.smoothing < 0:
-            raise NetlistError(f"smoothing factor is {self.smoothing}; expected 0 or more")
+        if not (
+            0 <= self.macro_horizontal_per_um <= MOST_CAPACITY and 0 <= self.macro_vertical_per_um <= MOST_CAPACITY
+        ):
+            raise NetlistError(f"routes used by macros must be at least 0 and at most {MOST_CAPACITY:g}")
+        if not (0 <= self.smoothing <= MOST_SMOOTHING and self.smoothing == int(self.smoothing)):
+            raise NetlistError(f"smoothing factor is {self.smoothing:g}; expected a whole number, 0 or more, at "
+                               f"most {MOST_SMOOTHING}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -356,22 +376,40 @@ def check(netlist: Netlist) -> None:
 
     Raises `NetlistError` naming the first node, pin or net that breaks a rule: shapes agree, names are unique, indices
     are in range, numbers are finite, sizes and weights are at least 0, fixed nodes have positions, ports are fixed, and
-    movable hard macros are no larger than the canvas.
+    movable hard macros are no larger than the canvas; canvas, grid and rows are within their limits.
     """
     n = netlist
     v, q, nets = len(n.node_names), len(n.pin_node), len(n.net_weight)
     _check_shapes(n, v, q, nets)
     width, height = n.canvas_um
-    if not (0 < width < np.inf and 0 < height < np.inf):
-        raise NetlistError(f"canvas is {width} by {height} µm; expected two positive numbers")
-    if min(n.grid) < 1:
-        raise NetlistError(f"grid is {n.grid[0]} rows by {n.grid[1]} columns; expected at least 1 by 1")
+    if not all(LEAST_SIDE_UM <= side <= MOST_SIDE_UM for side in n.canvas_um):
+        raise NetlistError(f"canvas is {width} by {height} µm; expected two positive numbers, from "
+                           f"{LEAST_SIDE_UM:g} to {MOST_SIDE_UM:g}")  # fmt: skip
+    if min(n.grid) < 1 or n.grid[0] * n.grid[1] > MOST_CELLS:
+        raise NetlistError(f"grid is {n.grid[0]} rows by {n.grid[1]} columns; expected at least 1 by 1 and at most "
+                           f"{MOST_CELLS:,} cells")  # fmt: skip
     if len(set(n.node_names)) != v:
         seen: set[str] = set()
         twice = next(name for name in n.node_names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise NetlistError(f"node {twice!r} is defined twice; expected every name once")
     _check_values(n, v, q)
     _check_sizes(n)
+    if n.rows:
+        check_rows(n.rows)
+
+
+def check_rows(rows: Rows) -> None:
+    """Raise `NetlistError` for rows without sites, or with a place, height or site that is not a length."""
+    sides = (rows.height_um, rows.site_um, rows.site_um * rows.num_sites)
+    fits = np.logical_and.reduce([(side >= LEAST_SIDE_UM) & (side <= MOST_SIDE_UM) for side in sides])
+    fits &= (np.abs(rows.x_um) <= MOST_SIDE_UM) & (np.abs(rows.y_um) <= MOST_SIDE_UM) & (rows.num_sites > 0)
+    if not len(rows) or not fits.all():
+        k = int(np.argmin(fits)) if len(rows) else -1
+        problem = "there are no rows" if k < 0 else (
+            f"row {k} is at {rows.x_um[k]:g}, {rows.y_um[k]:g} µm, {rows.height_um[k]:g} µm high, with "
+            f"{rows.num_sites[k]} sites of {rows.site_um[k]:g} µm"
+        )  # fmt: skip
+        raise NetlistError(f"{problem}; expected rows with sites, of {LEAST_SIDE_UM:g} to {MOST_SIDE_UM:g} µm")
 
 
 def _check_shapes(n: Netlist, v: int, q: int, nets: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from dse.commands.options import Batch, Json, Sizes, Skip, parse_batch, parse_sizes
+from netlists.runtime.command import say, warn
 from netlists.runtime.output import check_out
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def evaluate(
     else:
         _print_tables(runs, weights, loop_nest, result)
         for folder in folders:
-            print(f"report: {folder / 'report.html'}")
+            say(f"report: {folder / 'report.html'}")
     _demand_feasible(runs)
 
 
@@ -135,7 +135,7 @@ def _warn_of_ignored_fields(subject: Design, runs: Sequence[Evaluation]) -> None
     """Note on stderr which fields of a design do not apply, as they are about the layers of another network."""
     for field in ("layers", "mappings"):
         if getattr(subject, field) and not getattr(runs[0].design, field):
-            print(f"note: `{field}` of the design holds for {subject.network} only, so it is left out", file=sys.stderr)
+            warn(f"note: `{field}` of the design holds for {subject.network} only, so it is left out")
 
 
 def _write_runs(out: Path, runs: Sequence[Evaluation]) -> list[Path]:
@@ -164,12 +164,12 @@ def _print_tables(runs: Sequence[Evaluation], weights: Sequence[float], loop_nes
         print_evaluation(run, loop_nest)
     if len(runs) > 1 and result:
         mean = format_totals(runs[0], mean_metrics(runs, weights))
-        print(f"\nmean of {result.network_weights}:", join_in_line(mean))
+        say("", f"mean of {result.network_weights}: {join_in_line(mean)}")
 
 
 def _demand_feasible(runs: Sequence[Evaluation]) -> None:
     """End with exit code MISFIT if a design does not run, and say why."""
     misfits = list(dict.fromkeys(f"{run.network.name}: {reason}" for run in runs for reason in run.reasons if reason))
     if misfits:
-        print(f"does not run: {'; '.join(misfits)}", file=sys.stderr)
+        warn(f"does not run: {'; '.join(misfits)}")
         raise typer.Exit(MISFIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from dse.commands.options import Batch, Sizes, Skip, parse_batch, parse_sizes
 from dse.search import SEARCHES
 from netlists.errors import SettingsError
+from netlists.runtime.command import say, warn
 from netlists.runtime.interrupts import INTERRUPTED
 from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import LOCAL
@@ -80,10 +80,10 @@ def explore(
         complete = result.complete
     except KeyboardInterrupt:  # during the search, Ctrl-C ends that and returns what it has; this came before or after
         if complete := is_complete(out):
-            print(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes", file=sys.stderr)
+            warn(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes")
             raise typer.Exit(INTERRUPTED) from None
     if not complete:
-        print(f"stopped; continue with {shlex.join(command)} --resume", file=sys.stderr)
+        warn(f"stopped; continue with {shlex.join(command)} --resume")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -96,16 +96,16 @@ def print_result(result: Result, space: DesignSpace, out: Path) -> None:
 
     if result.front:
         print_table(tabulate_front(result, evaluate_baselines(space)))
-    print(
+    say(
         f"{result.evaluated:,} designs evaluated in {result.seconds:,.1f} s, {result.feasible:,} of them feasible,"
         f" {len(result.front):,} on the front: {out / 'pareto.csv'}"
     )
     for sentence in (result.rejections, result.budgets if result.front else ""):
         if sentence:
-            print(sentence)
+            say(sentence)
     print_notes([network for network, _ in space.networks])
     write_exploration(result, out / "report.html")
-    print(f"report: {out / 'report.html'}")
+    say(f"report: {out / 'report.html'}")
 
 
 def is_complete(out: Path) -> bool:

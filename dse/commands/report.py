@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netlists.runtime.command import say
+
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of dse explore")],
@@ -26,9 +28,9 @@ def report(
 
     result = load_results(folder)
     if export:
-        print(f"{export_designs(result, export):,} designs: {export}")
+        say(f"{export_designs(result, export):,} designs: {export}")
     if out or not export:
         write_front(result)  # explore writes it only at its end, which may be long ago or still to come
         file = out or folder / "report.html"
         write_exploration(result, file, design)
-        print(f"report: {file}")
+        say(f"report: {file}")

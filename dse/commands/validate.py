@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dse.commands.options import Json
+from netlists.runtime.command import say
 
 
 def validate(
@@ -31,8 +32,8 @@ def validate(
     for comparison in comparisons:
         print_table(make_comparison_table(comparison))
         for line in list_comparison_notes(comparison):
-            print(f"  {line}")
-        print()
+            say(f"  {line}")
+        say("")
     rows = [row for comparison in comparisons for row in comparison.rows]
     verdicts = [row.ok for row in rows if row.ok is not None]
-    print(f"{sum(verdicts)} of {len(verdicts)} numbers within their bars; {len(rows) - len(verdicts)} without a bar")
+    say(f"{sum(verdicts)} of {len(verdicts)} numbers within their bars; {len(rows) - len(verdicts)} without a bar")

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from dse.exploration.integrity import FLAGS
 from dse.exploration.results import Result
-from dse.exploration.store import FLAGS
 from netlists.errors import SettingsError
 from netlists.runtime.output import replaced
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from dse.exploration.integrity import demand_rows, read_meta
 from dse.exploration.recommendation import decides, recommend
 from dse.exploration.store import FILE, WAIT_S, Run
 from dse.templates.base import Floats
@@ -166,38 +165,40 @@ def load_results(folder: str | Path) -> Result:
     try:
         with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as db:
             return _read(folder, db)
-    except (sqlite3.Error, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        message = f"no {error}" if isinstance(error, KeyError) else error
-        raise SettingsError(f"{folder / FILE}: {message}; expected what `dse explore --out {folder}` writes") from None
+    except (sqlite3.Error, DesignError, ValueError) as error:
+        raise SettingsError(f"{folder / FILE}: {error}; expected what `dse explore --out {folder}` writes") from None
 
 
 def _read(folder: Path, db: sqlite3.Connection) -> Result:
     db.row_factory = sqlite3.Row
     db.execute("BEGIN")  # a consistent view, as the run may still write
-    meta = dict(tuple(row) for row in db.execute("SELECT key, value FROM meta"))
-    space, name = yaml.safe_load(meta.pop("space")), meta.pop("name")
-    if not isinstance(space, dict):
-        raise ValueError("its space is no mapping")
-    values = {key: json.loads(value) for key, value in meta.items()}
-    if missing := {"search", "seed"} - values.keys():
-        raise KeyError(min(missing))
+    values = read_meta(db)
     settings: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Run)}
     columns, complete = values["columns"], values.get("complete", False)
+    demand_rows(db, columns)
     evaluated, feasible, seconds = db.execute(
         "SELECT ifnull(sum(evaluated), 0), ifnull(sum(feasible), 0), ifnull(max(seconds), 0) FROM chunks"
     ).fetchone()
     objectives = [(metric, better) for metric, better in columns["objectives"]]
     history = [
-        Moment(row["evaluations"], row["seconds"], np.frombuffer(row["front"]).reshape(-1, len(objectives)))
+        Moment(row["evaluations"], row["seconds"], _read_front(row["front"], len(objectives)))
         for row in db.execute("SELECT * FROM history ORDER BY evaluations")
     ]
     designs = [dict(row) for row in db.execute("SELECT * FROM designs ORDER BY id")]
     counts = "SELECT reason, sum(designs) FROM reasons WHERE code > 0 GROUP BY reason ORDER BY 2 DESC, 1"
     reasons = [(reason, count) for reason, count in db.execute(counts)]
     return Result(
-        folder, name, space, Run(**settings), objectives, columns["parameters"], columns["metrics"], designs, history,
-        evaluated, feasible, seconds, complete, reasons,
+        folder, values["name"], values["space"], Run(**settings), objectives, columns["parameters"], columns["metrics"],
+        designs, history, evaluated, feasible, seconds, complete, reasons,
     )  # fmt: skip
+
+
+def _read_front(blob: bytes, objectives: int) -> Floats:
+    """The objectives [n, K] of a front in the history; raises `ValueError` if one is not finite."""
+    front = np.frombuffer(blob).reshape(-1, objectives)
+    if not np.isfinite(front).all():
+        raise ValueError("its history has objectives that are not finite")
+    return front
 
 
 def write_front(result: Result) -> Path:

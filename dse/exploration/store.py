@@ -26,22 +26,20 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dse.exploration.integrity import FLAGS, TABLES, demand_rows, demand_tables, quote, read_meta
 from dse.exploration.lock import hold_lock
 from dse.exploration.summary import Points, Summary, bin_edges, in_sample
 from dse.search import demand_extension
 from dse.space.space import TEMPLATE, DesignSpace
 from dse.templates.base import Floats, Ints
-from netlists.errors import ChipscapeError, SettingsError
+from netlists.errors import ChipscapeError, DesignError, SettingsError
 
 FILE = "results.sqlite"
 """Name of the database in the folder of an exploration."""
 LOCK = "results.lock"
 """Name of the lock file beside it."""
-FLAGS = ("on_front", "best", "sampled")
-"""Columns that say why a design is stored."""
 IS_NEEDED = " OR ".join(FLAGS)
 """SQL: whether a design still has a reason to be stored."""
-TABLES = ("meta", "designs", "chunks", "history", "histograms", "reasons")
 GROWTH = 1.1
 """Factor by which the evaluations grow between two rows of history, at least."""
 WAIT_S = 30
@@ -52,11 +50,6 @@ def column_names(space: DesignSpace) -> tuple[list[str], list[str]]:
     """Columns of the parameters and of the metrics; a metric that shares its name with a parameter is METRIC_found."""
     taken = {"id", "feasible", *FLAGS, *(name.lower() for name in space.parameters)}
     return list(space.parameters), [f"{name}_found" if name.lower() in taken else name for name in space.metrics]
-
-
-def quote(name: str) -> str:
-    """A column name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)
@@ -97,9 +90,7 @@ class Store:
 
         `fraction` of the designs are sampled.
         """
-        tables = [name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if tables and sorted(tables) != sorted(TABLES):
-            raise SettingsError(f"{self.file} holds no exploration of this version; choose another folder")
+        tables = self._check()
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         objectives = [(self.metrics[self.space.metrics.index(name)], better) for name, better in self.space.objectives]
@@ -110,9 +101,9 @@ class Store:
         self.empty = not tables or not self.finished()
         if tables and self.empty:  # the run was stopped before its first chunk
             with self._transaction():
-                for name in tables:
+                for name in TABLES:
                     self._db.execute(f"DROP TABLE {name}")
-            tables = []
+            tables = False
         if not tables:
             self._make(settings)
             return
@@ -122,6 +113,19 @@ class Store:
             self._demand_extension(json.loads(known["budget"]), run)
             self._larger = settings["budget"], fraction
         self._recorded = self._db.execute("SELECT ifnull(max(evaluations), 0) FROM history").fetchone()[0]
+
+    def _check(self) -> bool:
+        """Whether the file has tables; raises `SettingsError` if they or their rows are not those of an exploration."""
+        if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return False
+        try:
+            demand_tables(self._db)
+            if self.finished():
+                columns = read_meta(self._db)["columns"]
+                demand_rows(self._db, columns)
+        except (ValueError, DesignError) as error:
+            raise SettingsError(f"{self.file} holds {error}; choose another folder") from None
+        return True
 
     def _demand_same_run(self, known: Mapping[str, str], settings: Mapping[str, str], resume: bool) -> None:
         if not resume:
@@ -176,17 +180,25 @@ class Store:
         return float(self._db.execute("SELECT ifnull(max(seconds), 0) FROM chunks").fetchone()[0])
 
     def objectives(self, number: int) -> Floats:
-        """Objectives [n, K] of the designs of a finished chunk that was stored with them."""
+        """Objectives [n, K] of the designs of a finished chunk; raises `SettingsError` if it has none."""
         (blob,) = self._db.execute("SELECT objectives FROM chunks WHERE number = ?", (number,)).fetchone()
-        return np.frombuffer(blob).reshape(-1, len(self.space.objectives))
+        values = np.frombuffer(blob or b"").reshape(-1, len(self.space.objectives))
+        if blob is None or np.isnan(values).any():
+            raise SettingsError(f"{self.file}: chunk {number} lacks objectives of its designs; choose another folder")
+        return values
 
     def summary(self, start: Summary) -> Summary:
-        """The summary of the finished chunks, without their sample; `start` is that of no designs."""
+        """The summary of the finished chunks, without their sample; `start` is that of no designs.
+
+        Raises `SettingsError` if it cannot be that of this space.
+        """
         histogram, by_reason = start.histogram.copy(), start.by_reason.copy()
         names = [name for name, _ in self.space.objectives]
         for name, number, count in self._db.execute("SELECT objective, bin, count FROM histograms"):
             histogram[names.index(name), number] = count
         for code, count in self._db.execute("SELECT code, designs FROM reasons"):
+            if code >= len(by_reason):
+                raise SettingsError(f"{self.file}: reason {code} is none of this space; choose another folder")
             by_reason[code] = count
         return Summary(self._points("on_front"), self._points("best"), start.sample, histogram, by_reason)
 

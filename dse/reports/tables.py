@@ -20,6 +20,7 @@ from dse.reports.evaluation import compute_part_use, split_accesses, split_energ
 from dse.templates.base import Template
 from dse.validation.compare import Comparison
 from dse.workloads.layers import Network
+from netlists.errors import printable
 
 LONGEST = 24
 """Characters up to which a narrow terminal does not break a word."""
@@ -51,22 +52,27 @@ def print_table(table: Table) -> None:
     text_from = len(table.columns) if table.text_from is None else table.text_from
     for k, name in enumerate(table.columns):
         wraps = k >= text_from
-        texts = [name, *(format_number(row[k]) for row in table.rows)]
+        texts = [name, *(_show(row[k]) for row in table.rows)]
         words = [word[:LONGEST] for text in texts for word in text.split()] if wraps else texts
         grid.add_column(
-            name,
+            Text(printable(name)),
             justify="left" if k == 0 or wraps else "right",
             no_wrap=not wraps,
             overflow="fold",
             min_width=max(map(cell_len, words), default=0),
         )
     for row in table.rows:
-        grid.add_row(*(Text(format_number(value)) for value in row))  # as names may look like markup
+        grid.add_row(*(Text(_show(value)) for value in row))  # as names may look like markup
     console = Console()
     needed = console.measure(grid, options=console.options.update(width=WIDEST))
     # On a terminal texts wrap; if that is not enough the terminal breaks lines.  Nothing is ever cut.
     console.width = max(console.width, needed.minimum if console.is_terminal else needed.maximum)
-    console.print(Text(table.title, style="bold", overflow="fold"), grid, sep="\n")
+    console.print(Text(printable(table.title), style="bold", overflow="fold"), grid, sep="\n")
+
+
+def _show(value: Value) -> str:
+    """A cell as the terminal shows it."""
+    return printable(format_number(value))
 
 
 def format_number(value: Value) -> str:

@@ -14,23 +14,28 @@ of M × K and K × N is a 1 × 1 convolution of a map of one column with M rows,
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from dse.workloads.layers import Kind, Layer, Network, make_layer
 from netlists.errors import DesignError
+from netlists.runtime.stored_files import read_bytes
 
 # Columns of a file after the name of the layer.
 CONVOLUTION = ("height", "width", "kernel height", "kernel width", "channels", "filters", "stride")
 PRODUCT = ("M", "N", "K")
+MAX_BYTES = 1_000_000  # of a file; the largest networks have some hundred layers
+MOST_DIGITS = 18  # of a size, as arrays hold 64 bits
+QUOTED = 40  # most characters of a file in a message
 
 
 def load_topology(file: str | Path) -> Network:
     """The network of a topology file; raises `DesignError` that names file and line if it is not one."""
     try:
-        with Path(file).open(encoding="utf-8-sig", newline="") as text:
-            lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(text), start=1)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(read_bytes(file, MAX_BYTES).decode("utf-8-sig"), newline="")
+        lines = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(text), start=1)]
+    except (OSError, ValueError, csv.Error) as error:
         raise DesignError(f"{file}: cannot be read ({error}); expected a SCALE-Sim topology in CSV format") from None
     lines = [(number, row) for number, row in lines if any(row)]
     if not lines:
@@ -64,8 +69,9 @@ def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
         raise DesignError(f"{where}: {len(numbers)} numbers after the name; expected {', '.join(fields)}")
     sizes = []
     for field, text in zip(fields, numbers, strict=True):
-        if not text.isdecimal() or int(text) < 1:
-            raise DesignError(f"{where}: {field} is {text!r}; expected a whole number of at least 1")
+        if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS) or int(text) < 1:
+            raise DesignError(f"{where}: {field} is {text[:QUOTED]!r}; expected a whole number of at least 1, "
+                              f"of at most {MOST_DIGITS} digits")  # fmt: skip
         sizes.append(int(text))
     try:
         if fields == CONVOLUTION:

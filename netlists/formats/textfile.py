@@ -6,6 +6,7 @@ Files as text, numbers, the check of a placement against its netlist, the defaul
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from codecs import BOM_UTF8
@@ -22,9 +23,19 @@ from netlists.errors import NetlistError, PlacementError, at, did_you_mean
 from netlists.netlist import ORIENTATIONS, Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 from netlists.runtime.output import replaced
+from netlists.runtime.stored_files import read_bytes
 
 LIMIT = 1e12
 """Numbers larger than this are not lengths, weights or counts of a chip; below it sums of products stay finite."""
+
+MAX_BYTES = 16 * 2**30
+"""The largest file, and the largest content of a compressed one."""
+
+PIECE_BYTES = 2**24
+"""Bytes that are decompressed at once."""
+
+PACKED_BYTES, PACKED_FACTOR = 50_000_000, 100
+"""A compressed file holds at most so many bytes, and so many times its own size; netlists shrink by 5 to 40."""
 
 SNAP_UM = 1e-3
 """A fixed node that a file places this close to its position in the netlist is placed exactly there, in µm.
@@ -64,7 +75,7 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
     Raises `NetlistError` if it cannot be read, is empty (unless it may be), is not UTF-8 or is a broken gzip file.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, MAX_BYTES)
     except FileNotFoundError:
         raise file_error(path, None, "no such file, expected a readable file") from None
     except OSError as error:
@@ -73,7 +84,7 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
         raise file_error(path, None, f"{error}, expected the name of a file") from None
     if path.suffix == ".gz" or data[:2] == b"\x1f\x8b":
         try:
-            data = gzip.decompress(data)
+            data = _decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise file_error(path, None, f"broken gzip data ({error}), expected a complete gzip file") from None
     data = data.removeprefix(BOM_UTF8)
@@ -85,6 +96,19 @@ def read_text(path: Path, may_be_empty: bool = False) -> str:
     if not text.strip() and not may_be_empty:
         raise file_error(path, 1, "the file is empty, expected text")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _decompress(data: bytes) -> bytes:
+    """The content of gzip data; raises `OSError` if it is far more than a text becomes smaller by compression."""
+    most = min(MAX_BYTES, PACKED_BYTES + PACKED_FACTOR * len(data))
+    parts, size = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+        while part := packed.read(PIECE_BYTES):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise OSError(f"its {len(data):,} bytes stand for more than {most:,}")
+    return b"".join(parts)
 
 
 def write_texts(files: Mapping[Path, str]) -> None:

@@ -7,7 +7,7 @@ from typing import NoReturn, cast
 
 import typer
 
-from netlists.errors import ChipscapeError
+from netlists.errors import ChipscapeError, printable
 
 WRONG = 2
 """The exit code of a command that was used wrongly, or whose input is wrong."""
@@ -33,5 +33,17 @@ def run(app: typer.Typer) -> NoReturn:
         message = str(error)
         if error.filename:
             message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    warn(f"error: {' '.join(message.split())}")
     sys.exit(WRONG)
+
+
+def say(*lines: str) -> None:
+    """Print lines on stdout; what a terminal would not show as it is is escaped, see `printable`."""
+    for line in lines:
+        print(printable(line))
+
+
+def warn(*lines: str) -> None:
+    """Print lines on stderr in the same way."""
+    for line in lines:
+        print(printable(line), file=sys.stderr)

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netlists.errors import SettingsError
+
+ABANDONED_S = 600.0
+"""Seconds after which a temporary file without a process is removed: one on another machine may still be writing it."""
 
 
 @contextmanager
 def replaced(target: Path) -> Iterator[Path]:
     """A temporary name in the same folder under which to write a file, which is renamed to `target` after the block.
 
-    If the block fails or is interrupted, the temporary file is removed and an older `target` is kept.  Raises `OSError`
-    if it cannot be renamed.
+    If the block fails or is interrupted, the temporary file is removed and an older `target` is kept.  What processes
+    that were killed left under such names is removed.  Raises `OSError` if the file cannot be renamed.
     """
+    remove_abandoned(target.parent, glob.escape(target.name))
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path, name: str) -> None:
+    """Remove temporary files and folders for a name, which may be a glob, whose processes were killed some time ago."""
+    for part in folder.glob(f".{name}.*.part"):
+        with suppress(OSError):  # another process may remove it too
+            if time.time() - part.stat().st_mtime > ABANDONED_S and not _is_running(part.name.split(".")[-2]):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def _is_running(pid: str) -> bool:
+    """Whether there is a process with a number; also if the text is none, so that what is not ours is kept."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, PermissionError):
+        return True
+    return True
 
 
 def check_out(out: Path) -> None:

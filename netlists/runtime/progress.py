@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from netlists.errors import printable
 
 STARTING = "starting; the first time kernels are compiled, for about a minute"
 """The first line of work that begins with loading kernels."""
@@ -21,8 +24,8 @@ def live_line(starting: str = STARTING) -> Iterator[Callable[[str], None]]:
     """A function that shows a line; on a terminal it replaces the last one, the first of which is `starting`."""
     console = Console(stderr=True)
     if console.is_terminal:
-        with console.status(starting) as status:
-            yield lambda line: status.update(line)
+        with console.status(Text(printable(starting))) as status:
+            yield lambda line: status.update(Text(printable(line)))
     else:
         yield _plain_lines()
 
@@ -32,11 +35,13 @@ def live_bar(starting: str = STARTING) -> Iterator[Callable[[str, int, int], Non
     """A function that shows a line, the amount that is done and the total: as a bar on a terminal."""
     console = Console(stderr=True)
     if console.is_terminal:
-        with Progress(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
-            task = bar.add_task(starting, total=None)
-            yield lambda line, done, total: bar.update(task, completed=done, total=total, description=line)
+        with Progress(
+            BarColumn(), TextColumn("{task.description}", markup=False), console=console, transient=True
+        ) as bar:
+            task = bar.add_task(printable(starting), total=None)
+            yield lambda line, done, total: bar.update(task, completed=done, total=total, description=printable(line))
     else:
-        print(starting, file=sys.stderr, flush=True)
+        print(printable(starting), file=sys.stderr, flush=True)
         plain = _plain_lines()
         yield lambda line, done, total: plain(line)
 
@@ -49,6 +54,6 @@ def _plain_lines() -> Callable[[str], None]:
         nonlocal last
         if time.monotonic() - last >= PLAIN_LINE_S:
             last = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     return plain

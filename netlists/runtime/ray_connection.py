@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from netlists.errors import SettingsError, first_line
@@ -27,9 +29,10 @@ ANSWER_S = 10.0
 def connected(address: str = LOCAL, cores: int | None = None, *, needed: int = 0) -> Iterator[None]:
     """A connection to the Ray cluster at an address, or to one of this machine that lives as long as the block.
 
-    A cluster of this machine has `cores` processors, by default all, and at least the `needed` ones.  If the caller is
-    connected already, the block uses that connection.  Raises `SettingsError` if there is no such cluster, it does not
-    start, or none of its nodes has the processors `needed` by one run.
+    A cluster of this machine has `cores` processors, by default all, and at least the `needed` ones.  Its processes
+    listen on the loopback address alone, and answer only to those that know a random token.  If the caller is connected
+    already, the block uses that connection.  Raises `SettingsError` if there is no such cluster, it does not start, it
+    could be reached from other machines, or none of its nodes has the processors `needed` by one run.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # by default workers hardly run beside anything else
@@ -40,11 +43,25 @@ def connected(address: str = LOCAL, cores: int | None = None, *, needed: int = 0
         _demand_processors(needed)
         yield
         return
+    with _private_token() if address == LOCAL else nullcontext():
+        try:
+            _connect(address, cores or max(CORES, needed))
+            _demand_processors(needed)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(address: str, cores: int) -> None:
+    """Connect to a cluster, or start one of this machine with some processors; raises `SettingsError`."""
+    import ray
+
     # Ray's own lines would tear the progress line.
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address == LOCAL:
-            ray.init(address=LOCAL, num_cpus=cores or max(CORES, needed), include_dashboard=False, **quiet)
+            with _loopback():
+                ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
         else:
             _reach(address)
             ray.init(address=address, **quiet)
@@ -53,11 +70,65 @@ def connected(address: str = LOCAL, cores: int | None = None, *, needed: int = 0
         if address != LOCAL:
             remedy = "expected a cluster started by `ray start --head`"
         raise SettingsError(f"--ray {address}: {first_line(error)}; {remedy}") from None
+    if address == LOCAL:
+        _demand_loopback()
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """In this block a new cluster gets the loopback address, to which its processes then bind.
+
+    Ray has no setting for it: it replaces `_node_ip_address="127.0.0.1"` by the address on the network, except on
+    systems where it supports no clusters.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        _demand_processors(needed)
         yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _demand_loopback() -> None:
+    """Raise `SettingsError` if the address of a node of the connected cluster is not a loopback address."""
+    import ray
+
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        if not ipaddress.ip_address(host := node["NodeManagerAddress"]).is_loopback:
+            raise SettingsError(f"this version of Ray ({ray.__version__}) lets other machines reach the cluster that "
+                                f"it starts here, at {host}; install the version in constraints.txt")  # fmt: skip
+
+
+@contextmanager
+def _private_token() -> Iterator[None]:
+    """In this block a random token protects the cluster that is started in it from other users of this machine.
+
+    Its processes inherit the token.  Ray's default is a token in the home folder, in a file that others may read.
+    """
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ.get(name) for name in token}
+    os.environ.update(token)
+    _read_token()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+        _read_token()
+
+
+def _read_token() -> None:
+    """Let Ray look again at the variables that say which token to use."""
+    try:
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+    except ImportError:  # older versions have no tokens
+        return
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _reach(address: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 
 from netlists.errors import DesignError, at
+from netlists.runtime.stored_files import read_bytes
 
-MAX_BYTES = 1_000_000  # largest file; a design is smaller
+MAX_BYTES = 250_000  # largest file; a design is smaller
+MAX_VALUES = 100_000  # most values of a file; aliases could stand for billions
 MAX_WHOLE = 2**63 - 1  # largest whole number, as arrays hold 64 bits
 NETWORK_FILES = (".onnx", ".csv")
 QUOTED = 40  # most characters of a value in a message
@@ -24,10 +26,16 @@ def resolve_network(network: str, folder: Path) -> str:
 def read_yaml(file: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises `DesignError` that names the file, and the line if known, if there is none."""
     try:
-        text = Path(file).read_text(encoding="utf-8")
-        content = yaml.load(text, _Loader) if len(text) < MAX_BYTES else None
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(file, MAX_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # no UTF-8, or a zero byte in its path
         raise DesignError(f"{file}: cannot be read ({error}); expected a YAML file of a design") from None
+    return parse_yaml(text, file)
+
+
+def parse_yaml(text: str, file: str | Path) -> dict[str, Any]:
+    """The mapping in a text that comes from a file; raises `DesignError` as `read_yaml` does."""
+    try:
+        content = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         expected = "each key once" if isinstance(error, _DuplicateKeyError) else "YAML"
@@ -36,7 +44,24 @@ def read_yaml(file: str | Path) -> dict[str, Any]:
         raise DesignError(f"{file}: {' '.join(str(error).split())}; expected YAML") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DesignError(f"{file}: expected a mapping of fields, for example `template: systolic`")
+    if not _has_few_values(content):
+        raise DesignError(f"{file}: has more than {MAX_VALUES:,} values, aliases written out; expected fewer")
     return content
+
+
+def _has_few_values(content: Any) -> bool:
+    """Whether there are at most MAX_VALUES values; those that are shared by aliases count each time."""
+    stack, count = [content], 0
+    while stack:
+        value = stack.pop()
+        count += 1
+        if count + len(stack) > MAX_VALUES:
+            return False
+        if isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, list | set | tuple):
+            stack += value
+    return True
 
 
 class _DuplicateKeyError(yaml.MarkedYAMLError):

@@ -14,18 +14,23 @@ import os
 import shutil
 import struct
 from collections.abc import Mapping, Sequence
+from math import inf, isfinite, nan, prod
 from pathlib import Path
-from typing import Any
+from types import GenericAlias
+from typing import Annotated, Any, get_type_hints
 
+import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from netlists.errors import CheckpointError, first_line
-from netlists.runtime.output import replaced
+from netlists.errors import MAX_SEED, CheckpointError, first_line
+from netlists.runtime.output import remove_abandoned, replaced
+from netlists.runtime.stored_files import demand_fields, read_json
 from placer.agent.policy import PlacementPolicy, PolicySettings
-from placer.agent.ppo import Learner
+from placer.agent.ppo import IterationStats, Learner
 from placer.agent.self_imitation import Steps
 from placer.environment.env import EpisodeBatch
 
@@ -47,8 +52,43 @@ BEST = "best/"
 OPTIMIZER = "optimizer/"
 """Beginning of the names of the tensors of the optimizer in the state of a learner."""
 
+MOST_ITERATIONS = 10**9
+"""The largest number of iterations that a checkpoint may state."""
+
+NO_EPISODE = "one of its best episodes puts a macro where it does not fit"
+"""Why the actions of a stored episode are refused."""
+
 Tensors = dict[str, Tensor]
 """Tensors by name."""
+
+_Channels = Annotated[int, Field(ge=1, le=4096)]
+
+
+class _Sizes(BaseModel):
+    """See `PolicySettings`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    embedding: _Channels
+    layers: Annotated[int, Field(ge=0, le=64)]
+    channels: _Channels
+    deep_channels: _Channels
+
+
+class _Fields(BaseModel):
+    """The fields of the JSON part of a checkpoint that resuming takes, without the history."""
+
+    model_config = ConfigDict(strict=True)
+    iteration: Annotated[int, Field(ge=0, le=MOST_ITERATIONS)]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    settings: dict[str, int | float]
+    netlists: list[str]
+    num_envs: Annotated[int, Field(ge=1, le=MOST_ITERATIONS)] | None = None
+
+
+_columns: dict[str, Any] = {name: (kind, ...) for name, kind in get_type_hints(IterationStats).items()}
+_Row = create_model("_Row", __config__=ConfigDict(strict=True, extra="forbid"), netlist=(str, ...), **_columns)
+_history: Any = (GenericAlias(list, _Row), ...)
+_Meta = create_model("_Meta", __base__=_Fields, history=_history)
 
 
 def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Mapping[str, Any]) -> None:
@@ -69,6 +109,7 @@ def save(
     """
     target = folder / f"{PREFIX}{meta['iteration']:06d}"
     if not target.exists():
+        remove_abandoned(folder, PREFIX + "*")
         part = folder / f".{target.name}.{os.getpid()}.part"
         part.mkdir()
         try:
@@ -86,16 +127,22 @@ def save(
 
 
 def load_policy(path: str | Path) -> PlacementPolicy:
-    """The policy in a `.safetensors` file, or in a training folder; raises `CheckpointError`."""
+    """The policy in a `.safetensors` file, or in a training folder.
+
+    Raises `CheckpointError` if there is none, its sizes are out of range, or a weight is not finite.
+    """
     path = Path(path)
     file = path / WEIGHTS if path.is_dir() else path
     weights = _tensors(file)
     try:
         with safe_open(file, framework="pt") as opened:
             sizes = json.loads((opened.metadata() or {})["policy"])
+        demand_fields(sizes, _Sizes)
+        with torch.device("meta"):  # shapes without memory, which the file's sizes could exhaust
+            _demand_like(weights, PlacementPolicy(PolicySettings(**sizes)).state_dict())
         policy = PlacementPolicy(PolicySettings(**sizes))
         policy.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError
         reason = first_line(error)
         raise CheckpointError(
             f"{file}: not the weights of this version's policy ({reason}); train again with `placer train`"
@@ -115,12 +162,9 @@ def load_meta(checkpoint: Path) -> dict[str, Any]:
     """The JSON part of a checkpoint; raises `CheckpointError`."""
     file = checkpoint / META
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file, _Meta)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: {_reason(error)}; expected the file as it was written") from None
-    if not isinstance(meta, dict) or not {"iteration", "history", "netlists", "settings", "seed"} <= set(meta):
-        raise CheckpointError(f"{file}: keys are missing; expected the file as it was written")
-    return meta
 
 
 def load_learners(checkpoint: Path, learners: Sequence[Learner]) -> None:
@@ -134,7 +178,7 @@ def load_learners(checkpoint: Path, learners: Sequence[Learner]) -> None:
         for k, learner in enumerate(learners):
             prefix = f"{k}/"
             restore(learner, {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
-    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{file}: not the state of this training ({_reason(error)}); resume with the netlists and settings with "
             "which it began"
@@ -162,7 +206,11 @@ def capture(learner: Learner) -> Tensors:
 
 
 def restore(learner: Learner, state: Tensors) -> None:
-    """The inverse of `capture`, for a new learner with the same netlist and settings."""
+    """The inverse of `capture`, for a new learner with the same netlist and settings.
+
+    Raises `ValueError` or `KeyError` if the state is not that of such a learner.
+    """
+    _demand_state(learner, state)
     iteration, learner.return_mean, learner.return_std, learner.best_proxy = state["numbers"].tolist()
     learner.iteration = int(iteration)
     learner.generator.set_state(state["generator"])
@@ -179,6 +227,61 @@ def restore(learner: Learner, state: Tensors) -> None:
     learner.optimizer.load_state_dict(optimizer)
 
 
+def _demand_state(learner: Learner, state: Tensors) -> None:
+    """Raise `ValueError` or `KeyError` if the tensors are not those that `capture` takes of a learner.
+
+    Numbers are checked too: an index out of range would end the process, and NaN would spread in training.
+    """
+    fixed = {name: tensor for name, tensor in capture(learner).items() if not name.startswith((BEST, "elites/"))}
+    _demand_like({name: state[name] for name in fixed}, fixed, finite=("styles/mean", "styles/deviation"))
+    iteration, mean, deviation, best = state["numbers"].tolist()
+    if not (0 <= iteration < MOST_ITERATIONS and abs(mean) < inf and 0 < deviation < inf and best > -inf):
+        raise ValueError("its numbers are out of range")
+    if weights := _best_weights(state):
+        _demand_like(weights, learner.policy.state_dict())
+    proxies = state["elites/proxy"]
+    ranks = proxies.tolist() if proxies.dim() == 1 and proxies.dtype == torch.float64 else [nan]
+    if not (len(ranks) <= learner.memory.capacity and all(map(isfinite, ranks)) and ranks == sorted(ranks)):
+        raise ValueError("its best episodes have no ascending finite costs")
+    if ranks:
+        actions = state["elites/action"]
+        if actions.dtype != torch.int64 or tuple(actions.shape) != (len(ranks), learner.episodes.steps):
+            raise ValueError("its best episodes are not of this netlist")
+    _demand_moments(list(learner.policy.parameters()), state)
+
+
+def _demand_moments(parameters: Sequence[Tensor], state: Tensors) -> None:
+    """Raise `ValueError` if the moments of the optimizer are not those of Adam for these parameters."""
+    like: Tensors = {}
+    for k, parameter in enumerate(parameters):
+        like |= {f"{OPTIMIZER}{k}/{moment}": parameter for moment in ("exp_avg", "exp_avg_sq")}
+        like[f"{OPTIMIZER}{k}/step"] = torch.zeros(())
+    moments = {name: tensor for name, tensor in state.items() if name.startswith(OPTIMIZER)}
+    if unknown := moments.keys() - like.keys():
+        raise ValueError(f"{min(unknown)[:60]!r} is no state of the optimizer")
+    whole = {name.rpartition("/")[0] for name in moments}
+    _demand_like(moments, {name: tensor for name, tensor in like.items() if name.rpartition("/")[0] in whole})
+    least = {"step": 1.0, "exp_avg_sq": 0.0, "exp_avg": -inf}
+    for name, tensor in moments.items():
+        if bool((tensor < least[name.rpartition("/")[2]]).any()):
+            raise ValueError(f"{name!r} is below {least[name.rpartition('/')[2]]:g}")
+
+
+def _demand_like(tensors: Tensors, like: Tensors, finite: Sequence[str] | None = None) -> None:
+    """Raise `ValueError` unless tensors have the names, shapes and types of others.
+
+    Those named in `finite`, by default all, must have finite values.
+    """
+    for name in tensors.keys() ^ like.keys():
+        raise ValueError(f"{name[:60]!r} is {'unknown' if name in tensors else 'missing'}")
+    for name, tensor in tensors.items():
+        if tensor.shape != like[name].shape or tensor.dtype != like[name].dtype:
+            raise ValueError(f"{name!r} is {tensor.dtype} {list(tensor.shape)}, not {like[name].dtype} "
+                             f"{list(like[name].shape)}")  # fmt: skip
+        if (finite is None or name in finite) and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name!r} has values that are not finite")
+
+
 def _best_weights(state: Tensors) -> Tensors:
     """The weights of the policy with the best greedy episode, in the state of a learner."""
     return {name.removeprefix(BEST): tensor for name, tensor in state.items() if name.startswith(BEST)}
@@ -187,8 +290,12 @@ def _best_weights(state: Tensors) -> Tensors:
 def replay(episodes: EpisodeBatch, actions: Tensor) -> list[Steps]:
     """The steps of episodes with the indices `actions` [L, T], played again, as many at a time as the batch holds.
 
-    The environment is deterministic, so that its features need not be stored.
+    The environment is deterministic, so that its features need not be stored.  Raises `ValueError` if the mask forbids
+    one of the actions.
     """
+    if len(actions) and not 0 <= int(actions.min()) <= int(actions.max()) < prod(episodes.netlist.grid):
+        raise ValueError(NO_EPISODE)
+    rows = np.arange(episodes.batch)
     steps = torch.arange(episodes.steps)
     replayed: list[Steps] = []
     for first in range(0, len(actions), episodes.batch):
@@ -197,6 +304,8 @@ def replay(episodes: EpisodeBatch, actions: Tensor) -> list[Steps]:
         features = []
         observation = episodes.reset()
         for t in range(episodes.steps):
+            if not observation.mask[rows, padded[:, t]].all():
+                raise ValueError(NO_EPISODE)
             features.append(tuple(a[: len(some)] for a in (observation.maps, observation.scalars, observation.mask)))
             following, _ = episodes.step(padded[:, t].numpy())
             if following is not None:

@@ -25,6 +25,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from netlists.errors import CheckpointError
 from netlists.runtime.clock import OutOfTimeError
 from placer.agent.policy import PlacementPolicy
 from placer.environment.env import EpisodeBatch, Observation, split_range
@@ -230,7 +231,11 @@ def _play_group(
                 x.copy_(source, non_blocking=True)
         log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
         action = decide(log_probs, mask, plan, t)
-        steps.append((action, log_probs.gather(1, action[:, None]).squeeze(1), value))
+        log_prob = log_probs.gather(1, action.clamp_max(mask.shape[1] - 1)[:, None]).squeeze(1)
+        if bool(log_prob.isnan().any()):
+            raise CheckpointError(f"the policy has diverged: at step {t} its probabilities are no numbers; use other "
+                                  "weights, or train again with a lower learning rate")  # fmt: skip
+        steps.append((action, log_prob, value))
         following, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
         rewards[t] = reward
         if following is None and episodes.cut:

@@ -138,8 +138,8 @@ class Training:
     def run(self, progress: Listener | None = None) -> bool:
         """Train, writing checkpoints; returns whether Ctrl-C ended it, after which the last whole iteration is saved.
 
-        Raises `SettingsError` if the Ray cluster cannot be used, and `ChipscapeError` if it is lost; the last whole
-        iteration is saved then, too.
+        Raises `SettingsError` if the Ray cluster cannot be used, and `ChipscapeError` if it is lost or the policy
+        diverges; the last whole iteration is saved then, too.
         """
         start = time.perf_counter()
         with ExitStack() as stack:
@@ -173,6 +173,9 @@ class Training:
                 self._note(name, stats, board)
                 if progress:
                     progress(self._progress(stats, time.perf_counter() - start))
+            if not all(bool(weights.isfinite().all()) for weights in self.policy.parameters()):
+                raise CheckpointError(f"the policy has diverged in iteration {self.iteration + 1}: its weights are no "
+                                      "longer finite; the one before is saved, lower --learning-rate")  # fmt: skip
             self.iteration += 1
             self.snapshot = self._capture()
             now = time.perf_counter()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from netlists.runtime.command import warn
 from placer.commands.options import (
     Grid,
     Lef,
@@ -38,7 +37,7 @@ def run(
     chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
     if chip.constraints and netlist_format(target) is not LEFDEF:
         kept = "except for blockages in a .plc"
-        print(f"warning: {target} cannot hold constraints ({chip.constraints.summary}), {kept}", file=sys.stderr)
+        warn(f"warning: {target} cannot hold constraints ({chip.constraints.summary}), {kept}")
     if placement is None:
         save(chip, target)
         return

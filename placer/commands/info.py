@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from netlists.runtime.command import say
 from netlists.runtime.output import check_out
 from placer.commands.options import Grid, Lef, NetlistPath, PlcFile, Unfix, command_line, load_netlist, parse_source
+from placer.commands.terminal import PlainTable
 
 if TYPE_CHECKING:
     from netlists.connectivity import Summary
@@ -61,7 +62,7 @@ def run(
         return
     print_summary(summary, chip)
     if out:
-        print(f"page: {out}")
+        say(f"page: {out}")
 
 
 def print_summary(summary: Summary, netlist: Netlist) -> None:
@@ -76,7 +77,7 @@ def print_summary(summary: Summary, netlist: Netlist) -> None:
 
 def _overview(s: Summary) -> Table:
     u, c = s.utilization, s.components
-    table = Table("", s.name, title_justify="left")
+    table = PlainTable("", s.name)
     rows = [
         ("hard macros", f"{s.hard_macros:,}" + (f", {s.fixed_macros:,} of them fixed" if s.fixed_macros else "")),
         ("soft macros", f"{s.soft_macros:,}"),
@@ -149,9 +150,7 @@ def _hierarchy(s: Summary) -> Table:
     for m in s.hierarchy:
         if m.depth <= DEPTH and m.area_um2 >= SMALLEST_MODULE * s.hierarchy[0].area_um2:
             name = "  " * m.depth + (m.label or "whole design")
-            table.add_row(
-                escape(name), f"{m.hard_macros:,}", f"{m.soft_macros:,}", f"{m.cells:,}", f"{m.area_um2:,.0f}"
-            )
+            table.add_row(name, f"{m.hard_macros:,}", f"{m.soft_macros:,}", f"{m.cells:,}", f"{m.area_um2:,.0f}")
     return table
 
 
@@ -162,15 +161,13 @@ def _connections(s: Summary, netlist: Netlist) -> Table:
     names = [netlist.node_names[v] for v in netlist.hard]
     label = dict(zip(names, short_labels(names), strict=True))
     for c in s.heaviest_connections[:CONNECTIONS]:
-        table.add_row(
-            escape(f"{label[c.source]} → {label[c.target]}"), f"{c.bits:,.6g}", f"{c.hops}", f"{c.weight:,.4g}"
-        )
+        table.add_row(f"{label[c.source]} → {label[c.target]}", f"{c.bits:,.6g}", f"{c.hops}", f"{c.weight:,.4g}")
     return table
 
 
 def _numbers(first: str, *columns: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
-    table = Table(first)
+    table = PlainTable(first)
     for column in columns:
         table.add_column(column, justify="right")
     return table

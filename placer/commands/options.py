@@ -14,6 +14,7 @@ import typer
 from netlists.errors import SettingsError
 from netlists.formats.files import NETLIST_HELP
 from netlists.formats.registry import netlist_endings, placement_endings
+from netlists.runtime.command import warn
 
 if TYPE_CHECKING:
     from netlists.netlist import Netlist
@@ -80,7 +81,7 @@ def load_netlist(source: Source) -> Netlist:
     """The netlist, after a warning on stderr for each of its notes; raises as `netlists.load` does."""
     netlist = source.load()
     for note in netlist.notes:
-        print(f"warning: {note}", file=sys.stderr)
+        warn(f"warning: {note}")
     return netlist
 
 

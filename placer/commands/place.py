@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netlists.formats.lefdef.writer import demand_tool, write_tcl
+from netlists.runtime.command import say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -95,7 +96,7 @@ def run(
     reason = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
     print_result(result)
     if reason:
-        print(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
+        say(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
     else:
         finished = write_run(out, result, source, command_line())
         if chip.def_file:
@@ -118,8 +119,8 @@ def print_result(result: Result) -> None:
 def print_closing(result: Result, out: Path) -> None:
     """Print what a cluster did, if one was used, and where the report is."""
     if cluster := result.metrics.get("cluster"):
-        print(describe_cluster(cluster))
-    print(f"report: {out / 'report.html'}")
+        say(describe_cluster(cluster))
+    say(f"report: {out / 'report.html'}")
 
 
 def write_pages(finished: FinishedRun) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from netlists.runtime.command import say
+
 
 def run(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders written by placer place")],
@@ -22,4 +24,4 @@ def run(
     runs = [read_run(folder) for folder in folders]
     out.parent.mkdir(parents=True, exist_ok=True)
     write_comparison(out, runs)
-    print(f"report: {out}")
+    say(f"report: {out}")

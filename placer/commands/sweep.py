@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from netlists.runtime.command import say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -63,7 +64,7 @@ def run(
         if result.interrupted and not result.outcomes:
             raise KeyboardInterrupt
     write_sweep_report(out, result)
-    print(f"{len(result.outcomes)} runs, {result.resumed} of them finished before, {result.failed} failed")
-    print(f"report: {out / 'report.html'}")
+    say(f"{len(result.outcomes)} runs, {result.resumed} of them finished before, {result.failed} failed")
+    say(f"report: {out / 'report.html'}")
     if result.interrupted or result.failed:
         raise typer.Exit(INTERRUPTED if result.interrupted else FAILED)

@@ -7,11 +7,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from netlists.errors import printable
 from netlists.legality.verdict import COUNTS
 
 FAR = 10
 """A value this many times its lower bound is not compared with it."""
+MOST_OF_A_CELL = 200
+"""Most characters of a text in a table."""
 ALWAYS = ("overlaps", "out_of_canvas")
 """Counts of the verdict that are shown even if they are 0."""
 
@@ -21,9 +25,26 @@ def select_rows(cost: Mapping[str, Any]) -> list[str]:
     return [key for key in cost if key not in COUNTS or key in ALWAYS or cost[key]]
 
 
+class PlainTable(Table):
+    """A table whose texts are shown as they are: names may hold brackets, which rich would read as markup."""
+
+    def __init__(self, *headers: str) -> None:
+        super().__init__()
+        for header in headers:
+            self.add_column(_cell(header))
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row of texts."""
+        super().add_row(*(_cell(each) if isinstance(each, str) else each for each in cells), **options)
+
+
+def _cell(text: str) -> Text:
+    return Text(printable(text, MOST_OF_A_CELL))
+
+
 def print_cost_table(title: str, cost: Mapping[str, Any], keys: Sequence[str], least: Mapping[str, float]) -> None:
     """Print a short table of costs beside the lower bounds of those that have one."""
-    table = Table("", title, "at least", title_justify="left")
+    table = PlainTable("", title, "at least")
     for key in keys:
         value, bound = cost[key], least.get(key, 0.0)
         at_least = f"{bound:.4f}" if 0 < bound < 100 else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from netlists.runtime.command import say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -69,8 +70,8 @@ def run(
     if training.history:
         write_curves(training, chips[0].name)
     if training.ended:
-        print(training.ended)
-    print(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
+        say(training.ended)
+    say(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 

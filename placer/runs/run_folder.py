@@ -25,17 +25,14 @@ from netlists.legality.verdict import COUNTS
 from netlists.netlist import Floats, Netlist, cached_view
 from netlists.placement import Placement
 from netlists.runtime.output import write_file
+from netlists.runtime.stored_files import read_json
 from netlists.runtime.versions import read_versions
 from placer.cells.place import has_cells
 from placer.cost import Maps, ProxyCost, summary
 from placer.runs.pipeline import Result
+from placer.runs.stored_metrics import StoredMetrics
 
 METRICS = "metrics.json"
-NEEDED = (
-    "source", "placement", "proxy", "method", "settings", "history", "stages", "interrupted", "stuck", "command",
-    "versions",
-)  # fmt: skip
-"""Keys of `metrics.json` without which a run cannot be read back."""
 COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
 """Keys of `metrics.json` that say how good a placement is."""
 DIGESTS = 8
@@ -139,22 +136,14 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """The `metrics.json` that `write_run` wrote to a folder; raises `PlacementError` if it is missing or damaged."""
     file = folder / METRICS
     try:
-        metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        _demand_keys(metrics)
+        return read_json(file, StoredMetrics)
     except FileNotFoundError:
         raise PlacementError(f"{file}: no such file, expected a folder written by `placer place`") from None
     except OSError as error:
         raise PlacementError(f"{file}: {error.strerror}, expected a folder written by `placer place`") from None
-    except (ValueError, TypeError) as error:
-        raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it") from None
-    return metrics
-
-
-def _demand_keys(metrics: Mapping[str, Any]) -> None:
-    """Raise `ValueError` if something is missing that a run needs to be read back."""
-    missing = [key for key in NEEDED if key not in metrics]
-    if missing or not {"path", "plc", "grid"} <= set(metrics["source"]):
-        raise ValueError(f"without {', '.join(missing) or 'the file it was made from'}")
+    except ValueError as error:
+        raise PlacementError(f"{file}: damaged ({error}), expected the file as `placer place` wrote it; make the run "
+                             "again") from None  # fmt: skip
 
 
 def read_earlier_run(folder: Path, netlist: Netlist) -> dict[str, Any] | None:

@@ -93,6 +93,9 @@ class Walk:
             )
             self.tensors.constants.add(prefix + name)
             self.tensors.stored[prefix + name] = (prefix + name,)
+            if len(sparse.values.dims) != 1 or sparse.values.dims[0] < 0:
+                raise DesignError(f"{self.name}: the sparse tensor {name!r} has values of shape "
+                                  f"{list(sparse.values.dims)}; expected a list of them")  # fmt: skip
             self.tensors.elements[prefix + name] = sparse.values.dims[0]  # nonzero ones
 
     def _run(self, nodes: Sequence[NodeProto], scope: Scope, prefix: str) -> None:

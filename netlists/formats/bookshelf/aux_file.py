@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from os.path import exists, isfile
+from os.path import exists, isabs, isfile, normpath, pardir
 from pathlib import Path
 
 from netlists.errors import NetlistError
@@ -17,7 +17,7 @@ SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
 SIDECAR = ".chipscape.json"
 """The file with what the others cannot express."""
 
-_COUNT = re.compile(r"(?im)^[ \t]*(Num\w+)\s*:\s*(\d+)")
+_COUNT = re.compile(r"(?im)^[ \t]*(Num\w+)\s*:\s*(\d{1,15})\b")
 _GRID = re.compile(r"(?im)^[ \t]*Grid\s*:\s*\d+\s+\d+\s+(\d+)")
 _CONTENT = {
     ".reg": "regions", ".region": "regions", ".regions": "regions", ".fence": "regions", ".halo": "halos",
@@ -30,12 +30,16 @@ def list_files(aux: Path, notes: list[str]) -> dict[str, Path]:
     """The file that the `.aux` names for each suffix.
 
     A note is added for each other file, with the count of its content, and for a `.wts` that does not exist.  Raises
-    `NetlistError` naming the line if another file does not exist.
+    `NetlistError` naming the line if another file does not exist, or if one is outside of the folder of the `.aux`: a
+    design of others has no reason to read files elsewhere.
     """
     files: dict[str, Path] = {}
     for line, name in _names(read_text(aux)):
         plain = name.removesuffix(".gz").lower()
         suffix = next((s for s in (*SUFFIXES, SIDECAR) if plain.endswith(s)), None)
+        if isabs(name) or Path(normpath(name)).parts[:1] == (pardir,):
+            message = f"{name[:80]} is outside of {aux.parent}, expected a file beside the .aux: copy it there"
+            raise file_error(aux, line, message)
         path = _packed(aux.parent / name)
         if suffix is None:
             notes.append(_unused(path, name))

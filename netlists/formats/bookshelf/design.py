@@ -24,7 +24,7 @@ from netlists.formats.bookshelf.records import (
     parse_wts,
 )  # fmt: skip
 from netlists.formats.textfile import default_grid, file_error, rotated_notes
-from netlists.netlist import ORIENTATIONS, Bools, Floats, Kind, Netlist, Routing, Rows
+from netlists.netlist import ORIENTATIONS, Bools, Floats, Kind, Netlist, Routing, Rows, check_rows
 from netlists.rows.multi_row import is_cell
 from netlists.tolerance import too_large
 
@@ -232,7 +232,8 @@ def _weights(design: Design) -> Floats:
 
 
 def default_routing(rows: Rows) -> Routing:
-    """`ROUTING_PER_ROW` for the height of these rows."""
+    """`ROUTING_PER_ROW` for the height of these rows; raises `NetlistError` if they are no rows."""
+    check_rows(rows)
     height, r = float(rows.height_um.min()), ROUTING_PER_ROW
     return Routing(
         r.horizontal_per_um / height, r.vertical_per_um / height, r.macro_horizontal_per_um / height,

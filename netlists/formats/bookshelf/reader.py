@@ -42,7 +42,7 @@ def read(
     if SIDECAR in files:
         try:
             sidecar = json.loads(read_text(files[SIDECAR]))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
             line = getattr(error, "lineno", 1)
             raise file_error(files[SIDECAR], line, f"not JSON ({error}), expected the file as it was written") from None
     try:

@@ -27,6 +27,7 @@ from netlists.errors import SettingsError
 from netlists.runtime.ray_connection import connected
 from tests import ROOT
 from tests.dse.fake_space import FakeSpace, true_front
+from tests.processes import started
 
 SIZE, CHUNK = 15_000, 200
 NOTICE_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
@@ -46,13 +47,6 @@ settings = json.loads(sys.argv[1])
 space = FakeSpace(settings["size"], seconds=0.2, deadly=settings["deadly"])
 explore(space, settings["out"], chunk=settings["chunk"], ray=settings["ray"])
 """
-
-
-def start(*command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
 
 
 def chunks(out: Path) -> list[Any]:
@@ -85,14 +79,14 @@ def test_a_lost_worker_a_lost_node_and_a_lost_driver_change_nothing(tmp_path: Pa
     out, dead = tmp_path / "out", tmp_path / "dead"
     settings = {"size": SIZE, "deadly": str(dead), "out": str(out), "chunk": CHUNK, "ray": cluster.address}
     try:
-        driver = start("-c", DRIVER, json.dumps(settings))
-        wait(lambda: len(chunks(out)) >= 5, driver)
-        assert dead.exists()  # the worker
-        cluster.remove_node(node, allow_graceful=False)
-        seen = len(chunks(out))
-        wait(lambda: len(chunks(out)) >= seen + 5, driver)
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.communicate()
+        with started("-c", DRIVER, json.dumps(settings)) as driver:
+            wait(lambda: len(chunks(out)) >= 5, driver)
+            assert dead.exists()  # the worker
+            cluster.remove_node(node, allow_graceful=False)
+            seen = len(chunks(out))
+            wait(lambda: len(chunks(out)) >= seen + 5, driver)
+            os.kill(driver.pid, signal.SIGKILL)
+            driver.communicate()
         before = chunks(out)
         assert seen < len(before) < SIZE // CHUNK
         result = explore(FakeSpace(SIZE), out, chunk=CHUNK, ray=cluster.address, resume=True)
@@ -132,10 +126,10 @@ def test_a_node_that_others_keep_busy(tmp_path: Path) -> None:
 def test_the_command_stopped_by_ctrl_c(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ("-m", "dse", "explore", "tpu_28nm", "--out", str(out), "--chunk", "2000")
-    process = start(*command)
-    wait(lambda: len(chunks(out)) >= 3, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    printed, err = process.communicate(timeout=60)
+    with started(*command) as process:
+        wait(lambda: len(chunks(out)) >= 3, process)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        printed, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"continue with dse explore tpu_28nm --out {out} --search exhaustive --seed 0 --chunk 2000 --resume" in err

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +14,14 @@ import numpy as np
 import pytest
 
 from dse.exploration import store as store_module
+from dse.exploration.integrity import TABLES
 from dse.exploration.results import Result, load_results, write_front
 from dse.exploration.store import FILE, LOCK, Run, Store, open_store
 from dse.exploration.summary import BINS, Summary, empty_summary, summarize
 from dse.workloads.builtin import alexnet
 from netlists.errors import ChipscapeError, SettingsError
-from tests import ROOT
 from tests.dse.fake_space import COLORS, FakeSpace, true_front
+from tests.processes import started
 
 SPACE = FakeSpace(1000)
 RUN = Run("exhaustive", seed=0)
@@ -130,14 +129,13 @@ with open_store(Path(sys.argv[1]), SPACE, RUN, resume=False) as store:
 
 
 def test_a_killed_process_leaves_no_lock_and_no_half_chunk(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert process.stdout.readline() == "held\n"
-    with pytest.raises(SettingsError, match=f"process {process.pid}"):
-        filled(tmp_path)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    with started("-c", HOLD, str(tmp_path)) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(SettingsError, match=f"process {process.pid}"):
+            filled(tmp_path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert (tmp_path / LOCK).exists()
     with open_store(tmp_path, SPACE, RUN, resume=True) as store:
         assert store.finished() == {0: 100}
@@ -254,7 +252,7 @@ def test_files_may_be_deleted_meanwhile(tmp_path: Path) -> None:
 
 
 def test_an_error_while_tables_are_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *store_module.TABLES[2:]))
+    monkeypatch.setattr(store_module, "TABLES", ("meta", "sqlite_x", *TABLES[2:]))
     with pytest.raises(ChipscapeError, match="reserved"), open_store(tmp_path / "out", SPACE, RUN, resume=False):
         pass
     assert not list(tmp_path.iterdir())

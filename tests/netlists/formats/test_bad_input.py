@@ -206,7 +206,7 @@ PLC_CASES = [
     ("Rows : 4", "Rows : 4000000000", 2, "expected a whole number from 1 to 10000"),
     ("Width : 10.000", "Width : wide", 3, "found 'wide', expected a number"),
     ("Width : 10.000", "Width : -1", 3, "canvas is -1 by 8.5, expected more than 0"),
-    ("hor : 70.33", "hor : 0", 4, "routes per micron are 0.0 and 74.51; expected positive numbers"),
+    ("hor : 70.33", "hor : 0", 4, "routes per micron are 0 and 74.51; expected positive numbers"),
     ("factor : 0", "factor : x", 6, "found 'x', expected a number"),
     ("2 2.5 3e0 S 0", "2 2.5 3e0 S", 9, "found '2 2.5 3e0 S', expected 'node_index x y orientation fixed'"),
     ("2 2.5 3e0 S 0", "2 2.5 3e0 Q 0", 9, "expected 'node_index x y orientation fixed'"),

@@ -176,7 +176,7 @@ def test_a_plc_without_a_canvas_takes_that_of_the_netlist(tmp_path: Path) -> Non
      ("# FP bbox: {0 0} {9 tall}\n", "1: found 'tall', expected a number"),
      ("# FP bbox: {5 0} {5 9}\n", "1: canvas is 0 by 9, expected more than 0"),
      (BOX + "# Columns : 0  Rows : 4\n", "2: found '0', expected a whole number from 1"),
-     (BOX + HEAD + "# Smoothing factor : -1\n", "4: smoothing factor is -1.0; expected 0 or more")],
+     (BOX + HEAD + "# Smoothing factor : -1\n", "4: smoothing factor is -1; expected a whole number, 0 or more")],
 )  # fmt: skip
 def test_mistakes_in_the_head_of_a_netlist(tmp_path: Path, head: str, message: str) -> None:
     with pytest.raises(NetlistError) as error:

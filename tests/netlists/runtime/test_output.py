@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 import netlists
 from netlists.errors import NetlistError
-from netlists.runtime.output import replaced
+from netlists.runtime.output import ABANDONED_S, remove_abandoned, replaced
 
 
 def test_a_finished_file_replaces_the_old_one(tmp_path: Path) -> None:
@@ -70,3 +73,28 @@ def test_ctrl_c_while_a_netlist_is_written(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         netlists.save(netlists.load("jetty"), tmp_path / "a.pb.txt")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    long_ago = time.time() - 2 * ABANDONED_S
+    running, other = f".a[1].txt.{os.getpid()}.part", f".b.txt.{ended.pid}.part"
+    for name in (f".a[1].txt.{ended.pid}.part", running, other, ".a[1].txt.part", ".a[1].txt.mine.part"):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    (tmp_path / f".checkpoint-7.{ended.pid}.part").mkdir()
+    os.utime(tmp_path / f".checkpoint-7.{ended.pid}.part", (long_ago, long_ago))
+    remove_abandoned(tmp_path, "checkpoint-*")
+    with replaced(tmp_path / "a[1].txt") as part:
+        assert part.name == running
+        part.write_text("new")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", other, ".a[1].txt.part", ".a[1].txt.mine.part"}
+
+
+def test_a_file_that_was_just_written_is_kept(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f".a.txt.{ended.pid}.part").write_text("")  # maybe by a process on another machine
+    remove_abandoned(tmp_path, "a.txt")
+    assert len(list(tmp_path.iterdir())) == 1

@@ -19,8 +19,8 @@ from netlists.legality.verdict import COUNTS
 from netlists.netlist import Kind
 from netlists.runtime.interrupts import NOTHING
 from placer import evaluate
-from placer.runs.run_folder import NEEDED
 from tests import ROOT
+from tests.processes import started
 
 METRICS = {
     "wirelength", "density", "congestion", "proxy", "hpwl_um", "legal", *COUNTS, "hard_macros",
@@ -249,21 +249,24 @@ def test_a_damaged_run_folder(placer, tmp_path: Path) -> None:  # type: ignore[n
 
 
 def test_a_run_folder_without_its_command(placer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    metrics = dict.fromkeys(set(NEEDED) - {"command"}, 0) | {"source": {"path": "jetty", "plc": None, "grid": None}}
+    source = {"path": "jetty", "plc": None, "grid": None}
+    metrics = {
+        "source": source, "placement": "placement.plc", "method": "rl", "settings": {}, "versions": {}, "stages": [],
+        "history": [], "interrupted": False, "stuck": 0, "proxy": 1.0,
+    }  # fmt: skip
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     code, _, err = placer("report", tmp_path, "--out", tmp_path / "x.html")
-    assert (code, "damaged (without command)" in err) == (2, True)
+    assert (code, "damaged (command: field required)" in err) == (2, True)
 
 
 def test_ctrl_c_writes_the_best_so_far(tmp_path: Path) -> None:
     options = ("--method", "random", "--budget", "300", "--workers", "1", "--out", str(tmp_path / "run"))
-    command = [sys.executable, "-m", "placer", "place", "jetty", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    assert "best proxy" in process.stderr.readline()
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started("-m", "placer", "place", "jetty", *options) as process:
+        assert process.stderr
+        assert "best proxy" in process.stderr.readline()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from netlists.runtime.interrupts import INTERRUPTED, NOTHING
-from tests import ROOT
+from tests.processes import finished
 
 # Sends Ctrl-C to itself when a module is about to be imported.
 STOPPED = """
@@ -39,7 +37,7 @@ def test_ctrl_c_while_libraries_are_loaded(tmp_path: Path, module: str, command:
     if module == "placer.environment.heuristics":  # in the middle of the work, where Ctrl-C is an exception
         arguments += ["--method", "greedy", "--workers", "1"]
     code = STOPPED.format(module=module, arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = finished("-c", code)
     assert (done.returncode, done.stdout) == (INTERRUPTED, "")
     assert done.stderr.splitlines()[-1] == NOTHING.strip()
     assert "Traceback" not in done.stderr

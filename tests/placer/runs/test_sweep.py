@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from placer.runs.methods import METHODS
 from placer.runs.run_folder import Source
 from placer.runs.sweep import Sweep, SweepProgress, gpu_fraction, sweep
 from placer.runs.sweep_table import COLUMNS, RESULTS, SweepRun, read_outcome, write_outcome
-from tests import ROOT
+from tests.processes import started
 
 QUICK = PlaceSettings(workers=1, iterations=1)
 NOTICE_SOON = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 1000, "health_check_failure_threshold": 3}
@@ -115,15 +113,12 @@ def test_what_fails_is_a_row_and_what_is_missing_is_made(tmp_path: Path) -> None
 def test_ctrl_c_leaves_a_table_and_a_report(tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     options = ("--methods", "greedy,random", "--budget", "2", "--seeds", "100", "--out", str(out))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "placer", "sweep", "jetty", *options], cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    waited = time.monotonic() + 120
-    while not written(out) and process.poll() is None and time.monotonic() < waited:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, err = process.communicate(timeout=60)
+    with started("-m", "placer", "sweep", "jetty", *options) as process:
+        waited = time.monotonic() + 120
+        while not written(out) and process.poll() is None and time.monotonic() < waited:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "runs" in err
