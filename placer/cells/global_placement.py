@@ -219,7 +219,7 @@ def place_globally(
         overflows.append(problem.overflow(forces.density))
         now = time.perf_counter()
         pace = _pace((now - began) / len(overflows) * max(usual - done, 0.1 * usual), deadline - now, slowest)
-        done += pace
+        done += min(pace, 1.0)  # a faster pace saves fewer steps, and the end may not come too late
         descent.adapt(forces, overflows[-1], pace)
         if overflows[-1] < ENOUGH or stalled(overflows):
             break
