@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from numba import typeof
 
 from netlists import load
 from netlists.errors import LegalizationError, SettingsError
@@ -274,6 +275,14 @@ def test_a_netlist_without_movable_hard_macros_is_an_error() -> None:
     fixed = netlist.fixed | (netlist.kind == Kind.HARD)
     with pytest.raises(SettingsError, match="jetty has no hard macro that may be moved"):
         MacroPlacementEnv(netlist.with_(fixed=fixed))
+
+
+def test_placements_leave_the_types_of_arrays_as_they_are() -> None:
+    """Kernels are compiled by type, and read-only arrays have one of their own."""
+    episodes = EpisodeBatch(load("jetty"), 1)
+    before = typeof(episodes.arrays)
+    episodes.placement(0)
+    assert typeof(episodes.arrays) == before
 
 
 def test_macros_are_ordered_by_area_then_by_wires_then_by_node() -> None:
