@@ -79,8 +79,7 @@ def explore(
         command += [word for text in texts or [] for word in (name, text)]
     counts, images = parse_batch(batch)
     design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
-    if place and any(part.device is not None for part in design_space.parts):
-        raise SettingsError(f"--place makes floorplans, but {space} has FPGAs; leave it out")
+    demand_asics(design_space, place)
     try:
         with show_progress() as listener:
             result = explore_space(
@@ -98,6 +97,12 @@ def explore(
         raise typer.Exit(INTERRUPTED)
     if place and result.front:
         place_designs(result, design_space, place, seed, ray, workers)
+
+
+def demand_asics(space: DesignSpace, place: int | None) -> None:
+    """Raise `SettingsError` if designs of the space are to be placed and some are for FPGAs."""
+    if place and any(part.device is not None for part in space.parts):
+        raise SettingsError(f"--place makes floorplans, but {space.name} has FPGAs; leave it out")
 
 
 def place_designs(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> None:

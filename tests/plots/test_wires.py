@@ -16,7 +16,8 @@ def points(node: int, name: str) -> list[list[float]]:
     """Places of the marks of a kind in the picture of a node."""
     axes = wires.draw(ESTIMATED, PLACED).axes[node]
     (dots,) = (each for each in axes.collections if each.get_gid() == name)
-    return np.round(np.asarray(dots.get_offsets()), 6).tolist()
+    places: list[list[float]] = np.round(np.asarray(dots.get_offsets()), 6).tolist()
+    return places
 
 
 def test_designs_are_at_their_energy_and_its_change() -> None:
