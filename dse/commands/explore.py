@@ -54,7 +54,7 @@ def explore(
     place: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=LEAST_PLACED, help="Then price N designs of the front with wires of quick floorplans"
+            metavar="N", min=LEAST_PLACED, help="Price up to N designs of the front again by quick floorplans"
         ),
     ] = None,
     resume: Annotated[
