@@ -172,7 +172,7 @@ def tabulate_moves(result: Result, priced: Result) -> Table:
     """The objectives of the placed designs with estimated and with placed wires, and who is still on the front."""
     estimated = {row["id"]: row for row in result.front}
     objectives = [name for name, _ in result.objectives]
-    kept = non_dominated(priced.signed_objectives(priced.front)) if priced.front else []
+    kept: list[bool] = non_dominated(priced.signed_objectives(priced.front)).tolist() if priced.front else []
     rows: list[Row] = [
         [str(row["id"]), *(value for name in objectives for value in (estimated[row["id"]][name], row[name])),
          "on the front" if stays else "dominated"]
