@@ -9,8 +9,11 @@ CODE := netlists placer dse plots tests docs
 .PHONY: demo test lint docs clean-kernels clean
 
 demo: .venv/installed
-	$(BIN)/placer place harbor --out $(DEMO) --method rl --budget 240 --workers 2 --seed 0
-	@echo "report: $(DEMO)/report.html"
+	rm -rf $(DEMO)
+	$(BIN)/dse explore systolic_28nm --out $(DEMO)
+	$(BIN)/dse floorplan $(DEMO) --design knee --method rl --budget 45 --workers 2 --seed 0
+	$(BIN)/dse report $(DEMO)
+	@echo "open $(DEMO)/report.html: the design to build and why; its floorplan is the link at the top"
 
 # One thread a process: two test processes share two cores.
 test: lint

@@ -30,7 +30,7 @@ LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 Substitutions = tuple[tuple[str, str], ...]  # patterns and what replaces them
 
 REDUCED: Substitutions = (
-    (r"^(placer place .*)--budget \d+", r"\1--budget 2"),  # seconds
+    (r"^(placer place .*|dse floorplan .*)--budget \d+", r"\1--budget 2"),  # seconds
     (
         r"^(placer sweep) harbor jetty (.*)--methods \S+ --seeds \d+ --budget \d+",
         r"\1 jetty \2--methods anneal,greedy --seeds 1 --budget 1",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse.commands.options import Batch, Sizes, Skip, parse_batch, parse_sizes
+from dse.commands.placing import FAILED, place_promising
 from dse.search import SEARCHES
 from netlists.errors import SettingsError
 from netlists.runtime.command import say, warn
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from dse.reports.tables import Table
     from dse.space.space import DesignSpace
 
+LEAST_PLACED = 3
+"""Designs that --place prices again, at least: both ends of the front and the knee."""
 ROWS = 20
 """Rows of the front that are printed, at most."""
 STARTING = "starting; the first time kernels are compiled, for about a minute"
@@ -48,6 +51,12 @@ def explore(
     size: Sizes = None,
     skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs per task; 20,000 to 200,000 by the space's size")] = None,
+    place: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=LEAST_PLACED, help="Price up to N designs of the front again by quick floorplans"
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder, also with a larger --budget")
     ] = False,
@@ -64,12 +73,13 @@ def explore(
     from dse.space.file import load_space
 
     command = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-    for name, value in (("--budget", budget), ("--chunk", chunk), ("--batch", batch)):
+    for name, value in (("--budget", budget), ("--chunk", chunk), ("--batch", batch), ("--place", place)):
         command += [name, str(value)] if value is not None else []
     for name, texts in (("--size", size), ("--skip", skip)):
         command += [word for text in texts or [] for word in (name, text)]
     counts, images = parse_batch(batch)
     design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
+    demand_asics(design_space, place)
     try:
         with show_progress() as listener:
             result = explore_space(
@@ -85,6 +95,24 @@ def explore(
     if not complete:
         warn(f"stopped; continue with {shlex.join(command)} --resume")
         raise typer.Exit(INTERRUPTED)
+    if place and result.front:
+        place_designs(result, design_space, place, seed, ray, workers)
+
+
+def demand_asics(space: DesignSpace, place: int | None) -> None:
+    """Raise `SettingsError` if designs of the space are to be placed and some are for FPGAs."""
+    if place and any(part.device is not None for part in space.parts):
+        raise SettingsError(f"--place makes floorplans, but {space.name} has FPGAs; leave it out")
+
+
+def place_designs(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> None:
+    """Price designs of the front with placed wires, and link the page of the exploration to theirs."""
+    from dse.commands.pages import write_exploration
+
+    whole = place_promising(result, space, count, seed, ray, workers)
+    write_exploration(result, result.folder / "report.html")
+    if not whole:
+        raise typer.Exit(FAILED)
 
 
 def print_result(result: Result, space: DesignSpace, out: Path) -> None:

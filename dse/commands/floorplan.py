@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dse.commands.placing import FAILED, Subject, link_exploration, place_front, place_netlist, read_command_line
 from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
 from netlists.errors import SettingsError
 from netlists.runtime.output import check_out
-from netlists.runtime.progress import STARTING, live_bar, live_line
+from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES, LOCAL
 
 if TYPE_CHECKING:
-    from dse.exploration.results import Result
-    from dse.floorplan.loop import ClosedLoop, FailedLoop, Workload
-    from dse.model.design import Design
-    from netlists.netlist import Netlist
-    from netlists.placement import Placement
-    from placer.incumbent import RunProgress
     from placer.runs.settings import PlaceSettings
 
 FRONT = "front"
 """The choice of all designs of the front, beside knee and the ids."""
-FAILED = 1
-"""The exit code if a design of the front has no floorplan."""
 GRANULARITY_HELP = "; ".join(f"{level.name}: {level.summary}" for level in GRANULARITIES.values())
-
-
-class _Subject(NamedTuple):
-    """What is to be placed: designs by name, on the networks of their exploration or, for a file, on its own."""
-
-    designs: Sequence[tuple[str, Design]]
-    workload: Workload | None
-    result: Result | None
 
 
 def floorplan(
@@ -75,19 +55,20 @@ def floorplan(
     place_settings = PlaceSettings(method, budget, seed, workers, iterations=iterations)
     settings = FloorplanSettings(granularity, utilization)
     if which == FRONT:
-        _place_front(subject, folder, place_settings, settings, ray, workers)
+        if not place_front(subject, folder, place_settings, settings, ray):
+            raise typer.Exit(FAILED)
     else:
         _place_one(subject, folder, place_settings, settings)
 
 
-def _load_subject(name: str, which: str) -> _Subject:
+def _load_subject(name: str, which: str) -> Subject:
     """The designs to place, with the networks on which they are evaluated."""
     if not Path(name).is_dir():
         from dse.model.design import load_design
 
         if which == FRONT:
             raise SettingsError(f"{name} is no folder of dse explore, so it has no front; leave --design out")
-        return _Subject([(Path(name).stem, load_design(name))], None, None)
+        return Subject([(Path(name).stem, load_design(name))], None, None)
     from dse.exploration.results import load_results
     from dse.exploration.selection import rebuild_design, rebuild_space
 
@@ -96,26 +77,17 @@ def _load_subject(name: str, which: str) -> _Subject:
     rows = result.front if which == FRONT else [result.select(which)]
     if not rows:
         raise SettingsError(f"{name}: the front is empty; explore a space with feasible designs")
-    return _Subject([(str(row["id"]), rebuild_design(space, row)) for row in rows], space.networks, result)
+    return Subject([(str(row["id"]), rebuild_design(space, row)) for row in rows], space.networks, result)
 
 
-def _default_folder(subject: _Subject, name: str) -> Path:
+def _default_folder(subject: Subject, name: str) -> Path:
     """Where the results go without --out; raises `SettingsError` for a design file, which has no folder."""
     if subject.result is None:
         raise SettingsError(f"{name} is a design file; give a folder for the results with --out")
     return subject.result.folder / "floorplan"
 
 
-def place_netlist(
-    settings: PlaceSettings, listener: Callable[[RunProgress], None] | None, netlist: Netlist, *, seed: int
-) -> Placement:
-    """Place the netlist of a design by `placer.place`."""
-    from placer.runs.pipeline import place
-
-    return place(netlist, settings, seed=seed, progress=listener).placement
-
-
-def _place_one(subject: _Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
+def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
     """Close the loop for one design, and write its files."""
     from dse.commands.floorplan_pages import write_loop
     from dse.floorplan.loop import close_loop
@@ -126,54 +98,8 @@ def _place_one(subject: _Subject, folder: Path, place_settings: PlaceSettings, s
     with live_line() as show:
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
-    write_loop(folder, loop, _command_line(), _links(subject, folder))
+    write_loop(folder, loop, read_command_line(), link_exploration(subject, folder))
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     print(list_loop_notes(loop)[0])
     print(f"report: {folder / 'report.html'}")
-
-
-def _place_front(
-    subject: _Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings, ray: str, workers: int
-) -> None:
-    """Close the loop for a front, and write the files of each design and the page of all."""
-    from dse.commands.floorplan_pages import write_front, write_loop
-    from dse.floorplan.loop import ClosedLoop, close_loops
-    from dse.reports.floorplan import report_front
-    from dse.reports.tables import print_table
-
-    assert subject.result
-    placer = partial(place_netlist, replace(place_settings, workers=1), None)
-    total, done = len(subject.designs), list[str]()
-    with live_bar(STARTING) as show:
-
-        def keep(loop: ClosedLoop | FailedLoop) -> None:
-            if isinstance(loop, ClosedLoop):
-                write_loop(folder / loop.name, loop, _command_line(), {"Front": "../report.html"})
-            done.append(loop.name)
-            show(f"{len(done)} of {total} designs", len(done), total)
-
-        loops = close_loops(
-            subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
-            workers=place_settings.workers, on_done=keep,
-        )  # fmt: skip
-    placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
-    report = report_front(subject.result, loops)
-    write_front(folder, report, placed, _links(subject, folder))
-    print_table(report.table)
-    for note in report.notes:
-        print(note, file=sys.stderr)
-    print(f"report: {folder / 'report.html'}")
-    if len(placed) < total:
-        raise typer.Exit(FAILED)
-
-
-def _links(subject: _Subject, folder: Path) -> dict[str, str]:
-    """The page of the exploration, as an address relative to the folder of a floorplan."""
-    page = subject.result.folder / "report.html" if subject.result else None
-    return {"Exploration": os.path.relpath(page, folder)} if page and page.exists() else {}
-
-
-def _command_line() -> str:
-    """The command that is running."""
-    return shlex.join(["dse", *sys.argv[1:]])

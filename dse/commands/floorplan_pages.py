@@ -72,8 +72,9 @@ def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop],
         )
     title = "Floorplans of the front"
     section = page.Section(
-        title, facts=report.facts, notes=report.notes, figures=figures, tables=[_page_table(report.table)]
-    )
+        title, facts=report.facts, notes=report.notes, figures=figures,
+        tables=[_page_table(table) for table in (report.moves, report.table)],
+    )  # fmt: skip
     links = {**links, **{f"Design {name}": f"{name}/report.html" for name in report.names}}
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
 

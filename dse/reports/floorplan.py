@@ -123,6 +123,7 @@ class FrontReport:
     facts: dict[str, str]
     notes: list[str]
     table: Table
+    moves: Table  # of the placed designs in the plane of the objectives
     names: list[str]  # of the designs that were placed
     estimated_mj: Floats  # [K] energy of their wires
     placed_mj: Floats  # [K]
@@ -150,7 +151,10 @@ def report_front(result: Result, loops: Sequence[ClosedLoop | FailedLoop]) -> Fr
     if len(placed) > 2:
         facts["rank correlation of wire energy"] = f"{spearmanr(estimated, after).statistic:.2f}"
     notes = [f"Design {loop.name} has no floorplan: {loop.reason}" for loop in failed]
-    return FrontReport(facts, notes, tabulate_loops(loops, ranks), [loop.name for loop in placed], estimated, after)
+    names = [loop.name for loop in placed]
+    return FrontReport(
+        facts, notes, tabulate_loops(loops, ranks), tabulate_moves(result, priced), names, estimated, after
+    )
 
 
 def reprice_front(result: Result, placed: Sequence[ClosedLoop]) -> Result:
@@ -162,6 +166,20 @@ def reprice_front(result: Result, placed: Sequence[ClosedLoop]) -> Result:
             own = {name: loop.after.metrics.get(name.removesuffix("_found")) for name, _ in result.objectives}
             rows.append({**row, **own})
     return replace(result, designs=rows)
+
+
+def tabulate_moves(result: Result, priced: Result) -> Table:
+    """The objectives of the placed designs with estimated and with placed wires, and who is still on the front."""
+    estimated = {row["id"]: row for row in result.front}
+    objectives = [name for name, _ in result.objectives]
+    kept: list[bool] = non_dominated(priced.signed_objectives(priced.front)).tolist() if priced.front else []
+    rows: list[Row] = [
+        [str(row["id"]), *(value for name in objectives for value in (estimated[row["id"]][name], row[name])),
+         "on the front" if stays else "dominated"]
+        for row, stays in zip(priced.front, kept, strict=True)
+    ]  # fmt: skip
+    columns = [f"{wires} {name.removesuffix('_found')}" for name in objectives for wires in ("estimated", "placed")]
+    return Table("How the front moves", ["design", *columns, "with placed wires"], rows)
 
 
 def _knee(result: Result) -> object:

@@ -160,7 +160,7 @@ def work(
     per_thread = count_regions_per_thread(threads, allowed)
     base_position, base_orientation = shared.position_um.copy(), shared.orientation.copy()
     start_from_shared(state, shared)
-    rounds, row = 0, -1
+    rounds, row = int(np.int64(0)), int(np.int64(-1))  # for literals Numba would compile the callees once more
     if not meet(shared.arrivals, me):  # all have read the shared arrays before any thread writes to them
         return
     regions = assign_regions(state, shared, me, allowed, region_rng, per_thread)

@@ -104,7 +104,7 @@ def episode_arrays(netlist: Netlist, order: Ints, soft_rounds: int, soft_sweeps:
         blocked_map=cover_map(blocked(netlist), netlist),
         floating=floating,
         start=start,
-        orientation=netlist.orientation.copy(),
+        orientation=netlist.orientation,
         turn=turn,
         wires=wires,
         mean_wires=max(float(wires[order].mean()), 1e-9),

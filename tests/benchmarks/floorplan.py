@@ -4,18 +4,19 @@ Draws designs of a space of systolic arrays with VGG16, places each, and compare
 × pJ per bit and mm, FIFOs of hops left out) with two estimates: the naive one (half the side of a square chip, the side
 of an element for a hop) and the fitted one of `dse.floorplan.estimate`, each design predicted by a model that was
 fitted to the designs of the other folds.  Then says how much the placed wires change the energy of the designs, and
-their order.  The same seed, designs and iterations give the same figures.
+their order, and with `--plot FILE` draws that.  The same seed, designs and iterations give the same figures.
 """
 
 from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from dse.commands.floorplan import place_netlist
+from dse.commands.placing import place_netlist
 from dse.floorplan.estimate import cross_validate, wire_energy_mj
 from dse.floorplan.loop import ClosedLoop, close_loops
 from dse.model.design import Design
@@ -24,6 +25,7 @@ from dse.space.file import make_space
 from dse.templates.base import Floats
 from dse.workloads.layers import Network
 from placer.runs.settings import PlaceSettings
+from plots import style, wires
 
 SPACE = {
     "template": "systolic",
@@ -61,7 +63,7 @@ def print_errors(loops: list[ClosedLoop]) -> None:
     """Print the mean errors of both estimates, of all wires and by class."""
     placed = np.array([wire_energy_mj(loop, loop.after.wires) for loop in loops])
     naive = np.array([wire_energy_mj(loop, loop.before.wires) for loop in loops])
-    fitted = np.array([wire_energy_mj(loop, wires) for loop, wires in zip(loops, cross_validate(loops), strict=True)])
+    fitted = np.array([wire_energy_mj(loop, each) for loop, each in zip(loops, cross_validate(loops), strict=True)])
     print(ROW.format("mean error %", "mJ placed", "naive", "fitted", "ratio"))
     rows = {TITLES[each]: (placed[:, each], naive[:, each], fitted[:, each]) for each in Traffic}
     rows["all wires"] = (placed.sum(axis=1), naive.sum(axis=1), fitted.sum(axis=1))
@@ -73,10 +75,15 @@ def print_errors(loops: list[ClosedLoop]) -> None:
     print(f"rank correlation with the placed wires: naive {ranks[0]:.3f}, fitted {ranks[1]:.3f}")
 
 
+def energies(loops: list[ClosedLoop]) -> tuple[Floats, Floats]:
+    """[K] energies in mJ of a run of the designs, with estimated and with placed wires."""
+    before = [loop.before.metrics["energy_mj"] for loop in loops]
+    return np.array(before), np.array([loop.after.metrics["energy_mj"] for loop in loops])
+
+
 def print_changes(loops: list[ClosedLoop]) -> None:
     """Print how much placed wires change the energy of designs and their order."""
-    before, after = (np.array([price.metrics["energy_mj"] for price in prices]) for prices in
-                     ([loop.before for loop in loops], [loop.after for loop in loops]))  # fmt: skip
+    before, after = energies(loops)
     part = np.array([loop.after.energy_mj.sum() for loop in loops]) / after
     change = 100 * (after / before - 1)
     moved = int((np.argsort(np.argsort(before)) != np.argsort(np.argsort(after))).sum())
@@ -87,25 +94,37 @@ def print_changes(loops: list[ClosedLoop]) -> None:
           f" {'the same' if before.argmin() == after.argmin() else 'another one'}")  # fmt: skip
 
 
-def main() -> None:
-    """Place, fit, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--designs", type=int, default=30)
-    parser.add_argument("--technology", default="28nm")
-    parser.add_argument("--method", default="gradient")
-    parser.add_argument("--iterations", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    designs, workload = draw(arguments.technology, arguments.designs, arguments.seed)
+def place_designs(technology: str, arguments: argparse.Namespace) -> list[ClosedLoop]:
+    """Designs of the space at a node, placed; those that cannot be placed are named and left out."""
+    designs, workload = draw(technology, arguments.designs, arguments.seed)
     settings = PlaceSettings(arguments.method, seed=arguments.seed, workers=1, iterations=arguments.iterations)
     loops = close_loops(designs, partial(place_netlist, settings, None), arguments.seed, workload=workload)
     for loop in loops:
         if not isinstance(loop, ClosedLoop):
             print(f"design {loop.name} has no floorplan: {loop.reason}")
-    placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
-    print(f"{len(placed)} designs at {arguments.technology}, placed by {arguments.method}")
-    print_errors(placed)
-    print_changes(placed)
+    return [loop for loop in loops if isinstance(loop, ClosedLoop)]
+
+
+def main() -> None:
+    """Place, fit, print the tables, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--designs", type=int, default=30)
+    parser.add_argument("--technology", nargs="+", default=["28nm"])
+    parser.add_argument("--method", default="gradient")
+    parser.add_argument("--iterations", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", type=Path, help="PNG: changes of the energy at each node")
+    arguments = parser.parse_args()
+    placed = {technology: place_designs(technology, arguments) for technology in arguments.technology}
+    for technology, loops in placed.items():
+        print(f"{len(loops)} designs at {technology}, placed by {arguments.method}")
+        print_errors(loops)
+        print_changes(loops)
+    if arguments.plot:
+        before, after = (
+            {technology: energies(loops)[moment] for technology, loops in placed.items()} for moment in (0, 1)
+        )
+        style.write(arguments.plot, style.png(wires.draw(before, after)))
 
 
 if __name__ == "__main__":

@@ -101,6 +101,48 @@ def test_a_front_marks_what_fails(
     assert "no room" in (tmp_path / "front" / "report.html").read_text()
 
 
+@pytest.mark.slow
+def test_an_exploration_places_promising_designs(dse: Command, explored: Result, tmp_path: Path) -> None:
+    space, out = explored.folder.parent / "space.yaml", tmp_path / "run"
+    code, printed, err = dse("explore", space, "--out", out, "--place", 3, "--workers", 1)
+    assert code == 0, err
+    assert "Designs of the front with estimated and with placed wires" in printed
+    metrics = json.loads((out / "floorplan" / "metrics.json").read_text())
+    promising = [str(row["id"]) for row in load_results(out).thin_front(3)]
+    assert [each["name"] for each in metrics["designs"]] == promising
+    assert {each["granularity"] for each in metrics["designs"]} == {"coarse"}
+    assert 'href="floorplan/report.html"' in (out / "report.html").read_text()
+    assert 'href="../report.html"' in (out / "floorplan" / "report.html").read_text()
+
+
+def test_an_exploration_marks_what_fails(
+    dse: Command, explored: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dse.floorplan import loop
+
+    placed: list[str] = []
+
+    def fail(designs: list[tuple[str, object]], *args: object, **options: object) -> list[loop.FailedLoop]:
+        placed.extend(name for name, _ in designs)
+        return [loop.FailedLoop(name, "no room") for name in placed]
+
+    monkeypatch.setattr(loop, "close_loops", fail)
+    code, _, err = dse("explore", explored.folder.parent / "space.yaml", "--out", tmp_path / "run", "--place", 3)
+    assert code == 1
+    assert "has no floorplan: no room" in err
+    assert explored.knee
+    assert str(explored.knee["id"]) in placed
+    assert len(placed) <= 3
+    assert 'href="floorplan/report.html"' in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_only_asic_designs_are_placed_after_an_exploration(dse: Command, tmp_path: Path) -> None:
+    code, _, err = dse("explore", "qiu_xc7z045", "--out", tmp_path / "run", "--place", 3)
+    assert code == 2
+    assert "--place makes floorplans, but qiu_xc7z045 has FPGAs; leave it out" in err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -97,6 +97,10 @@ def test_a_front_after_placement() -> None:
     assert report.facts["knee after"] == "2"
     assert report.facts["rank correlation of wire energy"] == "0.50"
     assert report.names == ["1", "2", "3"]
+    # Latencies are the same in all loops, so only the lowest energy stays on the front.
+    assert [row[3:5] for row in report.moves.rows] == [[9.0, 20.0], [5.0, 4.0], [4.0, 6.0]]
+    assert [row[-1] for row in report.moves.rows] == ["dominated", "on the front", "dominated"]
+    assert report.moves.columns[3:5] == ["estimated energy_mj", "placed energy_mj"]
 
 
 def test_failures_are_marked_and_the_rest_goes_on() -> None:
@@ -108,3 +112,4 @@ def test_failures_are_marked_and_the_rest_goes_on() -> None:
     nothing = report_front(result, [FailedLoop("1", "no room"), FailedLoop("2", "no room")])
     assert nothing.facts == {"designs placed": "0", "failed": "2"}
     assert not nothing.names
+    assert not nothing.moves.rows

@@ -146,7 +146,7 @@ def test_bundled_designs_are_big_enough_and_connected() -> None:
 
 def test_bundled_files_are_what_the_generator_makes(tmp_path: Path) -> None:
     write_bundled(tmp_path)
-    assert sorted(BUNDLED) == files.catalog()
+    assert set(BUNDLED) <= set(files.catalog())
     for name, (wanted, seed) in BUNDLED.items():
         assert files.load(name).same_as(generate(wanted, seed)), "run `python -m netlists.synthetic.generate`"
         written, kept = tmp_path / f"{name}.plc", files.DESIGNS / f"{name}.plc"

@@ -276,6 +276,14 @@ def test_a_netlist_without_movable_hard_macros_is_an_error() -> None:
         MacroPlacementEnv(netlist.with_(fixed=fixed))
 
 
+def test_placements_leave_the_types_of_arrays_as_they_are() -> None:
+    """Kernels are compiled by type, and read-only arrays have one of their own."""
+    episodes = EpisodeBatch(load("jetty"), 1)
+    before = episodes.arrays.orientation.flags.writeable
+    episodes.placement(0)
+    assert episodes.arrays.orientation.flags.writeable == before
+
+
 def test_macros_are_ordered_by_area_then_by_wires_then_by_node() -> None:
     netlist = blocks([(1.0, 1.0), (2.0, 2.0), (1.0, 1.0), (4.0, 1.0), (1.0, 1.0)], (10.0, 10.0))
     assert placing_order(netlist).tolist() == [1, 3, 0, 2, 4]
