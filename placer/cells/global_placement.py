@@ -198,9 +198,9 @@ def place_globally(
 ) -> Floats:  # fmt: skip
     """Centers [V, 2] in µm after global placement of the nodes of the mask `moves` [V]; the others are obstacles.
 
-    Requires rows.  The start matters little, since at first wirelength alone pulls nodes together; a `warm` start, from
-    a placement that is spread already, keeps more of its order.  The weight of the energy grows at the usual pace, or
-    if there is time down to `slowest` times as fast, in more steps.  Ends at `deadline` (of `time.perf_counter`) at the
+    Requires rows.  Nodes begin in the middle of the canvas, except for a `warm` start from a placement that is spread
+    already, of which it keeps more of the order.  The weight of the energy grows at the usual pace, or if there is time
+    down to `slowest` times as fast, in more steps.  Ends at `deadline` (of `time.perf_counter`) at the
     latest.  `tick` is called before every step.
     """
     problem, rng = _problem(placement, moves), np.random.default_rng(seed)
@@ -209,7 +209,10 @@ def place_globally(
         return placement.position_um.copy()
     center = placement.position_um / problem.unit_um
     fillers = rng.random((len(problem.charge) - count, 2)) * problem.bins.canvas
-    start = np.vstack([center[problem.moves] + problem.shift + rng.normal(size=(count, 2)), fillers])
+    # Wirelength alone pulls nodes together at first, yet macros that begin where a clustered netlist wants them end
+    # with 2 to 3% longer wires on ariane133_ng45 than those that begin in the middle.
+    first = center[problem.moves] + problem.shift if warm else np.tile(np.array(problem.bins.canvas) / 2, (count, 1))
+    start = np.vstack([first + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
     usual, done = _usual_steps(placement.netlist, moves, warm), 0.0
     began = now = time.perf_counter()
