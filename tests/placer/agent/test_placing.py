@@ -61,7 +61,7 @@ def test_what_the_agent_begins_with(tmp_path: Path) -> None:
 def test_fewer_episodes_where_memory_is_short() -> None:
     netlist = load("jetty")
     assert [fitting_envs(netlist, wanted, CPU) for wanted in (1, 2, 32)] == [1, 2, 32]
-    large = netlist.with_(grid=(2000, 2000))
+    large = netlist.with_(grid=(1000, 1000))
     assert [fitting_envs(large, wanted, CPU) for wanted in (1, 2, 32)] == [1, 2, 4]
 
 
