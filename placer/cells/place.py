@@ -194,10 +194,10 @@ class _Search:
 
     def _macros_are_close(self) -> bool:
         """Whether a round from the macros is worth its time, and none has begun."""
-        stayed = [each for each in self.rounds if each.start == STAY]
-        if self.began_from_macros or not stayed:
+        best = {each.start: each.rank for each in reversed(self.rounds)}
+        if self.began_from_macros or not {STAY, TOGETHER} <= best.keys():
             return False
-        (off_rows, hpwl_um), (best_off_rows, best_um) = stayed[0].rank, self.rounds[0].rank
+        (off_rows, hpwl_um), (best_off_rows, best_um) = best[STAY], best[TOGETHER]
         return off_rows <= best_off_rows and hpwl_um <= (1 + CLOSE) * best_um
 
     def _keep(self, job: Future[Round]) -> None:
