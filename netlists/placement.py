@@ -63,6 +63,20 @@ class Placement:
         """The placement in the netlist's own file; raises `PlacementError` if a node has no position there."""
         return cls(netlist, netlist.position_um, netlist.orientation)
 
+    def pins_um(self) -> Floats:
+        """[P, 2] the places of all connections in µm."""
+        n = self.netlist
+        return self.position_um[n.connection_node] + n.turned_offsets_um(self.orientation)
+
+    def net_lengths_um(self) -> Floats:
+        """[N] half the perimeter of the box around the pins of each net in µm; 0 for a net without pins."""
+        pins, counts = self.pins_um(), np.diff(self.netlist.net_start)
+        lengths, first = np.zeros(len(counts)), self.netlist.net_start[:-1][counts > 0]
+        if len(first):
+            boxes = np.maximum.reduceat(pins, first) - np.minimum.reduceat(pins, first)
+            lengths[counts > 0] = boxes.sum(axis=1)
+        return lengths
+
     def corner_units(self) -> Floats:
         """[V, 2] lower-left corners in the file of a DEF design, in whole database units."""
         n = self.netlist

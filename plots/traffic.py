@@ -67,7 +67,7 @@ def draw(placement: Placement, net_class: Ints, classes: Sequence[str], title: s
 def driver_lines(placement: Placement) -> tuple[Floats, Ints]:
     """[K, 2, 2] ends in µm of the lines from the driver of each net to each of its sinks, and [K] the net of each."""
     n = placement.netlist
-    pin = placement.position_um[n.connection_node] + n.turned_offsets_um(placement.orientation)
+    pin = placement.pins_um()
     sink = np.ones(len(pin), dtype=bool)
     sink[n.net_start[:-1][np.diff(n.net_start) > 0]] = False
     net = n.connection_net[sink]

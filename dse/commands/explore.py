@@ -29,7 +29,6 @@ LEAST_PLACED = 3
 """Designs that --place prices again, at least: both ends of the front and the knee."""
 ROWS = 20
 """Rows of the front that are printed, at most."""
-STARTING = "starting; the first time kernels are compiled, for about a minute"
 *FIRST_SEARCHES, LAST_SEARCH = SEARCHES
 SEARCH_HELP = f"{', '.join(FIRST_SEARCHES)} or {LAST_SEARCH}"
 BUDGET_HELP = "Designs to evaluate; all by default, but " + ", ".join(
@@ -172,7 +171,7 @@ def join_parameters(result: Result, row: StoredDesign) -> str:
 @contextmanager
 def show_progress() -> Iterator[Callable[[ExplorationProgress], None]]:
     """A listener that shows how far the search is."""
-    with live_bar(STARTING) as show:
+    with live_bar() as show:
         yield lambda progress: show(progress_line(progress), progress.evaluated, progress.total)
 
 

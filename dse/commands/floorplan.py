@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse.commands.placing import FAILED, Subject, link_exploration, place_front, place_netlist, read_command_line
+from dse.commands.placing import FAILED, Subject, link_exploration, place_front, place_netlist
 from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
 from netlists.errors import SettingsError
+from netlists.runtime.command import command_line, say
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES, LOCAL
@@ -98,8 +99,7 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     with live_line() as show:
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
-    write_loop(folder, loop, read_command_line(), link_exploration(subject, folder))
+    write_loop(folder, loop, command_line("dse"), link_exploration(subject, folder))
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
-    print(list_loop_notes(loop)[0])
-    print(f"report: {folder / 'report.html'}")
+    say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")

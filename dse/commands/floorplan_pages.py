@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dse.commands.pages import make_page_table, write_metrics
 from dse.floorplan.files import write_floorplan
 from dse.floorplan.loop import ClosedLoop
 from dse.model.wires import TITLES
-from dse.reports import tables
 from dse.reports.evaluation import format_design
-from dse.reports.exploration import format_cell
 from dse.reports.floorplan import (
     FrontReport,
     format_facts,
@@ -46,7 +44,7 @@ def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str,
     metrics = summarize_loop(loop) | {
         "placement": summary(loop.placement), "command": command, "versions": read_versions()
     }  # fmt: skip
-    style.write(folder / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    write_metrics(folder, metrics)
     section = page.Section(
         title,
         facts=format_facts(loop),
@@ -54,7 +52,7 @@ def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str,
         figures={
             "The floorplan; lines are buses from their drivers to their sinks, as wide as they have bits": picture
         },
-        tables=[_page_table(table) for table in (tabulate_prices(loop), tabulate_wires(loop))],
+        tables=[make_page_table(table) for table in (tabulate_prices(loop), tabulate_wires(loop))],
         texts={"Design": format_design(loop.design), "Command": command},
     )
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
@@ -64,7 +62,7 @@ def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop],
     """Write metrics.json and report.html of a front, with links to the pages of its designs; raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
     metrics = {"facts": report.facts, "notes": report.notes, "designs": [summarize_loop(loop) for loop in placed]}
-    style.write(folder / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+    write_metrics(folder, metrics)
     figures = {}
     if report.names:
         figures["Energy of the wires of one run, estimated and placed"] = agreement.draw(
@@ -73,12 +71,7 @@ def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop],
     title = "Floorplans of the front"
     section = page.Section(
         title, facts=report.facts, notes=report.notes, figures=figures,
-        tables=[_page_table(table) for table in (report.moves, report.table)],
+        tables=[make_page_table(table) for table in (report.moves, report.table)],
     )  # fmt: skip
     links = {**links, **{f"Design {name}": f"{name}/report.html" for name in report.names}}
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
-
-
-def _page_table(table: tables.Table) -> page.Table:
-    """A table of a page, where integers have no decimals."""
-    return page.Table(table.title, table.columns, [[format_cell(value) for value in row] for row in table.rows])

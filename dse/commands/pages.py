@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dse.exploration.results import KNEE, Result
 from dse.model.evaluation import Evaluation
@@ -34,7 +36,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     roofline_png, bars_png = _draw_layers(evaluation, title)
     style.write(folder / "roofline.png", roofline_png)
     style.write(folder / "energy.png", bars_png)
-    style.write(folder / "metrics.json", (json.dumps(summarize(evaluation), indent=1) + "\n").encode())
+    write_metrics(folder, summarize(evaluation))
     misfits = sorted({f"Does not run: {reason}." for reason in evaluation.reasons if reason})
     section = page.Section(
         title,
@@ -95,7 +97,7 @@ def _draw_exploration(report: ExplorationReport) -> exploration.Exploration:
         convergence=convergence,
         influence=influence,
         influence_note=report.influence.note if report.influence else "",
-        front=_page_table(report.front) if report.front else None,
+        front=make_page_table(report.front) if report.front else None,
     )
     return content if report.design is None else _add_design(content, report.design)
 
@@ -107,12 +109,12 @@ def _add_design(content: exploration.Exploration, design: DesignReport) -> explo
         content,
         facts=design.facts,
         design=design.file,
-        comparison=_page_table(design.comparison),
+        comparison=make_page_table(design.comparison),
         scatters={caption: _draw_plane(plane) for caption, plane in design.planes.items()},
         sweeps={caption: _draw_curves(curves) for caption, curves in design.curves.items()},
         network=design.evaluation.network.name,
         layers={ROOFLINE_CAPTION: roofline_png, BARS_CAPTION: bars_png},
-        layer_tables=[_page_table(table, heading) for heading, table in _layer_tables(design.evaluation).items()],
+        layer_tables=[make_page_table(table, heading) for heading, table in _layer_tables(design.evaluation).items()],
         mappings=format_mappings(design.evaluation),
     )
 
@@ -135,7 +137,12 @@ def _draw_curves(curves: Curves) -> bytes:
     return style.png(figure)
 
 
-def _page_table(table: tables.Table, heading: str = "") -> page.Table:
-    """A table of the page of an exploration, where integers have no decimals."""
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics.json to a folder, whole or not at all."""
+    style.write(folder / "metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+
+
+def make_page_table(table: tables.Table, heading: str = "") -> page.Table:
+    """A table of a page on which integers have no decimals."""
     cells = [[format_cell(value) for value in row] for row in table.rows]
     return page.Table(heading or table.title, table.columns, cells, table.texts)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dse.floorplan.settings import FloorplanSettings
-from netlists.runtime.progress import STARTING, live_bar
+from netlists.runtime.command import command_line, say, warn
+from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import CORES
 
 if TYPE_CHECKING:
@@ -64,11 +63,11 @@ def place_front(
     assert subject.result
     placer = partial(place_netlist, replace(place_settings, workers=1), None)
     total, done = len(subject.designs), list[str]()
-    with live_bar(STARTING) as show:
+    with live_bar() as show:
 
         def keep(loop: ClosedLoop | FailedLoop) -> None:
             if isinstance(loop, ClosedLoop):
-                write_loop(folder / loop.name, loop, read_command_line(), {"Front": "../report.html"})
+                write_loop(folder / loop.name, loop, command_line("dse"), {"Front": "../report.html"})
             done.append(loop.name)
             show(f"{len(done)} of {total} designs", len(done), total)
 
@@ -81,8 +80,8 @@ def place_front(
     write_front(folder, report, placed, link_exploration(subject, folder))
     print_table(report.table)
     for note in report.notes:
-        print(note, file=sys.stderr)
-    print(f"report: {folder / 'report.html'}")
+        warn(note)
+    say(f"report: {folder / 'report.html'}")
     return len(placed) == total
 
 
@@ -90,11 +89,6 @@ def link_exploration(subject: Subject, folder: Path) -> dict[str, str]:
     """The page of the exploration, as an address relative to the folder of a floorplan."""
     page = subject.result.folder / "report.html" if subject.result else None
     return {"Exploration": os.path.relpath(page, folder)} if page and page.exists() else {}
-
-
-def read_command_line() -> str:
-    """The command that is running."""
-    return shlex.join(["dse", *sys.argv[1:]])
 
 
 def place_promising(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> bool:

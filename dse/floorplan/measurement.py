@@ -14,7 +14,7 @@ from dse.floorplan.settings import FloorplanSettings
 from dse.model.design import Design
 from dse.model.wires import TRAFFIC, Traffic, Wires
 from netlists.errors import DesignError
-from netlists.netlist import Floats, Kind, Netlist
+from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 
 
@@ -34,15 +34,6 @@ def wire_lengths(design: Design, placement: Placement, settings: FloorplanSettin
     return measure_wires(chip, placement)
 
 
-def net_lengths_mm(placement: Placement) -> Floats:
-    """[N] half the perimeter of the box around the pins of each net, in mm."""
-    netlist = placement.netlist
-    pin = placement.position_um[netlist.connection_node] + netlist.turned_offsets_um(placement.orientation)
-    start = netlist.net_start[:-1]
-    extent = np.maximum.reduceat(pin, start) - np.minimum.reduceat(pin, start)
-    return np.asarray(extent.sum(axis=1) / 1e3)
-
-
 def measure_wires(chip: Chip, placement: Placement) -> Wires:
     """The wires of a placed chip.
 
@@ -52,7 +43,7 @@ def measure_wires(chip: Chip, placement: Placement) -> Wires:
     """
     traffic, operand, bits = np.array(chip.traffic), np.array(chip.operands), np.array(chip.bits, dtype=np.float64)
     pitch_mm = element_pitch_mm(placement.netlist, chip)
-    length = net_lengths_mm(placement)
+    length = placement.net_lengths_um() / 1e3
     inside, hops = traffic == Traffic.ARRAY, np.array(chip.hops)
     crossing = np.where(inside, length - (hops - 1) * pitch_mm, length)
     length = np.where(inside, np.maximum(length / hops, pitch_mm), length)

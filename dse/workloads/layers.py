@@ -29,6 +29,8 @@ class Kind(IntEnum):
     ELEMENTWISE = 4  # memory traffic only, `operands` inputs
 
 
+MOST_DIGITS = 18  # of a size that a file states, as arrays and files have 64 bits
+
 # Columns of a row of `Network.rows()`, all int64.
 KIND = 0  # a `Kind`
 BATCH = 1  # images
@@ -258,6 +260,11 @@ def conv(name: str, channels: tuple[int, int], size: int | tuple[int, int], kern
         kernel_h=kernel_h, kernel_w=kernel_w, stride_h=stride, stride_w=stride,
         pad_top=pad_h, pad_bottom=pad_h, pad_left=pad_w, pad_right=pad_w, **other,
     )  # fmt: skip
+
+
+def is_size(text: str) -> bool:
+    """Whether a text is a whole number of at least 0 that a size may be: of at most MOST_DIGITS digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def make_layer(**values: object) -> Layer:

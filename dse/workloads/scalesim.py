@@ -18,7 +18,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from dse.workloads.layers import Kind, Layer, Network, make_layer
+from dse.workloads.layers import MOST_DIGITS, Kind, Layer, Network, is_size, make_layer
 from netlists.errors import DesignError
 from netlists.runtime.stored_files import read_bytes
 
@@ -26,7 +26,6 @@ from netlists.runtime.stored_files import read_bytes
 CONVOLUTION = ("height", "width", "kernel height", "kernel width", "channels", "filters", "stride")
 PRODUCT = ("M", "N", "K")
 MAX_BYTES = 1_000_000  # of a file; the largest networks have some hundred layers
-MOST_DIGITS = 18  # of a size, as arrays hold 64 bits
 QUOTED = 40  # most characters of a file in a message
 
 
@@ -69,7 +68,7 @@ def _layer(where: str, row: list[str], fields: tuple[str, ...]) -> Layer:
         raise DesignError(f"{where}: {len(numbers)} numbers after the name; expected {', '.join(fields)}")
     sizes = []
     for field, text in zip(fields, numbers, strict=True):
-        if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS) or int(text) < 1:
+        if not is_size(text) or int(text) < 1:
             raise DesignError(f"{where}: {field} is {text[:QUOTED]!r}; expected a whole number of at least 1, "
                               f"of at most {MOST_DIGITS} digits")  # fmt: skip
         sizes.append(int(text))

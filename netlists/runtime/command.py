@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import NoReturn, cast
 
@@ -35,6 +36,11 @@ def run(app: typer.Typer) -> NoReturn:
             message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
     warn(f"error: {' '.join(message.split())}")
     sys.exit(WRONG)
+
+
+def command_line(tool: str) -> str:
+    """The command of `placer` or `dse`, the `tool`, that is running."""
+    return shlex.join([tool, *sys.argv[1:]])
 
 
 def say(*lines: str) -> None:

@@ -24,7 +24,7 @@ def turn_macros(placement: Placement) -> Placement:
     """
     n = placement.netlist
     by_node, start = n.connections_by_node()
-    at = placement.position_um[n.connection_node] + n.turned_offsets_um(placement.orientation)
+    at = placement.pins_um()
     orientation = placement.orientation.astype(np.int64)
     allowed = rules(n).allowed.copy() if n.constraints else np.ones((n.num_nodes, len(ORIENTATION_MATRIX)), dtype=bool)
     turn(

@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netlists.runtime.command import say
+from netlists.runtime.command import command_line, say
 from netlists.runtime.output import check_out
-from placer.commands.options import Grid, Lef, NetlistPath, PlcFile, Unfix, command_line, load_netlist, parse_source
+from placer.commands.options import Grid, Lef, NetlistPath, PlcFile, Unfix, load_netlist, parse_source
 from placer.commands.terminal import PlainTable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(
         from plots import netlist as netlist_page
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        netlist_page.write(out, chip, summary, graphs, footer=command_line())
+        netlist_page.write(out, chip, summary, graphs, footer=command_line("placer"))
     if as_json:
         print(json.dumps(summary.as_dict()))
         return

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,8 +81,3 @@ def load_netlist(source: Source) -> Netlist:
     for note in netlist.notes:
         warn(f"warning: {note}")
     return netlist
-
-
-def command_line() -> str:
-    """The command that is running."""
-    return shlex.join(["placer", *sys.argv[1:]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netlists.formats.lefdef.writer import demand_tool, write_tcl
-from netlists.runtime.command import say
+from netlists.runtime.command import command_line, say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -28,7 +28,6 @@ from placer.commands.options import (
     Unfix,
     Weights,
     Workers,
-    command_line,
     load_netlist,
     parse_source,
 )
@@ -98,7 +97,7 @@ def run(
     if reason:
         say(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
     else:
-        finished = write_run(out, result, source, command_line())
+        finished = write_run(out, result, source, command_line("placer"))
         if chip.def_file:
             write_tcl(result.placement, out / "macros.tcl", tcl)
         write_pages(finished)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netlists.runtime.command import say
+from netlists.runtime.command import command_line, say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
@@ -19,7 +19,6 @@ from placer.commands.options import (
     OutDir,
     Unfix,
     Weights,
-    command_line,
     load_netlist,
     parse_source,
 )
@@ -58,8 +57,8 @@ def run(
         with live_line() as show:
             result = sweep(
                 [parse_source(name, unfix=unfix, lef=lef) for name in netlists], out, methods=methods.split(","),
-                seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line(), load=load_netlist,
-                progress=lambda progress: show(progress.line),
+                seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line("placer"),
+                load=load_netlist, progress=lambda progress: show(progress.line),
             )  # fmt: skip
         if result.interrupted and not result.outcomes:
             raise KeyboardInterrupt

@@ -206,14 +206,8 @@ def demand_legal(placement: Placement) -> None:
 
 def hpwl_um(placement: Placement, most_pins: float = np.inf) -> float:
     """Half-perimeter wirelength in µm of the nets of at most so many pins, without their weights."""
-    n, pins = placement.netlist, np.diff(placement.netlist.net_start)
-    node = n.connection_node
-    at_um = placement.position_um[node] + n.turned_offsets_um(placement.orientation)
-    starts = n.net_start[:-1][pins > 0]
-    if not len(starts):
-        return 0.0
-    length = (np.maximum.reduceat(at_um, starts) - np.minimum.reduceat(at_um, starts)).sum(axis=1)
-    return float(length[pins[pins > 0] <= most_pins].sum())
+    pins = np.diff(placement.netlist.net_start)
+    return float(placement.net_lengths_um()[pins <= most_pins].sum())
 
 
 def slivers_um2(placement: Placement, least_um: float = SLIVER_UM) -> float:

@@ -18,10 +18,10 @@ import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import load_external_data_for_tensor
 
+from dse.workloads.layers import is_size
 from netlists.errors import DesignError, first_line
 
 CONTENT = "content"  # the property of a tensor that equal ones share
-MOST_DIGITS = 18  # of a size, as files have 64 bits
 MAX_DATA = 1 << 30  # bytes; larger files of external data are not read
 SMALL = 1024  # elements; up to this size a tensor may be a shape or axes, whose values shape inference reads
 
@@ -124,15 +124,10 @@ def _words(path: Path, tensor: TensorProto) -> npt.NDArray[np.uint32]:
         return none if len(tensor.raw_data) % 4 else np.frombuffer(tensor.raw_data, np.uint32)
     stored = {entry.key: entry.value for entry in tensor.external_data}
     file, length, offset = path.parent / stored.get("location", ""), stored.get("length", ""), stored.get("offset", "0")
-    if file.parent != path.parent or not file.is_file() or not (_is_size(length) and _is_size(offset)):
+    if file.parent != path.parent or not file.is_file() or not (is_size(length) and is_size(offset)):
         return none
     fits = 4 <= int(length) <= file.stat().st_size - int(offset) and file.stat().st_size <= MAX_DATA
     return np.memmap(file, np.uint32, "r", int(offset), int(length) // 4) if fits else none
-
-
-def _is_size(text: str) -> bool:
-    """Whether a text is a whole number of at least 0 that a size may be."""
-    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def forget_values(tensor: TensorProto) -> None:

@@ -8,7 +8,7 @@ import pytest
 from dse.floorplan import FloorplanSettings, to_netlist, wire_lengths
 from dse.floorplan.arrays import BUILDERS
 from dse.floorplan.chip import Chip, Pin, Range
-from dse.floorplan.measurement import measure_wires, net_lengths_mm
+from dse.floorplan.measurement import measure_wires
 from dse.floorplan.sram import Sram
 from dse.model.wires import Traffic
 from dse.templates.base import INPUT, OUTPUT, WEIGHT
@@ -90,7 +90,7 @@ def test_all_traffic_of_a_template_has_wires(template: str) -> None:
 def test_the_mean_is_weighted_by_bits() -> None:
     design = make_design("systolic")
     placement = place_in_rows(to_netlist(design), seed=2)
-    netlist, length = placement.netlist, net_lengths_mm(placement)
+    netlist, length = placement.netlist, placement.net_lengths_um() / 1e3
     mine = np.array([name.startswith("input_buffer/read") for name in netlist.net_names])
     expected = (length * netlist.net_weight)[mine].sum() / netlist.net_weight[mine].sum()
     assert wire_lengths(design, placement).mean_mm[0, Traffic.BUFFER, INPUT] == pytest.approx(expected)
