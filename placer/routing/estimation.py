@@ -106,13 +106,19 @@ def estimate(placement: Placement) -> RoutingEstimate:
         steiner_um=steiner,
         overflow=routes.overflow,
         utilization_max=float(fullest[-1]),
-        utilization_top=float(fullest[-max(int(TOP_FRACTION * fullest.size), 1) :].mean()),
+        utilization_top=mean_of_fullest(fullest),
         bends=count_bends(connections.ends, routes.leg),
         connections=len(routes.leg),
         nets_left_out=connections.left_out,
         horizontal=across,
         vertical=along,
     )
+
+
+def mean_of_fullest(ascending: Floats) -> float:
+    """The mean of the last TOP_FRACTION of utilizations [E] in ascending order, of at least one."""
+    top = ascending[-max(int(TOP_FRACTION * ascending.size), 1) :]
+    return min(float(top.mean()), float(top[-1]))  # the mean of equal numbers may be rounded up
 
 
 def summary(placement: Placement) -> dict[str, dict[str, float | int]]:

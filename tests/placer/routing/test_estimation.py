@@ -15,7 +15,7 @@ from netlists.placement import Placement
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 from placer.cost import evaluate
 from placer.routing import RoutingEstimate, estimate
-from placer.routing.estimation import MOST_PINS, connect
+from placer.routing.estimation import MOST_PINS, connect, mean_of_fullest
 from placer.routing.gcells import MOST_GCELLS, RESERVED, GCells, capacities, cover, gcells, tracks
 from tests.netlists.chips import chips
 
@@ -52,6 +52,13 @@ def test_any_netlist_is_routed(netlist: Netlist, seed: int) -> None:
     assert result.utilization_max == max(result.horizontal.max(), result.vertical.max())
     assert all(np.isfinite(value) for value in result.as_dict().values())
     assert result.overflow > 0 or result.routed_um == result.steiner_um or result.utilization_max > 0.9
+
+
+@pytest.mark.parametrize("utilization", [0.015234303589201931, 0.1, 0.7, 1 / 3])
+def test_the_mean_of_equal_edges_is_that_of_one(utilization: float) -> None:
+    for edges in range(100, 10_000, 100):
+        assert mean_of_fullest(np.full(edges, utilization)) <= utilization
+    assert mean_of_fullest(np.append(np.zeros(198), [0.25, 0.75])) == 0.5
 
 
 @settings(deadline=None, max_examples=30)
