@@ -231,6 +231,20 @@ def place_globally(
     return position_um
 
 
+def overflow(placement: Placement, moves: Bools) -> float:
+    """Area of the nodes of the mask `moves` [V] above the density limit, as a fraction of their area; requires rows.
+
+    At most `ENOUGH` after a global placement of these nodes, unless it was cut short or found too little room.
+    """
+    problem = _problem(placement, moves)
+    count = len(problem.moves)
+    if not count:
+        return 0.0
+    center = placement.position_um[problem.moves] / problem.unit_um + problem.shift
+    center = np.clip(center, problem.lowest[:count], problem.highest[:count])
+    return problem.overflow(problem.bins.density(center, problem.rectangles.part(0, count)))
+
+
 def _norm(vectors: Floats) -> float:
     """The Euclidean norm of all entries, without BLAS, whose threads would wait for each other in parallel rounds."""
     return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))

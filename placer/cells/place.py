@@ -25,7 +25,7 @@ from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.detailed import legalize_cells
-from placer.cells.global_placement import place_globally
+from placer.cells.global_placement import overflow, place_globally
 from placer.cells.together import place_together
 from placer.cost import evaluate
 
@@ -71,14 +71,17 @@ FEWEST_ROUNDS = 3
 ROUND_FRACTION = 0.9
 """A round begins only if there is this fraction of the time of the longest of its kind; hurried rounds are worse."""
 
+UNSPREAD = 0.15
+"""Overflow of cells above which a round was cut short: nodes that still lie on each other have short wires."""
+
 JUDGED = 2
 """Rounds of which the cells are legalized, if there is time."""
 
 POLL_S = 0.1
 """Seconds between two calls of `tick`."""
 
-Rank = tuple[int, float]
-"""Number of macros off rows, then HPWL in µm; lower is better."""
+Rank = tuple[int, bool, float]
+"""Number of macros off rows, then whether cells still lie on each other, then HPWL in µm; lower is better."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +200,9 @@ class _Search:
         best = {each.start: each.rank for each in reversed(self.rounds)}
         if self.began_from_macros or not {STAY, TOGETHER} <= best.keys():
             return False
-        (off_rows, hpwl_um), (best_off_rows, best_um) = best[STAY], best[TOGETHER]
-        return off_rows <= best_off_rows and hpwl_um <= (1 + CLOSE) * best_um
+        *legality, hpwl_um = best[STAY]
+        *best_legality, best_um = best[TOGETHER]
+        return legality <= best_legality and hpwl_um <= (1 + CLOSE) * best_um
 
     def _keep(self, job: Future[Round]) -> None:
         """Add a round that has ended, or note that it found no room."""
@@ -280,9 +284,11 @@ class _Search:
         """Keep a legal placement if it is the best so far."""
         if self.legal is None or _rank(placement) < _rank(self.legal[0]):
             self.legal = placement, source
-            self.history.append((self.elapsed_s, _rank(placement)[1]))
+            self.history.append((self.elapsed_s, evaluate(placement).hpwl_um))
 
 
 def _rank(placement: Placement) -> Rank:
     """The rank of a placement."""
-    return macros_off_rows(placement).size, evaluate(placement).hpwl_um
+    n = placement.netlist
+    unspread = overflow(placement, (n.kind == Kind.CELL) & ~n.fixed) > UNSPREAD
+    return macros_off_rows(placement).size, unspread, evaluate(placement).hpwl_um

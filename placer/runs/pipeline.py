@@ -235,8 +235,11 @@ def place_standard_cells(job: Job) -> None:
 
 def round_metrics(each: Round, chosen: bool) -> dict[str, Any]:
     """What a round of `place_cells` began from and was worth, before its cells were legalized."""
-    off_rows, hpwl_um = each.rank
-    return {"start": each.start, "seed": each.seed, "hpwl_um": hpwl_um, "macros_off_rows": off_rows, "chosen": chosen}
+    off_rows, unspread, hpwl_um = each.rank
+    return {
+        "start": each.start, "seed": each.seed, "hpwl_um": hpwl_um, "macros_off_rows": off_rows, "unspread": unspread,
+        "chosen": chosen,
+    }  # fmt: skip
 
 
 def collect_metrics(job: Job) -> dict[str, Any]:

@@ -50,6 +50,10 @@ ICCAD04 = ("ibm01", "ibm02", "ibm04", "ibm06")
 """Flat designs in Bookshelf."""
 PUBLISHED = {"innovus": "innovus_placed_macros.def.gz", "expert": "human_expert.txt", "gridded": "human_gridded.def.gz"}
 """Sources of published places of macros, and their files, of which a design may lack some."""
+AGENT = "rl"
+"""The method of the agent."""
+OURS = {AGENT: "ours", "greedy": "no agent"}
+"""What our searches are called in the table, by the method for the macros of the clustered netlist."""
 LEF_ORIENTATION = {"R0": "N", "R180": "S", "MY": "FN", "MX": "FS"}
 """Names of orientations in LEF, and in DEF."""
 MOST_PINS = 1000
@@ -279,17 +283,17 @@ MEASURES = frozenset(
 """Keys that `measure` gives at least; a run without one of them is measured again."""
 
 
-def ours(netlist: Netlist, budget_s: float, workers: int) -> Source:
-    """The places that the placer finds within a budget."""
+def ours(netlist: Netlist, budget_s: float, workers: int, method: str) -> Source:
+    """The places that the placer finds within a budget, with a method for the macros of the clustered netlist."""
 
     def start(seed: int) -> tuple[Placement, float]:
-        result = place(netlist, budget_s=budget_s, workers=workers, seed=seed)
+        result = place(netlist, method=method, budget_s=budget_s, workers=workers, seed=seed)
         if result.interrupted:
             raise KeyboardInterrupt
         found = Placement(netlist, result.placement.position_um, result.placement.orientation)
         return centered(found), result.metrics["seconds"]
 
-    return Source(f"ours {budget_s:g} s", start)
+    return Source(f"{OURS[method]} {budget_s:g} s", start)
 
 
 def from_file(netlist: Netlist, name: str, path: Path) -> Source:
@@ -303,7 +307,8 @@ def sources(name: str, netlist: Netlist, arguments: argparse.Namespace) -> list[
     files = {key: folder / file for key, file in PUBLISHED.items() if (folder / file).exists()}
     files |= {path.name.partition(".")[0]: path for path in arguments.macros}
     found = [from_file(netlist, key, path) for key, path in files.items()]
-    found += [ours(netlist, budget_s, arguments.workers) for budget_s in arguments.budgets]
+    methods = OURS if arguments.without_agent else [AGENT]
+    found += [ours(netlist, budget_s, arguments.workers, each) for budget_s in arguments.budgets for each in methods]
     return [source for source in found if not arguments.sources or source.name in arguments.sources]
 
 
@@ -434,6 +439,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="threads of our searches")
     parser.add_argument("--macros", type=Path, nargs="+", default=[], help="further places of the macros of one design")
     parser.add_argument("--sources", nargs="+", help='rows of the table, as expert or "ours 60 s"; all by default')
+    parser.add_argument("--without-agent", action="store_true", help="also our searches with greedy in its place")
     parser.add_argument("--halo", type=float, default=5.0, help="µm around macros if the floorplan has no halos")
     parser.add_argument("--cell-seconds", type=float, help="for the cells of each run; by default all that they need")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")

@@ -9,6 +9,7 @@ latter rank them: Spearman's rank correlation with the routed length, over all a
     wirelength    its part, congestion and density likewise
     dataflow      distance between macros times the weight of their dataflow
     slivers       area of gaps too narrow for cells between macros
+    quick         wirelength of all cells, spread `HURRY` times as fast as usual
     coarse N      wirelength of N clusters placed around the macros (`tests.benchmarks.coarse`)
 
 Finished measurements are kept under `--out` and not repeated.
@@ -55,6 +56,8 @@ PARENTS = 5
 """Placements whose macros are exchanged: every other one of the best by HPWL."""
 COARSE = (300, 1000, 3000)
 """Numbers of clusters."""
+HURRY = 8.0
+"""Pace of the quick global placement of all cells; see `placer.cells.global_placement`."""
 SOFT_S = 2.0
 """Seconds for the soft macros of the clustered netlist."""
 
@@ -71,6 +74,12 @@ class Judge:
         self.coarse: dict[int, CoarseDesign] = {count: coarsen(netlist, count, threads=workers) for count in COARSE}
         self.dataflow: Dataflow = trace_dataflow(self.clustering.netlist)
 
+    def spread(self, start: Placement, pace: float = 1.0) -> Placement:
+        """All movable cells placed globally around the macros."""
+        n = self.netlist
+        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=0, slowest=pace)
+        return Placement(n, spread, start.orientation)
+
     def clustered(self, placement: Placement) -> Placement:
         """The placement of the clustered netlist, soft macros placed around the macros."""
         kept = np.flatnonzero((self.netlist.kind != Kind.CELL) | self.netlist.fixed)
@@ -79,9 +88,8 @@ class Judge:
 
     def measure(self, placement: Placement) -> Values:
         """All measures of places of macros."""
-        start, n = flat.centered(placement), self.netlist
-        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=0)
-        whole = Placement(n, spread, placement.orientation)
+        start = flat.centered(placement)
+        whole, quick = self.spread(start), self.spread(start, HURRY)
         routed = estimate(whole)
         clustered = self.clustered(placement)
         cost, at, flow = evaluate(clustered), clustered.position_um, self.dataflow
@@ -90,7 +98,7 @@ class Judge:
             "routed_um": routed.routed_um, "overflow": routed.overflow, "hpwl_um": evaluate(whole).hpwl_um,
             "proxy": cost.proxy, "wirelength": cost.wirelength, "density": cost.density,
             "congestion": cost.congestion, "dataflow": float((distance * flow.weight).sum()),
-            "slivers": flat.slivers_um2(placement),
+            "slivers": flat.slivers_um2(placement), "quick": evaluate(quick).hpwl_um,
             **{f"coarse {count}": design.wirelength_um(start) for count, design in self.coarse.items()},
         }  # fmt: skip
 

@@ -22,7 +22,7 @@ from placer.cells import place as cells_module
 from placer.cells.abacus import assign_to_runs
 from placer.cells.detailed import _TimeUp, _Watch, legalize_cells
 from placer.cells.electrostatics import Bins, cover_fractions, solve_field
-from placer.cells.global_placement import _fillers, place_globally, wirelength_gradient
+from placer.cells.global_placement import ENOUGH, _fillers, overflow, place_globally, wirelength_gradient
 from placer.cells.place import FROM_MACROS, STAY, TOGETHER, PlacedCells, Round, has_cells, place_cells
 from placer.cells.together import place_together
 from placer.cost import evaluate, summary
@@ -236,12 +236,31 @@ def test_macros_are_a_start_only_if_they_are_close_in_place(stayed_um: float, co
     start = apart(flat())
     search = cells_module._Search(start, True, 0, 100.0, lambda: None)
     assert [search._kind(number) for number in range(3)] == [TOGETHER, STAY, TOGETHER]  # nothing is known yet
-    search.rounds = [Round(STAY, 1, start, (0, stayed_um))]
+    search.rounds = [Round(STAY, 1, start, (0, False, stayed_um))]
     assert search._kind(2) == TOGETHER
-    search.rounds.insert(0, Round(TOGETHER, 0, start, (0, 100.0)))
+    search.rounds.insert(0, Round(TOGETHER, 0, start, (0, False, 100.0)))
     assert [search._kind(number) == FROM_MACROS for number in (2, 3)] == [comes, comes]
     search.began_from_macros = True
     assert search._kind(3) == TOGETHER
+
+
+def test_short_wires_of_cells_that_lie_on_each_other_do_not_count() -> None:
+    start = apart(flat())  # all cells in the middle of the canvas
+    cells = start.netlist.kind == Kind.CELL
+    spread = Placement(start.netlist, place_globally(start, cells, seed=1), start.orientation)
+    assert evaluate(start).hpwl_um < evaluate(spread).hpwl_um
+    assert cells_module._rank(start) > cells_module._rank(spread)
+
+
+def test_overflow_is_the_area_above_the_density_limit() -> None:
+    start = apart(flat())
+    cells = start.netlist.kind == Kind.CELL
+    area, bin_area = start.netlist.size_um[cells].prod(axis=1).sum(), np.prod(start.netlist.canvas_um) / 32**2
+    # Cells are narrower than two bins: all are within 2 x 3 bins around the middle, filled to at most 0.9.
+    assert 1 - 0.9 * 6 * bin_area / area <= overflow(start, cells) < 1
+    spread = Placement(start.netlist, place_globally(start, cells, seed=1), start.orientation)
+    assert overflow(spread, cells) < ENOUGH + 0.02  # of the point before the last step
+    assert overflow(start, np.zeros_like(cells)) == 0
 
 
 def test_without_movable_macros_only_cells_are_placed() -> None:
