@@ -38,7 +38,6 @@ from tests.benchmarks.robustness import flaw
 
 CORES = len(os.sched_getaffinity(0))
 PARTS = ("quality", "legal", "speed", "time", "rollouts", "gradient")
-GREEDY_S = 5.0  # seconds of the greedy start
 GENERATED = 100  # netlists of the part `legal`
 LEGAL_TRIALS = 500  # trials per worker of the part `legal`
 
@@ -46,7 +45,7 @@ LEGAL_TRIALS = 500  # trials per worker of the part `legal`
 @cache
 def greedy(name: str) -> Placement:
     """The start: hard macros placed greedily, soft macros by forces."""
-    return place(load(find(name)), method="greedy", refine=False, budget_s=GREEDY_S, workers=1).placement
+    return place(load(find(name)), method="greedy", refine=False, iterations=1, workers=1).placement
 
 
 def refined(name: str, workers: int, seed: int, *, trials: int = 0, seconds: float = 0.0) -> tuple[SearchResult, float]:
