@@ -260,6 +260,11 @@ class Netlist:
         return np.flatnonzero(self.kind == Kind.CELL)
 
     @cached_property
+    def movable_cells(self) -> Ints:
+        """Indices of the standard cells that may be moved, rising."""
+        return self.cells[~self.fixed[self.cells]]
+
+    @cached_property
     def movable_hard(self) -> Ints:
         """Indices of the hard macros that may be moved, rising."""
         return self.hard[~self.fixed[self.hard]]

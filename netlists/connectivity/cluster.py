@@ -117,7 +117,7 @@ def cluster(netlist: Netlist, clusters: int | None = None, *, seed: int = 0, thr
     `SettingsError` unless 1 <= clusters <= movable cells, and for a seed out of range.
     """
     demand_seed(seed)
-    cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
+    cells = netlist.movable_cells
     if not cells.size and clusters is None:
         return Clustering(netlist, netlist, freeze(np.arange(netlist.num_nodes)))
     if clusters is None:

@@ -34,7 +34,7 @@ def demand_room(netlist: Netlist) -> None:
     ones in a netlist without rows.
     """
     _demand_area(netlist)
-    cells, rows = netlist.cells[~netlist.fixed[netlist.cells]], cell_rows(netlist)
+    cells, rows = netlist.movable_cells, cell_rows(netlist)
     if rows and cells.size:
         slack = TOUCH * max(netlist.canvas_um)
         _demand_one_pattern(rows)

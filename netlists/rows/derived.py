@@ -37,7 +37,7 @@ def cell_rows(netlist: Netlist) -> Rows | None:
     """
     if netlist.rows is not None:
         return netlist.rows
-    cells = netlist.cells[~netlist.fixed[netlist.cells]]
+    cells = netlist.movable_cells
     size = netlist.size_um[cells]
     size = size[(size > 0).all(axis=1)]
     if not len(size):

@@ -94,7 +94,7 @@ def legalize_cells(placement: Placement, deadline: float = np.inf) -> Placement:
     if there are no rows, if rows differ in height or site, or if the free rows have too little room.
     """
     n = placement.netlist
-    cells = n.cells[~n.fixed[n.cells]]
+    cells = n.movable_cells
     if not cells.size:
         return placement
     units, slack = _units(placement, cells), TOUCH * max(n.canvas_um)

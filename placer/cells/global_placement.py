@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 
 from netlists.legality.cells import free_rows, with_halos
-from netlists.netlist import Bools, Floats, Ints, Kind, Netlist
+from netlists.netlist import Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.electrostatics import Bins, Rectangles, cover_fractions
@@ -193,20 +193,20 @@ class _Descent:
 
 
 def place_globally(
-    placement: Placement, moves: Bools, *, seed: int, warm: bool = False, slowest: float = 1.0,
+    placement: Placement, nodes: Ints, *, seed: int, warm: bool = False, slowest: float = 1.0,
     deadline: float = np.inf, tick: Callable[[], None] = lambda: None,
-) -> Floats:  # fmt: skip
-    """Centers [V, 2] in µm after global placement of the nodes of the mask `moves` [V]; the others are obstacles.
+) -> Placement:  # fmt: skip
+    """The placement after global placement of the `nodes` [K]; the others are obstacles.
 
     Requires rows.  Nodes begin in the middle of the canvas, except for a `warm` start from a placement that is spread
     already, of which it keeps more of the order.  The weight of the energy grows at the usual pace, or if there is time
     down to `slowest` times as fast, in more steps.  Ends at `deadline` (of `time.perf_counter`) at the
     latest.  `tick` is called before every step.
     """
-    problem, rng = _problem(placement, moves), np.random.default_rng(seed)
+    problem, rng = _problem(placement, nodes), np.random.default_rng(seed)
     count = len(problem.moves)
     if not count:
-        return placement.position_um.copy()
+        return placement
     center = placement.position_um / problem.unit_um
     fillers = rng.random((len(problem.charge) - count, 2)) * problem.bins.canvas
     # Wirelength alone pulls nodes together at first, yet macros that begin where a clustered netlist wants them end
@@ -214,7 +214,7 @@ def place_globally(
     first = center[problem.moves] + problem.shift if warm else np.tile(np.array(problem.bins.canvas) / 2, (count, 1))
     start = np.vstack([first + rng.normal(size=(count, 2)), fillers])
     descent, overflows = _Descent(problem, center, start, warm), list[float]()
-    usual, done = _usual_steps(placement.netlist, moves, warm), 0.0
+    usual, done = _usual_steps(placement.netlist, nodes, warm), 0.0
     began = now = time.perf_counter()
     while len(overflows) < MAX_STEPS and now < deadline:
         tick()
@@ -228,15 +228,15 @@ def place_globally(
             break
     position_um = placement.position_um.copy()
     position_um[problem.moves] = (descent.solution[:count] - problem.shift) * problem.unit_um
-    return position_um
+    return Placement(placement.netlist, position_um, placement.orientation)
 
 
-def overflow(placement: Placement, moves: Bools) -> float:
-    """Area of the nodes of the mask `moves` [V] above the density limit, as a fraction of their area; requires rows.
+def overflow(placement: Placement, nodes: Ints) -> float:
+    """Area of the `nodes` [K] above the density limit, as a fraction of their area; requires rows.
 
     At most `ENOUGH` after a global placement of these nodes, unless it was cut short or found too little room.
     """
-    problem = _problem(placement, moves)
+    problem = _problem(placement, nodes)
     count = len(problem.moves)
     if not count:
         return 0.0
@@ -250,9 +250,9 @@ def _norm(vectors: Floats) -> float:
     return float(np.sqrt(np.einsum("ij,ij->", vectors, vectors)))
 
 
-def _usual_steps(n: Netlist, moves: Bools, warm: bool) -> int:
-    """Steps at the usual pace until the nodes of the mask `moves` [V] are spread."""
-    if (moves & (n.kind == Kind.HARD)).any():
+def _usual_steps(n: Netlist, nodes: Ints, warm: bool) -> int:
+    """Steps at the usual pace until the `nodes` [K] are spread."""
+    if (n.kind[nodes] == Kind.HARD).any():
         return USUAL_WARM_STEPS if warm else USUAL_STEPS
     return USUAL_WARM_CELL_STEPS if warm else USUAL_CELL_STEPS
 
@@ -272,14 +272,16 @@ def stalled(overflows: list[float]) -> bool:
     return len(overflows) > 2 * PATIENCE and max(recent) < LATE and recent[-1] > STALLED * recent[0]
 
 
-def _problem(placement: Placement, moves: Bools) -> _Problem:
-    """The problem of placing the nodes of the mask `moves` [V]; nodes without area stay."""
+def _problem(placement: Placement, nodes: Ints) -> _Problem:
+    """The problem of placing the `nodes` [K]; nodes without area stay."""
     n = placement.netlist
     rows = cell_rows(n)
     assert rows is not None
     unit = float(rows.site_um.min())
     canvas = (n.canvas_um[0] / unit, n.canvas_um[1] / unit)
-    nodes = np.flatnonzero(moves & (n.size_um > 0).all(axis=1))
+    moves = np.zeros(n.num_nodes, dtype=bool)
+    moves[nodes] = True
+    nodes = nodes[(n.size_um[nodes] > 0).all(axis=1)]
     bins = int(np.clip(2 ** np.rint(np.log2(np.sqrt(max(len(nodes), 1)))), FEWEST_BINS, MOST_BINS))
     free = free_rows(placement, moves)
     low = np.column_stack([free.x_um, free.y_um]) / unit

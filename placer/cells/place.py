@@ -21,7 +21,7 @@ import numpy as np
 
 from netlists.errors import LegalizationError
 from netlists.legality.verdict import macros_off_rows
-from netlists.netlist import Kind, Netlist
+from netlists.netlist import Netlist
 from netlists.placement import Placement
 from netlists.rows.derived import cell_rows
 from placer.cells.detailed import legalize_cells
@@ -234,13 +234,10 @@ class _Search:
 
     def _spread(self, placement: Placement, seed: int, warm: bool, deadline: float) -> Placement:
         """A global placement of the cells alone."""
-        n = placement.netlist
-        cells = (n.kind == Kind.CELL) & ~n.fixed
-        slowest = CAREFUL if self.move_macros else PATIENT
-        spread = place_globally(
-            placement, cells, seed=seed, warm=warm, slowest=slowest, deadline=deadline, tick=self._tick
-        )
-        return Placement(n, spread, placement.orientation)
+        return place_globally(
+            placement, placement.netlist.movable_cells, seed=seed, warm=warm,
+            slowest=CAREFUL if self.move_macros else PATIENT, deadline=deadline, tick=self._tick,
+        )  # fmt: skip
 
     def finish(self, deadline: float, *, interrupted: bool = False) -> PlacedCells:
         """Legalize the cells of the best rounds, and place those of the best of these in detail, until `deadline`.
@@ -289,6 +286,5 @@ class _Search:
 
 def _rank(placement: Placement) -> Rank:
     """The rank of a placement."""
-    n = placement.netlist
-    unspread = overflow(placement, (n.kind == Kind.CELL) & ~n.fixed) > UNSPREAD
+    unspread = overflow(placement, placement.netlist.movable_cells) > UNSPREAD
     return macros_off_rows(placement).size, unspread, evaluate(placement).hpwl_um

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from netlists.netlist import Kind
 from netlists.placement import Placement
 from netlists.runtime.clock import OutOfTimeError, demand_time
 from placer.cells.global_placement import place_globally
@@ -45,19 +44,18 @@ def place_together(
     `LegalizationError` if the macros find no room.
     """
     n = placement.netlist
-    macros = (n.kind == Kind.HARD) & ~n.fixed
-    moves = macros | ((n.kind == Kind.CELL) & ~n.fixed)
+    nodes = np.union1d(n.movable_hard, n.movable_cells)
     for k in range(PASSES):
         now = time.perf_counter()
         end = now + (FIRST_FRACTION if k == 0 else NEXT_FRACTION) * (deadline - now)
-        spread = place_globally(placement, moves, seed=seed + k, warm=warm or k > 0, deadline=end, tick=tick)
-        loose = turn_macros(Placement(n, spread, placement.orientation))
+        spread = place_globally(placement, nodes, seed=seed + k, warm=warm or k > 0, deadline=end, tick=tick)
+        loose = turn_macros(spread)
         try:
             demand_time(deadline)
             placement = legalize_macros(loose, deadline)
         except OutOfTimeError:
             break
-        moved = np.abs(placement.position_um - loose.position_um)[macros].sum(axis=1).mean()
+        moved = np.abs(placement.position_um - loose.position_um)[n.movable_hard].sum(axis=1).mean()
         if moved < SETTLED * sum(n.canvas_um):
             break
     return placement

@@ -37,8 +37,7 @@ class CoarseDesign:
         """HPWL in µm of the nets between clusters, placed globally around the macros of a flat placement."""
         n = self.netlist
         start = carry(placement, self.kept, n, self.kept_as)
-        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=seed)
-        return evaluate(Placement(n, spread, start.orientation)).hpwl_um
+        return evaluate(place_globally(start, n.movable_cells, seed=seed)).hpwl_um
 
 
 def carry(placement: Placement, kept: Ints, netlist: Netlist, kept_as: Ints) -> Placement:
@@ -55,7 +54,7 @@ def coarsen(netlist: Netlist, clusters: int = CLUSTERS, *, seed: int = 0, thread
 
     Raises `SettingsError` for a number of clusters below 1 and a seed out of range.
     """
-    cells = np.flatnonzero((netlist.kind == Kind.CELL) & ~netlist.fixed)
+    cells = netlist.movable_cells
     count = max(min(clusters, len(cells) // CELLS_PER_CLUSTER), 1) if clusters > 0 else clusters
     clustering = cluster(netlist, count, seed=seed, threads=threads)
     kept = np.setdiff1d(np.arange(netlist.num_nodes), cells)
@@ -65,7 +64,7 @@ def coarsen(netlist: Netlist, clusters: int = CLUSTERS, *, seed: int = 0, thread
 def _squared(clustering: Clustering) -> Netlist:
     """The clustered netlist with its clusters as square cells, on the rows of the flat one."""
     n, source = clustering.netlist, clustering.source
-    clusters = np.unique(clustering.cluster_of[(source.kind == Kind.CELL) & ~source.fixed])
+    clusters = np.unique(clustering.cluster_of[source.movable_cells])
     kind, size = n.kind.copy(), n.size_um.copy()
     kind[clusters] = Kind.CELL
     size[clusters] = np.sqrt(size[clusters].prod(axis=1))[:, None]

@@ -35,7 +35,7 @@ from netlists.formats.lefdef.reader import beside
 from netlists.legality.channels import find_channels
 from netlists.legality.rules import rules
 from netlists.legality.verdict import COUNTS
-from netlists.netlist import ORIENTATIONS, Floats, Kind, Netlist
+from netlists.netlist import ORIENTATIONS, Floats, Netlist
 from netlists.placement import TOUCH, Placement
 from placer import place
 from placer.cells.place import place_cells
@@ -176,8 +176,7 @@ def put(netlist: Netlist, places: Places) -> Placement:
 def centered(placement: Placement) -> Placement:
     """The same macros, with all movable cells in the middle of the canvas: no source may help its cells."""
     n, position_um, orientation = placement.netlist, placement.position_um.copy(), placement.orientation.copy()
-    cells = (n.kind == Kind.CELL) & ~n.fixed
-    position_um[cells], orientation[cells] = np.array(n.canvas_um) / 2, 0
+    position_um[n.movable_cells], orientation[n.movable_cells] = np.array(n.canvas_um) / 2, 0
     return Placement(n, position_um, orientation)
 
 

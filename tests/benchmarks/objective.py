@@ -76,9 +76,7 @@ class Judge:
 
     def spread(self, start: Placement, pace: float = 1.0) -> Placement:
         """All movable cells placed globally around the macros."""
-        n = self.netlist
-        spread = place_globally(start, (n.kind == Kind.CELL) & ~n.fixed, seed=0, slowest=pace)
-        return Placement(n, spread, start.orientation)
+        return place_globally(start, self.netlist.movable_cells, seed=0, slowest=pace)
 
     def clustered(self, placement: Placement) -> Placement:
         """The placement of the clustered netlist, soft macros placed around the macros."""

@@ -115,9 +115,7 @@ def test_cells_slightly_wider_than_their_sites_take_one_more() -> None:
 
 def test_detailed_placement_does_not_lengthen_wires() -> None:
     start = apart(flat())
-    spread_out = Placement(
-        start.netlist, place_globally(start, start.netlist.kind == Kind.CELL, seed=0), start.orientation
-    )
+    spread_out = place_globally(start, start.netlist.cells, seed=0)
     short, long = evaluate(legalize_cells(spread_out)), evaluate(legalize_cells(start))
     assert short.hpwl_um < long.hpwl_um
 
@@ -246,21 +244,20 @@ def test_macros_are_a_start_only_if_they_are_close_in_place(stayed_um: float, co
 
 def test_short_wires_of_cells_that_lie_on_each_other_do_not_count() -> None:
     start = apart(flat())  # all cells in the middle of the canvas
-    cells = start.netlist.kind == Kind.CELL
-    spread = Placement(start.netlist, place_globally(start, cells, seed=1), start.orientation)
+    spread = place_globally(start, start.netlist.cells, seed=1)
     assert evaluate(start).hpwl_um < evaluate(spread).hpwl_um
     assert cells_module._rank(start) > cells_module._rank(spread)
 
 
 def test_overflow_is_the_area_above_the_density_limit() -> None:
     start = apart(flat())
-    cells = start.netlist.kind == Kind.CELL
+    cells = start.netlist.cells
     area, bin_area = start.netlist.size_um[cells].prod(axis=1).sum(), np.prod(start.netlist.canvas_um) / 32**2
     # Cells are narrower than two bins: all are within 2 x 3 bins around the middle, filled to at most 0.9.
     assert 1 - 0.9 * 6 * bin_area / area <= overflow(start, cells) < 1
-    spread = Placement(start.netlist, place_globally(start, cells, seed=1), start.orientation)
+    spread = place_globally(start, cells, seed=1)
     assert overflow(spread, cells) < ENOUGH + 0.02  # of the point before the last step
-    assert overflow(start, np.zeros_like(cells)) == 0
+    assert overflow(start, cells[:0]) == 0
 
 
 def test_without_movable_macros_only_cells_are_placed() -> None:
@@ -442,7 +439,7 @@ def test_spreading_ends_with_little_overlap_on_free_area() -> None:
     n = flat()
     start = apart(n)
     cells = n.kind == Kind.CELL
-    placed = Placement(n, place_globally(start, cells, seed=1), start.orientation)
+    placed = place_globally(start, n.cells, seed=1)
     np.testing.assert_array_equal(placed.position_um[~cells], start.position_um[~cells])
     low, high = placed.position_um - n.size_um / 2, placed.position_um + n.size_um / 2
     density = cover_fractions(low[cells], high[cells], n.canvas_um, 8)
