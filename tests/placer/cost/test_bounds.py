@@ -16,6 +16,7 @@ from placer.cost import evaluate, lower_bounds
 from placer.cost.bounds import cells_covered, largest_cover
 
 
+@pytest.mark.compiled
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32))
 def test_no_legal_placement_is_below(seed: int) -> None:
