@@ -1,11 +1,12 @@
 """Do the tests notice wrong operators in the cost code?  `python -m tests.benchmarks.mutation [--mutants N] [--seed N]`
 
 Draws comparisons and arithmetic operators of the modules of FOLDERS by `--seed`, swaps one at a time in a temporary
-copy of the checkout, and runs the tests of its folder there until one fails.  Prints each mutant, the test that noticed it,
-and the fraction that was noticed; ends with 1 if it is below LEAST.
+copy of the checkout, and runs the tests of its folder there until one fails.  Prints each mutant, the test that noticed
+it, and the fraction that was noticed; ends with 1 if it is below LEAST.
 
-Kernels are interpreted, and tests that need them compiled are left out (marker `compiled`); a mutant that survives this
-meets all tests of its folder, compiled anew.  `--results` keeps what is known: a run that was stopped goes on there.
+Kernels are interpreted, and tests that need them compiled are left out (marker `compiled`).  With `--compiled` a mutant
+that survives this meets all tests of its folder, compiled anew.  `--results` keeps what is known: a run that was
+stopped goes on there.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def run_tests(copy: Path, files: list[str], compiled: bool, limit_s: float | Non
     return ends[0].split(" - ")[0] if ends else f"exit code {done.returncode}"
 
 
-def judge(copy: Path, mutant: Mutant, usual_s: float) -> dict[str, object]:
+def judge(copy: Path, mutant: Mutant, usual_s: float, compiled: bool) -> dict[str, object]:
     """Whether the tests notice a mutant in the copy of the checkout, which is whole again afterwards."""
     file, begin = copy / mutant.module, time.monotonic()
     source = file.read_text(encoding="utf-8")
@@ -168,7 +169,9 @@ def judge(copy: Path, mutant: Mutant, usual_s: float) -> dict[str, object]:
     file.write_text(text, encoding="utf-8")
     try:
         files = test_files(copy, mutant.module)
-        by = run_tests(copy, files, False, SLOWER * usual_s + START_S) or run_tests(copy, files, True)
+        by = run_tests(copy, files, False, SLOWER * usual_s + START_S)
+        if compiled and not by:
+            by = run_tests(copy, files, True)
     finally:
         file.write_text(source, encoding="utf-8")
     return {"mutant": mutant.key, "what": what, "by": by, "seconds": round(time.monotonic() - begin, 1)}
@@ -191,6 +194,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=Path("run/mutants.jsonl"), help="one line of JSON per mutant")
+    parser.add_argument("--compiled", action="store_true", help="try survivors with compiled kernels and all tests")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after that long; the next run goes on")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
@@ -212,7 +216,7 @@ def main() -> None:
         for mutant in left:
             if time.monotonic() > end:
                 break
-            known[mutant.key] = judge(copy, mutant, usual_s[mutant.folder])
+            known[mutant.key] = judge(copy, mutant, usual_s[mutant.folder], options.compiled)
             with options.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(known[mutant.key]) + "\n")
             print(known[mutant.key]["what"], "  by", known[mutant.key]["by"] or "NOTHING", flush=True)
