@@ -31,6 +31,16 @@ def test_sums_count_repeats() -> None:
     assert run.metrics([0])["cycles"] == 2 * a[: Count.STALL + 1].sum()
 
 
+def test_units_of_a_cost() -> None:
+    """A clock of 250 MHz takes 4 ns, and 8 bits are a byte."""
+    cost = evaluate(DESIGN.model_copy(update={"parameters": {**DESIGN.parameters, "clock_mhz": 250}}), TWICE).cost
+    np.testing.assert_allclose(cost.seconds, cost.cycles * 4e-9, rtol=1e-12)
+    for level, first in (("dram", Count.DRAM_INPUT), ("register", Count.REGISTER_INPUT)):
+        np.testing.assert_array_equal(8 * cost.bytes_moved(level), cost.counts[..., first : first + 3])
+    macs = [8 * 8 * 9 * 100, 100 * 50]
+    np.testing.assert_allclose(cost.utilization, [macs] / (cost.cycles * 64))
+
+
 def test_a_layer_that_does_not_run_has_no_sum() -> None:
     run = evaluate(DESIGN, WIDE)
     assert not run.feasible
