@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests import ROOT
 
 FOLDERS = ("placer/cost", "dse/model", "dse/templates")
@@ -141,7 +143,7 @@ def test_files(copy: Path, module: str) -> list[str]:
 
 
 def run_tests(copy: Path, files: list[str], compiled: bool, limit_s: float | None = None) -> str:
-    """The first test that fails, `hang` after a time limit, or nothing if all pass."""
+    """The first test that fails, `hang` after a time limit, the signal that ended them, or nothing if all pass."""
     with tempfile.TemporaryDirectory() as caches:
         environment = os.environ | {
             "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": caches,
@@ -155,10 +157,14 @@ def run_tests(copy: Path, files: list[str], compiled: bool, limit_s: float | Non
             )
         except subprocess.TimeoutExpired:
             return "hang"
-    if done.returncode == 0:
+    if done.returncode == pytest.ExitCode.OK:
         return ""
-    ends = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-    return ends[0].split(" - ")[0] if ends else f"exit code {done.returncode}"
+    ends = [line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    if ends:
+        return ends[0]
+    if done.returncode < 0:
+        return f"signal {-done.returncode}"
+    raise SystemExit(f"error: the tests do not run:\n{done.stdout}{done.stderr}")
 
 
 def judge(copy: Path, mutant: Mutant, usual_s: float, compiled: bool) -> dict[str, object]:

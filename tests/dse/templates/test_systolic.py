@@ -220,6 +220,10 @@ def test_hardware_is_rows_times_columns() -> None:
     assert hardware.multipliers.tolist() == hardware.elements.tolist() == [512]
     assert hardware.buffer_bytes[0].tolist() == [8192, 524288, 524288]
     assert hardware.buffer_banks[0].tolist() == [32, 16, 16]
+    words = {"rows": 32, "columns": 16, "dataflow": "is", "input_bits": 8, "weight_bits": 16, "psum_bits": 24}
+    stationary = TEMPLATE.hardware(np.array([design_row(TEMPLATE, words)]))
+    assert stationary.buffer_banks[0].tolist() == [16, 32, 16]
+    assert stationary.register_bytes[0].tolist() == [1, 2, 3]
 
 
 def test_topologies_of_convolutions_and_products(tmp_path: Path) -> None:
