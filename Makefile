@@ -1,4 +1,4 @@
-# make demo | test | lint | docs | clean-kernels | clean
+# make demo | test | coverage | lint | docs | clean-kernels | clean
 # Needs python3.11 or newer with venv and pip; everything else goes into .venv.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO := run/demo
 CODE := netlists placer dse plots tests docs
 
-.PHONY: demo test lint docs clean-kernels clean
+.PHONY: demo test coverage lint docs clean-kernels clean
 
 demo: .venv/installed
 	rm -rf $(DEMO)
@@ -18,6 +18,14 @@ demo: .venv/installed
 # One thread a process: two test processes share two cores.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Lines of netlists and of both cost models that the tests reach; kernels are interpreted once, which takes its time.
+coverage: .venv/coverage
+	$(BIN)/python -m tests.benchmarks.coverage
+
+.venv/coverage: .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[coverage]'
+	touch $@
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -209,6 +210,23 @@ def test_threads_and_other_designs_do_not_change_a_design(name: str) -> None:
     np.testing.assert_array_equal(alone.energy_pj[0], one.energy_pj[-1])
 
 
+def test_threads_are_started_only_if_there_are_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, threads: int) -> None:
+            pools.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr("dse.model.cost.ThreadPoolExecutor", Pool)
+    machine = machine_of("systolic", 3)
+    totals(machine, NETWORK)
+    assert pools == []
+    totals(machine, NETWORK, threads=2)
+    assert pools == [2]
+
+
+@pytest.mark.compiled
 def test_memory_grows_with_the_results_only() -> None:
     machine = machine_of("systolic", 6000, seed=3)
     totals(machine, NETWORK)  # compiles
@@ -222,6 +240,7 @@ def test_memory_grows_with_the_results_only() -> None:
     assert peak < every_layer / 3
 
 
+@pytest.mark.compiled
 @each_template
 def test_extreme_parameters_are_marked_and_never_raise(name: str) -> None:
     family = template(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dse.model.design import Design, load_design
+from dse.model.design import Design, check_value, load_design
 from dse.model.evaluation import evaluate, workload
 from dse.templates import template
 from dse.validation.publication import find_design
@@ -87,6 +87,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, message: str
     assert message in str(complaint.value)
     assert str(complaint.value).startswith(str(file))
     assert "\n" not in str(complaint.value)
+
+
+@pytest.mark.parametrize("name", ["systolic", "tiled_fpga"])
+def test_values_at_the_ends_of_a_range_are_allowed(name: str) -> None:
+    for parameter in template(name).parameters:
+        if not parameter.choices:
+            step = 1.0 if parameter.whole else 1e-6 * parameter.low
+            assert check_value(parameter, parameter.low) == parameter.low
+            assert check_value(parameter, parameter.high) == parameter.high
+            for value in (parameter.low - step, parameter.high + 1.0):
+                with pytest.raises(DesignError, match=f"{parameter.name} is "):
+                    check_value(parameter, value)
+
+
+def test_choices_are_names_or_their_numbers() -> None:
+    (dataflow,) = (p for p in template("systolic").parameters if p.name == "dataflow")
+    assert [check_value(dataflow, value) for value in ("ws", "is", 1, 2.0)] == [0.0, 2.0, 1.0, 2.0]
+    for value in (3, -1, 0.5, "wos"):
+        with pytest.raises(DesignError, match="expected one of ws, os, is"):
+            check_value(dataflow, value)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

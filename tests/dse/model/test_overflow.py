@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,63 @@ def test_huge_counts_are_exact_and_below_the_bound(name: str, in_python: dict[st
     largest = max(max(result) for reason, result in ours if reason == 0)
     assert min(min(result) for reason, result in ours if reason == 0) >= 0
     assert largest < most
+
+
+# Two images of 7 × 8 pixels, 2 × 3 kernels that reach over 4 × 5 pixels, 2 × 4 outputs; words of at most 32 bits.
+SMALL = Layer("small", Kind.CONV, 2, 3, 7, 8, 2, 3, stride_h=2, dilation_h=3, dilation_w=2, batch=2)
+RANGES = {
+    "weight_bits": (4.0, 8.0), "input_bits": (4.0, 16.0), "psum_bits": (16.0, 32.0),
+    "clock_mhz": (100.0, 800.0), "dram_gb_s": (0.01, 1.0),  # 800 MHz and 80 bits per µs: 10 cycles per bit
+}  # fmt: skip
+SIDES = {"rows": (1.0, 3.0), "columns": (1.0, 5.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "most"),
+    [
+        # 6 pairs of channels and 2 images: 576 MACs; (7 (1 + 6) + 8 · 2 · 3) · 8 = 776 pixels read for each pair, and
+        # each MAC's 8 words, in 10 cycles per bit; MACs of 32² bits, and 4 words over 4 + 2 (3 + 5) hops.
+        ("systolic", SIDES, (12 * 776 + 8 * 576) * 32 * 10 + 576 * (32 * 32 + 4 * 32 * 20)),
+        # Whole windows: (7 + 2 (2 · 4 + 2)) (8 + 4 (3 · 3 + 1)) = 27 · 48 = 1296 pixels.
+        ("spatial", {}, (12 * 1296 + 8 * 576) * 32 * 10 + 576 * (32 * 32 + 4 * 32 * 4)),
+        ("adaptive", {}, (12 * 1296 + 8 * 576) * 32 * 10 + 576 * (32 * 32 + 4 * 32 * 4)),
+        # Channels padded by 4 and 6: (2 + 4) (3 + 6) = 54 pairs, 5184 MACs; weights in all elements.
+        (
+            "row_stationary", SIDES | {"input_words": (1.0, 4.0), "psum_words": (1.0, 6.0)},
+            (108 * 1296 + 8 * 5184) * 32 * 10 + 5184 * (32 * 32 + 4 * 32 * 32) + 36 * 32 * 15,
+        ),
+        # Half of the bandwidth is reached: 20 cycles per bit; a step fills and drains for 10 cycles.
+        (
+            "tiled_fpga", {"depth": (0.0, 10.0), "port_bits": (2.0, 8.0), "port_share": (0.5, 1.0)},
+            (12 * 1296 + 8 * 576) * 32 * 20 + 576 * (32 * 32 + 4 * 32 * 24),
+        ),
+        # The port is slower than memory: 2 bits per cycle for an eighth of the time, 4 cycles per bit.
+        (
+            "tiled_fpga",
+            {"depth": (0.0, 10.0), "port_bits": (2.0, 8.0), "port_share": (0.125, 1.0), "dram_gb_s": (10.0, 10.0)},
+            (12 * 1296 + 8 * 576) * 32 * 4 + 576 * (32 * 32 + 4 * 32 * 24),
+        ),
+        # (2 + 4) (3 + 2) = 30 pairs, 2880 MACs; 10² pixels for each of 2880 / 6 outputs, 2 · 3 parts of a kernel, twice
+        # through 3 lines; and half as much again in phases with fewer maps than elements.
+        (
+            "convolver_fpga",
+            {
+                "depth": (0.0, 10.0), "convolvers": (1.0, 4.0), "pes": (1.0, 2.0), "channels": (4.0, 8.0),
+                "kernel": (2.0, 3.0), "tile": (1.0, 10.0), "tile_share": (0.5, 1.0), "stream_share": (0.25, 1.0),
+            },
+            1.5 * ((60 * 1296 + 8 * 2880) * 32 * 40 + 2880 * (32 * 32 + 4 * 32 * 24) + 480 * 100 * 6 * 2 * 3 * 32),
+        ),
+    ],
+)  # fmt: skip
+def test_the_bound_of_a_small_layer(name: str, own: dict[str, tuple[float, float]], most: float) -> None:
+    assert most_counts(template(name), RANGES | own, SMALL) == most
+
+
+def test_the_bound_of_layers_without_macs_and_of_own_words() -> None:
+    values = RANGES | SIDES
+    pool = Layer("pool", Kind.POOL, 2, 2, 7, 8, 2, 3)
+    assert most_counts(template("systolic"), values, pool) == (2 * 7 * 8 + 2 * 6 * 6) * 32 * 10
+    assert most_counts(template("systolic"), values, replace(pool, output_bits=64)) == (112 + 72) * 64 * 10
 
 
 @given(st.integers(0, 2**62), st.integers(0, PPM))

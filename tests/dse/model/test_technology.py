@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from dse.model.devices import DEVICES
-from dse.model.technology import TECHNOLOGIES, Technology, area_mm2, coefficients, technology, wire_pj_per_bit
+from dse.model.technology import (
+    TECHNOLOGIES,
+    Technology,
+    area_mm2,
+    coefficients,
+    scaled_node,
+    technology,
+    wire_pj_per_bit,
+)
 from dse.templates.base import COMMON, COUNTS, Count, Floats, Hardware
 from netlists.errors import DesignError
 
@@ -72,6 +80,25 @@ def test_floating_point() -> None:
 )
 def test_sram(node: str, kb: float, pj: float) -> None:
     assert technology(node).sram_pj(np.array(kb * 1024.0)) * 64 == pytest.approx(pj, rel=0.06)
+
+
+def test_nodes_beyond_the_anchors_follow_their_last_step() -> None:
+    """Two steps of 7 to 5 nm beyond 7 nm, and two of 45 to 65 nm beyond 45 nm."""
+    small, large = scaled_node("small", 7 * (5 / 7) ** 2), scaled_node("large", 45 * (65 / 45) ** 2)
+    assert small.operation == pytest.approx(0.35 * 0.70**2)
+    assert large.operation == pytest.approx(1.58**2)
+    assert small.sram_pj(np.array(8 * 1024.0)) == pytest.approx(7.5 / 64 * 0.78**2)
+    assert large.sram_pj(np.array(8 * 1024.0)) == pytest.approx(10 / 64 * 1.58**2)
+    # Between them a power law: halfway on a logarithmic scale, the geometric mean; the exponent of SRAM the mean.
+    middle = scaled_node("middle", (45 * 7) ** 0.5)
+    assert middle.operation == pytest.approx(0.35**0.5)
+    growth = middle.sram_pj(np.array(16 * 1024.0)) / middle.sram_pj(np.array(8 * 1024.0))
+    assert growth == pytest.approx(2 ** ((0.475 + 0.129) / 2))
+
+
+def test_energy_of_wires_grows_with_the_square_of_the_supply() -> None:
+    assert technology("65nm").wire_pj_mm == pytest.approx(0.12 / 0.81)
+    assert technology("7nm").wire_pj_mm == pytest.approx(0.12 * 0.49 / 0.81)
 
 
 def test_banks_make_a_buffer_cheaper() -> None:

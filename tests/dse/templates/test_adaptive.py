@@ -16,7 +16,7 @@ from dse.validation.compare import compare
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, conv
 from tests.dse.templates.twins_adaptive import count
-from tests.dse.twin import as_row, random_layer, run
+from tests.dse.twin import PAIRS, as_row, random_layer, run
 
 
 def random_values(rng: np.random.Generator) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def random_values(rng: np.random.Generator) -> dict[str, Any]:
 def test_counts_equal_the_slow_twins() -> None:
     rng = np.random.default_rng(1)
     refused = dict.fromkeys(("inputs", "kernels", "sums"), 0)
-    for _ in range(10_000):
+    for _ in range(PAIRS):
         layer, values = random_layer(rng), random_values(rng)
         if rng.random() < 0.02:
             values |= {"tout": 300, "psum_bits": 64}
@@ -44,13 +44,19 @@ def test_counts_equal_the_slow_twins() -> None:
             refused[expected] += 1
         else:
             assert (reason, counts) == ("", as_row(expected)), (values, layer, mapping)
-    assert refused["inputs"] > 50
-    assert refused["kernels"] > 50
+    assert refused["inputs"] > PAIRS / 200
+    assert refused["kernels"] > PAIRS / 200
 
 
 def test_sums_of_one_pixel_have_to_fit() -> None:
     row = design_row(TEMPLATE, {"tout": 256, "psum_bits": 64, "output_kb": 1})
     assert "partial sums" in run(TEMPLATE, row, conv("conv", (4, 256), 8, 1))[1]
+
+
+def preference(counts: list[int]) -> tuple[int, int, int]:
+    """The search minimizes cycles, then DRAM traffic, then what buffers move."""
+    levels = counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1], counts[Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1]
+    return sum(counts[: Count.STALL + 1]), sum(levels[0]), sum(levels[1])
 
 
 def test_nothing_is_lost_and_search_takes_the_best_mapping() -> None:
@@ -72,7 +78,7 @@ def test_nothing_is_lost_and_search_takes_the_best_mapping() -> None:
         if reason or not layer.has_macs:
             continue
         won[SCHEMES[mapping[0]]] += 1
-        assert sum(actual[:3]) == min(times)
+        assert preference(actual) == min(preference(counts) for counts, why, _ in tried if not why)
         weight, result = layer.weight_bits or int(row[2]), layer.output_bits or int(row[3])
         for counts, why, _ in tried:
             if not why:
@@ -152,6 +158,11 @@ def test_hardware_is_tin_times_tout() -> None:
     hardware = TEMPLATE.hardware(np.array([design_row(TEMPLATE, {"tin": 16, "tout": 8, "weight_kb": 32})]))
     assert (hardware.multipliers[0], hardware.elements[0]) == (128, 8)
     assert hardware.buffer_bytes[0].tolist() == [1048576, 32768, 1048576]
+    words = {"tin": 16, "tout": 8, "input_kb": 64, "weight_kb": 32, "output_kb": 4, "input_bits": 8, "psum_bits": 24}
+    others = words | {"input_kb": 1024, "weight_kb": 1024, "output_kb": 1}
+    small = TEMPLATE.hardware(np.array([design_row(TEMPLATE, words), design_row(TEMPLATE, others)]))
+    assert small.buffer_banks.tolist() == [[256, 128, 16], [128, 128, 1]]
+    assert small.register_bytes[0].tolist() == [16, 32, 3]
 
 
 def test_against_the_publication() -> None:

@@ -17,7 +17,7 @@ from dse.validation.publication import names
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, conv, make_layer
 from tests.dse.templates.twins_spatial import count
-from tests.dse.twin import as_row, random_layer, run
+from tests.dse.twin import PAIRS, as_row, random_layer, run
 
 # NVDLA primer, "Example area and performance": atomic-C, atomic-K, buffer KB, GB/s, frames per second of ResNet-50.
 PRIMER = [
@@ -39,7 +39,7 @@ def random_values(rng: np.random.Generator) -> dict[str, Any]:
 def test_counts_equal_the_slow_twins() -> None:
     rng = np.random.default_rng(1)
     refused = 0
-    for _ in range(10_000):
+    for _ in range(PAIRS):
         layer, values, keep = random_layer(rng), random_values(rng), int(rng.integers(len(KEEPS)))
         counts, reason, _ = run(TEMPLATE, design_row(TEMPLATE, values), layer, [keep])
         expected = count(values, layer, KEEPS[keep])
@@ -48,7 +48,13 @@ def test_counts_equal_the_slow_twins() -> None:
             refused += 1
         else:
             assert (reason, counts) == ("", as_row(expected)), (values, layer, KEEPS[keep])
-    assert 100 < refused < 5000
+    assert PAIRS / 100 < refused < PAIRS / 2
+
+
+def preference(counts: list[int]) -> tuple[int, int, int]:
+    """The search minimizes cycles, then DRAM traffic, then what buffers of inputs and weights move."""
+    dram, buffers = counts[Count.DRAM_INPUT : Count.DRAM_OUTPUT + 1], counts[Count.BUFFER_INPUT : Count.BUFFER_OUTPUT]
+    return sum(counts[: Count.STALL + 1]), sum(dram), sum(buffers)
 
 
 def test_nothing_is_lost_and_search_takes_the_better_mapping() -> None:
@@ -64,7 +70,7 @@ def test_nothing_is_lost_and_search_takes_the_better_mapping() -> None:
         if reason or not layer.has_macs:
             continue
         won[mapping[0]] += 1
-        assert sum(actual[:3]) == min(times)
+        assert preference(actual) == min(preference(counts) for counts, why, _ in tried if not why)
         weight, given, result = (
             layer.weight_bits or int(row[2]),
             layer.input_bits or int(row[3]),
@@ -153,3 +159,5 @@ def test_hardware_has_one_buffer() -> None:
     assert hardware.shared_buffer
     assert hardware.buffer_bytes[0].tolist() == [262144] * 3
     assert (hardware.multipliers[0], hardware.elements[0]) == (2048, 32)
+    assert hardware.buffer_banks[0].tolist() == [16] * 3
+    assert hardware.register_bytes[0].tolist() == [64 * 2, 2 * 64 * 2, 32 * 4]  # two sets of weights, 32 sums

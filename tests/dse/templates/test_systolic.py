@@ -19,7 +19,7 @@ from dse.workloads.scalesim import load_topology, scalesim_layer
 from netlists.errors import DesignError
 from tests import SHARED
 from tests.dse.templates.twins_systolic import count, step_product
-from tests.dse.twin import as_row, random_layer, run
+from tests.dse.twin import PAIRS, as_row, random_layer, run
 
 CYCLES = SHARED / "references" / "scalesim_cycles.yaml"
 # SCALE-Sim 3.0.0, rows of its demand matrices: layer, array, cycles of ws, os, is.
@@ -52,6 +52,7 @@ def test_compute_and_fill_are_scalesims_cycles(
     assert result == cycles
 
 
+@pytest.mark.compiled
 @pytest.mark.skipif(not CYCLES.is_file(), reason="the table of all SCALE-Sim runs is not here")
 def test_all_runs_of_scalesim() -> None:
     done = 0
@@ -98,7 +99,7 @@ def random_values(rng: np.random.Generator) -> dict[str, Any]:
 def test_counts_equal_the_slow_twins() -> None:
     rng = np.random.default_rng(2)
     refused = 0
-    for _ in range(10_000):
+    for _ in range(PAIRS):
         layer, values = random_layer(rng), random_values(rng)
         order, block = int(rng.integers(len(ORDERS))), int(rng.integers(1, 300))
         counts, reason, _ = run(TEMPLATE, design_row(TEMPLATE, values), layer, [order, block])
@@ -108,7 +109,7 @@ def test_counts_equal_the_slow_twins() -> None:
             refused += 1
         else:
             assert (reason, counts) == ("", as_row(expected)), (values, layer, ORDERS[order], block)
-    assert 10 < refused < 1000
+    assert PAIRS / 1000 < refused < PAIRS / 10
 
 
 def test_nothing_is_lost_and_search_is_never_slower() -> None:
@@ -149,6 +150,7 @@ def touched_inputs(layer: Layer) -> int:
     return layer.batch * layer.in_channels * lines * columns
 
 
+@pytest.mark.compiled
 def test_search_is_as_good_as_all_orders_and_block_counts() -> None:
     rng = np.random.default_rng(4)
     ratios = []
@@ -218,6 +220,10 @@ def test_hardware_is_rows_times_columns() -> None:
     assert hardware.multipliers.tolist() == hardware.elements.tolist() == [512]
     assert hardware.buffer_bytes[0].tolist() == [8192, 524288, 524288]
     assert hardware.buffer_banks[0].tolist() == [32, 16, 16]
+    words = {"rows": 32, "columns": 16, "dataflow": "is", "input_bits": 8, "weight_bits": 16, "psum_bits": 24}
+    stationary = TEMPLATE.hardware(np.array([design_row(TEMPLATE, words)]))
+    assert stationary.buffer_banks[0].tolist() == [16, 32, 16]
+    assert stationary.register_bytes[0].tolist() == [1, 2, 3]
 
 
 def test_topologies_of_convolutions_and_products(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from dse.model.design import design_row
 from dse.model.devices import device
 from dse.templates import fabric
 from dse.templates.base import Count
-from dse.templates.tiled_fpga import TEMPLATE
+from dse.templates.tiled_fpga import BANK_LUT, SYSTEM_FF, SYSTEM_LUT, TEMPLATE
 from dse.validation.compare import compare
 from dse.workloads.builtin import network
 from dse.workloads.layers import Kind, conv, make_layer
 from tests.dse.templates.twins_tiled_fpga import held_words, tiled_fpga
-from tests.dse.twin import check_laws, equal, random_layer, run
+from tests.dse.twin import PAIRS, check_laws, equal, random_layer, run
 
 Values = dict[str, float]
 ZHANG: Values = {
@@ -69,7 +69,7 @@ def check(seed: int, all_mappings: bool = True) -> str:
 
 
 def test_equals_twin() -> None:
-    reasons = {check(seed, all_mappings=seed % 10 == 0) for seed in range(10_000)}
+    reasons = {check(seed, all_mappings=seed % 10 == 0) for seed in range(PAIRS)}
     assert reasons >= {"", "the weight buffer is made for smaller kernels"}
 
 
@@ -79,6 +79,7 @@ def test_equals_twin_anywhere(seed: int) -> None:
     check(seed)
 
 
+@pytest.mark.compiled
 def test_search_against_all_tiles() -> None:
     """The search is never slower than the default, and near the best of all tiles and operands of small maps."""
     gaps = []
@@ -221,6 +222,28 @@ def test_resources() -> None:
         np.array([row(ZHANG | {"format": 2, "weight_bits": b, "input_bits": 8}) for b in (8, 16)])
     )
     assert list(packed.resources["dsp"]) == [224, 448]
+
+
+def test_memories_and_logic_on_paper() -> None:
+    """64 × 7 multipliers of 16 bits; tiles of 59 × 59 inputs, kernels of 121 weights, 169 sums of 32 bits, twice."""
+    hardware = TEMPLATE.hardware(np.array([row(ZHANG | {"format": 1, "weight_bits": 16, "input_bits": 16})]))
+    assert hardware.multipliers[0] == hardware.elements[0] == 448
+    assert hardware.buffer_banks[0].tolist() == [14, 896, 128]
+    assert hardware.buffer_bytes[0].tolist() == [14 * 59 * 59 * 2, 896 * 121 * 2, 128 * 169 * 4]
+    assert hardware.register_bytes[0].tolist() == [0, 2, 0]
+    selects = 7 * 16 + 448 * 16 + 64 * 32 + (14 + 896 + 128) * BANK_LUT
+    assert hardware.resources["lut"][0] == 448 * 32 + selects + SYSTEM_LUT
+    assert hardware.resources["ff"][0] == 448 * (16 + 16 + 32) + SYSTEM_FF
+    assert hardware.floating_point is not None
+    assert not hardware.floating_point[0]
+    small = TEMPLATE.hardware(np.array([row(ZHANG | {"tr": 1, "tc": 1, "kernel": 1})]))  # memories in LUTs, fp32
+    assert small.floating_point is not None
+    assert small.floating_point[0]
+    words = (14 + 896 + 128) * 6 * 4  # groups of LUTs for 32 words of 32 bits, six each
+    selects = (7 + 448 + 64) * 32 + (14 + 896 + 128) * BANK_LUT
+    assert small.resources["bram"][0] == 0
+    assert small.resources["lut"][0] == 448 * 300 + selects + words + SYSTEM_LUT
+    assert small.resources["ff"][0] == 448 * (345 + 32) + SYSTEM_FF
 
 
 def test_part_too_small() -> None:

@@ -75,10 +75,12 @@ def ten_thousand_changes(cost: IncrementalCost) -> None:
     assert_same(cost.cost, ProxyCost(cost.netlist)(cost.state.position_um, cost.state.orientation))
 
 
+@pytest.mark.compiled
 def test_ten_thousand_changes_of_a_bundled_design() -> None:
     ten_thousand_changes(IncrementalCost(Placement.given(load("jetty"))))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["ariane133_ng45", "nvdla_ng45", "ibm01_synth"])
 def test_ten_thousand_changes_of_a_real_design(name: str) -> None:
     if not CLUSTERED.exists():

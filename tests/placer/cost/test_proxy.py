@@ -20,6 +20,7 @@ from tests.placer.cost import slow_cost
 VECTORS = sorted((SHARED / "vectors").glob("*.json"))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", [p.stem for p in VECTORS] or ["absent"])
 def test_equals_the_reference_evaluator(name: str) -> None:
     if not VECTORS:
@@ -51,6 +52,7 @@ def of_kinds(netlist: Netlist, vector: dict[str, Any]) -> Netlist:
     return netlist.with_(kind=kind, pin_offset_um=np.zeros_like(netlist.pin_offset_um))
 
 
+@pytest.mark.compiled
 @pytest.mark.skipif(not VECTORS, reason=f"no vectors in {SHARED}")
 def test_tiles_as_hard_macros() -> None:
     """Their density is that of the vector, which was made with soft macros; the other terms are the slow twin's."""
