@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse.commands.options import Batch, Sizes, Skip, parse_batch, parse_sizes
-from dse.commands.placing import FAILED, place_promising
-from dse.search import SEARCHES
+from dse.commands.placing import FAILED, SearchPlacer, compare_loops, place_promising
+from dse.search import REPRICED, SEARCHES
 from netlists.errors import SettingsError
 from netlists.runtime.command import say, warn
 from netlists.runtime.interrupts import INTERRUPTED
@@ -34,6 +34,7 @@ SEARCH_HELP = f"{', '.join(FIRST_SEARCHES)} or {LAST_SEARCH}"
 BUDGET_HELP = "Designs to evaluate; all by default, but " + ", ".join(
     f"{search.budget:,} for {search.name}" for search in SEARCHES.values() if search.budget
 )
+PLACE_HELP = f"during the search with {', '.join(REPRICED)}, which says where and learns from it; else on the front"
 
 
 def explore(
@@ -53,7 +54,7 @@ def explore(
     place: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=LEAST_PLACED, help="Price up to N designs of the front again by quick floorplans"
+            metavar="N", min=LEAST_PLACED, help=f"Price up to N designs again by quick floorplans: {PLACE_HELP}"
         ),
     ] = None,
     resume: Annotated[
@@ -68,6 +69,7 @@ def explore(
 
     Such a job runs in a copy of the working directory: --out has to be an absolute path, on the head node.
     """
+    from dse.exploration.repricing import PlacementPlan
     from dse.exploration.run import explore as explore_space
     from dse.space.file import load_space
 
@@ -79,11 +81,15 @@ def explore(
     counts, images = parse_batch(batch)
     design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
     demand_asics(design_space, place)
+    placer = plan = None
+    if place and search in REPRICED:
+        placer = SearchPlacer(design_space, out, seed, ray, workers)
+        plan = PlacementPlan(place, placer.price)
     try:
         with show_progress() as listener:
             result = explore_space(
                 design_space, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
-                resume=resume, on_progress=listener,
+                resume=resume, on_progress=listener, plan=plan,
             )  # fmt: skip
         print_result(result, design_space, out)
         complete = result.complete
@@ -94,8 +100,10 @@ def explore(
     if not complete:
         warn(f"stopped; continue with {shlex.join(command)} --resume")
         raise typer.Exit(INTERRUPTED)
-    if place and result.front:
-        place_designs(result, design_space, place, seed, ray, workers)
+    if placer and placer.loops:
+        link_floorplans(result, compare_loops(result, placer.folder, placer.loops))
+    elif place and result.front:
+        link_floorplans(result, place_promising(result, design_space, place, seed, ray, workers))
 
 
 def demand_asics(space: DesignSpace, place: int | None) -> None:
@@ -104,11 +112,10 @@ def demand_asics(space: DesignSpace, place: int | None) -> None:
         raise SettingsError(f"--place makes floorplans, but {space.name} has FPGAs; leave it out")
 
 
-def place_designs(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> None:
-    """Price designs of the front with placed wires, and link the page of the exploration to theirs."""
+def link_floorplans(result: Result, whole: bool) -> None:
+    """Link the page of the exploration to its floorplans; the exit code says if one of them failed."""
     from dse.commands.pages import write_exploration
 
-    whole = place_promising(result, space, count, seed, ray, workers)
     write_exploration(result, result.folder / "report.html")
     if not whole:
         raise typer.Exit(FAILED)
@@ -182,6 +189,7 @@ def progress_line(progress: ExplorationProgress) -> str:
         f"{progress.evaluated:,} designs ({progress.evaluated / progress.total:.0%})",
         f"{progress.per_second:,.0f}/s",
         f"front {progress.front:,}",
+        *([f"floorplans {progress.placed:,}"] if progress.placed else []),
         *best,
     ]
     return " · ".join(line)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse.commands.placing import FAILED, Subject, link_exploration, place_front, place_netlist
+from dse.commands.placing import FAILED, FLOORPLANS, Subject, link_exploration, place_front, place_netlist
 from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
 from netlists.errors import SettingsError
 from netlists.runtime.command import command_line, say
@@ -85,7 +85,7 @@ def _default_folder(subject: Subject, name: str) -> Path:
     """Where the results go without --out; raises `SettingsError` for a design file, which has no folder."""
     if subject.result is None:
         raise SettingsError(f"{name} is a design file; give a folder for the results with --out")
-    return subject.result.folder / "floorplan"
+    return subject.result.folder / FLOORPLANS
 
 
 def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
@@ -99,7 +99,7 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     with live_line() as show:
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
-    write_loop(folder, loop, command_line("dse"), link_exploration(subject, folder))
+    write_loop(folder, loop, command_line("dse"), link_exploration(subject.result, folder))
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")

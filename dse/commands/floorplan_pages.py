@@ -20,7 +20,7 @@ from dse.reports.floorplan import (
 )
 from netlists.runtime.versions import read_versions
 from placer.cost import summary
-from plots import agreement, page, style, traffic
+from plots import agreement, page, pareto, style, traffic
 
 FOOTER = (
     "Estimated: half the side of a square chip between memories and array, the side of an element for a hop inside."
@@ -64,6 +64,11 @@ def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop],
     metrics = {"facts": report.facts, "notes": report.notes, "designs": [summarize_loop(loop) for loop in placed]}
     write_metrics(folder, metrics)
     figures = {}
+    if plane := report.plane:
+        figures["The front with placed wires, and with estimated ones"] = pareto.draw(
+            plane.after, plane.before, labels=plane.labels, better=plane.better, connected=plane.connected,
+            background="with estimated wires",
+        )  # fmt: skip
     if report.names:
         figures["Energy of the wires of one run, estimated and placed"] = agreement.draw(
             report.placed_mj, {"half the side of a square chip": report.estimated_mj}, label="mJ", names=report.names

@@ -61,6 +61,7 @@ class Run:
     budget: int | None = None  # designs; None: the default of the search
     chunk: int | None = None  # designs per chunk
     version: str | None = None  # of Chipscape
+    place: int | None = None  # floorplans during the search, from which it learns
 
 
 class Store:
@@ -138,6 +139,9 @@ class Store:
                                     " or choose another folder")  # fmt: skip
 
     def _demand_extension(self, before: int | None, run: Run) -> None:
+        if run.place is not None:
+            raise SettingsError(f"{self.file}: cannot resume, as budget was {before}, and a search with floorplans has"
+                                " made those of that budget; choose another folder")  # fmt: skip
         try:
             demand_extension(run.search, self.space, before, run.budget)
         except SettingsError as error:

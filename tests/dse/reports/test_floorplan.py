@@ -15,11 +15,11 @@ from dse.floorplan import close_loop
 from dse.floorplan.loop import ClosedLoop, FailedLoop
 from dse.model.wires import TITLES, Traffic
 from dse.reports.floorplan import (
+    compare_fronts,
     format_change,
     format_facts,
     list_loop_notes,
     report_front,
-    reprice_front,
     summarize_loop,
     tabulate_prices,
     tabulate_wires,
@@ -87,8 +87,9 @@ def test_a_front_after_placement() -> None:
         loop_of("2", (5.0, 4.0)),
         loop_of("3", (4.0, 6.0)),
     ]
-    priced = reprice_front(result, [loop for loop in loops if isinstance(loop, ClosedLoop)])
-    assert [row["energy_mj"] for row in priced.front] == [20.0, 4.0, 6.0]
+    move = compare_fronts(result, [loop for loop in loops if isinstance(loop, ClosedLoop)])
+    assert move.priced[:, 1].tolist() == [20.0, 4.0, 6.0]
+    assert move.after.tolist() == [False, True, False]
     report = report_front(result, loops)
     ranks = [row[4:6] for row in report.table.rows]
     assert ranks == [[3, 3], [2, 1], [1, 2]]
