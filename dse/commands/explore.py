@@ -57,6 +57,10 @@ def explore(
             metavar="N", min=LEAST_PLACED, help=f"Price up to N designs again by quick floorplans: {PLACE_HELP}"
         ),
     ] = None,
+    wires: Annotated[
+        str | None,
+        typer.Option(help="fitted to floorplans, or half_side of the chip; by default as in SPACE"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder, also with a larger --budget")
     ] = False,
@@ -74,12 +78,14 @@ def explore(
     from dse.space.file import load_space
 
     command = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-    for name, value in (("--budget", budget), ("--chunk", chunk), ("--batch", batch), ("--place", place)):
+    for name, value in (
+        ("--budget", budget), ("--chunk", chunk), ("--batch", batch), ("--place", place), ("--wires", wires)
+    ):  # fmt: skip
         command += [name, str(value)] if value is not None else []
     for name, texts in (("--size", size), ("--skip", skip)):
         command += [word for text in texts or [] for word in (name, text)]
     counts, images = parse_batch(batch)
-    design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
+    design_space = load_space(space, images, parse_sizes(size), skip or (), counts, wires)
     demand_asics(design_space, place)
     placer = plan = None
     if place and search in REPRICED:

@@ -23,9 +23,8 @@ from placer.cost import summary
 from plots import agreement, page, pareto, style, traffic
 
 FOOTER = (
-    "Estimated: half the side of a square chip between memories and array, the side of an element for a hop inside."
-    " Placed: measured in the floorplan, with the wires of what meets DRAM without a buffer. Areas: SRAMs and elements"
-    " of the array; host, memory controller and pads are not in them."
+    "Estimated: the wires with which the design was explored. Placed: measured in the floorplan. Areas: SRAMs and"
+    " elements of the array; host, memory controller and pads are not in them."
 )
 """The definitions below the pages."""
 PICTURE = "floorplan.png"
@@ -71,7 +70,7 @@ def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop],
         )  # fmt: skip
     if report.names:
         figures["Energy of the wires of one run, estimated and placed"] = agreement.draw(
-            report.placed_mj, {"half the side of a square chip": report.estimated_mj}, label="mJ", names=report.names
+            report.placed_mj, {"estimated": report.estimated_mj}, label="mJ", names=report.names
         )
     title = "Floorplans of the front"
     section = page.Section(

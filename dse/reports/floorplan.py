@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from dse.exploration.results import Result, StoredDesign
 from dse.floorplan.loop import ClosedLoop, FailedLoop
-from dse.model.wires import PIPELINED, TITLES, Traffic
+from dse.model.wires import FITTED, HALF_SIDE, PIPELINED, TITLES, Traffic
 from dse.reports.exploration import DIMENSIONS, measure_volumes
 from dse.reports.tables import Row, Table, format_number
 from dse.search.pareto import non_dominated
@@ -23,6 +23,11 @@ COMPARED = {
     "power_w": "power (W)",
 }  # fmt: skip
 """Metrics that wires change, and how they are called."""
+ESTIMATES = {
+    HALF_SIDE: "half the side of a square chip, and for a hop the side of an element",
+    FITTED: "lengths that were fitted to placed designs of the template",
+}
+"""What estimated wires are."""
 MOVES = 100
 """Designs of the table that shows how the front moves, at most."""
 
@@ -114,8 +119,7 @@ def list_loop_notes(loop: ClosedLoop) -> list[str]:
         notes.append(f"Wires of {', '.join(slow)} take registers, whose cycles are in the latency.")
     notes.append(
         "Energy of a wire: bits × length × pJ per bit and mm; a hop has its FIFO beside that. The length of a net is"
-        " half the perimeter of the box around its pins. Estimated are half the side of a square chip, and for a hop"
-        " the side of an element."
+        f" half the perimeter of the box around its pins. Estimated are {ESTIMATES[loop.design.wires]}."
     )
     return notes
 
