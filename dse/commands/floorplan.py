@@ -90,7 +90,7 @@ def _default_folder(subject: Subject, name: str) -> Path:
 
 def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
     """Close the loop for one design, and write its files."""
-    from dse.commands.floorplan_pages import write_loop
+    from dse.commands.floorplan_pages import write_loop, write_placement
     from dse.floorplan.loop import close_loop
     from dse.reports.floorplan import list_loop_notes, tabulate_prices, tabulate_wires
     from dse.reports.tables import print_table
@@ -99,7 +99,9 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     with live_line() as show:
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
-    write_loop(folder, loop, command_line("dse"), link_exploration(subject.result, folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    links = {"Placement": write_placement(folder, loop, place_settings, command_line("dse"))}
+    write_loop(folder, loop, command_line("dse"), {**link_exploration(subject.result, folder), **links})
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")
