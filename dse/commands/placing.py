@@ -134,7 +134,10 @@ def place_promising(result: Result, space: DesignSpace, count: int, seed: int, r
 class SearchPlacer:
     """Places designs while a search runs, and keeps their loops; the pages are in the folder of the exploration."""
 
-    def __init__(self, space: DesignSpace, folder: Path, seed: int, ray: str, workers: int | None) -> None:
+    def __init__(self, space: DesignSpace, most: int, folder: Path, seed: int, ray: str, workers: int | None) -> None:
+        from dse.exploration.repricing import PlacementPlan
+
+        self.plan = PlacementPlan(most, self.price)
         self.space, self.folder, self.seed, self.ray, self.workers = space, folder / FLOORPLANS, seed, ray, workers
         self.loops: list[ClosedLoop | FailedLoop] = []
 

@@ -133,7 +133,7 @@ class Store:
             raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
                                 " continue it with --resume")  # fmt: skip
         for key, value in settings.items():
-            if known.get(key) != value and key not in ("name", "budget"):
+            if known.get(key, "null") != value and key not in ("name", "budget"):
                 was = "another" if key in ("space", "workload") else f"{known.get(key)}, not {value}"
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip

@@ -254,8 +254,9 @@ def reprice(cost: Cost, wires: Wires) -> Cost:
 
     These are part of the `FILL` of each layer that runs (`dse.model.wires.register_cycles`).
     """
-    counts, before = cost.counts.copy(), 0 if cost.wires is None else _find_register_cycles(cost.machine, cost.wires)
-    cycles = _find_register_cycles(cost.machine, wires) - before
+    counts, cycles = cost.counts.copy(), _find_register_cycles(cost.machine, wires)
+    if cost.wires is not None:
+        cycles = cycles - _find_register_cycles(cost.machine, cost.wires)
     counts[..., Count.FILL] += np.where(cost.feasible, cycles[:, None], 0)
     return replace(cost, counts=counts, wires=wires)
 

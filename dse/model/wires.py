@@ -207,7 +207,8 @@ def split_traffic(counts: Ints, direct: Ints | None = None) -> Floats:
 
 def find_direct(counts: Ints) -> Ints:
     """Bits [N, 3] of each operand that DRAM exchanges with the array past a buffer, of counts [N, COUNTS] of layers."""
-    return np.maximum(counts[..., DRAM_INPUT : DRAM_OUTPUT + 1] - counts[..., BUFFER_INPUT : BUFFER_OUTPUT + 1], 0)
+    past = counts[..., DRAM_INPUT : DRAM_OUTPUT + 1] - counts[..., BUFFER_INPUT : BUFFER_OUTPUT + 1]
+    return np.asarray(np.maximum(past, 0))
 
 
 def price_traffic(technology: Technology, wires: Wires, counts: Ints, direct: Ints | None = None) -> Floats:

@@ -153,7 +153,7 @@ ASICS = ("systolic", "row_stationary", "adaptive", "spatial")
 
 def design_of(name: str, wires: str) -> Design:
     """The default design of a template at 28 nm."""
-    return Design(template=name, technology="28nm", wires=wires)
+    return Design.model_validate({"template": name, "technology": "28nm", "wires": wires})
 
 
 def test_a_law_of_powers_is_evaluated_as_it_reads() -> None:
