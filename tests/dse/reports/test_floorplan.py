@@ -112,7 +112,7 @@ def test_a_front_that_was_priced_during_the_search() -> None:
     expected = np.array([[3.0, 9.0], [2.0, 5.0], [4.0, 4.0], [1.5, 6.0]])
     prices = Prices(index, estimated, expected, np.array([True, True, False, True]))
     result = replace(result_of({1: (1.0, 9.0), 2: (2.0, 5.0), 3: (4.0, 4.0)}), prices=prices)
-    report = report_front(result, [loop_of(name, (5.0, 6.0)) for name in ("1", "2", "4")])
+    report = report_front(result, [loop_of(name, (mj, mj + 1)) for name, mj in (("1", 5.0), ("2", 4.0), ("4", 6.0))])
     assert report.facts["still on the front"] == "2 of 3"
     assert report.facts["new on the front"] == "1"
     assert report.facts["knee before"] == "1"
