@@ -222,9 +222,9 @@ def format_move(result: Result, move: FrontMove) -> dict[str, str]:
         fronts = [move.estimated[before], move.priced[before], move.priced[after]]
         fronts = [front[np.isfinite(front).all(axis=1)] for front in fronts]
         first, same, last = measure_volumes(fronts, np.concatenate(fronts))
-        facts["hypervolume"] = f"{format_number(first)} before, {format_number(last)} after"
+        facts["hypervolume"] = f"{first:.4f} before, {last:.4f} after"
         if not move.placed.all():
-            facts["after, of the first front alone"] = format_number(same)
+            facts["of the first front, with placed wires"] = f"{same:.4f}"
     return facts
 
 
