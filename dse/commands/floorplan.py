@@ -100,8 +100,9 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
     folder.mkdir(parents=True, exist_ok=True)
-    links = {"Placement": write_placement(folder, loop, place_settings, command_line("dse"))}
-    write_loop(folder, loop, command_line("dse"), {**link_exploration(subject.result, folder), **links})
+    command, links = command_line("dse"), link_exploration(subject.result, folder)
+    placement = write_placement(folder, loop, place_settings, command, links)
+    write_loop(folder, loop, command, {**links, "Placement": placement})
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")

@@ -63,7 +63,9 @@ def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str,
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
 
 
-def write_placement(folder: Path, loop: ClosedLoop, settings: PlaceSettings, command: str) -> str:
+def write_placement(
+    folder: Path, loop: ClosedLoop, settings: PlaceSettings, command: str, links: Mapping[str, str]
+) -> str:
     """Write the page of the placement itself, as the placer writes it, and return its name; raises `OSError`."""
     from placer.commands.report_pages import report_placement
 
@@ -72,7 +74,7 @@ def write_placement(folder: Path, loop: ClosedLoop, settings: PlaceSettings, com
         versions=read_versions(),
     )  # fmt: skip
     title = f"{loop.design.template}: placement by {settings.method}"
-    report.write(folder / PLACEMENT_PAGE, [run], title=title, links={"Floorplan": "report.html"})
+    report.write(folder / PLACEMENT_PAGE, [run], title=title, links={**links, "Floorplan": "report.html"})
     return PLACEMENT_PAGE
 
 
