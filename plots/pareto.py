@@ -39,12 +39,13 @@ def draw(
     chosen: tuple[str, tuple[float, float]] | None = None,
     published: Mapping[str, tuple[float, float]] | None = None,
     connected: bool = False,
+    background: str = "sampled",
 ) -> Figure:
     """Draw two objectives of a Pareto front [n, 2] on top of those of a sample [m, 2] of all designs.
 
-    `labels` are the names of the axes with their units; `better` is "min" or "max" for each.  One design is marked as
-    `chosen`, others as `published`.  `connected` draws the border of the dominated region, for a front of these two
-    objectives only.  Raises `SettingsError` for an empty front.
+    `background` is the name of the latter in the legend.  `labels` are the names of the axes with their units; `better`
+    is "min" or "max" for each.  One design is marked as `chosen`, others as `published`.  `connected` draws the border
+    of the dominated region, for a front of these two objectives only.  Raises `SettingsError` for an empty front.
     """
     front, sample = np.asarray(front, np.float64), np.asarray(sample, np.float64).reshape(-1, 2)
     if front.ndim != 2 or front.shape[1] != 2 or not len(front):
@@ -52,7 +53,7 @@ def draw(
     figure = style.figure(*SMALL_IN)
     axes = figure.add_subplot()
     if len(sample):
-        _dots(axes, sample, 4, (style.FAINT, 0.3), "sampled", "sample")
+        _dots(axes, sample, 4, (style.FAINT, 0.3), background, "sample")
     if connected:
         x, y = front[np.argsort(front[:, 0], kind="stable")].T
         axes.step(x, y, where="post" if better[0] == "min" else "pre", color=style.BLUE, linewidth=1)

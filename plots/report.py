@@ -107,19 +107,23 @@ def write(
     *,
     title: str = "Placement report",
     figures: Mapping[str, Figure | bytes] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page, whole or not at all: a comparison of all runs with `figures`, then one section per run.
 
     Several views of the same chip stand side by side in the comparison; other views stand in the sections of their
     runs.  The page needs no network and no fonts, and its content security policy allows only its own script.
-    Raises `OSError` if the file cannot be written.
+    `links` are addresses of other pages, relative to this one, by their names.  Raises `OSError` if the file cannot be
+    written.
     """
-    page = render(runs, title=title, figures=figures or {})
+    page = render(runs, title=title, figures=figures or {}, links=links or {})
     # Names from a file system may hold bytes that are not UTF-8.
     style.write(path, page.encode("utf-8", errors="replace"))
 
 
-def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes]) -> str:
+def render(
+    runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | bytes], links: Mapping[str, str] | None = None
+) -> str:
     """The page as text; everything that comes from input files is escaped."""
     template = environment().get_template("report.html")
     counts = dict.fromkeys(key for run in runs for key in run.broken)
@@ -127,7 +131,7 @@ def render(runs: Sequence[Run], *, title: str, figures: Mapping[str, Figure | by
     shared, own = _viewers(runs)
     return template.render(
         title=title, runs=runs, figures=figures, columns=columns, best=best(runs), shared=shared, own=own,
-        script=SCRIPT if shared or own else "", script_hash=SCRIPT_HASH,
+        script=SCRIPT if shared or own else "", script_hash=SCRIPT_HASH, links=links or {},
     )  # fmt: skip
 
 

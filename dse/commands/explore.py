@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dse.commands.options import Batch, Sizes, Skip, parse_batch, parse_sizes
-from dse.commands.placing import FAILED, place_promising
-from dse.search import SEARCHES
+from dse.commands.placing import FAILED, SearchPlacer, compare_loops, place_promising
+from dse.search import REPRICED, SEARCHES
 from netlists.errors import SettingsError
 from netlists.runtime.command import say, warn
 from netlists.runtime.interrupts import INTERRUPTED
@@ -34,6 +34,14 @@ SEARCH_HELP = f"{', '.join(FIRST_SEARCHES)} or {LAST_SEARCH}"
 BUDGET_HELP = "Designs to evaluate; all by default, but " + ", ".join(
     f"{search.budget:,} for {search.name}" for search in SEARCHES.values() if search.budget
 )
+PLACE_HELP = (
+    "Price up to N designs again by quick floorplans: during the search with"
+    f" {', '.join(REPRICED)}, which says where and learns from it; else on the front"
+)
+Place = Annotated[int | None, typer.Option(metavar="N", min=LEAST_PLACED, help=PLACE_HELP)]
+WireLengths = Annotated[
+    str | None, typer.Option(help="fitted to floorplans, or half_side of the chip; by default as in SPACE")
+]
 
 
 def explore(
@@ -50,12 +58,8 @@ def explore(
     size: Sizes = None,
     skip: Skip = None,
     chunk: Annotated[int | None, typer.Option(help="Designs per task; 20,000 to 200,000 by the space's size")] = None,
-    place: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=LEAST_PLACED, help="Price up to N designs of the front again by quick floorplans"
-        ),
-    ] = None,
+    place: Place = None,
+    wires: WireLengths = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder, also with a larger --budget")
     ] = False,
@@ -71,19 +75,15 @@ def explore(
     from dse.exploration.run import explore as explore_space
     from dse.space.file import load_space
 
-    command = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
-    for name, value in (("--budget", budget), ("--chunk", chunk), ("--batch", batch), ("--place", place)):
-        command += [name, str(value)] if value is not None else []
-    for name, texts in (("--size", size), ("--skip", skip)):
-        command += [word for text in texts or [] for word in (name, text)]
     counts, images = parse_batch(batch)
-    design_space = load_space(space, images, parse_sizes(size), skip or (), counts)
+    design_space = load_space(space, images, parse_sizes(size), skip or (), counts, wires)
     demand_asics(design_space, place)
+    placer = SearchPlacer(design_space, place, out, seed, ray, workers) if place and search in REPRICED else None
     try:
         with show_progress() as listener:
             result = explore_space(
                 design_space, out, search=search, budget=budget, seed=seed, ray=ray, workers=workers, chunk=chunk,
-                resume=resume, on_progress=listener,
+                resume=resume, on_progress=listener, plan=placer.plan if placer else None,
             )  # fmt: skip
         print_result(result, design_space, out)
         complete = result.complete
@@ -92,10 +92,26 @@ def explore(
             warn(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes")
             raise typer.Exit(INTERRUPTED) from None
     if not complete:
-        warn(f"stopped; continue with {shlex.join(command)} --resume")
+        options = {"--budget": budget, "--chunk": chunk, "--batch": batch, "--place": place, "--wires": wires}
+        lists = {"--size": size, "--skip": skip}
+        warn(f"stopped; continue with {write_command(space, out, search, seed, options, lists)} --resume")
         raise typer.Exit(INTERRUPTED)
-    if place and result.front:
-        place_designs(result, design_space, place, seed, ray, workers)
+    if placer and placer.loops:
+        link_floorplans(result, compare_loops(result, placer.folder, placer.loops))
+    elif place and result.front:
+        link_floorplans(result, place_promising(result, design_space, place, seed, ray, workers))
+
+
+def write_command(
+    space: str, out: Path, search: str, seed: int, options: Mapping[str, object], lists: Mapping[str, list[str] | None]
+) -> str:
+    """The command of an exploration, with those options that were given, as a shell takes it."""
+    command = ["dse", "explore", space, "--out", str(out), "--search", search, "--seed", str(seed)]
+    for name, value in options.items():
+        command += [name, str(value)] if value is not None else []
+    for name, texts in lists.items():
+        command += [word for text in texts or [] for word in (name, text)]
+    return shlex.join(command)
 
 
 def demand_asics(space: DesignSpace, place: int | None) -> None:
@@ -104,11 +120,10 @@ def demand_asics(space: DesignSpace, place: int | None) -> None:
         raise SettingsError(f"--place makes floorplans, but {space.name} has FPGAs; leave it out")
 
 
-def place_designs(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> None:
-    """Price designs of the front with placed wires, and link the page of the exploration to theirs."""
+def link_floorplans(result: Result, whole: bool) -> None:
+    """Link the page of the exploration to its floorplans; the exit code says if one of them failed."""
     from dse.commands.pages import write_exploration
 
-    whole = place_promising(result, space, count, seed, ray, workers)
     write_exploration(result, result.folder / "report.html")
     if not whole:
         raise typer.Exit(FAILED)
@@ -182,6 +197,7 @@ def progress_line(progress: ExplorationProgress) -> str:
         f"{progress.evaluated:,} designs ({progress.evaluated / progress.total:.0%})",
         f"{progress.per_second:,.0f}/s",
         f"front {progress.front:,}",
+        *([f"floorplans {progress.placed:,}"] if progress.placed else []),
         *best,
     ]
     return " · ".join(line)

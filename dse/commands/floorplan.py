@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dse.commands.placing import FAILED, Subject, link_exploration, place_front, place_netlist
+from dse.commands.placing import FAILED, FLOORPLANS, Subject, link_exploration, place_front, place_netlist
 from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
 from netlists.errors import SettingsError
 from netlists.runtime.command import command_line, say
@@ -85,12 +85,12 @@ def _default_folder(subject: Subject, name: str) -> Path:
     """Where the results go without --out; raises `SettingsError` for a design file, which has no folder."""
     if subject.result is None:
         raise SettingsError(f"{name} is a design file; give a folder for the results with --out")
-    return subject.result.folder / "floorplan"
+    return subject.result.folder / FLOORPLANS
 
 
 def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, settings: FloorplanSettings) -> None:
     """Close the loop for one design, and write its files."""
-    from dse.commands.floorplan_pages import write_loop
+    from dse.commands.floorplan_pages import write_loop, write_placement
     from dse.floorplan.loop import close_loop
     from dse.reports.floorplan import list_loop_notes, tabulate_prices, tabulate_wires
     from dse.reports.tables import print_table
@@ -99,7 +99,10 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     with live_line() as show:
         placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
-    write_loop(folder, loop, command_line("dse"), link_exploration(subject, folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    command, links = command_line("dse"), link_exploration(subject.result, folder)
+    placement = write_placement(folder, loop, place_settings, command, links)
+    write_loop(folder, loop, command, {**links, "Placement": placement})
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")

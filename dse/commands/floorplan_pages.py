@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dse.commands.pages import make_page_table, write_metrics
 from dse.floorplan.files import write_floorplan
@@ -20,15 +22,18 @@ from dse.reports.floorplan import (
 )
 from netlists.runtime.versions import read_versions
 from placer.cost import summary
-from plots import agreement, page, style, traffic
+from plots import agreement, page, pareto, report, style, traffic
+
+if TYPE_CHECKING:
+    from placer.runs.settings import PlaceSettings
 
 FOOTER = (
-    "Estimated: half the side of a square chip between memories and array, the side of an element for a hop inside."
-    " Placed: measured in the floorplan, with the wires of what meets DRAM without a buffer. Areas: SRAMs and elements"
-    " of the array; host, memory controller and pads are not in them."
+    "Estimated: the wires with which the design was explored. Placed: measured in the floorplan. Areas: SRAMs and"
+    " elements of the array; host, memory controller and pads are not in them."
 )
 """The definitions below the pages."""
 PICTURE = "floorplan.png"
+PLACEMENT_PAGE = "placement.html"
 
 
 def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str, str]) -> None:
@@ -58,20 +63,40 @@ def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str,
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)
 
 
-def write_front(folder: Path, report: FrontReport, placed: Sequence[ClosedLoop], links: Mapping[str, str]) -> None:
+def write_placement(
+    folder: Path, loop: ClosedLoop, settings: PlaceSettings, command: str, links: Mapping[str, str]
+) -> str:
+    """Write the page of the placement itself, as the placer writes it, and return its name; raises `OSError`."""
+    from placer.commands.report_pages import report_placement
+
+    run = replace(
+        report_placement(loop.placement), method=settings.method, settings=settings.as_dict(), command=command,
+        versions=read_versions(),
+    )  # fmt: skip
+    title = f"{loop.design.template}: placement by {settings.method}"
+    report.write(folder / PLACEMENT_PAGE, [run], title=title, links={**links, "Floorplan": "report.html"})
+    return PLACEMENT_PAGE
+
+
+def write_front(folder: Path, front: FrontReport, placed: Sequence[ClosedLoop], links: Mapping[str, str]) -> None:
     """Write metrics.json and report.html of a front, with links to the pages of its designs; raises `OSError`."""
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = {"facts": report.facts, "notes": report.notes, "designs": [summarize_loop(loop) for loop in placed]}
+    metrics = {"facts": front.facts, "notes": front.notes, "designs": [summarize_loop(loop) for loop in placed]}
     write_metrics(folder, metrics)
     figures = {}
-    if report.names:
+    if plane := front.plane:
+        figures["The front with placed wires, and with estimated ones"] = pareto.draw(
+            plane.after, plane.before, labels=plane.labels, better=plane.better, connected=plane.connected,
+            background="with estimated wires",
+        )  # fmt: skip
+    if front.names:
         figures["Energy of the wires of one run, estimated and placed"] = agreement.draw(
-            report.placed_mj, {"half the side of a square chip": report.estimated_mj}, label="mJ", names=report.names
+            front.placed_mj, {"estimated": front.estimated_mj}, label="mJ", names=front.names
         )
     title = "Floorplans of the front"
     section = page.Section(
-        title, facts=report.facts, notes=report.notes, figures=figures,
-        tables=[make_page_table(table) for table in (report.moves, report.table)],
+        title, facts=front.facts, notes=front.notes, figures=figures,
+        tables=[make_page_table(table) for table in (front.moves, front.table)],
     )  # fmt: skip
-    links = {**links, **{f"Design {name}": f"{name}/report.html" for name in report.names}}
+    links = {**links, **{f"Design {name}": f"{name}/report.html" for name in front.names}}
     page.write(folder / "report.html", [section], title=title, footer=FOOTER, links=links)

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from dse.floorplan.settings import FloorplanSettings
 from netlists.runtime.command import command_line, say, warn
 from netlists.runtime.progress import live_bar
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from dse.floorplan.loop import ClosedLoop, FailedLoop, Workload
     from dse.model.design import Design
     from dse.space.space import DesignSpace
+    from dse.templates.base import Floats, Ints
     from netlists.netlist import Netlist
     from netlists.placement import Placement
     from placer.incumbent import RunProgress
@@ -29,6 +32,8 @@ FAILED = 1
 QUICK_METHOD = "gradient"
 """The method of quick placements: a few seconds each, with a single iteration."""
 QUICK_GRANULARITY = "coarse"
+FLOORPLANS = "floorplan"
+"""Name of the folder of floorplans in that of an exploration."""
 
 
 class Subject(NamedTuple):
@@ -55,10 +60,7 @@ def place_front(
 
     Returns whether all have a floorplan.
     """
-    from dse.commands.floorplan_pages import write_front, write_loop
-    from dse.floorplan.loop import ClosedLoop, close_loops
-    from dse.reports.floorplan import report_front
-    from dse.reports.tables import print_table
+    from dse.floorplan.loop import close_loops
 
     assert subject.result
     placer = partial(place_netlist, replace(place_settings, workers=1), None)
@@ -66,8 +68,7 @@ def place_front(
     with live_bar() as show:
 
         def keep(loop: ClosedLoop | FailedLoop) -> None:
-            if isinstance(loop, ClosedLoop):
-                write_loop(folder / loop.name, loop, command_line("dse"), {"Front": "../report.html"})
+            _keep_loop(folder, loop)
             done.append(loop.name)
             show(f"{len(done)} of {total} designs", len(done), total)
 
@@ -75,20 +76,46 @@ def place_front(
             subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
             workers=place_settings.workers, on_done=keep,
         )  # fmt: skip
+    return compare_loops(subject.result, folder, loops)
+
+
+def _keep_loop(folder: Path, loop: ClosedLoop | FailedLoop) -> None:
+    """Write the files of a design of several, if it has a floorplan, to its own folder."""
+    from dse.commands.floorplan_pages import write_loop
+    from dse.floorplan.loop import ClosedLoop
+
+    if isinstance(loop, ClosedLoop):
+        write_loop(folder / loop.name, loop, command_line("dse"), {"Front": "../report.html"})
+
+
+def compare_loops(result: Result, folder: Path, loops: Sequence[ClosedLoop | FailedLoop]) -> bool:
+    """Write and print how placed wires change the front of an exploration; returns whether all have a floorplan."""
+    from dse.commands.floorplan_pages import write_front
+    from dse.floorplan.loop import ClosedLoop
+    from dse.reports.floorplan import report_front
+    from dse.reports.tables import print_table
+
     placed = [loop for loop in loops if isinstance(loop, ClosedLoop)]
-    report = report_front(subject.result, loops)
-    write_front(folder, report, placed, link_exploration(subject, folder))
+    report = report_front(result, loops)
+    write_front(folder, report, placed, link_exploration(result, folder))
     print_table(report.table)
     for note in report.notes:
         warn(note)
     say(f"report: {folder / 'report.html'}")
-    return len(placed) == total
+    return len(placed) == len(loops)
 
 
-def link_exploration(subject: Subject, folder: Path) -> dict[str, str]:
-    """The page of the exploration, as an address relative to the folder of a floorplan."""
-    page = subject.result.folder / "report.html" if subject.result else None
+def link_exploration(result: Result | None, folder: Path) -> dict[str, str]:
+    """The page of the exploration, if there is one, as an address relative to the folder of a floorplan."""
+    page = result.folder / "report.html" if result else None
     return {"Exploration": os.path.relpath(page, folder)} if page and page.exists() else {}
+
+
+def quick_settings(seed: int, workers: int | None) -> PlaceSettings:
+    """Those of quick placements, whose results depend on the seed alone."""
+    from placer.runs.settings import PlaceSettings
+
+    return PlaceSettings(QUICK_METHOD, seed=seed, workers=workers or CORES, iterations=1)
 
 
 def place_promising(result: Result, space: DesignSpace, count: int, seed: int, ray: str, workers: int | None) -> bool:
@@ -98,9 +125,49 @@ def place_promising(result: Result, space: DesignSpace, count: int, seed: int, r
     depends on the seed alone.  Returns whether all have a floorplan.
     """
     from dse.exploration.selection import rebuild_design
-    from placer.runs.settings import PlaceSettings
 
     designs = [(str(row["id"]), rebuild_design(space, row)) for row in result.thin_front(count)]
-    settings = PlaceSettings(QUICK_METHOD, seed=seed, workers=workers or CORES, iterations=1)
-    subject = Subject(designs, space.networks, result)
-    return place_front(subject, result.folder / "floorplan", settings, FloorplanSettings(QUICK_GRANULARITY), ray)
+    subject, folder = Subject(designs, space.networks, result), result.folder / FLOORPLANS
+    return place_front(subject, folder, quick_settings(seed, workers), FloorplanSettings(QUICK_GRANULARITY), ray)
+
+
+class SearchPlacer:
+    """Places designs while a search runs, and keeps their loops; the pages are in the folder of the exploration."""
+
+    def __init__(self, space: DesignSpace, most: int, folder: Path, seed: int, ray: str, workers: int | None) -> None:
+        from dse.exploration.repricing import PlacementPlan
+
+        self.plan = PlacementPlan(most, self.price)
+        self.space, self.folder, self.seed, self.ray, self.workers = space, folder / FLOORPLANS, seed, ray, workers
+        self.loops: list[ClosedLoop | FailedLoop] = []
+
+    def price(self, numbers: Ints) -> Floats:
+        """Objectives [m, K] of designs [m] with the wires of quick placements, smaller is better; infinite: none.
+
+        Raises `KeyboardInterrupt` if Ctrl-C has ended the placements.
+        """
+        from dse.floorplan.loop import STOPPED, ClosedLoop, close_loops
+        from dse.model.design import Design
+
+        designs = [(str(number), Design.model_validate(self.space.describe(number))) for number in numbers.tolist()]
+        settings = quick_settings(self.seed, self.workers)
+        placer = partial(place_netlist, replace(settings, workers=1), None)
+        loops = close_loops(
+            designs, placer, self.seed, workload=self.space.networks, settings=FloorplanSettings(QUICK_GRANULARITY),
+            ray=self.ray, workers=self.workers, on_done=partial(_keep_loop, self.folder),
+        )  # fmt: skip
+        if any(not isinstance(loop, ClosedLoop) and loop.reason == STOPPED for loop in loops):
+            raise KeyboardInterrupt
+        self.loops += loops
+        return np.array([self._sign_objectives(number, loop) for number, loop in zip(numbers, loops, strict=True)])
+
+    def _sign_objectives(self, number: int, loop: ClosedLoop | FailedLoop) -> list[float]:
+        """Objectives [K] of a design; those that wires do not change, as accuracy, are those of its evaluation."""
+        from dse.floorplan.loop import ClosedLoop
+
+        if not isinstance(loop, ClosedLoop):
+            return [np.inf] * len(self.space.objectives)
+        own = self.space.evaluate(np.array([number])).metrics
+        values = [loop.after.metrics.get(name, float(own[name][0])) for name, _ in self.space.objectives]
+        signs = [1.0 if better == "min" else -1.0 for _, better in self.space.objectives]
+        return [sign * value for sign, value in zip(signs, values, strict=True)]

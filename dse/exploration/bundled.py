@@ -1,6 +1,7 @@
 """The bundled netlists of accelerators: `python -m dse.exploration.bundled` rewrites them.
 
-Each is made of a design of a ready-made space, the one that `dse explore SPACE --out run --search nsga2` recommends.
+Each is made of a design of a ready-made space, the one that `dse explore SPACE --out run --search nsga2 --wires
+half_side` recommends.
 """
 
 from __future__ import annotations

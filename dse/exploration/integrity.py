@@ -46,6 +46,7 @@ class _Meta(BaseModel):
     budget: Count | None
     chunk: Count | None
     version: str | None
+    place: Count | None = None
     columns: _Columns
     complete: bool = False
 

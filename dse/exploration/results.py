@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from dse.exploration.store import FILE, WAIT_S, Run
 from dse.templates.base import Floats
 from netlists.errors import DesignError, SettingsError
 from netlists.runtime.output import replaced
+
+if TYPE_CHECKING:
+    from dse.exploration.repricing import Prices
 
 PARETO = "pareto.csv"
 """Name of the table of the front in the folder of an exploration."""
@@ -58,6 +61,7 @@ class Result:
     seconds: float
     complete: bool  # whether the search came to its end
     reasons: Sequence[tuple[str, int]]  # why designs are infeasible, and how many, the most frequent first
+    prices: Prices | None = None  # of a search with floorplans that has just ended; they are not stored
 
     @cached_property
     def front(self) -> list[StoredDesign]:

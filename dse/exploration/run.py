@@ -14,20 +14,21 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from dse.exploration.repricing import PlacementPlan, RepricedSearcher, Repricing
 from dse.exploration.results import Result, load_results, write_front
 from dse.exploration.store import Run, Store, open_store
 from dse.exploration.summary import SAMPLE, Summary, empty_summary, summarize
 from dse.exploration.tasks import make_task, receive
-from dse.search import UNGUIDED, Searcher, make_searcher, most_designs
+from dse.search import REPRICED, UNGUIDED, Searcher, make_searcher, most_designs
 from dse.space.space import DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, SettingsError
@@ -60,6 +61,7 @@ class ExplorationProgress:
     per_second: float  # designs, in this run
     front: int  # designs on the front
     best: Mapping[str, float]  # the best value of each objective, as the metric has it
+    placed: int = 0  # floorplans that were tried during the search
 
 
 Listener = Callable[[ExplorationProgress], None]
@@ -92,6 +94,7 @@ def explore(
     chunk: int | None = None,
     resume: bool = False,
     on_progress: Listener | None = None,
+    plan: PlacementPlan | None = None,
 ) -> Result:
     """Search a space; write `out`/results.sqlite as the search proceeds and `out`/pareto.csv at its end.
 
@@ -100,24 +103,29 @@ def explore(
     limits how many processors are used.  `chunk` is the number of designs per task of a search that does not learn, by
     default `default_chunk`.  `resume` continues an earlier run of the same space and settings; a larger `budget`, which
     includes earlier runs, gives the result that it would have given from the start.  `on_progress` is called after each
-    chunk.  Ctrl-C ends the search and returns what is stored.
+    chunk.  Ctrl-C ends the search and returns what is stored.  `plan` places designs during a search of `REPRICED`; the
+    result then has their prices, and `resume` places them again.
 
-    Raises `SettingsError` for a setting out of range, a folder that is in use or holds another run, or a cluster that
-    cannot be reached; `DesignError` for an unknown search; `ChipscapeError` if the workers of a chunk are lost more
-    than RETRIES times, or if files cannot be written.
+    Raises `SettingsError` for a setting out of range, a plan for another search, a folder that is in use or holds
+    another run, or a cluster that cannot be reached; `DesignError` for an unknown search; `ChipscapeError` if the
+    workers of a chunk are lost more than RETRIES times, or if files cannot be written.
     """
     for name, number in (("workers", workers), ("chunk", chunk)):
         if number is not None and number < 1:
             raise SettingsError(f"{name} is {number}; expected at least 1")
+    if plan and search not in REPRICED:
+        raise SettingsError(f"{search} places nothing during the search; expected {', '.join(REPRICED)}")
     chunk = chunk or default_chunk(space)
     searcher = make_searcher(search, space, seed, budget)
-    run = Run(search, seed, budget, chunk, version("chipscape"))
+    run = Run(search, seed, budget, chunk, version("chipscape"), plan.most if plan else None)
     total = most_designs(search, space, budget)
     fraction = min(1.0, SAMPLE / total)
     with open_store(Path(out), space, run, resume, fraction) as store:
-        exploration = _Exploration(space, store, searcher, search not in UNGUIDED, chunk, total, fraction)
+        repricing = Repricing(space, cast("RepricedSearcher", searcher), plan, total, seed) if plan else None
+        exploration = _Exploration(space, store, searcher, search not in UNGUIDED, chunk, total, fraction, repricing)
         listener = on_progress or (lambda progress: None)
-        with suppress(KeyboardInterrupt):
+        # Floorplans are tasks on Ray as well, which keep to the same connection.
+        with suppress(KeyboardInterrupt), connected(ray, workers) if plan else nullcontext():
             if exploration.remains() and fits_in_process(ray, workers, total):
                 exploration.run_in_process(listener)
             elif exploration.remains():
@@ -126,7 +134,7 @@ def explore(
         exploration.finish()
     result = load_results(out)
     write_front(result)
-    return result
+    return replace(result, prices=repricing.prices()) if repricing else result
 
 
 def default_chunk(space: DesignSpace) -> int:
@@ -153,7 +161,9 @@ class _Exploration:
         chunk: int,
         total: int,
         fraction: float,
+        repricing: Repricing | None,
     ) -> None:
+        self.repricing = repricing
         self.space, self.store, self.searcher, self.learns, self.chunk = space, store, searcher, learns, chunk
         self.total, self.fraction = total, fraction
         self.stored, self.summary = store.finished(), store.summary(empty_summary(space))
@@ -190,7 +200,10 @@ class _Exploration:
         return None
 
     def _tell(self, index: Ints | range, objectives: Floats) -> None:
-        self.searcher.tell(np.asarray(index), objectives, np.asarray(np.isfinite(objectives).all(axis=1)))
+        feasible = np.asarray(np.isfinite(objectives).all(axis=1))
+        self.searcher.tell(np.asarray(index), objectives, feasible)
+        if self.repricing:
+            self.repricing.learn(np.asarray(index), objectives, feasible)
 
     def run_in_process(self, listener: Listener) -> None:
         """Evaluate the remaining chunks in this process, on one processor."""
@@ -270,10 +283,14 @@ class _Exploration:
             if len(values)
         }
         speed = (self.summary.evaluated - self.evaluated_before) / max(time.monotonic() - self.begun, 1e-9)
-        return ExplorationProgress(self.summary.evaluated, self.total, speed, len(self.summary.front.index), best)
+        placed = len(self.repricing.repricer.placed) if self.repricing else 0
+        front = len(self.summary.front.index)
+        return ExplorationProgress(self.summary.evaluated, self.total, speed, front, best, placed)
 
     def complete(self) -> bool:
         """Whether all chunks of the search are stored; Ctrl-C may come after that, while Ray shuts down for example."""
+        if self.repricing and self.repricing.stopped:
+            return False
         if self.next is not None or not set(range(self.asked)) <= self.store.finished().keys():
             return False
         return not self.open and not self.remains()

@@ -61,6 +61,7 @@ class Run:
     budget: int | None = None  # designs; None: the default of the search
     chunk: int | None = None  # designs per chunk
     version: str | None = None  # of Chipscape
+    place: int | None = None  # floorplans during the search, from which it learns
 
 
 class Store:
@@ -132,12 +133,15 @@ class Store:
             raise SettingsError(f"{self.file.parent} holds an exploration of {known['name']}; choose another folder, or"
                                 " continue it with --resume")  # fmt: skip
         for key, value in settings.items():
-            if known.get(key) != value and key not in ("name", "budget"):
+            if known.get(key, "null") != value and key not in ("name", "budget"):
                 was = "another" if key in ("space", "workload") else f"{known.get(key)}, not {value}"
                 raise SettingsError(f"{self.file}: cannot resume, as {key} was {was}; give the same space and settings,"
                                     " or choose another folder")  # fmt: skip
 
     def _demand_extension(self, before: int | None, run: Run) -> None:
+        if run.place is not None:
+            raise SettingsError(f"{self.file}: cannot resume, as budget was {before}, and a search with floorplans has"
+                                " made those of that budget; choose another folder")  # fmt: skip
         try:
             demand_extension(run.search, self.space, before, run.budget)
         except SettingsError as error:

@@ -107,7 +107,8 @@ def close_loop(
         costs.append(evaluation.cost)
     placement = placer(chip.make_netlist(settings.utilization), seed=seed)
     wires = measure_wires(chip, placement)
-    before = _price(costs, estimate_wires(costs[0].machine), costs, weights, design.batch)
+    machine = costs[0].machine
+    before = _price(costs, machine.wires or estimate_wires(machine), costs, weights, design.batch)
     after = _price(costs, wires, [reprice(cost, wires) for cost in costs], weights, design.batch)
     return ClosedLoop(name, design, settings, seed, placement, np.array(chip.traffic, dtype=np.int64), before, after)
 
@@ -117,7 +118,7 @@ def _price(plain: Sequence[Cost], wires: Wires, costs: Sequence[Cost], weights: 
     machine = costs[0].machine
     mean = mean_work([_work(cost) for cost in costs], weights)
     values = metrics(machine, mean, batch)
-    energy = [price_traffic(machine.technology, wires, cost.counts)[0].T @ cost.repeats for cost in plain]
+    energy = [price_traffic(machine.technology, wires, cost.counts)[0].sum(axis=-1).T @ cost.repeats for cost in plain]
     bits = [np.tensordot(cost.repeats, split_traffic(cost.counts)[0], 1) for cost in plain]
     return Price(
         wires,

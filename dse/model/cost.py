@@ -19,8 +19,29 @@ from numba import njit
 from dse.model.devices import RESOURCES, Device
 from dse.model.overhead import NONE, Overhead
 from dse.model.technology import Technology, area_mm2, coefficients, wire_pj_per_bit
-from dse.model.wires import PIPELINED, Traffic, Wires, count_periods, price_traffic, register_cycles
-from dse.templates.base import CLOCK_MHZ, COUNTS, DRAM_GB_S, Count, Floats, Hardware, Ints, Template
+from dse.model.wires import (
+    FITTED,
+    HALF_SIDE,
+    PIPELINED,
+    Traffic,
+    Wires,
+    count_periods,
+    load_fitted,
+    price_traffic,
+    register_cycles,
+)
+from dse.templates.base import (
+    BUFFER_INPUT,
+    CLOCK_MHZ,
+    COUNTS,
+    DRAM_GB_S,
+    DRAM_INPUT,
+    Count,
+    Floats,
+    Hardware,
+    Ints,
+    Template,
+)
 from dse.workloads.layers import REPEAT, Network
 from netlists.errors import DesignError
 
@@ -54,6 +75,7 @@ class Machine:
     area_mm2: Floats  # [S]; nan for an FPGA template
     reason: npt.NDArray[np.int16]  # [S]
     overhead: Overhead = NONE
+    wires: Wires | None = None  # with which plain costs are priced; None: `wire_pj`, and hops of one pitch
 
     @cached_property
     def timed(self) -> Floats:
@@ -81,9 +103,11 @@ def build(
     technology: Technology,
     device: Device | None = None,
     overhead: Overhead = NONE,
+    wires: str = HALF_SIDE,
 ) -> Machine:
     """Price designs [S, D] in a technology, and on an FPGA mark those that the part cannot hold.
 
+    `wires` is HALF_SIDE or FITTED, an estimate of `dse.model.wires`; on an FPGA they are as long as those of its part.
     Raises `DesignError` for a fabric if a node is needed, and the other way round.
     """
     if technology.fpga != template.fpga:
@@ -91,6 +115,7 @@ def build(
         raise DesignError(f"template {template.name} is built in {expected}; {technology.name} is not one")
     hardware = template.hardware(designs)
     area = np.full(len(designs), np.nan) if template.fpga else area_mm2(technology, hardware, designs)
+    model = load_fitted(template.name) if wires == FITTED else None
     return Machine(
         template,
         designs,
@@ -101,6 +126,7 @@ def build(
         area,
         find_excess(template, hardware, device),
         overhead,
+        model.estimate(technology, hardware, designs, area) if model else None,
     )
 
 
@@ -122,7 +148,7 @@ class Cost:
     counts: Ints  # [S, L, COUNTS], for one occurrence of each layer
     mappings: Ints  # [S, L, G]
     reason: npt.NDArray[np.int16]  # [S, L], indexes `machine.reasons`
-    wires: Wires | None = None  # as measured in placements; see `reprice`
+    wires: Wires | None = None  # fitted, or as measured in placements; see `reprice`
 
     @property
     def feasible(self) -> npt.NDArray[np.bool_]:
@@ -146,13 +172,8 @@ class Cost:
 
     @cached_property
     def energy_pj(self) -> Floats:
-        """Energy [S, L, PARTS] in pJ; that of wires and of the network follows from measured wires if there are any."""
-        parts = energy(self.counts, self.machine.price_pj[:, None], self.machine.wire_pj[:, None])
-        if self.wires is not None:
-            by_class = price_traffic(self.machine.technology, self.wires, self.counts)
-            parts[..., PARTS.index("network")] = by_class[..., Traffic.ARRAY]
-            parts[..., _WIRE] = by_class[..., PIPELINED].sum(axis=-1)
-        return parts
+        """Energy [S, L, PARTS] in pJ."""
+        return price_counts(self.machine, self.wires, self.counts)
 
     @property
     def wire_periods(self) -> Floats:
@@ -174,6 +195,19 @@ class Cost:
     def repeats(self) -> Ints:
         """How often each layer [L] occurs."""
         return self.network.rows()[:, REPEAT]
+
+
+def price_counts(machine: Machine, wires: Wires | None, counts: Ints, direct: Ints | None = None) -> Floats:
+    """Energy [S, L, PARTS] in pJ of counts [S, L, COUNTS] of designs; `direct` [S, L, 3] is as in `split_traffic`.
+
+    That of wires and of the network follows from the lengths `wires` if there are any.
+    """
+    parts = energy(counts, machine.price_pj[:, None], machine.wire_pj[:, None])
+    if wires is not None:
+        by_class = price_traffic(machine.technology, wires, counts, direct).sum(axis=-1)
+        parts[..., PARTS.index("network")] = by_class[..., Traffic.ARRAY]
+        parts[..., _WIRE] = by_class[..., PIPELINED].sum(axis=-1)
+    return parts
 
 
 def energy(counts: Ints, price_pj: Floats, wire_pj: Floats) -> Floats:
@@ -211,18 +245,25 @@ def evaluate(machine: Machine, network: Network, *, search: bool = True, mapping
     counts[..., Count.STALL] += machine.overhead.layer_cycles
     reason = np.where(machine.reason[:, None] > 0, machine.reason[:, None], reason)
     counts[reason > 0] = 0
-    return Cost(machine, network, counts, own, reason)
+    cost = Cost(machine, network, counts, own, reason)
+    return cost if machine.wires is None else reprice(cost, machine.wires)
 
 
 def reprice(cost: Cost, wires: Wires) -> Cost:
-    """The cost with wires as they were measured: their energy, and the cycles of the registers in long ones.
+    """The cost with other wires: their energy, and the cycles of the registers in long ones.
 
-    These are added to the `FILL` of each layer that runs (`dse.model.wires.register_cycles`).
+    These are part of the `FILL` of each layer that runs (`dse.model.wires.register_cycles`).
     """
-    counts = cost.counts.copy()
-    periods = count_periods(cost.machine.technology, wires, cost.machine.designs)
-    counts[..., Count.FILL] += np.where(cost.feasible, register_cycles(periods)[:, None], 0)
+    counts, cycles = cost.counts.copy(), _find_register_cycles(cost.machine, wires)
+    if cost.wires is not None:
+        cycles = cycles - _find_register_cycles(cost.machine, cost.wires)
+    counts[..., Count.FILL] += np.where(cost.feasible, cycles[:, None], 0)
     return replace(cost, counts=counts, wires=wires)
+
+
+def _find_register_cycles(machine: Machine, wires: Wires) -> Ints:
+    """Cycles [S] that the registers in long wires add to each layer."""
+    return register_cycles(count_periods(machine.technology, wires, machine.designs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +286,7 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
     Equal layers are evaluated once, and designs that the part cannot hold are not evaluated.
     """
     rows, repeats = network.different
-    counts = np.zeros((len(machine.designs), COUNTS), np.int64)
+    counts, direct = (np.zeros((len(machine.designs), width), np.int64) for width in (COUNTS, len(OPERANDS)))
     reason = machine.reason.copy()
     built = np.flatnonzero(reason == 0)
     chunks = [built[start : start + CHUNK] for start in range(0, len(built), CHUNK)]
@@ -257,7 +298,7 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
             each.fill(0)
             fits = np.zeros((len(which), len(rows)), np.int16)
             machine.template.run(designs, rows, machine.template.default_mapping(designs, rows), search, each, fits)
-            _sum_layers(each, fits, repeats, which, counts, reason)
+            _sum_layers(each, fits, repeats, which, counts, direct, reason)
 
     if threads == 1:
         sum_up(chunks)
@@ -266,20 +307,33 @@ def totals(machine: Machine, network: Network, *, search: bool = False, threads:
             list(pool.map(sum_up, [chunks[first::threads] for first in range(threads)]))
     if machine.overhead.layer_cycles:
         counts[reason == 0, Count.STALL] += machine.overhead.layer_cycles * int(repeats.sum())
-    return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), reason)
+    if machine.wires is not None:
+        cycles = _find_register_cycles(machine, machine.wires) * int(repeats.sum())
+        counts[:, Count.FILL] += np.where(reason == 0, cycles, 0)
+    parts = price_counts(machine, machine.wires, counts[:, None], direct[:, None])[:, 0]
+    return Totals(counts, parts, reason)
 
 
 @njit(cache=True, nogil=True)
 def _sum_layers(
-    counts: Ints, fits: npt.NDArray[np.int16], repeats: Ints, which: Ints, total: Ints, reason: npt.NDArray[np.int16]
-) -> None:
-    """Write the sums [COUNTS] of counts [N, L, COUNTS], or the first reasons, to rows `which` [N] of all designs."""
+    counts: Ints, fits: npt.NDArray[np.int16], repeats: Ints, which: Ints, total: Ints, direct: Ints,
+    reason: npt.NDArray[np.int16],
+) -> None:  # fmt: skip
+    """Write the sums [COUNTS] of counts [N, L, COUNTS], or the first reasons, to rows `which` [N] of all designs.
+
+    `direct` [S, 3] are the bits of DRAM that pass by the buffers (`dse.model.wires.find_direct`).
+    """
     for i in range(len(which)):
         row = which[i]
         for layer in range(len(repeats)):
             if fits[i, layer] > 0:
                 reason[row] = fits[i, layer]
                 total[row] = 0
+                direct[row] = 0
                 break
             for column in range(counts.shape[2]):
                 total[row, column] += counts[i, layer, column] * repeats[layer]
+            for x in range(direct.shape[1]):
+                past = counts[i, layer, DRAM_INPUT + x] - counts[i, layer, BUFFER_INPUT + x]
+                if past > 0:
+                    direct[row, x] += past * repeats[layer]

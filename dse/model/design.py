@@ -14,6 +14,7 @@
     layers: {conv1: {weight_bits: 4, input_zeros: 0.39}}     # optional: measured fields of single layers
     mappings: {conv1: {m: 96, e: 7}}                         # optional: published mappings of single layers
     overhead: {layer_cycles: 5000, dram_efficiency: 0.7}     # optional, none by default; see `dse.model.overhead`
+    wires: fitted                 # optional: wires of an ASIC as long as fitted to floorplans; by default half_side
     parameters: {rows: 256, columns: 256, clock_mhz: 700}
 
 Parameters that are left out have the template's defaults; `dram_gb_s` on an FPGA part has that of its board.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -65,6 +66,7 @@ class Design(BaseModel):
     only: tuple[str, ...] = ()
     search_mapping: bool = True
     overhead: Overhead = NONE
+    wires: Literal["half_side", "fitted"] = "half_side"
     layers: dict[str, LayerFields] = Field(default_factory=dict)
     mappings: dict[str, dict[str, Annotated[int, Field(ge=0, le=1_000_000)]]] = Field(default_factory=dict)
 

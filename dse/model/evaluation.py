@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dse.model.cost import Cost, Totals, build, energy
+from dse.model.cost import Cost, Totals, build, price_counts
 from dse.model.cost import evaluate as evaluate_designs
 from dse.model.custom_parts import find_device, find_technology
 from dse.model.design import Design, LayerFields, load_design
 from dse.model.devices import Device
 from dse.model.metrics import Work, mean_work, metrics, work
 from dse.model.overflow import corner, demand_exact
+from dse.model.wires import find_direct
 from dse.templates import template
 from dse.templates.base import COUNTS, Ints
 from dse.workloads.files import load_network
@@ -57,8 +58,15 @@ class Evaluation:
         counts = np.zeros((1, COUNTS), np.int64)
         if not first.any():
             counts = (self.cost.counts[:, selection] * self.cost.repeats[selection, None]).sum(axis=1)
-        machine = self.cost.machine
-        return Totals(counts, energy(counts, machine.price_pj, machine.wire_pj), first)
+        direct = self.direct_bits(selection)
+        parts = price_counts(self.cost.machine, self.cost.wires, counts[:, None], direct[:, None])[:, 0]
+        return Totals(counts, parts, first)
+
+    def direct_bits(self, layers: Sequence[int] | None = None) -> Ints:
+        """Bits [1, 3] of DRAM that pass by the buffers in some layers and their repeats, all by default."""
+        selection = list(range(len(self.network.layers)) if layers is None else layers)
+        direct = find_direct(self.cost.counts[:, selection]) * self.cost.repeats[selection, None]
+        return np.asarray(direct.sum(axis=1) * bool(self.cost.feasible[:, selection].all()))
 
     def metrics(self, layers: Sequence[int] | None = None) -> dict[str, float]:
         """Metrics of `dse.model.metrics` of some layers, all by default; nan if not defined."""
@@ -100,7 +108,7 @@ def evaluate(
         raise DesignError(f"template {family.name} takes a {expected}")
     part = find_device(design.device) if design.device is not None else None
     node = part.fabric if part else find_technology(design.technology or "")
-    machine = build(family, np.array([design.row(part)]), node, part, overhead=design.overhead)
+    machine = build(family, np.array([design.row(part)]), node, part, design.overhead, design.wires)
     layers = workload(design, network if network is not None else design.network, sizes, skip, counts)
     demand_exact(family, corner(family, machine.timed[0].tolist()), layers)
     searches = design.search_mapping if search is None else search

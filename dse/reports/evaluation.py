@@ -13,6 +13,7 @@ from dse.model.cost import LEVELS, OPERANDS, PARTS
 from dse.model.design import Design
 from dse.model.devices import RESOURCES
 from dse.model.evaluation import Evaluation, mean_metrics
+from dse.model.wires import PIPELINED, Traffic, price_traffic
 from dse.templates.base import CLOCK_MHZ, DRAM_GB_S, Count, Floats, Ints
 from dse.workloads.layers import Network
 
@@ -50,7 +51,7 @@ def summarize(evaluation: Evaluation) -> dict[str, Any]:
         **_replace_nan(evaluation.metrics()),
         "energy_parts_mj": dict(zip(PARTS, (evaluation.totals().energy_pj[0] * 1e-9).tolist(), strict=True)),
         "accesses_bits": split_accesses(counts),
-        "energy_by_operand_mj": split_energy(evaluation, counts),
+        "energy_by_operand_mj": split_energy(evaluation, counts, evaluation.direct_bits()[0]),
         "peak_bandwidth_needed_gb_s": find_peak_bandwidths(evaluation),
         "part_used_pct": compute_part_use(evaluation),
         "layers": summarize_layers(evaluation),
@@ -136,11 +137,19 @@ def split_accesses(counts: Ints) -> dict[str, dict[str, int]]:
     return {level: dict(zip(OPERANDS, row, strict=True)) for level, row in zip(LEVELS, bits, strict=True)}
 
 
-def split_energy(evaluation: Evaluation, counts: Ints) -> dict[str, dict[str, float]]:
-    """Energy in mJ of counts [COUNTS]: each of the PARTS, split by operand, kind of operation, or kind of cycle."""
-    machine = evaluation.cost.machine
+def split_energy(evaluation: Evaluation, counts: Ints, direct: Ints | None = None) -> dict[str, dict[str, float]]:
+    """Energy in mJ of counts [COUNTS]: each of the PARTS, split by operand, kind of operation, or kind of cycle.
+
+    `direct` [3] is as in `dse.model.wires.split_traffic`.
+    """
+    machine, lengths = evaluation.cost.machine, evaluation.cost.wires
     each = (counts * machine.price_pj[0] * 1e-9).tolist()
     wires = (counts[Count.BUFFER_INPUT : Count.BUFFER_OUTPUT + 1] * machine.wire_pj[0] * 1e-9).tolist()
+    if lengths is not None:
+        past = None if direct is None else direct[None, None]
+        mj = price_traffic(machine.technology, lengths, counts[None, None], past)[0, 0] * 1e-9  # [TRAFFIC, 3]
+        wires = mj[PIPELINED].sum(axis=0).tolist()
+        each[Count.NETWORK_INPUT : Count.NETWORK_OUTPUT + 1] = mj[Traffic.ARRAY].tolist()
     split = {
         "mac": {"multiply": each[Count.MULTIPLY], "add": each[Count.ADD]},
         "wire": dict(zip(OPERANDS, wires, strict=True)),

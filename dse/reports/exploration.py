@@ -286,16 +286,24 @@ def project_designs(result: Result, space: DesignSpace, row: StoredDesign, basel
 def measure_convergence(result: Result) -> Convergence | None:
     """The hypervolume of the front over the evaluations.
 
-    None if the front was stored only once, if it is empty, or if there are more than DIMENSIONS objectives.  The
-    reference point lies beyond the worst of the last front in each objective, by BEYOND of its extent.
+    None if the front was stored only once, if it is empty, or if there are more than DIMENSIONS objectives.  The extent
+    of `measure_volumes` is that of the last front.
     """
     moments = _thin_history(result.history)
     if len(moments) < 2 or not len(moments[-1].front) or len(result.objectives) > DIMENSIONS:
         return None
-    low, high = moments[-1].front.min(axis=0), moments[-1].front.max(axis=0)
-    extent = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-12))
-    volumes = [hypervolume((moment.front - low) / extent, (high - low) / extent + BEYOND) for moment in moments]
+    volumes = measure_volumes([moment.front for moment in moments], moments[-1].front)
     return Convergence([moment.evaluated for moment in moments], [volume / volumes[-1] for volume in volumes])
+
+
+def measure_volumes(fronts: Sequence[Floats], base: Floats) -> list[float]:
+    """Hypervolumes of fronts [n, K] in units of the extent of designs `base` [m, K], smaller is better.
+
+    The reference point lies beyond the worst of `base` in each objective, by BEYOND of its extent.
+    """
+    low, high = base.min(axis=0), base.max(axis=0)
+    extent = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-12))
+    return [hypervolume((front - low) / extent, (high - low) / extent + BEYOND) for front in fronts]
 
 
 def _thin_history(history: Sequence[Moment]) -> list[Moment]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from dse.exploration.results import Result, StoredDesign
 from dse.floorplan.loop import ClosedLoop, FailedLoop
-from dse.model.wires import PIPELINED, TITLES, Traffic
+from dse.model.wires import FITTED, HALF_SIDE, PIPELINED, TITLES, Traffic
+from dse.reports.exploration import DIMENSIONS, measure_volumes
 from dse.reports.tables import Row, Table, format_number
 from dse.search.pareto import non_dominated
 from dse.templates.base import Floats, Ints
@@ -21,6 +23,13 @@ COMPARED = {
     "power_w": "power (W)",
 }  # fmt: skip
 """Metrics that wires change, and how they are called."""
+ESTIMATES = {
+    HALF_SIDE: "half the side of a square chip, and for a hop the side of an element",
+    FITTED: "lengths that were fitted to placed designs of the template",
+}
+"""What estimated wires are."""
+MOVES = 100
+"""Designs of the table that shows how the front moves, at most."""
 
 
 def summarize_loop(loop: ClosedLoop) -> dict[str, Any]:
@@ -110,10 +119,32 @@ def list_loop_notes(loop: ClosedLoop) -> list[str]:
         notes.append(f"Wires of {', '.join(slow)} take registers, whose cycles are in the latency.")
     notes.append(
         "Energy of a wire: bits × length × pJ per bit and mm; a hop has its FIFO beside that. The length of a net is"
-        " half the perimeter of the box around its pins. Estimated are half the side of a square chip, and for a hop"
-        " the side of an element."
+        f" half the perimeter of the box around its pins. Estimated are {ESTIMATES[loop.design.wires]}."
     )
     return notes
+
+
+@dataclass(frozen=True, eq=False)
+class FrontMove:
+    """Designs at two prices, and which are on the front at each; objectives are signed: smaller is better."""
+
+    index: Ints  # [n]
+    estimated: Floats  # [n, K]
+    priced: Floats  # [n, K] with placed wires or, for designs without a floorplan, with those that are expected
+    placed: npt.NDArray[np.bool_]  # [n]
+    before: npt.NDArray[np.bool_]  # [n] on the front with estimated wires
+    after: npt.NDArray[np.bool_]  # [n] on the front with placed wires
+
+
+@dataclass(frozen=True, eq=False)
+class FrontPlane:
+    """Both fronts in the plane of the first two objectives."""
+
+    before: Floats  # [n, 2]
+    after: Floats  # [m, 2]
+    labels: tuple[str, str]
+    better: tuple[str, str]  # min or max
+    connected: bool  # whether there are no other objectives
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +154,8 @@ class FrontReport:
     facts: dict[str, str]
     notes: list[str]
     table: Table
-    moves: Table  # of the placed designs in the plane of the objectives
+    moves: Table  # of designs in the plane of the objectives
+    plane: FrontPlane | None  # None for a single objective, or without placed designs
     names: list[str]  # of the designs that were placed
     estimated_mj: Floats  # [K] energy of their wires
     placed_mj: Floats  # [K]
@@ -135,56 +167,102 @@ def report_front(result: Result, loops: Sequence[ClosedLoop | FailedLoop]) -> Fr
     failed = [loop for loop in loops if isinstance(loop, FailedLoop)]
     energies = np.array([[price.metrics["energy_mj"] for price in (loop.before, loop.after)] for loop in placed])
     ranks = 1 + np.argsort(np.argsort(energies.reshape(-1, 2), axis=0, kind="stable"), axis=0, kind="stable")
-    priced = reprice_front(result, placed)
+    move = compare_fronts(result, placed)
     facts = {"designs placed": str(len(placed)), "failed": str(len(failed))}
     if placed:
         moved = int((ranks[:, 0] != ranks[:, 1]).sum())
-        kept = int(non_dominated(priced.signed_objectives(priced.front)).sum())
-        facts |= {
-            "other rank by energy": f"{moved} of {len(placed)}",
-            "still on the front": f"{kept} of {len(placed)}",
-            "knee before": str(_knee(result)),
-            "knee after": str(_knee(priced)),
-        }
+        facts |= {"other rank by energy": f"{moved} of {len(placed)}", **format_move(result, move)}
     estimated, after = (np.array([float(price.energy_mj.sum()) for price in prices]) for prices in
                         ([loop.before for loop in placed], [loop.after for loop in placed]))  # fmt: skip
     if len(placed) > 2:
         facts["rank correlation of wire energy"] = f"{spearmanr(estimated, after).statistic:.2f}"
     notes = [f"Design {loop.name} has no floorplan: {loop.reason}" for loop in failed]
+    if not move.placed.all():
+        notes.append(
+            "The search decided which designs to place. Others have the price that is expected in the light of those:"
+            " their own estimate, corrected by what floorplans changed in similar designs."
+        )
     names = [loop.name for loop in placed]
     return FrontReport(
-        facts, notes, tabulate_loops(loops, ranks), tabulate_moves(result, priced), names, estimated, after
-    )
+        facts, notes, tabulate_loops(loops, ranks), tabulate_moves(result, move), _make_plane(result, move), names,
+        estimated, after,
+    )  # fmt: skip
 
 
-def reprice_front(result: Result, placed: Sequence[ClosedLoop]) -> Result:
-    """The exploration with only the placed designs of its front, at their prices with placed wires."""
-    prices: Mapping[str, ClosedLoop] = {loop.name: loop for loop in placed}
-    rows: list[StoredDesign] = []
-    for row in result.front:
-        if loop := prices.get(str(row["id"])):
-            own = {name: loop.after.metrics.get(name.removesuffix("_found")) for name, _ in result.objectives}
-            rows.append({**row, **own})
-    return replace(result, designs=rows)
+def compare_fronts(result: Result, placed: Sequence[ClosedLoop]) -> FrontMove:
+    """All designs of a search that priced them again while it ran, or else the placed ones of the front."""
+    if prices := result.prices:
+        index, estimated, priced, has_floorplan = prices.index, prices.estimated, prices.expected, prices.placed
+    else:
+        loops = {loop.name: loop for loop in placed}
+        rows = [row for row in result.front if str(row["id"]) in loops]
+        again = [_reprice(result, row, loops[str(row["id"])]) for row in rows]
+        index, has_floorplan = np.array([row["id"] for row in rows], np.int64), np.ones(len(rows), np.bool_)
+        estimated, priced = result.signed_objectives(rows), result.signed_objectives(again)
+    return FrontMove(index, estimated, priced, has_floorplan, non_dominated(estimated), non_dominated(priced))
 
 
-def tabulate_moves(result: Result, priced: Result) -> Table:
-    """The objectives of the placed designs with estimated and with placed wires, and who is still on the front."""
-    estimated = {row["id"]: row for row in result.front}
-    objectives = [name for name, _ in result.objectives]
-    kept: list[bool] = non_dominated(priced.signed_objectives(priced.front)).tolist() if priced.front else []
-    rows: list[Row] = [
-        [str(row["id"]), *(value for name in objectives for value in (estimated[row["id"]][name], row[name])),
-         "on the front" if stays else "dominated"]
-        for row, stays in zip(priced.front, kept, strict=True)
+def _reprice(result: Result, row: StoredDesign, loop: ClosedLoop) -> StoredDesign:
+    """A design at its price with placed wires; objectives that these do not change, as accuracy, stay."""
+    own = {name: loop.after.metrics.get(name.removesuffix("_found"), row[name]) for name, _ in result.objectives}
+    return {**row, **own}
+
+
+def format_move(result: Result, move: FrontMove) -> dict[str, str]:
+    """How the front moves: who stays and who is new, the recommended designs, the volume that it dominates."""
+    before, after = move.before, move.after
+    facts = {"still on the front": f"{np.count_nonzero(before & after)} of {np.count_nonzero(before)}"}
+    if not move.placed.all():
+        facts["new on the front"] = str(np.count_nonzero(after & ~before))
+    facts |= {
+        "knee before": _knee(result, move.index[before], move.estimated[before]),
+        "knee after": _knee(result, move.index[after], move.priced[after]),
+    }
+    if move.estimated.shape[1] <= DIMENSIONS:
+        fronts = [move.estimated[before], move.priced[before], move.priced[after]]
+        fronts = [front[np.isfinite(front).all(axis=1)] for front in fronts]
+        first, same, last = measure_volumes(fronts, np.concatenate(fronts))
+        facts["hypervolume"] = f"{first:.4f} before, {last:.4f} after"
+        if not move.placed.all():
+            facts["of the first front, with placed wires"] = f"{same:.4f}"
+    return facts
+
+
+def tabulate_moves(result: Result, move: FrontMove) -> Table:
+    """The objectives of placed designs and of both fronts with estimated and with placed wires, at most MOVES."""
+    signs = [1.0 if better == "min" else -1.0 for _, better in result.objectives]
+    rows: list[Row] = []
+    for row in np.flatnonzero(move.placed | move.before | move.after)[:MOVES].tolist():
+        pairs = zip(signs, move.estimated[row], move.priced[row], strict=True)
+        values = [sign * float(value) for sign, *both in pairs for value in both]
+        state = ("new on the front", "on the front")[int(move.before[row])] if move.after[row] else "dominated"
+        rows.append([str(move.index[row]), *values, "placed" if move.placed[row] else "expected", state])
+    names = [name.removesuffix("_found") for name, _ in result.objectives]
+    columns = [f"{wires} {name}" for name in names for wires in ("estimated", "placed")]
+    return Table("How the front moves", ["design", *columns, "wires", "with placed wires"], rows, 1 + len(columns))
+
+
+def _make_plane(result: Result, move: FrontMove) -> FrontPlane | None:
+    """The picture of both fronts; None if there is nothing to draw."""
+    if len(result.objectives) < 2 or not move.after.any():
+        return None
+    (first, one), (second, other) = result.objectives[:2]
+    signs = np.array([1.0 if better == "min" else -1.0 for better in (one, other)])
+    before, after = move.estimated[move.before, :2] * signs, move.priced[move.after, :2] * signs
+    labels = first.removesuffix("_found"), second.removesuffix("_found")
+    return FrontPlane(before, after, labels, (one, other), len(result.objectives) == 2)
+
+
+def _knee(result: Result, index: Ints, objectives: Floats) -> str:
+    """The id of the recommended one of the designs [n] of a front with signed objectives [n, K]; – if there is none."""
+    signs = [1.0 if better == "min" else -1.0 for _, better in result.objectives]
+    rows: list[StoredDesign] = [
+        {"id": number, "on_front": 1, **{name: sign * value for (name, _), sign, value in
+                                         zip(result.objectives, signs, values, strict=True)}}
+        for number, values in zip(index.tolist(), objectives.tolist(), strict=True)
     ]  # fmt: skip
-    columns = [f"{wires} {name.removesuffix('_found')}" for name in objectives for wires in ("estimated", "placed")]
-    return Table("How the front moves", ["design", *columns, "with placed wires"], rows)
-
-
-def _knee(result: Result) -> object:
-    """The id of the recommended design; – if there is none."""
-    return result.knee["id"] if result.knee else "–"
+    knee = replace(result, designs=rows).knee
+    return str(knee["id"]) if knee else "–"
 
 
 def tabulate_loops(loops: Sequence[ClosedLoop | FailedLoop], ranks: Ints) -> Table:

@@ -122,7 +122,7 @@ def make_layer_table(evaluation: Evaluation) -> Table:
 def make_memory_table(evaluation: Evaluation) -> Table:
     """Traffic and energy of each level of memory by operand, over the whole network."""
     counts = evaluation.totals().counts[0]
-    bits, mj = split_accesses(counts), split_energy(evaluation, counts)
+    bits, mj = split_accesses(counts), split_energy(evaluation, counts, evaluation.direct_bits()[0])
     seconds = evaluation.metrics()["latency_ms"] * 1e-3
     whole = sum(sum(part.values()) for part in mj.values())
     rows = [

@@ -57,6 +57,7 @@ class Search:
     budget: int | None = None  # designs by default; None: the whole space
     learns: bool = True  # whether results decide which designs it asks for next
     population_by_budget: bool = False  # whether the size of its first population follows from the budget
+    reprices: bool = False  # whether results may change later: `dse.search.bayes.Bayes.reprice`
 
 
 SEARCHES = {
@@ -72,11 +73,15 @@ SEARCHES = {
             "nsga3", "dse.search.nsga", "Nsga3", "genetic search, for many objectives", 20_000,
             population_by_budget=True,
         ),
-        Search("bayes", "dse.search.bayes", "Bayes", "Bayesian search (TPE), for few evaluations", 1_000),
+        Search(
+            "bayes", "dse.search.bayes", "Bayes", "Bayesian search (TPE), for few evaluations", 1_000, reprices=True
+        ),
     )
 }  # fmt: skip
 UNGUIDED = tuple(search.name for search in SEARCHES.values() if not search.learns)
 """Searches that draw designs regardless of what earlier ones cost."""
+REPRICED = tuple(search.name for search in SEARCHES.values() if search.reprices)
+"""Searches that decide which designs get a floorplan while they run."""
 
 
 def find_search(name: str) -> Search:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from dse.search.genes import Genes
 from dse.search.random import Random
@@ -36,12 +36,19 @@ class Bayes:
         self.out: dict[int, Trial] = {}  # by number: designs that were proposed and whose results are missing
         self.waiting: list[int] = []  # those of them that were not asked for yet
         self.seen: set[int] = set()
+        self.told: dict[int, FrozenTrial] = {}  # by number: feasible designs with their results
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
-        self.study = optuna.create_study(directions=["minimize"] * len(space.objectives), sampler=sampler)
+        self.sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True
+        )
+        self.study = self._new_study()
         self.distributions: dict[str, BaseDistribution] = {
             str(gene): IntDistribution(0, int(count) - 1) for gene, count in enumerate(self.genes.counts)
         }
+
+    def _new_study(self) -> optuna.Study:
+        """A study without trials."""
+        return optuna.create_study(directions=["minimize"] * len(self.space.objectives), sampler=self.sampler)
 
     @property
     def done(self) -> bool:
@@ -79,16 +86,34 @@ class Bayes:
         while not self.fallback.done:
             for number in map(int, self.fallback.ask(1)):
                 if number not in self.seen:
-                    genes = self.genes.encode(np.array([number]))
-                    self.study.enqueue_trial(dict(zip(self.distributions, genes[0].tolist(), strict=True)))
-                    self.out[number] = self.study.ask(self.distributions)
+                    self.out[number] = self._ask_for(number)
                     return number
         return None
+
+    def _ask_for(self, number: int) -> Trial:
+        """A trial of the study with the genes of a design."""
+        genes = self.genes.encode(np.array([number]))
+        self.study.enqueue_trial(dict(zip(self.distributions, genes[0].tolist(), strict=True)))
+        return self.study.ask(self.distributions)
 
     def tell(self, index: Ints, objectives: Floats, feasible: npt.NDArray[np.bool_]) -> None:
         """Take results: objectives [n, K] of designs [n] and their mask `feasible` [n]."""
         for number, row, fits in zip(index.tolist(), objectives, feasible.tolist(), strict=True):
             if fits:
-                self.study.tell(self.out.pop(number), row.tolist())
+                self.told[number] = self.study.tell(self.out.pop(number), row.tolist())
             else:
                 self.study.tell(self.out.pop(number), state=TrialState.FAIL)
+
+    def reprice(self, index: Ints, objectives: Floats) -> None:
+        """Replace the objectives of feasible designs [n] by better known ones [n, K]; infinite: they cannot be built.
+
+        A study keeps what it was told, so there is a new one with the same trials.
+        """
+        self.study = self._new_study()
+        prices = dict(zip(index.tolist(), objectives, strict=True))
+        for number, trial in self.told.items():
+            values = prices.get(number, np.array(trial.values))
+            if np.isfinite(values).all():
+                told = create_trial(params=trial.params, distributions=trial.distributions, values=values.tolist())
+                self.study.add_trial(told)
+        self.out = {number: self._ask_for(number) for number in self.out}

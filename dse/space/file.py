@@ -18,6 +18,7 @@
     conditions: [tm * tn <= 448, format == 'fp32']    # optional: between parameters; see `dse.model.conditions`
     objectives: [{latency_ms: min}, {energy_mj: min}]
     overhead: {layer_cycles: 5000}    # optional, none by default; see `dse.model.overhead`
+    wires: half_side                  # optional: the simple estimate; by default fitted to floorplans, on ASICs
     constraints: {power_w: {max: 5}}  # optional: min, max or both for any metric
     accuracy: {parameter: weight_bits, table: {16: 86.66, 8: 86.30}}     # optional: table of a metric `accuracy`
 
@@ -120,6 +121,7 @@ class _Whole(_Strict):
     objectives: list[dict[str, Direction]] = Field(min_length=1)
     constraints: dict[str, _Bounds] = {}
     accuracy: _Accuracy | None = None
+    wires: Literal["half_side", "fitted"] = "fitted"
     spaces: list[dict[str, Any]] | None = None
 
 
@@ -134,10 +136,11 @@ def load_space(
     sizes: Mapping[str, int] | None = None,
     skip: Collection[str] = (),
     counts: str | None = None,
+    wires: str | None = None,
 ) -> DesignSpace:
     """Read a space file, or a ready-made space by its name; raises `DesignError` that names the file and field.
 
-    `batch` and `counts` replace those of the file, `sizes` and `skip` are added to those of the file.
+    `batch`, `counts` and `wires` replace those of the file, `sizes` and `skip` are added to those of the file.
     """
     file = Path(path)
     if str(path) in catalog():
@@ -154,7 +157,7 @@ def load_space(
         if isinstance(content.get("spaces"), list):
             content["spaces"] = [inline_parts(each, file.parent) if isinstance(each, dict) else each
                                  for each in content["spaces"]]  # fmt: skip
-        return make_space(_complete(content, file.parent, batch, sizes or {}, skip, counts), file.stem)
+        return make_space(_complete(content, file.parent, batch, sizes or {}, skip, counts, wires), file.stem)
     except UnicodeEncodeError:
         raise DesignError(f"{str(file)!a}: the name is not UTF-8; choose one that is") from None
     except DesignError as error:
@@ -168,6 +171,7 @@ def _complete(
     sizes: Mapping[str, int],
     skip: Collection[str],
     counts: str | None,
+    wires: str | None,
 ) -> dict[str, Any]:
     """A file's content with the paths of its networks resolved, and with the options of the command."""
     whole = dict(content)
@@ -179,6 +183,8 @@ def _complete(
         }
     if batch is not None:
         whole["batch"] = batch
+    if wires is not None:
+        whole["wires"] = wires
     if counts is not None:
         whole["counts"] = counts or content.get("counts") or ""
     if sizes:
@@ -216,6 +222,7 @@ def make_space(
         whole.search_mapping,
         whole.only,
         (whole.accuracy.parameter, whole.accuracy.table) if whole.accuracy else None,
+        whole.wires,
     )
     _check_space(space)
     return space

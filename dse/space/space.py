@@ -19,6 +19,7 @@ from dse.model.cost import Machine, all_reasons, build, find_excess, totals
 from dse.model.metrics import METRICS, Work, mean_work, metrics
 from dse.model.metrics import work as work_of
 from dse.model.overhead import NONE
+from dse.model.wires import FITTED
 from dse.space.subspace import Subspace
 from dse.templates.base import Floats, Ints
 from dse.workloads.files import options
@@ -78,11 +79,13 @@ class DesignSpace:
         search_mapping: bool = False,
         only: Sequence[str] = (),
         accuracy: tuple[str, Mapping[float, float]] | None = None,
+        wires: str = FITTED,
     ) -> None:
         self.name, self.content = name, dict(content)
         self.parts, self.networks, self.batch = tuple(parts), tuple(networks), batch
         self.objectives, self.limits = tuple(objectives), tuple(limits)
         self.search_mapping, self.only, self.accuracy = search_mapping, tuple(only), accuracy
+        self.wires = wires  # the estimate of ASICs, a name of `dse.model.wires`
         self.size = sum(part.size for part in parts)
         self.starts = np.cumsum([0, *(part.size for part in parts)])  # first number of each template, then the size
 
@@ -169,6 +172,7 @@ class DesignSpace:
             "template": part.template.name,
             **part.place,
             **({"overhead": part.overhead.model_dump()} if part.overhead != NONE else {}),
+            **({} if part.template.fpga else {"wires": self.wires}),
             "network": network,
             **self.given_for(network),
             "batch": self.batch,
@@ -214,7 +218,7 @@ class DesignSpace:
             rows, designs = _drop(result, rows, designs, excess, own)
         if not len(rows):
             return
-        machine = build(part.template, designs, part.technology, overhead=part.overhead)
+        machine = build(part.template, designs, part.technology, overhead=part.overhead, wires=self.wires)
         sums = [totals(machine, net, search=self.search_mapping, threads=threads) for net, _ in self.networks]
         work = mean_work([work_of(each) for each in sums], [weight for _, weight in self.networks])
         values = self._metrics(part, machine, work, self._deciding)

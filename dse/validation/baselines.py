@@ -15,7 +15,7 @@ def evaluate_baselines(space: DesignSpace) -> dict[str, dict[str, float]]:
     """Metrics of `dse.model.metrics` by name of the publication, on the networks, layers and batch of a space.
 
     A publication of a chip counts if its template is one of the space, on the same part or technology; it takes the
-    overhead of the space.  Designs that do not run are left out.
+    overhead and the estimate of wires of the space.  Designs that do not run are left out.
     """
     baselines = {}
     for name in names():
@@ -28,7 +28,7 @@ def evaluate_baselines(space: DesignSpace) -> dict[str, dict[str, float]]:
             and (part.device.name if part.device else part.technology.name) == (design.device or design.technology)
         ]
         if publication.is_chip and matches:
-            design = design.model_copy(update={"overhead": matches[0].overhead})
+            design = design.model_copy(update={"overhead": matches[0].overhead, "wires": space.wires})
             try:
                 evaluations = [_evaluate_in(space, design, network) for network in space.content["networks"]]
             except DesignError:  # for example a network whose counts would not be exact on this array

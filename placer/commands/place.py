@@ -124,11 +124,12 @@ def print_closing(result: Result, out: Path) -> None:
 
 def write_pages(finished: FinishedRun) -> None:
     """Write `placement.png` and `report.html` beside the other files of a run; raises `OSError`."""
-    from placer.commands.report_pages import report_run, write_png
+    from placer.commands.report_pages import link_origins, report_run, write_png
     from plots import report
 
     page = report_run(finished)
     assert page.view
     write_png(finished.folder / "placement.png", page.view.still)
     title = f"{finished.placement.netlist.name}: placement by {finished.metrics['method']}"
-    report.write(finished.folder / "report.html", [page], title=title)
+    links = link_origins(finished.metrics["source"]["path"], finished.folder)
+    report.write(finished.folder / "report.html", [page], title=title, links=links)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from matplotlib.figure import Figure
 from netlists.connectivity import connectivity
 from netlists.legality.channels import find_channels
 from netlists.legality.verdict import COUNTS
+from netlists.placement import Placement
 from placer import routing
+from placer.cost import summary
 from placer.routing import RoutingEstimate
 from placer.runs import run_folder
 from placer.runs.run_folder import COSTS, FinishedRun
@@ -22,13 +25,34 @@ from plots import congestion, floorplan, placement, report, style, training
 from plots.report import Run
 from plots.viewer import View
 
+FLOORPLAN_FILES = "report.html", "floorplan.png"
+"""What `dse floorplan` writes beside its netlist; Bookshelf files are in a folder of their own there."""
+EXPLORATION_FILES = "report.html", "results.sqlite"
+"""What `dse explore` writes."""
 
-def report_run(run: FinishedRun) -> Run:
-    """A finished run as the report shows it."""
-    n, metrics, maps = run.placement.netlist, run.metrics, run_folder.maps(run.placement)
+
+def link_origins(netlist: str, folder: Path) -> dict[str, str]:
+    """The pages of `dse` on the accelerator that a netlist is of, by what they are; only those that exist.
+
+    Addresses are relative to `folder`.  The floorplan is in the folder of the netlist or the one above, the exploration
+    in one of the two above that, as a front has a folder for each design.
+    """
+    above = list(Path(netlist).absolute().parents)
+    floorplans = [each for each in above[:2] if all((each / name).exists() for name in FLOORPLAN_FILES)]
+    if not floorplans:
+        return {}
+    explorations = [each for each in floorplans[0].parents[:2]
+                    if all((each / name).exists() for name in EXPLORATION_FILES)]  # fmt: skip
+    pages = {"Floorplan": floorplans[0], **({"Exploration": explorations[0]} if explorations else {})}
+    return {name: os.path.relpath(where / "report.html", folder.absolute()) for name, where in pages.items()}
+
+
+def report_placement(placed: Placement) -> Run:
+    """A placement as the report shows it, without the run that made it."""
+    n, maps, cost = placed.netlist, run_folder.maps(placed), summary(placed)
     both = run_folder.congestion(maps)
     view = View(
-        run.placement, connectivity(run.placement), placement.draw(run.placement, heat=both),
+        placed, connectivity(placed), placement.draw(placed, heat=both),
         {"Congestion": both, "Horizontal congestion": maps.horizontal, "Vertical congestion": maps.vertical,
          "Density": maps.density},
     )  # fmt: skip
@@ -36,28 +60,32 @@ def report_run(run: FinishedRun) -> Run:
         "Congestion and density": congestion.draw(maps.horizontal, maps.vertical, maps.density, canvas_um=n.canvas_um),
     }
     if n.cells.size:
-        routed = routing.estimate(run.placement)
+        routed = routing.estimate(placed)
         figures[describe_routing(routed)] = congestion.draw_routing(
             routed.horizontal, routed.vertical, canvas_um=n.canvas_um
         )
     facts = run_folder.facts(n)
     if n.constraints and n.hard.size:
-        found = find_channels(run.placement)
-        figures["Halos, pin sides, blockages, fences and the gaps between macros"] = floorplan.draw(
-            run.placement, found
-        )
+        found = find_channels(placed)
+        figures["Halos, pin sides, blockages, fences and the gaps between macros"] = floorplan.draw(placed, found)
         facts = facts | found.counts
+    return Run(n.name, cost=cost, violations=violations(cost), facts=facts, view=view, figures=figures, notes=n.notes)
+
+
+def report_run(run: FinishedRun) -> Run:
+    """A finished run as the report shows it."""
+    page, metrics = report_placement(run.placement), run.metrics
+    figures = dict(page.figures)
     if metrics["history"]:
         what = quantity(metrics)
         figures[f"Best {what} over time"] = training.convergence({metrics["method"]: run.convergence}, quantity=what)
-    notes = [*n.notes, *(["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else [])]
+    notes = [*page.notes, *(["Stopped by Ctrl-C: the best placement until then."] if metrics["interrupted"] else [])]
     if metrics["stuck"]:
         notes.append(f"{metrics['stuck']} steps of the search had no fitting cell; those episodes were legalized.")
-    return Run(
-        n.name, metrics["method"], cost=run.cost, bounds=metrics.get("lower_bounds", {}),
-        violations=violations(run.cost), facts=facts, stages=metrics["stages"],
-        settings=metrics["settings"], command=metrics["command"], view=view, figures=figures, notes=notes,
-        versions=metrics["versions"],
+    return replace(
+        page, method=metrics["method"], cost=run.cost, bounds=metrics.get("lower_bounds", {}),
+        stages=metrics["stages"], settings=metrics["settings"], command=metrics["command"], figures=figures,
+        notes=notes, versions=metrics["versions"],
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 Draws designs of a space of systolic arrays with VGG16, places each, and compares the energy of its wires (bits × length
 × pJ per bit and mm, FIFOs of hops left out) with two estimates: the naive one (half the side of a square chip, the side
-of an element for a hop) and the fitted one of `dse.floorplan.estimate`, each design predicted by a model that was
+of an element for a hop) and the fitted one of `dse.model.wires`, each design predicted by a model that was
 fitted to the designs of the other folds.  Then says how much the placed wires change the energy of the designs, and
 their order, and with `--plot FILE` draws that.  The same seed, designs and iterations give the same figures.
 """
@@ -29,6 +29,7 @@ from plots import style, wires
 
 SPACE = {
     "template": "systolic",
+    "wires": "half_side",
     "networks": {"vgg16": 1.0},
     "parameters": {
         "rows": [8, 12, 16, 24, 32],

@@ -134,6 +134,14 @@ def test_no_runs(tmp_path: Path) -> None:
     assert "Empty" in page(tmp_path, title="Empty").text
 
 
+def test_links_to_other_pages(tmp_path: Path) -> None:
+    report.write(tmp_path / "report.html", [Run("bare")], links={"Floorplan": "../floorplan/report.html"})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<nav class="card"><a href="../floorplan/report.html">Floorplan</a></nav>' in text
+    report.write(tmp_path / "report.html", [Run("bare")])
+    assert "<nav" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_one_run_has_no_comparison(tmp_path: Path) -> None:
     assert "Comparison" not in page(tmp_path, full_run()).text
 

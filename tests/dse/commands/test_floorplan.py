@@ -10,8 +10,10 @@ import yaml
 
 from dse.exploration.results import Result, load_results
 from dse.exploration.run import explore
+from dse.exploration.selection import select_design
 from dse.space.file import load_space
 from netlists import load, load_placement
+from placer.commands.report_pages import link_origins
 from tests.dse import Command
 
 SPACE = {
@@ -51,6 +53,12 @@ def test_the_knee_becomes_a_floorplan(dse: Command, explored: Result) -> None:
     page = (folder / "report.html").read_text()
     assert 'href="../report.html"' in page
     assert "Every hop inside the array" in page
+    assert "lengths that were fitted to placed designs of the template" in page
+    assert 'href="placement.html"' in page
+    assert 'href="report.html"' in (folder / "placement.html").read_text()
+    assert link_origins(str(folder / "bookshelf" / "netlist.aux"), explored.folder / "again") == {
+        "Floorplan": "../floorplan/report.html", "Exploration": "../report.html"
+    }  # fmt: skip
     assert (folder / "floorplan.png").stat().st_size > 1000
     assert (folder / "bookshelf" / "netlist.aux").exists()
     assert dse("report", explored.folder)[0] == 0
@@ -113,6 +121,41 @@ def test_an_exploration_places_promising_designs(dse: Command, explored: Result,
     assert {each["granularity"] for each in metrics["designs"]} == {"coarse"}
     assert 'href="floorplan/report.html"' in (out / "report.html").read_text()
     assert 'href="../report.html"' in (out / "floorplan" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_bayesian_search_decides_what_is_placed(dse: Command, explored: Result, tmp_path: Path) -> None:
+    space, out = explored.folder.parent / "space.yaml", tmp_path / "run"
+    command = ("explore", space, "--out", out, "--search", "bayes", "--place", 3, "--workers", 1)
+    code, printed, err = dse(*command)
+    assert code == 0, err
+    assert "How the front moves" in (page := (out / "floorplan" / "report.html").read_text())
+    metrics = json.loads((out / "floorplan" / "metrics.json").read_text())
+    names = [each["name"] for each in metrics["designs"]]
+    assert len(names) == len(set(names)) == 3
+    assert all((out / "floorplan" / name / "report.html").exists() and name in printed for name in names)
+    assert "The search decided which designs to place" in page
+    assert metrics["facts"]["hypervolume"].endswith("after")
+    assert 'href="floorplan/report.html"' in (out / "report.html").read_text()
+    again = dse(*command, "--resume")
+    assert again[0] == 0, again[2]
+    assert json.loads((out / "floorplan" / "metrics.json").read_text())["designs"] == metrics["designs"]
+
+
+@pytest.mark.parametrize("wires", ["half_side", "fitted"])
+def test_the_estimate_of_wires_is_a_choice(dse: Command, explored: Result, tmp_path: Path, wires: str) -> None:
+    code, _, err = dse("explore", explored.folder.parent / "space.yaml", "--out", tmp_path / "run", "--wires", wires)
+    assert code == 0, err
+    result = load_results(tmp_path / "run")
+    assert select_design(result).wires == wires
+    same = [row["energy_mj"] for row in result.designs] == [row["energy_mj"] for row in explored.designs]
+    assert same == (wires == "fitted")
+
+
+def test_an_unknown_estimate_of_wires(dse: Command, explored: Result, tmp_path: Path) -> None:
+    code, _, err = dse("explore", explored.folder.parent / "space.yaml", "--out", tmp_path / "run", "--wires", "short")
+    assert code == 2
+    assert "wires: Input should be 'half_side' or 'fitted', found 'short'" in err
 
 
 def test_an_exploration_marks_what_fails(

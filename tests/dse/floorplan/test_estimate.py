@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dse.floorplan import close_loop
-from dse.floorplan.estimate import FEWEST, cross_validate, fit_wires, wire_energy_mj
+from dse.floorplan.estimate import FEWEST, cross_validate, estimate, fit_wires, wire_energy_mj
 from dse.floorplan.loop import ClosedLoop
 from dse.floorplan.naive import estimate_wires, make_machine
 from dse.model.wires import TRAFFIC, Traffic, Wires
@@ -40,7 +40,7 @@ def test_a_power_law_is_recovered(loops: list[ClosedLoop]) -> None:
     design = make_design("systolic", rows=28, columns=28, input_kb=192, weight_kb=192, output_kb=192)
     machine = make_machine(design)
     expected = 0.4 * float(np.sqrt(machine.area_mm2[0]))
-    wires = fit_wires(loops).estimate(machine)
+    wires = estimate(fit_wires(loops), machine)
     assert wires.mean_mm[0, Traffic.BUFFER, INPUT] == pytest.approx(expected, rel=0.05)
     assert wires.mean_mm[0, Traffic.DRAM, OUTPUT] == pytest.approx(expected, rel=0.05)
     assert wires.longest_mm[0, Traffic.DRAM] == pytest.approx(2 * expected, rel=0.05)
@@ -54,10 +54,10 @@ def test_each_design_is_predicted_by_the_others(loops: list[ClosedLoop]) -> None
     estimates = cross_validate(wrong, folds=len(wrong))
     truth = 0.4 * float(np.sqrt(make_machine(odd.design).area_mm2[0]))
     assert estimates[-1].mean_mm[0, Traffic.BUFFER, INPUT] == pytest.approx(truth, rel=0.05)  # it does not know itself
-    first = fit_wires(wrong[1:]).estimate(make_machine(wrong[0].design))
+    first = estimate(fit_wires(wrong[1:]), make_machine(wrong[0].design))
     assert np.array_equal(estimates[0].mean_mm, first.mean_mm)
     halves = cross_validate(wrong, folds=2)
-    last = fit_wires(wrong[0::2]).estimate(make_machine(odd.design))
+    last = estimate(fit_wires(wrong[0::2]), make_machine(odd.design))
     assert np.array_equal(halves[-1].mean_mm, last.mean_mm)
 
 
@@ -75,7 +75,7 @@ def test_hops_are_at_least_a_pitch(loops: list[ClosedLoop]) -> None:
         wires = replace(each.after.wires, mean_mm=each.after.wires.mean_mm / 1e4)
         short.append(replace(each, after=replace(each.after, wires=wires)))
     machine = make_machine(loops[0].design)
-    assert (fit_wires(short).estimate(machine).mean_mm[0, Traffic.ARRAY] == estimate_wires(machine).pitch_mm[0]).all()
+    assert (estimate(fit_wires(short), machine).mean_mm[0, Traffic.ARRAY] == estimate_wires(machine).pitch_mm[0]).all()
 
 
 def test_what_cannot_be_fitted(loops: list[ClosedLoop]) -> None:
@@ -85,4 +85,4 @@ def test_what_cannot_be_fitted(loops: list[ClosedLoop]) -> None:
     with pytest.raises(SettingsError, match="of 2 templates"):
         fit_wires([*loops, other])
     with pytest.raises(SettingsError, match="wires were fitted to systolic"):
-        fit_wires(loops).estimate(make_machine(make_design("spatial")))
+        estimate(fit_wires(loops), make_machine(make_design("spatial")))

@@ -131,3 +131,13 @@ def test_ctrl_c_keeps_what_is_done() -> None:
     assert [loop.name for loop in loops] == ["0", "1", "2", "3"]
     assert sum(isinstance(loop, ClosedLoop) for loop in loops) == 1
     assert sum(loop == FailedLoop(loop.name, STOPPED) for loop in loops) == 3
+
+
+def test_fitted_wires_are_what_a_placement_is_compared_with() -> None:
+    design = make_design("systolic").model_copy(update={"wires": "fitted"})
+    loop = close_loop(design, place_in_rows, workload=[(NETWORK, 1.0)])
+    plain = close_loop(make_design("systolic"), place_in_rows, workload=[(NETWORK, 1.0)])
+    for name in ("energy_mj", "latency_ms"):
+        assert loop.before.metrics[name] == pytest.approx(evaluate(design, NETWORK).metrics()[name])
+        assert loop.after.metrics[name] == plain.after.metrics[name]
+    assert loop.before.metrics["energy_mj"] != plain.before.metrics["energy_mj"]

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse.model.cost import PARTS, Cost, reprice
+from dse.model.cost import PARTS, Cost, build, reprice, totals
 from dse.model.design import Design
 from dse.model.evaluation import evaluate
 from dse.model.technology import technology
-from dse.model.wires import TITLES, TRAFFIC, Traffic, Wires, count_periods, register_cycles, split_traffic
+from dse.model.wires import (
+    FITTED,
+    FITTED_WIRES,
+    HALF_SIDE,
+    LONGEST,
+    TITLES,
+    TRAFFIC,
+    Traffic,
+    WireModel,
+    Wires,
+    count_periods,
+    describe_sizes,
+    load_fitted,
+    register_cycles,
+    save_fitted,
+    split_traffic,
+)
+from dse.templates import NAMES, template
 from dse.templates.base import CLOCK_MHZ, COUNTS, INPUT, OUTPUT, WEIGHT, Count
 from dse.workloads.layers import Kind, Layer, Network
 from netlists.errors import DesignError
@@ -127,3 +146,87 @@ def test_operands_have_their_own_lengths() -> None:
         )
     together = reprice(cost, make_wires(0.0, dram=1.0)).energy_pj[..., PARTS.index("wire")]
     assert np.allclose(sum(energies), together)
+
+
+ASICS = ("systolic", "row_stationary", "adaptive", "spatial")
+
+
+def design_of(name: str, wires: str) -> Design:
+    """The default design of a template at 28 nm."""
+    return Design.model_validate({"template": name, "technology": "28nm", "wires": wires})
+
+
+def test_a_law_of_powers_is_evaluated_as_it_reads() -> None:
+    """A length of chip^0.5 × bank^2 × input_kb^-1, of one class and operand alone."""
+    machine = plain().machine
+    parts = machine.template, machine.technology, machine.hardware, machine.designs, machine.area_mm2
+    sizes = describe_sizes(*parts)
+    coefficients = np.full((TRAFFIC, LONGEST + 1, sizes.shape[2]), np.nan)
+    coefficients[Traffic.DRAM, WEIGHT] = 0.0
+    numeric = [each.name for each in machine.template.parameters if not each.choices]
+    place = 6 + [name for name in numeric if name not in ("clock_mhz", "dram_gb_s")].index("input_kb")
+    coefficients[Traffic.DRAM, WEIGHT, [1, 4, place]] = 0.5, 2.0, -1.0
+    wires = WireModel("systolic", coefficients).estimate(*parts[1:])
+    bank_mm2 = 8 * 16 * 1024 / machine.hardware.buffer_banks[0, WEIGHT] * 0.127 * 7 / 1e6
+    expected = machine.area_mm2[0] ** 0.25 * bank_mm2 / 16
+    assert wires.mean_mm[0, Traffic.DRAM, WEIGHT] == pytest.approx(expected)
+    assert np.count_nonzero(wires.mean_mm) == 1
+    assert not wires.longest_mm.any()
+    coefficients[Traffic.DRAM, WEIGHT, 0] = 50.0
+    longest = WireModel("systolic", coefficients).estimate(*parts[1:]).mean_mm.max()
+    assert longest == pytest.approx(2 * sqrt(machine.area_mm2[0]))  # half the perimeter of the chip
+
+
+@pytest.mark.parametrize("name", ASICS)
+def test_bundled_wires_of_each_template(name: str) -> None:
+    """There are lengths of all classes with traffic, and their error is at most half that of the plain estimate."""
+    wires = evaluate(design_of(name, FITTED), NETWORK).cost.machine.wires
+    assert wires
+    assert (wires.mean_mm[0, Traffic.BUFFER, :OUTPUT] > 0).all()
+    assert (wires.mean_mm[0, Traffic.DRAM] > 0).all()
+    assert (wires.mean_mm[0, Traffic.ACCUMULATOR, OUTPUT] > 0) == (name != "spatial")  # it has no output buffer
+    assert (wires.longest_mm[0, :-1] >= wires.mean_mm[0, :-1].max(axis=1) * 0.5).all()
+    fit = json.loads(FITTED_WIRES.read_text())["templates"][name]
+    assert fit["designs"] >= 30
+    assert 0 < fit["fitted_error"] <= 0.5 * fit["naive_error"]
+
+
+def test_fpgas_have_no_fitted_wires() -> None:
+    assert [name for name in NAMES if load_fitted(name)] == [name for name in NAMES if not template(name).fpga]
+
+
+@pytest.mark.parametrize("name", ASICS)
+def test_fitted_wires_cost_the_same_in_one_design_and_in_many(name: str) -> None:
+    """Sums over layers, of a block of designs, are those of the layers of one design with the same wires."""
+    family, node = template(name), technology("28nm")
+    row = np.array(design_of(name, FITTED).row())
+    many = build(family, np.stack([row] * 5), node, wires=FITTED)
+    sums = totals(many, NETWORK, search=True)
+    one = evaluate(design_of(name, FITTED), NETWORK)
+    assert np.array_equal(sums.counts[3], one.totals().counts[0])
+    assert np.array_equal(sums.energy_pj[3], one.totals().energy_pj[0])
+    layers = (one.cost.energy_pj * one.cost.repeats[:, None]).sum(axis=1)
+    np.testing.assert_allclose(one.totals().energy_pj, layers)
+    simple = evaluate(design_of(name, HALF_SIDE), NETWORK)
+    assert simple.cost.wires is None
+    parts = [PARTS.index(part) for part in PARTS if part not in ("wire", "network", "static")]
+    assert np.array_equal(simple.totals().energy_pj[:, parts], one.totals().energy_pj[:, parts])
+    assert one.cost.wires is not None
+    back = reprice(one.cost, make_wires(0.0))  # registers of the fitted wires are taken out again
+    assert np.array_equal(back.counts, simple.cost.counts)
+
+
+def test_fitted_wires_are_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dse.model import wires
+
+    coefficients = np.full((TRAFFIC, LONGEST + 1, 7), np.nan)
+    coefficients[1, 2] = np.arange(7) / 8
+    save_fitted(tmp_path / "fitted.json", {WireModel("systolic", coefficients): {"designs": 3}}, {"command": "fit"})
+    content = json.loads((tmp_path / "fitted.json").read_text())
+    assert content["command"] == "fit"
+    assert content["templates"]["systolic"]["designs"] == 3
+    monkeypatch.setattr(wires, "FITTED_WIRES", tmp_path / "fitted.json")
+    again = load_fitted.__wrapped__("systolic")
+    assert again
+    assert np.array_equal(again.coefficients, coefficients, equal_nan=True)
+    assert load_fitted.__wrapped__("spatial") is None

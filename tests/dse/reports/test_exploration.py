@@ -211,7 +211,8 @@ def test_published_designs_are_evaluated_as_the_front_is() -> None:
         make_space(load_space("tpu_28nm").content | {"networks": {"vgg16": 1}, "search_mapping": search}, "tpu")
         for search in (False, True)
     )
-    design = publication.load_publication("tpu_isca17").whole_design.model_copy(update={"batch": 1})
+    published = publication.load_publication("tpu_isca17").whole_design
+    design = published.model_copy(update={"batch": 1, "wires": fixed.wires})
     latencies = []
     for each in (fixed, searched):
         ((name, rival),) = evaluate_baselines(each).items()  # not scalesim, which checks the cycles of a simulator

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from dse.exploration.repricing import Prices
 from dse.exploration.results import Result
 from dse.exploration.store import Run
 from dse.floorplan import close_loop
 from dse.floorplan.loop import ClosedLoop, FailedLoop
 from dse.model.wires import TITLES, Traffic
 from dse.reports.floorplan import (
+    compare_fronts,
     format_change,
     format_facts,
     list_loop_notes,
     report_front,
-    reprice_front,
     summarize_loop,
     tabulate_prices,
     tabulate_wires,
@@ -87,8 +88,9 @@ def test_a_front_after_placement() -> None:
         loop_of("2", (5.0, 4.0)),
         loop_of("3", (4.0, 6.0)),
     ]
-    priced = reprice_front(result, [loop for loop in loops if isinstance(loop, ClosedLoop)])
-    assert [row["energy_mj"] for row in priced.front] == [20.0, 4.0, 6.0]
+    move = compare_fronts(result, [loop for loop in loops if isinstance(loop, ClosedLoop)])
+    assert move.priced[:, 1].tolist() == [20.0, 4.0, 6.0]
+    assert move.after.tolist() == [False, True, False]
     report = report_front(result, loops)
     ranks = [row[4:6] for row in report.table.rows]
     assert ranks == [[3, 3], [2, 1], [1, 2]]
@@ -101,6 +103,31 @@ def test_a_front_after_placement() -> None:
     assert [row[3:5] for row in report.moves.rows] == [[9.0, 20.0], [5.0, 4.0], [4.0, 6.0]]
     assert [row[-1] for row in report.moves.rows] == ["dominated", "on the front", "dominated"]
     assert report.moves.columns[3:5] == ["estimated energy_mj", "placed energy_mj"]
+
+
+def test_a_front_that_was_priced_during_the_search() -> None:
+    """Design 1 leaves the front, 4 enters it; 3 has no floorplan and is expected to stay where it was."""
+    index = np.array([1, 2, 3, 4])
+    estimated = np.array([[1.0, 9.0], [2.0, 5.0], [4.0, 4.0], [2.0, 6.0]])
+    expected = np.array([[3.0, 9.0], [2.0, 5.0], [4.0, 4.0], [1.5, 6.0]])
+    prices = Prices(index, estimated, expected, np.array([True, True, False, True]))
+    result = replace(result_of({1: (1.0, 9.0), 2: (2.0, 5.0), 3: (4.0, 4.0)}), prices=prices)
+    report = report_front(result, [loop_of(name, (mj, mj + 1)) for name, mj in (("1", 5.0), ("2", 4.0), ("4", 6.0))])
+    assert report.facts["still on the front"] == "2 of 3"
+    assert report.facts["new on the front"] == "1"
+    assert report.facts["knee before"] == "1"
+    assert report.facts["knee after"] == "4"
+    states = {row[0]: row[-2:] for row in report.moves.rows}
+    assert states == {
+        "1": ["placed", "dominated"], "2": ["placed", "on the front"], "3": ["expected", "on the front"],
+        "4": ["placed", "new on the front"],
+    }  # fmt: skip
+    assert report.plane
+    assert report.plane.before.tolist() == [[1.0, 9.0], [2.0, 5.0], [4.0, 4.0]]
+    assert report.plane.after.tolist() == [[2.0, 5.0], [4.0, 4.0], [1.5, 6.0]]
+    # In units of 3 ms and 5 mJ from the best values, up to 1.1 of the extent of both fronts.
+    before = 1.1 * 0.1 + (1.1 - 1 / 3) * (1.0 - 0.2) + 0.1 * 0.2
+    assert report.facts["hypervolume"].startswith(f"{before:.4f} before")
 
 
 def test_failures_are_marked_and_the_rest_goes_on() -> None:

@@ -13,7 +13,7 @@ from netlists.legality.verdict import COUNTS
 from netlists.netlist import Kind
 from netlists.placement import Placement
 from netlists.synthetic.generate import GeneratorSettings, generate
-from placer.commands.report_pages import quantity, report_run, violations, write_comparison
+from placer.commands.report_pages import link_origins, quantity, report_run, violations, write_comparison
 from placer.runs.run_folder import FinishedRun
 
 SMALL = GeneratorSettings(
@@ -80,3 +80,21 @@ def test_compared_runs_are_named_by_folder_and_stand_side_by_side(tmp_path: Path
         assert f"<h2>{folder}</h2>" in text
     assert text.count('class="card viewer"') == 1
     assert text.count("<canvas tabindex") == 2
+
+
+def test_netlists_of_accelerators_link_to_where_they_come_from(tmp_path: Path) -> None:
+    """Only to pages that exist: those of a floorplan in an exploration, of one of its front, and of a design file."""
+    for file in ("run/results.sqlite", "run/report.html", "run/floorplan/report.html", "run/floorplan/floorplan.png",
+                 "run/floorplan/7/report.html", "run/floorplan/7/floorplan.png", "alone/report.html",
+                 "alone/floorplan.png", "other/report.html"):  # fmt: skip
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+
+    def link(netlist: str) -> dict[str, str]:
+        return link_origins(str(tmp_path / netlist), tmp_path / "placed")
+
+    both = {"Floorplan": "../run/floorplan/report.html", "Exploration": "../run/report.html"}
+    assert link("run/floorplan/netlist.pb.txt.gz") == link("run/floorplan/bookshelf/netlist.aux") == both
+    assert link("run/floorplan/7/netlist.pb.txt.gz") == {**both, "Floorplan": "../run/floorplan/7/report.html"}
+    assert link("alone/netlist.pb.txt.gz") == {"Floorplan": "../alone/report.html"}
+    assert link("other/netlist.pb.txt.gz") == link("nowhere/netlist.aux") == link_origins("harbor", tmp_path) == {}
