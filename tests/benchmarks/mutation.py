@@ -71,12 +71,12 @@ class Mutant(NamedTuple):
     """One operator of a module, and what takes its place."""
 
     module: str  # path from the root
-    index: int  # of the operator in the module, in the order of `operators`
+    operator: int  # its number in the module, in the order of `operators`
     swap: int  # index into `SWAPS`
 
     @property
     def key(self) -> str:
-        return f"{self.module}:{self.index}:{self.swap}"
+        return f"{self.module}:{self.operator}:{self.swap}"
 
     @property
     def folder(self) -> str:
@@ -117,7 +117,7 @@ def _all_operators(tree: ast.AST) -> Iterator[Operator]:
 def mutated(source: str, mutant: Mutant) -> tuple[str, str]:
     """The source of a module with a mutant in it, and a line that says what has become of what."""
     tree = ast.parse(source)
-    operator = operators(tree)[mutant.index]
+    operator = operators(tree)[mutant.operator]
     before, line = ast.unparse(operator.node), operator.node.lineno
     operator.become(SWAPS[operator.kind][mutant.swap])
     return ast.unparse(tree), f"{mutant.module}:{line}: {before}  ->  {ast.unparse(operator.node)}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numba import config
 
 from dse.model.design import design_row
 from dse.templates.base import COUNTS, Count, Template
@@ -15,7 +15,7 @@ from dse.templates.strips import touched_lines
 from dse.workloads.layers import Kind, Layer, make_layer
 from netlists.errors import DesignError
 
-PAIRS = 1_000 if config.DISABLE_JIT else 10_000
+PAIRS = 1_000 if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else 10_000
 """Random pairs of a design and a layer on which a template is compared with its twin; fewer if it is interpreted."""
 
 
