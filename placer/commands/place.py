@@ -18,6 +18,7 @@ from placer.commands.options import (
     ConstraintsFile,
     Device,
     Fix,
+    Follow,
     Grid,
     Halo,
     Lef,
@@ -65,6 +66,7 @@ def run(
     unfix: Unfix = None,
     fix: Fix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
     constraints: ConstraintsFile = None,
     halo: Halo = None,
     channel: Channel = None,
@@ -87,7 +89,7 @@ def run(
     source = parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel, fix)
     demand_tool(tcl)
     with nothing_to_save():
-        chip = load_netlist(source)
+        chip = load_netlist(source, follow_outside)
         check_out(out)
         earlier = None if force else read_earlier_run(out, chip)
         with live_line() as show:
