@@ -84,7 +84,7 @@ def folder_name(text: str) -> str:
     """
     if PLAIN_NAME.fullmatch(text):
         return text
-    mark = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:MARK_DIGITS]
+    mark = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MARK_DIGITS]
     return f"{NOT_PLAIN.sub('_', text)[:PLAIN_CHARACTERS]}-{mark}"
 
 

@@ -46,7 +46,7 @@ def pack(folder: Path, pattern: str) -> bytes:
 
 
 def unpack(data: bytes, folder: Path) -> None:
-    """Write the files in a packed text that are in the folder already; those that the text lacks become empty."""
+    """Write those files in a packed text that are in the folder already."""
     names = {str(file.relative_to(folder)).encode() for file in folder.rglob("*") if file.is_file()}
     for part in data.split(MARK)[1:]:
         name, _, content = part.partition(b"\n")

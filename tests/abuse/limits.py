@@ -15,6 +15,8 @@ from typing import NoReturn
 
 HANG_S = 5.0
 """Seconds of processor time after which an answer counts as a hang."""
+WAIT_S = 60.0
+"""Seconds by the clock, on a machine that may be busy, after which waiting without work counts as a hang, too."""
 MEMORY_FACTOR = 10
 """Bytes of memory that reading may take per byte of the files."""
 MEMORY_BYTES = 200_000_000
@@ -42,22 +44,27 @@ class Usage:
 
 
 def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """The handler of SIGALRM."""
-    raise Hang
+    """The handler of the timers."""
+    raise Hang(f"no answer after {HANG_S:g} s of work or {WAIT_S:g} s of waiting")
 
 
 @contextmanager
 def measured() -> Iterator[Usage]:
-    """The usage of a block, filled in when it ends; raises `Hang` in it after four times HANG_S by the clock."""
+    """The usage of a block, filled in when it ends; raises `Hang` in it after HANG_S of work or WAIT_S."""
     usage = Usage()
     before = reset_peak()
     began = time.process_time()
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 4 * HANG_S)
+    timers = {signal.ITIMER_PROF: (signal.SIGPROF, HANG_S), signal.ITIMER_REAL: (signal.SIGALRM, WAIT_S)}
+    handlers = {number: signal.signal(number, stop) for number, _ in timers.values()}
     try:
+        for timer, (_, seconds) in timers.items():
+            signal.setitimer(timer, seconds)
         yield usage
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in timers:
+            signal.setitimer(timer, 0)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         usage.seconds = time.process_time() - began
         usage.memory = max(0, memory("VmHWM") - before)
 

@@ -6,15 +6,19 @@ import gzip
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dse.workloads.scalesim import load_topology
 from netlists import load, save
 from netlists.errors import ChipscapeError, NetlistError
 from netlists.formats import textfile
+from netlists.runtime.output import folder_name
 from netlists.runtime.stored_files import read_bytes
 from netlists.runtime.yaml_file import MAX_BYTES, read_yaml
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
@@ -23,6 +27,8 @@ from placer.cli import app
 from placer.commands import train
 from placer.commands.options import Follow
 from placer.runs.run_folder import Source, read_run, write_run
+from placer.runs.settings import PlaceSettings
+from placer.runs.sweep_table import SweepRun
 
 READERS: dict[str, Callable[[Path], object]] = {
     "net.csv": load_topology, "design.yaml": read_yaml, "netlist.pb.txt": load, "tiny.def": load, "tiny.aux": load,
@@ -167,3 +173,26 @@ def test_a_stored_run_cannot_ask_for_files_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(NetlistError, match="--follow-outside"):
         read_run(run)
     assert read_run(run, follow_outside=True).placement.netlist.num_nodes == netlist.num_nodes
+
+
+@given(st.text(min_size=0, max_size=40), st.text(min_size=0, max_size=40))
+def test_folders_that_are_named_by_others(one: str, other: str) -> None:
+    name = folder_name(one)
+    assert re.fullmatch(r"\w[\w.+-]{0,139}|[\w+-]{1,140}", name, re.ASCII)
+    assert name not in (".", "..")
+    assert (name == folder_name(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/etc/x", "..", ".", "", "a/b", "a\0b", "x" * 10_000, "é", "a b", ".hidden"]
+)
+def test_runs_of_a_sweep_stay_in_its_folder(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / SweepRun(name, PlaceSettings("greedy", iterations=1)).name
+    folder.mkdir()
+    assert folder.parent == tmp_path
+    assert folder.resolve().parent == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("name", ["ibm01", "ariane133_ng45", "a.b-c+d"])
+def test_usual_names_stay_as_they_are(name: str) -> None:
+    assert SweepRun(name, PlaceSettings("greedy", iterations=1, seed=3)).name == f"{name}-greedy-3"

@@ -20,8 +20,8 @@ from pathlib import Path
 from tests import ROOT
 from tests.abuse.targets import TARGETS
 
-MORE_S = 120
-"""Seconds that a process may take beyond those of its search, to load kernels and for its last file."""
+MORE_S = 600
+"""Seconds that a process may take beyond those of its search: kernels are compiled the first time."""
 LAST = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+)", re.MULTILINE)
 """Executions and edges in a line of libFuzzer."""
 INSTRUMENTING = re.compile(r"^(INFO: Instrumenting|WARNING: Skipping) .*\n", re.MULTILINE)
@@ -41,17 +41,17 @@ def run(name: str, seconds: int, out: Path) -> int:
             output, code = (error.stderr or b"").decode(errors="replace"), None
         executions, edges = (LAST.findall(output) or [("0", "0")])[-1]
         faults = sorted((folder / "faults").glob("*"))
-        print(f"{name}: {executions} files, {edges} edges, {len(faults) + (code != 0)} faults", flush=True)
+        print(f"{name}: {executions} files, {edges} edges, {len(faults)} faults", flush=True)
         if code != 0:
             what = "did not end" if code is None else f"ended with {code}"
             print(f"  the process {what}: {INSTRUMENTING.sub('', output)[-TAIL:]}", flush=True)
-            faults.append(folder / "unpacked")  # what it was reading
+            faults += folder.glob("unpacked")  # what it was reading
         for number, fault in enumerate(faults, 1):
             kept = out / name.replace(" ", "-") / str(number)
             shutil.copytree(fault, kept, dirs_exist_ok=True)
             text = fault / "fault.txt"
             print(f"  {kept}: {text.read_text(encoding='utf-8') if text.exists() else ''}", flush=True)
-    return len(faults)
+        return len(faults) + (code != 0)
 
 
 def main() -> None:
