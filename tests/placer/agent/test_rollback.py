@@ -13,12 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from netlists import load
 from netlists.errors import DivergedError
 from netlists.synthetic.tiny import tiny_netlist
-from placer.agent import ppo, rollouts
+from placer.agent import rollouts
 from placer.agent.checkpoints import capture, load_policy
-from placer.agent.placing import PRETRAINED, UNTRAINED, Agent, new_policy
+from placer.agent.placing import UNTRAINED, Agent, new_policy
 from placer.agent.ppo import SLOWER, Learner, PPOSettings
 from placer.agent.rollback import MOST_RETURNS, LastGood
 from placer.agent.training import Training, TrainSettings
@@ -159,9 +158,8 @@ def test_a_search_that_diverges_keeps_its_placements(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken_losses(monkeypatch, set(range(1_000)))
-    monkeypatch.setattr(ppo.PPOSettings, "style_generations", 0, raising=False)
     incumbent = Incumbent("rl", np.inf, time.perf_counter())
-    agent = Agent(load("jetty"), incumbent, 0, 1, PRETRAINED)
+    agent = Agent(tiny_netlist(), incumbent, 0, 1, UNTRAINED)
     agent.learner.iteration = agent.settings.style_generations  # straight to the gradient steps
     agent.last_good.keep()
     agent.run(1)
