@@ -79,7 +79,7 @@ def test_names_of_others_are_kept_by_protobuf_files(tmp_path: Path) -> None:
 def placed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of runs on one netlist with hostile and with plain names."""
     top = tmp_path_factory.mktemp("pages")
-    netlist, folders = tiny_netlist(), {}
+    netlist, folders = tiny_netlist(), dict[str, Path]()
     for kind, texts in (("hostile", names(netlist.num_nodes)), ("plain", [f"n{k}" for k in range(netlist.num_nodes)])):
         source = top / f"{kind}.pb.txt"
         save(renamed(netlist, texts), source)

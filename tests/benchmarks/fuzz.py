@@ -33,6 +33,7 @@ def run(name: str, seconds: int, out: Path) -> int:
     """Fuzz one target and print how it went; returns the number of faults."""
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "fuzz"
+        code: int | None
         command = [sys.executable, "-m", "tests.abuse.guided", name, str(folder), str(seconds)]
         try:
             done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=seconds + MORE_S, check=False)
