@@ -332,7 +332,7 @@ def iterate_together(learners: Sequence[Learner]) -> list[IterationStats]:
 
 
 def demand_finite_gradients(norms: Sequence[Tensor]) -> None:
-    """Raise `DivergedError` if one of several norms of gradients is not finite; waits for a GPU once."""
+    """Raise `DivergedError` if one of K norms [K] of gradients is not finite; waits for a GPU once."""
     if norms and not bool(torch.stack(list(norms)).isfinite().all()):
         raise DivergedError("the policy has diverged: a gradient is no longer finite; lower --learning-rate")
 
