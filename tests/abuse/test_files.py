@@ -88,9 +88,9 @@ def test_an_aux_that_names_files_elsewhere(name: str, tmp_path: Path) -> None:
     aux.write_text(text.replace("tiny.nodes", name) if name.endswith(".nodes") else f"{text.rstrip()} {name}\n")
     with pytest.raises(NetlistError, match=r"tiny\.aux:1: .* is outside of .* copy it there"):
         load(aux)
+    (folder / "a").mkdir()
     if not name.startswith("/etc") and name.endswith(".nodes"):
         assert load(aux, follow_outside=True).num_nodes == tiny_netlist_with_rows().num_nodes
-    (folder / "a").mkdir(exist_ok=True)
     aux.write_text(text.replace("tiny.nodes", "a/../tiny.nodes"))
     assert load(aux).num_nodes == tiny_netlist_with_rows().num_nodes
 
@@ -100,6 +100,7 @@ def test_an_aux_that_names_files_elsewhere(name: str, tmp_path: Path) -> None:
 def test_links_that_lead_out_of_the_folder_of_an_aux(suffix: str, whole_folder: bool, tmp_path: Path) -> None:
     folder, other = tmp_path / "design", tmp_path / "other"
     other.mkdir()
+    folder.mkdir()
     aux = folder / "tiny.aux"
     save(tiny_netlist_with_rows(), aux)
     content = (folder / "tiny.nodes").read_bytes()
@@ -122,6 +123,7 @@ def test_links_that_lead_out_of_the_folder_of_an_aux(suffix: str, whole_folder: 
 
 def test_links_within_the_folder_of_an_aux_and_to_it(tmp_path: Path) -> None:
     folder = tmp_path / "design"
+    folder.mkdir()
     save(tiny_netlist_with_rows(), folder / "tiny.aux")
     (folder / "tiny.nodes").rename(folder / "really.nodes")
     (folder / "tiny.nodes").symlink_to("really.nodes")
@@ -148,6 +150,7 @@ def test_every_command_that_reads_netlists_can_be_told_to_follow() -> None:
 @pytest.mark.parametrize("command", ["evaluate", "info", "convert"])
 def test_commands_follow_if_they_are_told_to(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "design"
+    folder.mkdir()
     save(tiny_netlist_with_rows(), folder / "tiny.aux")
     (folder / "tiny.nodes").rename(tmp_path / "tiny.nodes")
     (folder / "tiny.nodes").symlink_to(tmp_path / "tiny.nodes")
@@ -160,6 +163,7 @@ def test_commands_follow_if_they_are_told_to(command: str, tmp_path: Path, capsy
 
 def test_a_stored_run_cannot_ask_for_files_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / "design"
+    folder.mkdir()
     netlist = tiny_netlist_with_rows()
     save(netlist, folder / "tiny.aux")
     run = tmp_path / "run"

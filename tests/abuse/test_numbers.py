@@ -154,10 +154,8 @@ def test_a_descent_whose_gradient_is_no_number(
 def test_global_placement_whose_positions_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Descent, "_gradient", lambda self, forces: forces.pull * np.nan)
     netlist = tiny_netlist_with_rows()
-    cells = netlist.kind == Kind.SOFT
-    flat = netlist.with_(kind=np.where(cells, Kind.CELL, netlist.kind).astype(np.int8))
     with pytest.raises(LegalizationError, match="global placement has diverged: positions are no longer finite"):
-        place_globally(Placement.given(flat), cells, seed=0)
+        place_globally(Placement.given(netlist), netlist.kind == Kind.CELL, seed=0)
 
 
 def test_grids_and_canvases() -> None:
