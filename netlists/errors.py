@@ -6,6 +6,7 @@
     │   └── LegalizationError    no legal placement was found
     ├── SettingsError        an option is out of range, or two options contradict each other
     ├── CheckpointError      weights are missing or do not fit
+    │   └── DivergedError        a policy or what it learns from is no longer finite
     └── DesignError          an accelerator design or design space is invalid
 
 A command prints the message as `error: MESSAGE` and exits with 2.  Messages state what is wrong, what was expected and,
@@ -41,6 +42,10 @@ class SettingsError(ChipscapeError):
 
 class CheckpointError(ChipscapeError):
     """Weights are missing or do not fit."""
+
+
+class DivergedError(CheckpointError):
+    """A policy, or what it learns from, is no longer finite."""
 
 
 class DesignError(ChipscapeError):

@@ -42,6 +42,7 @@ def quantize(
         Path | None, typer.Option(help="Write the word lengths of the first as `layers` of a design file")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same digits network")] = 0,
+    trust: Annotated[bool, typer.Option("--trust", help="Load FILE.pt2, which can run its maker's code")] = False,
     as_json: Json = False,
 ) -> None:
     """Quantize a trained network to fixed point: the cost of word lengths, with fraction lengths per layer or for all.
@@ -58,7 +59,7 @@ def quantize(
         check_out_file(out)
     if model == DIGITS:
         torch.set_num_threads(1)  # its layers are so small that threads would only wait for each other
-    subject = load_subject(model, data, seed)
+    subject = load_subject(model, data, seed, trust)
     reports = compare_word_lengths(subject.module, subject.calibration, subject.test, pairs)
     trials = [Trial(*pair, *both) for pair, both in zip(pairs, reports, strict=True)]
     if out:

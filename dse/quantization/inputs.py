@@ -3,6 +3,9 @@
 MODEL is `digits` (a small network that is trained on the spot on scikit-learn's 8x8 digits), `FILE.py:FUNCTION` (a
 function without arguments that returns a trained torch module) or `FILE.pt2` (a program saved by `torch.export.save`,
 with a dynamic batch).  The data of the latter two is an .npz file with inputs `x` [N, ...] and labels `y` [N].
+
+Both kinds of files run code of whoever made them: `torch.export.load` unpickles.  A `.pt2`, which looks like data, is
+therefore loaded only if the user says that it can be trusted.
 """
 
 from __future__ import annotations
@@ -32,15 +35,18 @@ class Subject:
     test: tuple[Tensor, Tensor]  # [N, ...], labels [N]
 
 
-def load_subject(model: str, data: str | Path | None = None, seed: int = 0) -> Subject:
-    """Load or train the classifier to quantize; raises `DesignError`, and `SettingsError` for a bad seed."""
+def load_subject(model: str, data: str | Path | None = None, seed: int = 0, trust: bool = False) -> Subject:
+    """Load or train the classifier to quantize; raises `DesignError`, and `SettingsError` for a bad seed.
+
+    A `.pt2` file is refused unless there is `trust`.
+    """
     if model == DIGITS:
         if data is not None:
             raise DesignError("digits has its own data; expected no data file")
         return train_digits(seed)
     if data is None:
         raise DesignError(f"{model} needs data: expected an .npz file with arrays x and y")
-    module = _load_exported(Path(model)) if model.endswith(".pt2") else _call_function(model)
+    module = _load_exported(Path(model), trust) if model.endswith(".pt2") else _call_function(model)
     x, y = _load_arrays(Path(data))
     calibration = min(CALIBRATION, len(x) // 4)
     return Subject(module, x[:calibration], (x[calibration:], y[calibration:]))
@@ -81,7 +87,10 @@ def _train(module: nn.Module, x: Tensor, y: Tensor, epochs: int) -> None:
             optimizer.step()
 
 
-def _load_exported(file: Path) -> nn.Module:
+def _load_exported(file: Path, trust: bool) -> nn.Module:
+    if not trust:
+        raise DesignError(f"{file}: torch unpickles exported programs, so that whoever made the file can run code "
+                          "here; expected --trust if you trust them")  # fmt: skip
     try:
         return torch.export.load(file).module()
     except Exception as error:  # of many types: no file, no archive, another version

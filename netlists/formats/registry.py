@@ -61,7 +61,7 @@ BOOKSHELF = Format(
     write=bookshelf_writer.write,
     read_placement=bookshelf_reader.read_pl,
     write_placement=lambda placement, path, _: bookshelf_writer.write_pl(placement, path),
-    read_options=frozenset({"units_per_um", "grid", "routing"}),
+    read_options=frozenset({"units_per_um", "grid", "routing", "follow_outside"}),
     read_placement_options=frozenset({"units_per_um"}),
 )
 

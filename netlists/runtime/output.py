@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from netlists.errors import SettingsError
 
 ABANDONED_S = 600.0
 """Seconds after which a temporary file without a process is removed: one on another machine may still be writing it."""
+
+
+PLAIN_CHARACTERS = 120
+"""Most characters of a plain name: the methods and numbers that follow it fit into the 255 bytes of a name."""
+PLAIN_NAME = re.compile(rf"\w[\w.+-]{{0,{PLAIN_CHARACTERS - 1}}}", re.ASCII)
+"""What every file system takes as a name of its own."""
+NOT_PLAIN = re.compile(r"[^\w+-]", re.ASCII)
+"""Characters of other names that are replaced."""
+MARK_DIGITS = 12
+"""Hexadecimal digits that tell names apart that become alike."""
 
 
 @contextmanager
@@ -63,6 +75,17 @@ def check_out(out: Path) -> None:
         raise SettingsError(
             f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"
         ) from None
+
+
+def folder_name(text: str) -> str:
+    """A text as the name of a folder: the text itself if it is a plain one, otherwise like it and no other's.
+
+    Names of designs come from files of others, and may hold separators of paths, `..`, or thousands of characters.
+    """
+    if PLAIN_NAME.fullmatch(text):
+        return text
+    mark = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MARK_DIGITS]
+    return f"{NOT_PLAIN.sub('_', text)[:PLAIN_CHARACTERS]}-{mark}"
 
 
 def write_file(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from netlists.runtime.stored_files import read_bytes
 MAX_BYTES = 250_000  # largest file; a design is smaller
 MAX_VALUES = 100_000  # most values of a file; aliases could stand for billions
 MAX_WHOLE = 2**63 - 1  # largest whole number, as arrays hold 64 bits
+MERGE = "tag:yaml.org,2002:merge"  # of the key `<<`, whose value is added to its mapping
 NETWORK_FILES = (".onnx", ".csv")
 QUOTED = 40  # most characters of a value in a message
 
@@ -79,6 +80,22 @@ class _Loader(yaml.SafeLoader):
         if isinstance(value, int) and abs(value) > MAX_WHOLE:
             raise _wrong(node, "a number of at most 64 bits")
         return value
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Replace merge keys (`<<`) by what they stand for, unless aliases make that too much."""
+        count = 0
+        for key, value in node.value:
+            if key.tag != MERGE:
+                continue
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(part, yaml.MappingNode):
+                    self.flatten_mapping(part)  # what is merged may merge others; done once, as the key is gone then
+                    count += len(part.value)
+        if count > MAX_VALUES:
+            raise yaml.MarkedYAMLError(
+                problem=f"<< stands for more than {MAX_VALUES:,} values", problem_mark=node.start_mark
+            )
+        super().flatten_mapping(node)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)

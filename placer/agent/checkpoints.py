@@ -205,10 +205,11 @@ def capture(learner: Learner) -> Tensors:
     return state
 
 
-def restore(learner: Learner, state: Tensors) -> None:
-    """The inverse of `capture`, for a new learner with the same netlist and settings.
+def restore(learner: Learner, state: Tensors, episodes: Sequence[Steps] | None = None) -> None:
+    """The inverse of `capture`, for a learner with the same netlist and settings.
 
-    Raises `ValueError` or `KeyError` if the state is not that of such a learner.
+    `episodes` are its best ones if they are known; without them they are played again.  Raises `ValueError` or
+    `KeyError` if the state is not that of such a learner.
     """
     _demand_state(learner, state)
     iteration, learner.return_mean, learner.return_std, learner.best_proxy = state["numbers"].tolist()
@@ -217,13 +218,15 @@ def restore(learner: Learner, state: Tensors) -> None:
     learner.styles.mean.copy_(state["styles/mean"])
     learner.styles.deviation.copy_(state["styles/deviation"])
     learner.memory.proxies = state["elites/proxy"].tolist()
-    learner.memory.episodes = replay(learner.episodes, state["elites/action"]) if learner.memory.proxies else []
+    if episodes is None:
+        episodes = replay(learner.episodes, state["elites/action"]) if learner.memory.proxies else []
+    learner.memory.episodes = list(episodes)
     learner.best_weights = _best_weights(state)
-    optimizer = learner.optimizer.state_dict()
+    optimizer = learner.optimizer.state_dict() | {"state": {}}
     for name, tensor in state.items():
         if name.startswith(OPTIMIZER):
             _, k, moment = name.split("/")
-            optimizer["state"].setdefault(int(k), {})[moment] = tensor
+            optimizer["state"].setdefault(int(k), {})[moment] = tensor.clone()  # Adam changes it in place
     learner.optimizer.load_state_dict(optimizer)
 
 
@@ -232,7 +235,8 @@ def _demand_state(learner: Learner, state: Tensors) -> None:
 
     Numbers are checked too: an index out of range would end the process, and NaN would spread in training.
     """
-    fixed = {name: tensor for name, tensor in capture(learner).items() if not name.startswith((BEST, "elites/"))}
+    varying = (BEST, OPTIMIZER, "elites/")
+    fixed = {name: tensor for name, tensor in capture(learner).items() if not name.startswith(varying)}
     _demand_like({name: state[name] for name in fixed}, fixed, finite=("styles/mean", "styles/deviation"))
     iteration, mean, deviation, best = state["numbers"].tolist()
     if not (0 <= iteration < MOST_ITERATIONS and abs(mean) < inf and 0 < deviation < inf and best > -inf):

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import torch
 
+from netlists.errors import DivergedError
 from netlists.netlist import Netlist
 from netlists.runtime.clock import OutOfTimeError
+from netlists.runtime.command import warn
 from netlists.runtime.device import room_bytes
 from placer.agent.checkpoints import load_policy
 from placer.agent.policy import PlacementPolicy
 from placer.agent.ppo import IterationStats, Learner, PPOSettings
+from placer.agent.rollback import LastGood
 from placer.agent.rollouts import Plan, play
 from placer.environment.env import EpisodeBatch, placing_order
 from placer.environment.features import MAP_NAMES
@@ -101,12 +104,22 @@ class Agent:
             self.settings = replace(self.settings, style_generations=TRAINED_GENERATIONS, style_spread=TRAINED_SPREAD)
         self.learner = Learner(netlist, self.policy, self.settings, seed, threads)
         self.learner.episodes.clock = incumbent
+        self.last_good = LastGood(self.policy, [self.learner])
         self.generator = torch.Generator().manual_seed(seed + 1)
 
     def run(self, iterations: int | None) -> None:
-        """Search until the budget is used, or for a number of iterations whatever time they take."""
-        with suppress(OutOfTimeError):  # the incumbent has what was found until then
-            self._run(iterations)
+        """Search until the budget is used, or for a number of iterations whatever time they take.
+
+        A policy that diverges returns to the last good iteration, see `LastGood`; if that does not help, the search
+        ends with a warning.  Raises `DivergedError` if there is no placement then.
+        """
+        try:
+            with suppress(OutOfTimeError):  # the incumbent has what was found until then
+                self._run(iterations)
+        except DivergedError as error:
+            if self.incumbent.placement is None:
+                raise
+            warn(f"warning: {error}; the search by the policy ends with the best placement so far")
 
     def _run(self, iterations: int | None) -> None:
         one = EpisodeBatch(self.netlist, 1, self.settings.env, self.threads)
@@ -135,13 +148,24 @@ class Agent:
 
     def _iterate(self) -> IterationStats:
         try:
-            stats = self.learner.iterate()
+            stats = self._learn()
         except OutOfTimeError:
             self.incumbent.offer(self.learner.episodes)
             raise
         self.incumbent.offer(self.learner.episodes)
         self.incumbent.report(stats.iteration, stats.steps_per_second, stats.entropy, stats.kl)
         return stats
+
+    def _learn(self) -> IterationStats:
+        """One iteration, again from the last good state if the policy diverges."""
+        while True:
+            try:
+                stats = self.learner.iterate()
+            except DivergedError as error:
+                self.last_good.go_back(error)
+                continue
+            self.last_good.keep()
+            return stats
 
     def _expect_next(self, stats: IterationStats) -> float:
         """Seconds that the next iteration will take."""

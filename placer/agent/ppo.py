@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netlists.errors import SettingsError
+from netlists.errors import DivergedError, SettingsError
 from netlists.netlist import Netlist
 from netlists.runtime.clock import demand_time
 from placer.agent.policy import PlacementPolicy, netlist_graph
@@ -30,6 +30,9 @@ VARIANT_TEMPERATURE = 3.0
 
 ADAM_EPS = 1e-5
 """Epsilon of Adam."""
+
+SLOWER = 0.5
+"""Factor of the learning rate after the policy has diverged."""
 
 
 def _option(default: Any, text: str) -> Any:
@@ -141,7 +144,7 @@ class Learner:
         return rollout.proxy, self._stats(rollout, start, time.perf_counter())
 
     def improve(self) -> IterationStats:
-        """One iteration of PPO."""
+        """One iteration of PPO; raises `DivergedError` if the policy is no longer finite after it."""
         start = time.perf_counter()
         s = self.settings
         greedy = int(s.num_envs > 1)  # the first episode is greedy, to measure the present policy
@@ -163,6 +166,7 @@ class Learner:
         self._track(returns)
         entropy, kl = self._learn(sample, advantage, (returns - self.return_mean) / self.return_std)
         self._imitate()
+        self._demand_finite_policy(rollout)
         self.iteration += 1
         return self._stats(rollout, start, played, entropy, kl, explained)
 
@@ -232,14 +236,16 @@ class Learner:
         kl = 0.0
         for _ in range(s.epochs):
             divergences: list[Tensor] = []
+            norms: list[Tensor] = []
             for index in torch.split(torch.randperm(rollout.action.numel(), generator=self.generator), s.minibatch):
                 step, episode = index // rollout.action.shape[1], index % rollout.action.shape[1]
                 batch = [x[step.to(x.device), episode.to(x.device)].to(self.device) for x in columns]
                 loss, entropy, divergence = self._loss(step.to(self.device), *batch)
-                self._descend(loss)
+                norms.append(self._descend(loss))
                 entropies.append(entropy)
                 divergences.append(divergence)
-            kl = sum(map(float, divergences)) / len(divergences)  # read only now, so as not to wait for a GPU
+            demand_finite_gradients(norms)  # read only now, like the divergences, so as not to wait for a GPU
+            kl = sum(map(float, divergences)) / len(divergences)
             if kl > s.target_kl:
                 break
         return sum(map(float, entropies)) / len(entropies), kl
@@ -268,19 +274,38 @@ class Learner:
     def _imitate(self) -> None:
         """Move the policy toward the best episodes, by the cross entropy on random steps of them."""
         s = self.settings
+        norms: list[Tensor] = []
         for _ in range(s.imitation_steps if self.memory.proxies else 0):
             steps = self.memory.sample(s.imitation_batch, self.generator)
             maps, scalars, mask, action, step = (x.to(self.device) for x in steps)
             log_probs, _ = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
-            self._descend(-log_probs.gather(1, action[:, None]).mean())
+            norms.append(self._descend(-log_probs.gather(1, action[:, None]).mean()))
+        demand_finite_gradients(norms)
 
-    def _descend(self, loss: Tensor) -> None:
-        """Take a gradient step, if there is time; raises `OutOfTimeError` otherwise."""
+    def _descend(self, loss: Tensor) -> Tensor:
+        """Take a gradient step, or raise `OutOfTimeError` if there is no time; returns the norm of the gradient."""
         demand_time(self.episodes.clock.deadline)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
+        return norm
+
+    @torch.no_grad()
+    def _demand_finite_policy(self, rollout: Rollout) -> None:
+        """Raise `DivergedError` if what the policy gives for the first episode is no longer finite."""
+        step = torch.arange(len(rollout.action), device=self.device)
+        maps, scalars, mask = (x[:, 0].to(self.device) for x in (rollout.maps, rollout.scalars, rollout.mask))
+        log_probs, value = self.policy(self.policy.encode(self.graph)[step], maps, scalars, mask)
+        if not bool(log_probs.masked_fill(~mask, 0.0).isfinite().all() & value.isfinite().all()):
+            raise DivergedError(f"the policy has diverged in iteration {self.iteration + 1}: its probabilities or its "
+                                "values are no longer finite; lower --learning-rate")  # fmt: skip
+
+    def slow_down(self) -> float:
+        """Multiply the learning rate by SLOWER; returns it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] *= SLOWER
+        return float(self.optimizer.param_groups[0]["lr"])
 
 
 def iterate_together(learners: Sequence[Learner]) -> list[IterationStats]:
@@ -304,6 +329,12 @@ def iterate_together(learners: Sequence[Learner]) -> list[IterationStats]:
             lead.policy.style.copy_(styles[proxy.argmin()])
             lead.remember(float(proxy.min()))
     return [stats for _, stats in results]
+
+
+def demand_finite_gradients(norms: Sequence[Tensor]) -> None:
+    """Raise `DivergedError` if one of K norms [K] of gradients is not finite; waits for a GPU once."""
+    if norms and not bool(torch.stack(list(norms)).isfinite().all()):
+        raise DivergedError("the policy has diverged: a gradient is no longer finite; lower --learning-rate")
 
 
 def standardize(values: Tensor) -> Tensor:

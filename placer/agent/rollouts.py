@@ -25,7 +25,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from netlists.errors import CheckpointError
+from netlists.errors import DivergedError
 from netlists.runtime.clock import OutOfTimeError
 from placer.agent.policy import PlacementPolicy
 from placer.environment.env import EpisodeBatch, Observation, split_range
@@ -48,6 +48,9 @@ PER_EPISODE = ("proxy", "stuck")
 
 FREE = -1
 """Instead of a prescribed action: the policy decides."""
+
+NO_ACTION = -1
+"""Instead of an action: the probabilities of the policy are no numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +125,8 @@ def play(policy: PlacementPolicy, embedding: Tensor, plan: Plan, episodes: Episo
     """Play all episodes to the end as planned, on the threads of `episodes`.
 
     `embedding` holds the features [T, 3E] of `policy.encode`; the policy is on its device.  Raises `LegalizationError`
-    as `EpisodeBatch` does, and `OutOfTimeError` if the clock of the episodes ended some of them early; the others have
-    legal placements.
+    as `EpisodeBatch` does, `DivergedError` if the policy gives no probabilities, and `OutOfTimeError` if the clock of
+    the episodes ended some of them early; the others have legal placements.
     """
     if embedding.device.type != "cpu":
         return play_in_turns(policy, embedding, plan, episodes)
@@ -232,11 +235,13 @@ def _play_group(
         log_probs, value = policy(rows[t], maps, scalars, mask, plan.style)
         action = decide(log_probs, mask, plan, t)
         log_prob = log_probs.gather(1, action.clamp_max(mask.shape[1] - 1)[:, None]).squeeze(1)
-        if bool(log_prob.isnan().any()):
-            raise CheckpointError(f"the policy has diverged: at step {t} its probabilities are no numbers; use other "
-                                  "weights, or train again with a lower learning rate")  # fmt: skip
         steps.append((action, log_prob, value))
-        following, reward = episodes.step(on_host(action).numpy(), outs[min(t + 1, episodes.steps - 1)])
+        # An index that is no action must not reach the kernels; to ask a GPU for it apart would take a second wait.
+        taken = on_host(torch.where(log_prob.isnan(), NO_ACTION, action)).numpy()
+        if taken.min(initial=0) == NO_ACTION:
+            raise DivergedError(f"the policy has diverged: at step {t} its probabilities are no numbers; use other "
+                                "weights, or train again with a lower learning rate")  # fmt: skip
+        following, reward = episodes.step(taken, outs[min(t + 1, episodes.steps - 1)])
         rewards[t] = reward
         if following is None and episodes.cut:
             return False

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from netlists.errors import CheckpointError, ChipscapeError, SettingsError, demand_seed
+from netlists.errors import CheckpointError, ChipscapeError, DivergedError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from netlists.runtime import device
 from netlists.runtime.output import write_file
@@ -26,6 +26,7 @@ from placer.agent.placing import fill_gpu, fitting_envs, new_policy
 from placer.agent.policy import PlacementPolicy, netlist_graph
 from placer.agent.ppo import IterationStats, Learner, PPOSettings, iterate_together
 from placer.agent.ray_rollouts import ray_players
+from placer.agent.rollback import LastGood
 from placer.agent.rollouts import Plan, play
 from placer.environment.env import EpisodeBatch
 from placer.incumbent import Listener, RunProgress
@@ -117,6 +118,7 @@ class Training:
         if meta:
             checkpoints.load_learners(checkpoint, self.learners)
             self.history, self.iteration = meta["history"], meta["iteration"]
+        self.last_good = LastGood(self.policy, self.learners)
         self.snapshot = self._capture()
 
     def _fit_envs(self, netlists: Sequence[Netlist], target: torch.device, before: int | None) -> PPOSettings:
@@ -138,8 +140,9 @@ class Training:
     def run(self, progress: Listener | None = None) -> bool:
         """Train, writing checkpoints; returns whether Ctrl-C ended it, after which the last whole iteration is saved.
 
-        Raises `SettingsError` if the Ray cluster cannot be used, and `ChipscapeError` if it is lost or the policy
-        diverges; the last whole iteration is saved then, too.
+        A policy that diverges returns to the last whole iteration, see `LastGood`.  Raises `SettingsError` if the Ray
+        cluster cannot be used, and `ChipscapeError` if it is lost or the policy diverges again and again; the last
+        whole iteration is saved then, too.
         """
         start = time.perf_counter()
         with ExitStack() as stack:
@@ -169,14 +172,17 @@ class Training:
         longest = 0.0
         while self._has_time(time.perf_counter() - start, longest):
             began = time.perf_counter()
-            for name, stats in zip(self.names, iterate_together(self.learners), strict=True):
+            try:
+                results = iterate_together(self.learners)
+            except DivergedError as error:
+                self.last_good.go_back(error)
+                continue
+            for name, stats in zip(self.names, results, strict=True):
                 self._note(name, stats, board)
                 if progress:
                     progress(self._progress(stats, time.perf_counter() - start))
-            if not all(bool(weights.isfinite().all()) for weights in self.policy.parameters()):
-                raise CheckpointError(f"the policy has diverged in iteration {self.iteration + 1}: its weights are no "
-                                      "longer finite; the one before is saved, lower --learning-rate")  # fmt: skip
             self.iteration += 1
+            self.last_good.keep()
             self.snapshot = self._capture()
             now = time.perf_counter()
             longest = now - began
@@ -227,8 +233,7 @@ class Training:
                            stats.entropy, stats.kl)  # fmt: skip
 
     def _capture(self) -> Snapshot:
-        weights = {name: tensor.detach().cpu().clone() for name, tensor in self.policy.state_dict().items()}
-        return Snapshot(self.iteration, weights, [checkpoints.capture(x) for x in self.learners], list(self.history))
+        return Snapshot(self.iteration, self.last_good.weights, self.last_good.states, list(self.history))
 
     def _demand_same(self, checkpoint: Path, meta: dict[str, Any], names: list[str]) -> None:
         for what, ours in (("netlists", names), ("seed", self.settings.seed), ("settings", self.ppo.as_dict())):

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from netlists.errors import LegalizationError
 from netlists.legality.cells import free_rows, with_halos
 from netlists.netlist import Floats, Ints, Kind, Netlist
 from netlists.placement import Placement
@@ -178,6 +179,8 @@ class _Descent:
 
     def _forces(self, point: Floats) -> _Forces:
         p, count = self.problem, len(self.problem.moves)
+        if not np.isfinite(point.sum()):  # kernels would take it for bins that do not exist
+            raise LegalizationError("global placement has diverged: positions are no longer finite; try another seed")
         self.center[p.moves] = point[:count] - p.shift
         pull = np.zeros(self.center.shape)
         hpwl = wirelength_gradient(self.center, p.node, p.offset, p.net_start, p.weight, self.smooth, pull)

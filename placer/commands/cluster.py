@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from placer.commands.options import Grid, Lef, PlcFile, Seed, SourcePath, TargetPath, Unfix, load_netlist, parse_source
+from placer.commands.options import (
+    Follow,
+    Grid,
+    Lef,
+    PlcFile,
+    Seed,
+    SourcePath,
+    TargetPath,
+    Unfix,
+    load_netlist,
+    parse_source,
+)
 
 
 def run(
@@ -18,6 +29,7 @@ def run(
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
 ) -> None:
     """Group the standard cells of a netlist into soft macros.
 
@@ -26,5 +38,5 @@ def run(
     from netlists import save
     from netlists.connectivity.cluster import cluster
 
-    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
+    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef), follow_outside)
     save(cluster(chip, clusters, seed=seed).netlist, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netlists.runtime.command import warn
 from placer.commands.options import (
+    Follow,
     Grid,
     Lef,
     PlacementPath,
@@ -23,6 +24,7 @@ def run(
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
     placement: PlacementPath = None,
 ) -> None:
     """Write a netlist in another format, with the places of a placement if one is given.
@@ -34,7 +36,7 @@ def run(
     from netlists import load_placement, save, save_placement
     from netlists.formats.registry import LEFDEF, netlist_format
 
-    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef))
+    chip = load_netlist(parse_source(source_file, plc, grid, unfix, lef), follow_outside)
     if chip.constraints and netlist_format(target) is not LEFDEF:
         kept = "except for blockages in a .plc"
         warn(f"warning: {target} cannot hold constraints ({chip.constraints.summary}), {kept}")

@@ -10,6 +10,7 @@ import typer
 from placer.commands.options import (
     Channel,
     ConstraintsFile,
+    Follow,
     Grid,
     Halo,
     Lef,
@@ -33,6 +34,7 @@ def run(
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
     constraints: ConstraintsFile = None,
     halo: Halo = None,
     channel: Channel = None,
@@ -46,7 +48,7 @@ def run(
     from placer import routing
     from placer.cost import lower_bounds, summary
 
-    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel), follow_outside)
     placed = load_placement(chip, placement) if placement else Placement.given(chip)
     cost, routed = summary(placed), routing.summary(placed)
     if as_json:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from netlists.runtime.command import command_line, say
 from netlists.runtime.output import check_out
-from placer.commands.options import Grid, Lef, NetlistPath, PlcFile, Unfix, load_netlist, parse_source
+from placer.commands.options import Follow, Grid, Lef, NetlistPath, PlcFile, Unfix, load_netlist, parse_source
 from placer.commands.terminal import PlainTable
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(
     grid: Grid = None,
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
 ) -> None:
     """Describe a netlist: macros, nets, utilization, hierarchy, and the dataflow between macros.
 
@@ -49,7 +50,7 @@ def run(
         check_out(out.parent)
     from netlists.connectivity import build_graphs, summarize
 
-    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef))
+    chip = load_netlist(parse_source(netlist, plc, grid, unfix, lef), follow_outside)
     graphs = build_graphs(chip)
     summary = summarize(chip, graphs)
     if out:

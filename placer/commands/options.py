@@ -46,6 +46,9 @@ Halo = Annotated[float | None, typer.Option("--halo", metavar="UM", help="Space 
 Channel = Annotated[
     float | None, typer.Option("--channel", metavar="UM", help="Least gap of hard macros that do not touch")
 ]
+Follow = Annotated[
+    bool, typer.Option("--follow-outside", help="Read what an .aux names or links to outside of its folder, too")
+]
 OutDir = Annotated[Path, typer.Option("--out", help="Folder for the results")]
 Workers = Annotated[int, typer.Option("--workers", help="Threads; all cores by default")]
 Weights = Annotated[
@@ -75,9 +78,9 @@ def parse_source(
     )  # fmt: skip
 
 
-def load_netlist(source: Source) -> Netlist:
-    """The netlist, after a warning on stderr for each of its notes; raises as `netlists.load` does."""
-    netlist = source.load()
+def load_netlist(source: Source, follow_outside: bool = False) -> Netlist:
+    """The netlist, after a warning on stderr for each of its notes; raises as `Source.load` does."""
+    netlist = source.load(follow_outside)
     for note in netlist.notes:
         warn(f"warning: {note}")
     return netlist

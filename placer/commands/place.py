@@ -18,6 +18,7 @@ from placer.commands.options import (
     ConstraintsFile,
     Device,
     Fix,
+    Follow,
     Grid,
     Halo,
     Lef,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from placer.runs.pipeline import Result
-    from placer.runs.run_folder import FinishedRun
+    from placer.runs.run_folder import FinishedRun, Source
 
 FORCE_HELP = "Replace a finished run in the folder that is of another netlist or better; otherwise it stays"
 """About `--force`."""
@@ -65,6 +66,7 @@ def run(
     unfix: Unfix = None,
     fix: Fix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
     constraints: ConstraintsFile = None,
     halo: Halo = None,
     channel: Channel = None,
@@ -76,7 +78,7 @@ def run(
     """
     with loading():
         from placer.runs.pipeline import place
-        from placer.runs.run_folder import read_earlier_run, reason_to_keep, write_run
+        from placer.runs.run_folder import read_earlier_run, reason_to_keep
         from placer.runs.settings import PlaceSettings
 
         if method in METHODS and METHODS[method].uses_torch:
@@ -87,7 +89,7 @@ def run(
     source = parse_source(netlist, plc, grid, unfix, lef, constraints, halo, channel, fix)
     demand_tool(tcl)
     with nothing_to_save():
-        chip = load_netlist(source)
+        chip = load_netlist(source, follow_outside)
         check_out(out)
         earlier = None if force else read_earlier_run(out, chip)
         with live_line() as show:
@@ -97,11 +99,7 @@ def run(
     if reason:
         say(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
     else:
-        finished = write_run(out, result, source, command_line("placer"))
-        if chip.def_file:
-            write_tcl(result.placement, out / "macros.tcl", tcl)
-        write_pages(finished)
-        print_closing(result, out)
+        write_result(result, source, out, tcl)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -113,6 +111,17 @@ def print_result(result: Result) -> None:
     cost = {key: result.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds")}
     title = f"{result.placement.netlist.name} · {result.settings.method}"
     print_cost_table(title, cost, select_rows(cost), result.metrics["lower_bounds"])
+
+
+def write_result(result: Result, source: Source, out: Path, tcl: str) -> None:
+    """Write the files of a run and say where they are; raises `OSError` and `NetlistError`."""
+    from placer.runs.run_folder import write_run
+
+    finished = write_run(out, result, source, command_line("placer"))
+    if result.placement.netlist.def_file:
+        write_tcl(result.placement, out / "macros.tcl", tcl)
+    write_pages(finished)
+    print_closing(result, out)
 
 
 def print_closing(result: Result, out: Path) -> None:

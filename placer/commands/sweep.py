@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from netlists.runtime.ray_connection import LOCAL
 from placer.commands.options import (
     RAY_HELP,
     Device,
+    Follow,
     Lef,
     NetlistPaths,
     OutDir,
@@ -41,6 +43,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Do not repeat finished runs of the same settings")] = False,
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
 ) -> None:
     """Place netlists by several methods and seeds, one Ray task a run; writes a folder a run, results.csv, report.html.
 
@@ -58,7 +61,8 @@ def run(
             result = sweep(
                 [parse_source(name, unfix=unfix, lef=lef) for name in netlists], out, methods=methods.split(","),
                 seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line("placer"),
-                load=load_netlist, progress=lambda progress: show(progress.line),
+                load=partial(load_netlist, follow_outside=follow_outside),
+                progress=lambda progress: show(progress.line),
             )  # fmt: skip
         if result.interrupted and not result.outcomes:
             raise KeyboardInterrupt

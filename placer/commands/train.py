@@ -17,6 +17,7 @@ from netlists.runtime.ray_connection import CORES
 from placer.commands.options import (
     RAY_HELP,
     Device,
+    Follow,
     Lef,
     NetlistPaths,
     OutDir,
@@ -46,6 +47,7 @@ def run(
     device: Device = "auto",
     unfix: Unfix = None,
     lef: Lef = None,
+    follow_outside: Follow = False,
     **learner: Any,
 ) -> None:
     """Train the agent on netlists; writes checkpoints, history.csv, training.png, TensorBoard scalars.  Ctrl-C saves.
@@ -60,7 +62,7 @@ def run(
         budget = BUDGET_S
     settings = TrainSettings(budget, iterations, seed, workers, resume, ray, device)
     with nothing_to_save():
-        chips = [load_netlist(parse_source(name, unfix=unfix, lef=lef)) for name in netlists]
+        chips = [load_netlist(parse_source(name, unfix=unfix, lef=lef), follow_outside) for name in netlists]
         check_out(out)
         training = Training(chips, PPOSettings(**learner), out, settings)
         with live_line() as show:

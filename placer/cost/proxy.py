@@ -7,10 +7,12 @@ same on every machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numba import njit
 
+from netlists.errors import PlacementError
 from netlists.legality.verdict import is_legal, legality
 from netlists.netlist import Floats, Kind, Netlist
 from netlists.placement import Placement
@@ -29,6 +31,13 @@ class CostTerms:
     density: float
     congestion: float
     hpwl_um: float  # sum over all nets of weight × HPWL
+
+    def __post_init__(self) -> None:
+        """Raise `PlacementError` for a term that is no finite number, before it is compared with another one."""
+        for name, value in vars(self).items():
+            if not isfinite(value):
+                raise PlacementError(f"the {name} of a placement is {value}; expected a finite number: all positions, "
+                                     "sizes and net weights have to be finite")  # fmt: skip
 
     @property
     def proxy(self) -> float:

@@ -18,6 +18,7 @@ from torch import Tensor
 from netlists.errors import LegalizationError
 from netlists.netlist import Floats, Netlist
 from netlists.placement import Placement
+from netlists.runtime.command import warn
 from netlists.runtime.device import room_bytes
 from placer.cost import ProxyCost
 from placer.gradient.smooth_proxy import Routes, Smoothing, SmoothProxy
@@ -100,6 +101,7 @@ class Descent:
         factor = np.exp(settings.jitter * rng.normal(size=(len(SPANS), 2, b)))
         self.spans = {name: proxy.tensor(getattr(settings, name))[:, None] * proxy.tensor(f)
                       for name, f in zip(SPANS, factor, strict=True)}  # fmt: skip
+        self.lost = torch.zeros(b, dtype=torch.bool, device=proxy.device)  # [B] whether a gradient was not finite
         self.steps = 0
         self.routes: Routes | None = None
 
@@ -117,6 +119,9 @@ class Descent:
         """One step of Adam after the fraction `done`."""
         loss = self.loss(done).sum()
         (slope,) = torch.autograd.grad(loss, self.at)
+        finite = slope.isfinite().flatten(1).all(dim=1)
+        self.lost |= ~finite  # read once per batch, so as not to wait for a GPU
+        slope = slope.masked_fill(~finite[:, None, None], 0.0)  # infinity would lead to indices out of range
         self.steps += 1
         decay_mean, decay_square = self.settings.decay
         with torch.no_grad():
@@ -168,6 +173,8 @@ def gradient(
         except KeyboardInterrupt:
             finish(descent.position()[:1])
             raise
+        if lost := int(descent.lost.sum()):
+            warn(f"warning: gradients of {lost} of {settings.starts} starts were not finite and left out")
         finish(descent.position())
         batches, batch_s = batches + 1, time.perf_counter() - began
 

@@ -53,9 +53,13 @@ class Source:
     channel: float | None = None  # µm between hard macros that do not touch
     fix: tuple[str, ...] = ()  # globs of movable macros that stay where they are
 
-    def load(self) -> Netlist:
-        """The netlist; raises as `netlists.load` does."""
-        options = {name: value for name, value in (("grid", self.grid), ("lef", self.lef)) if value}
+    def load(self, follow_outside: bool = False) -> Netlist:
+        """The netlist; raises as `netlists.load` does.
+
+        `follow_outside` is no field, so that no stored run can ask for files outside of the folder of an `.aux`.
+        """
+        known = (("grid", self.grid), ("lef", self.lef), ("follow_outside", follow_outside))
+        options = {name: value for name, value in known if value}
         netlist = load(self.path, self.plc, unfix=self.unfix, **options)
         if self.constraints:
             netlist = constrain(netlist, read_constraints(self.constraints, netlist.origin_um))
@@ -125,10 +129,13 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
     return FinishedRun(folder, result.placement, metrics)
 
 
-def read_run(folder: Path) -> FinishedRun:
-    """Read a folder written by `write_run`; raises `PlacementError` if its `metrics.json` is missing or damaged."""
+def read_run(folder: Path, follow_outside: bool = False) -> FinishedRun:
+    """Read a folder written by `write_run`; raises `PlacementError` if its `metrics.json` is missing or damaged.
+
+    `follow_outside` is that of `Source.load`.
+    """
     metrics = read_metrics(folder)
-    netlist = Source.read(metrics["source"]).load()
+    netlist = Source.read(metrics["source"]).load(follow_outside)
     return FinishedRun(folder, load_placement(netlist, folder / metrics["placement"]), metrics)
 
 

@@ -16,7 +16,7 @@ from netlists import load_placement
 from netlists.errors import PlacementError
 from netlists.legality.verdict import is_legal
 from netlists.netlist import Netlist
-from netlists.runtime.output import write_file
+from netlists.runtime.output import folder_name, write_file
 from placer.runs.pipeline import Result
 from placer.runs.run_folder import COSTS, FinishedRun, Source, convergence, digest, read_metrics, write_run
 from placer.runs.settings import PlaceSettings
@@ -36,7 +36,7 @@ class SweepRun:
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return f"{self.netlist}-{self.settings.method}-{self.settings.seed}"
+        return f"{folder_name(self.netlist)}-{self.settings.method}-{self.settings.seed}"
 
 
 @dataclass(frozen=True, eq=False)

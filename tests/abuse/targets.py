@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netlists import Placement, load, save
+from netlists import Placement, load, load_placement, save, save_placement
 from netlists.errors import ChipscapeError
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 from tests.abuse.mutations import (
@@ -47,6 +47,64 @@ def read_netlist(name: str) -> Callable[[Path], None]:
         assert all(isfinite(value) for value in costs.values()), costs
 
     return read
+
+
+def read_placement(netlist: str, placement: str) -> Callable[[Path], None]:
+    """Load a netlist and a placement of it, and price that: all costs have to be finite."""
+
+    def read(folder: Path) -> None:
+        from placer.cost import summary
+
+        costs = summary(load_placement(load(folder / netlist), folder / placement))
+        assert all(isfinite(value) for value in costs.values()), costs
+
+    return read
+
+
+def make_placed_bookshelf(folder: Path) -> None:
+    make_bookshelf(folder)
+    save_placement(Placement.given(load(folder / "tiny.aux")), folder / "placed.pl")
+
+
+def make_placed_protobuf(folder: Path) -> None:
+    make_protobuf(folder)
+    save_placement(Placement.given(load(folder / "netlist.pb.txt")), folder / "placed.plc")
+
+
+def make_placed_def(folder: Path) -> None:
+    make_def(folder)
+    netlist = load(folder / "tiny.def")
+    middle = np.array(netlist.canvas_um) / 2
+    position_um = np.where(np.isfinite(netlist.position_um), netlist.position_um, middle)
+    save_placement(Placement(netlist, position_um, netlist.orientation.copy()), folder / "placed.def")
+
+
+CONSTRAINTS = """halo: {left: 1, bottom: 2, right: 3, top: 4}
+halos: {"*": 5}
+channel: 10
+boundary: 2
+io_depth: 20
+abut: never
+snap: tracks
+grid: 0.005
+blockages: [{box: [10, 20, 30, 50], kind: soft}, {box: [10, 20, 11, 21]}]
+fences: {"*": [10, 20, 400, 400]}
+guides: {"*": [[10, 20, 30, 40], [40, 20, 50, 40]]}
+orientations: {"*": [N, FN]}
+"""
+
+
+def make_constraints(folder: Path) -> None:
+    (folder / "constraints.yaml").write_text(CONSTRAINTS)
+
+
+def read_constrained(folder: Path) -> None:
+    from netlists.formats.constraints_file import constrain, read_constraints
+    from netlists.legality.verdict import legality
+
+    netlist = tiny_netlist_with_rows()
+    given = constrain(netlist, read_constraints(folder / "constraints.yaml", netlist.origin_um))
+    legality(Placement.given(given))
 
 
 def make_bookshelf(folder: Path) -> None:
@@ -99,6 +157,40 @@ def make_design(folder: Path) -> None:
 
 def read_design(folder: Path) -> None:
     evaluate_design(str(folder / "design.yaml"))
+
+
+PARTS = """name: own
+node_nm: 22
+volt: 0.8
+area_over_45nm: 0.28
+cell_um2: 0.092
+leakage_mw_mm2: 10
+energies:
+  multiply_8bit_pj: 0.64
+  add_32bit_pj: 0.32
+  sram_pj_per_bit: {8: 0.1, 128: 0.4}
+  register_pj_per_bit: {0.5: 0.02}
+  wire_pj_per_bit_mm: 0.07
+  flipflop_pj_per_cycle: 0.001
+  dram_pj_per_bit: 4
+"""
+
+
+def make_parts(folder: Path) -> None:
+    (folder / "design.yaml").write_text(DESIGN.replace("technology: 28nm", "technology: own.yaml"))
+    (folder / "own.yaml").write_text(PARTS)
+
+
+def make_publication(folder: Path) -> None:
+    from dse.validation.publication import FOLDER
+
+    (folder / "published.yaml").write_bytes((FOLDER / "qiu_fpga16.yaml").read_bytes())
+
+
+def read_publication(folder: Path) -> None:
+    from dse.validation.compare import compare
+
+    compare(str(folder / "published.yaml"))
 
 
 def make_space(folder: Path) -> None:
@@ -192,18 +284,37 @@ def resume_training(folder: Path) -> None:
     train(folder, 4, resume=True)
 
 
+def make_weights(folder: Path) -> None:
+    from placer.agent.placing import PRETRAINED
+
+    (folder / "weights.safetensors").write_bytes((PRETRAINED / "weights.safetensors").read_bytes())
+
+
+def read_weights(folder: Path) -> None:
+    from placer.agent.checkpoints import load_policy
+
+    load_policy(folder / "weights.safetensors")
+
+
 TARGETS = {
     "bookshelf": Target(make_bookshelf, "*", mutate_text, read_netlist("tiny.aux")),
     "protobuf": Target(make_protobuf, "*", mutate_text, read_netlist("netlist.pb.txt")),
     "def": Target(make_def, "*", mutate_text, read_netlist("tiny.def")),
+    "pl": Target(make_placed_bookshelf, "placed.pl", mutate_text, read_placement("tiny.aux", "placed.pl")),
+    "plc": Target(make_placed_protobuf, "placed.plc", mutate_text, read_placement("netlist.pb.txt", "placed.plc")),
+    "placed def": Target(make_placed_def, "placed.def", mutate_text, read_placement("tiny.def", "placed.def")),
+    "constraints": Target(make_constraints, "*", mutate_text, read_constrained),
     "topology": Target(make_topology, "*", mutate_text, read_topology),
     "design": Target(make_design, "*", mutate_text, read_design),
+    "parts": Target(make_parts, "own.yaml", mutate_text, read_design),
+    "publication": Target(make_publication, "*", mutate_text, read_publication),
     "space": Target(make_space, "*", mutate_text, read_space),
     "onnx": Target(make_onnx, "*", mutate_bytes, read_onnx),
     "metrics": Target(make_run, "run/metrics.json", mutate_json, read_run),
     "results": Target(make_exploration, "out/results.sqlite", mutate_database, read_exploration),
     "resume": Target(make_exploration, "out/results.sqlite", mutate_database, resume_exploration),
     "checkpoint json": Target(make_training, "out/checkpoint-*/weights.json", mutate_json, resume_training),
+    "weights": Target(make_weights, "*", mutate_tensors, read_weights),
     "checkpoint": Target(make_training, "out/checkpoint-*/*.safetensors", mutate_tensors, resume_training),
 }
 """Targets by name."""

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from netlists.errors import ChipscapeError
+from tests.abuse.limits import demand_limits, measured, size_of
 from tests.abuse.targets import TARGETS, attack
 
 DAMAGES = {"metrics": 3, "results": 3, "resume": 6, "checkpoint": 5, "checkpoint json": 5}
@@ -45,7 +46,9 @@ def test_damaged_files_are_read_or_refused(name: str, tmp_path: Path, whole: Cal
     refused = 0
     for number in range(DAMAGES.get(name, MANY)):
         folder = shutil.copytree(whole(name), tmp_path / str(number))
-        refused += bool(attack(TARGETS[name], folder, random.Random(number)))
+        with measured() as usage:
+            refused += bool(attack(TARGETS[name], folder, random.Random(number)))
+        demand_limits(usage, size_of(folder))
     assert refused > 0
 
 

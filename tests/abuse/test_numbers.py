@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dse.workloads.scalesim import load_topology
-from netlists import load, save
-from netlists.errors import ChipscapeError, DesignError, NetlistError
-from netlists.netlist import Routing
+from netlists import Placement, load, save
+from netlists.errors import ChipscapeError, DesignError, LegalizationError, NetlistError, PlacementError
+from netlists.netlist import Kind, Routing
 from netlists.runtime.yaml_file import MAX_VALUES, read_yaml
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
+from placer.cells.global_placement import _Descent, place_globally
+from placer.cost import CostTerms
+from placer.gradient.descent import Descent, GradientSettings, gradient
+from placer.incumbent import Incumbent
 from tests.abuse.targets import DESIGN, TOPOLOGY, evaluate_design
 
 DIGITS = "9" * 5_000
@@ -74,6 +80,20 @@ def test_aliases_that_stand_for_billions_of_values(tmp_path: Path) -> None:
         read_yaml(tmp_path / "circle.yaml")
 
 
+@pytest.mark.parametrize("levels", [5, 12])
+def test_merge_keys_that_stand_for_billions_of_values(levels: int, tmp_path: Path) -> None:
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    lines += [f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 10)}]}}" for k in range(1, levels + 1)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(DesignError, match=f"<< stands for more than {MAX_VALUES:,} values"):
+        read_yaml(tmp_path / "bomb.yaml")
+    (tmp_path / "few.yaml").write_text("\n".join([*lines[:3], "b: {<<: *a2, y: 3}"]))
+    assert read_yaml(tmp_path / "few.yaml")["b"] == {"x": 1, "y": 3}
+    (tmp_path / "circle.yaml").write_text("a: &a {<<: *a}")
+    with pytest.raises(DesignError, match="expected YAML"):
+        read_yaml(tmp_path / "circle.yaml")
+
+
 def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     (tmp_path / "tag.yaml").write_text("a: !!python/object/apply:os.system ['true']")
     with pytest.raises(DesignError, match="could not determine a constructor"):
@@ -101,6 +121,41 @@ def test_rows(field: str, value: float) -> None:
     column[3] = value
     with pytest.raises(NetlistError, match=r"row 3 .* expected rows with sites"):
         netlist.with_(rows=replace(netlist.rows, **{field: column}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_costs_that_are_no_numbers_are_named(value: float) -> None:
+    with pytest.raises(PlacementError, match=f"the congestion of a placement is {value}; expected a finite number"):
+        CostTerms(1.0, 1.0, value, 1.0)
+    netlist = tiny_netlist()
+    position_um = netlist.position_um.copy()
+    position_um[-1] = value
+    with pytest.raises(PlacementError, match="has no position"):
+        Placement(netlist, position_um, netlist.orientation.copy())
+
+
+def test_a_descent_whose_gradient_is_no_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual, steps = Descent.loss, iter(range(1_000))
+
+    def loss(self: Descent, done: float) -> torch.Tensor:
+        values = usual(self, done)
+        return values * torch.tensor([float("nan") if next(steps) == 3 else 1.0, 1.0])
+
+    monkeypatch.setattr(Descent, "loss", loss)
+    search = Incumbent("gradient", np.inf, time.perf_counter())
+    gradient(tiny_netlist(), search, 0, 1, 1, GradientSettings(starts=2, steps=8))
+    assert capsys.readouterr().err == "warning: gradients of 1 of 2 starts were not finite and left out\n"
+    assert search.placement is not None
+    assert np.isfinite(search.best)
+
+
+def test_global_placement_whose_positions_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Descent, "_gradient", lambda self, forces: forces.pull * np.nan)
+    netlist = tiny_netlist_with_rows()
+    with pytest.raises(LegalizationError, match="global placement has diverged: positions are no longer finite"):
+        place_globally(Placement.given(netlist), netlist.kind == Kind.CELL, seed=0)
 
 
 def test_grids_and_canvases() -> None:

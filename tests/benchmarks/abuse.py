@@ -1,8 +1,9 @@
 """Does every reader answer damaged and hostile files with one error?  `python -m tests.benchmarks.abuse`
 
 Makes a small file of each kind, damages it at random (`tests.abuse.mutations`) and reads it, over and over for
-`--seconds` a reader.  Prints how many files were refused and read, the slowest answer, and every fault: an exception
-that is none of ours, an answer that takes more than HANG_S of processor time, or a result that is not finite.
+`--seconds` a reader.  Prints how many files were refused and read, the slowest answer, the most memory, and every
+fault: an exception that is none of ours, an answer beyond the limits of `tests.abuse.limits`, or a result that is not
+finite.
 `--first` is the number of the first damage, which decides what it is: `--first N --count 1` repeats one.
 """
 
@@ -11,37 +12,22 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
-import signal
 import tempfile
 import time
-import traceback
 import warnings
 from collections import Counter
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
+from tests.abuse.limits import Hang, demand_limits, describe, measured, size_of
 from tests.abuse.targets import TARGETS, Target, attack
-
-HANG_S = 5.0
-"""Seconds of processor time after which an answer counts as a hang."""
-
-
-class Hang(BaseException):
-    """No answer in time; no handler of other errors catches it."""
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Hang
 
 
 def run(name: str, target: Target, seconds: float, first: int, count: int | None) -> int:
     """Attack one target and print how it went; returns the number of faults."""
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, _stop)
     ends: Counter[str] = Counter()
     faults: dict[str, tuple[int, str]] = {}
-    slowest = (0.0, first)
+    slowest, largest = (0.0, first), 0
     with tempfile.TemporaryDirectory() as top:
         original = Path(top) / "original"
         original.mkdir()
@@ -51,27 +37,22 @@ def run(name: str, target: Target, seconds: float, first: int, count: int | None
         while number - first < count if count else time.monotonic() < end:
             folder = Path(top) / "damaged"
             shutil.copytree(original, folder)
-            began = time.process_time()
-            signal.setitimer(signal.ITIMER_REAL, 4 * HANG_S)
             try:
-                ends["refused" if attack(target, folder, random.Random(number)) else "read"] += 1
+                with measured() as usage:
+                    answer = attack(target, folder, random.Random(number))
+                demand_limits(usage, size_of(folder))
+                ends["refused" if answer else "read"] += 1
             except (Exception, Hang) as error:
                 ends["faults"] += 1
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                key = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-                faults.setdefault(
-                    key, (number, f"{str(error)[:200]!r}\n" + "".join(traceback.format_tb(error.__traceback__)[-6:]))
-                )
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            slowest = max(slowest, (taken := time.process_time() - began, number))
-            if taken > HANG_S:
-                ends["slow"] += 1
-                faults.setdefault("slow", (number, f"{taken:.1f} s"))
+                key, text = describe(error)
+                faults.setdefault(key, (number, text))
+            slowest, largest = max(slowest, (usage.seconds, number)), max(largest, usage.memory)
             shutil.rmtree(folder)
             number += 1
     print(
-        f"{name}: {number - first} files, {dict(ends)}, slowest {slowest[0]:.2f} s (--first {slowest[1]})", flush=True
+        f"{name}: {number - first} files, {dict(ends)}, slowest {slowest[0]:.2f} s (--first {slowest[1]}), "
+        f"at most {largest / 1e6:.0f} MB",
+        flush=True,
     )
     for key, (damage, text) in faults.items():
         print(f"  {key} (--first {damage}): {text}", flush=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from os.path import exists, isabs, isfile, normpath, pardir
+from os.path import exists, isfile, realpath
 from pathlib import Path
 
 from netlists.errors import NetlistError
 from netlists.formats.bookshelf.lines import word_lines
-from netlists.formats.textfile import file_error, read_text
+from netlists.formats.textfile import MAX_QUOTED, file_error, read_text
 
 SUFFIXES = (".nodes", ".nets", ".wts", ".pl", ".scl")
 """The files of a design; all except `.wts` are required."""
@@ -26,21 +26,22 @@ _CONTENT = {
 """What the lines of an unused file are, by its suffix."""
 
 
-def list_files(aux: Path, notes: list[str]) -> dict[str, Path]:
+def list_files(aux: Path, notes: list[str], follow_outside: bool = False) -> dict[str, Path]:
     """The file that the `.aux` names for each suffix.
 
     A note is added for each other file, with the count of its content, and for a `.wts` that does not exist.  Raises
-    `NetlistError` naming the line if another file does not exist, or if one is outside of the folder of the `.aux`: a
-    design of others has no reason to read files elsewhere.
+    `NetlistError` naming the line if another file does not exist, or, unless `follow_outside`, if one is outside of the
+    folder of the `.aux`, by its name or by a link: a design of others has no reason to read files elsewhere.
     """
     files: dict[str, Path] = {}
     for line, name in _names(read_text(aux)):
         plain = name.removesuffix(".gz").lower()
         suffix = next((s for s in (*SUFFIXES, SIDECAR) if plain.endswith(s)), None)
-        if isabs(name) or Path(normpath(name)).parts[:1] == (pardir,):
-            message = f"{name[:80]} is outside of {aux.parent}, expected a file beside the .aux: copy it there"
-            raise file_error(aux, line, message)
         path = _packed(aux.parent / name)
+        if not (follow_outside or _is_inside(path, aux.parent)):
+            message = (f"{name[:MAX_QUOTED]} is outside of {aux.parent}, expected a file beside the .aux or below: "
+                       "copy it there, or give --follow-outside if you trust the design")  # fmt: skip
+            raise file_error(aux, line, message)
         if suffix is None:
             notes.append(_unused(path, name))
         elif suffix in files:
@@ -48,7 +49,7 @@ def list_files(aux: Path, notes: list[str]) -> dict[str, Path]:
         elif suffix == ".wts" and not exists(path):
             notes.append(f"{name} is named in {aux.name}, but does not exist: all nets have weight 1")
         elif not isfile(path):  # os.path.isfile is false for impossible names, too
-            raise file_error(aux, line, f"{name[:80]} is not in {aux.parent}, expected a file beside the .aux")
+            raise file_error(aux, line, f"{name[:MAX_QUOTED]} is not in {aux.parent}, expected a file beside the .aux")
         else:
             files[suffix] = path
     for suffix in SUFFIXES:
@@ -68,6 +69,14 @@ def _names(text: str) -> Iterator[tuple[int, str]]:
                 yield line, word
 
 
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file is in a folder or below, links followed; also if its name is impossible, as none is there."""
+    try:
+        return Path(realpath(path)).is_relative_to(realpath(folder))
+    except ValueError:  # a NUL in the name
+        return True
+
+
 def _packed(path: Path) -> Path:
     """The file, or the same name with `.gz` if only that exists."""
     packed = path.with_name(path.name + ".gz")
@@ -77,11 +86,11 @@ def _packed(path: Path) -> Path:
 def _unused(path: Path, name: str) -> str:
     """The note on a file that is not used."""
     if not exists(path):
-        return f"{name[:80]} is named in the .aux, but does not exist; it would not be used"
+        return f"{name[:MAX_QUOTED]} is named in the .aux, but does not exist; it would not be used"
     try:
         text = read_text(path, may_be_empty=True)
     except NetlistError:
-        return f"{name[:80]} is not used"
+        return f"{name[:MAX_QUOTED]} is not used"
     suffix = "." + name.removesuffix(".gz").lower().rpartition(".")[2]
     counts = {key.lower(): int(count) for key, count in _COUNT.findall(text)}
     if suffix == ".shapes":

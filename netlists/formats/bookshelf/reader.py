@@ -28,14 +28,16 @@ from netlists.placement import Placement
 
 def read(
     aux: str | Path, *, units_per_um: float = 1.0, grid: tuple[int, int] | None = None, routing: Routing | None = None,
+    follow_outside: bool = False,
 ) -> Netlist:  # fmt: skip
     """Read a design; `grid` (rows, columns) and `routing` replace the defaults.
 
+    With `follow_outside` the files of the design may be anywhere, not only in the folder of the `.aux` or below.
     What was repaired or is not used is listed in the `notes` of the netlist.  Raises `NetlistError` naming file and
     line.
     """
     aux, notes = Path(aux), list[str]()
-    files = list_files(aux, notes)
+    files = list_files(aux, notes, follow_outside)
     content = {s: (path, read_text(path, may_be_empty=s == ".wts")) for s, path in files.items() if s != SIDECAR}
     design = parse_design(aux, content, notes)
     sidecar: dict[str, Any] = {}

@@ -91,12 +91,12 @@ def tcl_text(placement: Placement, tool: str = "openroad") -> str:
     for v in n.movable_hard.tolist():
         x, y, orientation = places[v]
         x_um, y_um = decimal(x / n.units_per_um), decimal(y / n.units_per_um)
-        name = _unescape(n.node_names[v])
+        name = tcl_word(_unescape(n.node_names[v]))
         if tool == "innovus":
-            lines.append(f"placeInstance {{{name}}} {x_um} {y_um} {OPENROAD_ORIENTATIONS[orientation]} -fixed\n")
+            lines.append(f"placeInstance {name} {x_um} {y_um} {OPENROAD_ORIENTATIONS[orientation]} -fixed\n")
         else:
             lines.append(
-                f"place_macro -macro_name {{{name}}} -location {{{x_um} {y_um}}} "
+                f"place_macro -macro_name {name} -location {{{x_um} {y_um}}} "
                 f"-orientation {OPENROAD_ORIENTATIONS[orientation]}\n"
             )
     return "".join(lines)
@@ -135,6 +135,17 @@ def _with_place(options: str, is_macro: bool, place: tuple[int, int, str]) -> st
     text = f"+ {'FIXED' if is_macro else 'PLACED'} ( {x} {y} ) {orientation}"
     changed, count = PLACE.subn(text, options, count=1)
     return changed if count else f"{options.rstrip()} {text}{options[len(options.rstrip()) :]}"
+
+
+def tcl_word(text: str) -> str:
+    """A text as a word of a Tcl script that is taken as it is: no name of others becomes a command.
+
+    Braces keep all characters except braces and backslashes from being interpreted; with these, all are escaped.  See
+    rules 6 and 9 of Tcl(n).
+    """
+    if not set(text) & set("{}\\"):
+        return f"{{{text}}}"
+    return re.sub(r"([^\w/.])", r"\\\1", text)
 
 
 def _unescape(name: str) -> str:

@@ -198,7 +198,7 @@ def test_models_from_files(tmp_path: Path, data: Path) -> None:
     )
     code = "from tests.dse.quantization.test_search import small\n\ndef trained():\n    return small()\n"
     (tmp_path / "net.py").write_text(code, encoding="utf-8")
-    exported = load_subject(str(tmp_path / "net.pt2"), data)
+    exported = load_subject(str(tmp_path / "net.pt2"), data, trust=True)
     assert (len(exported.calibration), len(exported.test[0]), len(exported.test[1])) == (10, 30, 30)
     assert reports(exported) == reports(load_subject(f"{tmp_path}/net.py:trained", data))
 
@@ -220,7 +220,12 @@ def test_models_that_cannot_be_loaded(tmp_path: Path, data: Path, model: str, ex
     (tmp_path / "net.py").write_text("def number(): return 1\ndef broken(): return 1 / 0\n", encoding="utf-8")
     (tmp_path / "data.pt2").write_bytes(b"no archive")
     with pytest.raises(DesignError, match=expected):
-        load_subject(f"{tmp_path}/{model}", data)
+        load_subject(f"{tmp_path}/{model}", data, trust=True)
+
+
+def test_exported_programs_are_loaded_only_if_they_are_trusted(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(DesignError, match=r"net\.pt2: torch unpickles .* --trust"):
+        load_subject(f"{tmp_path}/net.pt2", data)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_options_of_the_other_format(tmp_path: Path) -> None:
     ):
         netlists.load(pb, grid=(2, 2))
     with pytest.raises(
-        SettingsError, match="plc cannot be set for Bookshelf netlists, which have grid, routing, units_per_um"
+        SettingsError,
+        match="plc cannot be set for Bookshelf netlists, which have follow_outside, grid, routing, units_per_um",
     ):
         netlists.load(aux, plc=tmp_path / "initial.plc")
     with pytest.raises(

@@ -17,7 +17,7 @@ from netlists.errors import NetlistError, PlacementError
 from netlists.formats.lefdef.def_file import read_def
 from netlists.formats.lefdef.design import file_orientation, to_netlist
 from netlists.formats.lefdef.lef import read_lef
-from netlists.formats.lefdef.writer import def_text, tcl_text, write_placement
+from netlists.formats.lefdef.writer import def_text, tcl_text, tcl_word, write_placement
 from netlists.legality.rules import rules
 from netlists.netlist import ORIENTATIONS, Kind, Netlist
 from netlists.placement import Placement
@@ -212,6 +212,17 @@ def test_a_design_converts_to_the_other_formats(tmp_path: Path, target: str) -> 
     again = load(tmp_path / target)
     assert again.num_nets == n.num_nets
     assert len(again.hard) == len(n.hard)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("mem/ram[0]", "{mem/ram[0]}"), ('$x;"[exit]#', '{$x;"[exit]#}'), ("a{b", r"a\{b"), ("a\\", r"a\\"),
+        (r"a};{*}exec\x20touch\x20x;#", r"a\}\;\{\*\}exec\\x20touch\\x20x\;\#"),
+    ],
+)  # fmt: skip
+def test_names_cannot_become_commands_of_tcl(name: str, word: str) -> None:
+    assert tcl_word(name) == word
 
 
 def test_tcl(tmp_path: Path) -> None:
