@@ -90,10 +90,10 @@ def explore(
     except KeyboardInterrupt:  # during the search, Ctrl-C ends that and returns what it has; this came before or after
         if complete := is_complete(out):
             warn(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes")
-            raise typer.Exit(INTERRUPTED) from None
+            raise SystemExit(INTERRUPTED) from None
     if not complete:
         warn(f"stopped; continue with {shlex.join(command)} --resume")
-        raise typer.Exit(INTERRUPTED)
+        raise SystemExit(INTERRUPTED)
     if place and result.front:
         place_designs(result, design_space, place, seed, ray, workers)
 
@@ -115,12 +115,13 @@ def place_designs(result: Result, space: DesignSpace, count: int, seed: int, ray
 
 
 def print_result(result: Result, space: DesignSpace, out: Path) -> None:
-    """Print the front and the counts of an exploration, and write its report."""
+    """Write the report of an exploration, and print its front and its counts."""
     from dse.commands.pages import write_exploration
     from dse.commands.printing import print_notes
     from dse.reports.tables import print_table
     from dse.validation.baselines import evaluate_baselines
 
+    write_exploration(result, out / "report.html")
     if result.front:
         print_table(tabulate_front(result, evaluate_baselines(space)))
     say(
@@ -131,7 +132,6 @@ def print_result(result: Result, space: DesignSpace, out: Path) -> None:
         if sentence:
             say(sentence)
     print_notes([network for network, _ in space.networks])
-    write_exploration(result, out / "report.html")
     say(f"report: {out / 'report.html'}")
 
 

@@ -40,12 +40,20 @@ class Subject(NamedTuple):
 
 
 def place_netlist(
-    settings: PlaceSettings, listener: Callable[[RunProgress], None] | None, netlist: Netlist, *, seed: int
+    settings: PlaceSettings,
+    listener: Callable[[RunProgress], None] | None,
+    netlist: Netlist,
+    *,
+    seed: int,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> Placement:
-    """Place the netlist of a design by `placer.place`."""
+    """Place the netlist of a design by `placer.place`; `on_stop` is called if Ctrl-C ended that early."""
     from placer.runs.pipeline import place
 
-    return place(netlist, settings, seed=seed, progress=listener).placement
+    result = place(netlist, settings, seed=seed, progress=listener)
+    if result.interrupted:
+        on_stop()
+    return result.placement
 
 
 def place_front(

@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from netlists.errors import CheckpointError, ChipscapeError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from netlists.runtime import device
+from netlists.runtime.interrupts import undisturbed
 from netlists.runtime.output import write_file
 from netlists.runtime.versions import read_versions
 from netlists.synthetic.tiny import pile_up, tiny_netlist
@@ -188,7 +189,14 @@ class Training:
             self.ended = f"the next iteration would not fit: it takes {longest:.0f} s, {max(left, 0):.0f} s are left"
 
     def save(self) -> None:
-        """Write a checkpoint, the weights and `history.csv` of the last whole iteration; raises `OSError`."""
+        """Write a checkpoint, the weights and `history.csv` of the last whole iteration; raises `OSError`.
+
+        Ctrl-C waits until they are written.
+        """
+        with undisturbed():
+            self._save()
+
+    def _save(self) -> None:
         s = self.snapshot
         meta = {
             "iteration": s.iteration,
