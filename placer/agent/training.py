@@ -140,8 +140,15 @@ class Training:
         """Train, writing checkpoints; returns whether Ctrl-C ended it, after which the last whole iteration is saved.
 
         Raises `SettingsError` if the Ray cluster cannot be used, and `ChipscapeError` if it is lost or the policy
-        diverges; the last whole iteration is saved then, too.
+        diverges; the last whole iteration is saved then, too.  Raises `CheckpointError` if a file cannot be written.
         """
+        try:
+            return self._run(progress)
+        except OSError as error:
+            raise CheckpointError(f"{error.filename or self.out}: {error.strerror or error}; checkpoints that were "
+                                  "written before stay: make room, and continue with --resume") from None  # fmt: skip
+
+    def _run(self, progress: Listener | None) -> bool:
         start = time.perf_counter()
         with ExitStack() as stack:
             if self.settings.ray:
