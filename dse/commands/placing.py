@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dse.floorplan.settings import FloorplanSettings
 from netlists.runtime.command import command_line, say, warn
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import CORES
 
@@ -110,5 +111,6 @@ def place_promising(result: Result, space: DesignSpace, count: int, seed: int, r
 
     designs = [(str(row["id"]), rebuild_design(space, row)) for row in result.thin_front(count)]
     settings = PlaceSettings(QUICK_METHOD, seed=seed, workers=workers or CORES, iterations=1)
-    subject = Subject(designs, space.networks, result)
-    return place_front(subject, result.folder / "floorplan", settings, FloorplanSettings(QUICK_GRANULARITY), ray)
+    subject, folder = Subject(designs, space.networks, result), result.folder / "floorplan"
+    with hold_folder(folder):
+        return place_front(subject, folder, settings, FloorplanSettings(QUICK_GRANULARITY), ray)

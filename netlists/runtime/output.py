@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,8 +96,10 @@ def check_out(out: Path) -> None:
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     try:
         # Permissions are not enough: the superuser has all of them, and some file systems cannot create folders.
-        with tempfile.TemporaryDirectory(dir=existing, prefix=".trial-"):
-            pass
+        remove_abandoned(existing, "trial", 0.0)
+        trial = existing / f".trial.{os.getpid()}.part"
+        trial.mkdir()
+        trial.rmdir()
     except OSError as error:
         raise SettingsError(
             f"--out {out}: {existing} is not a folder that can be written to ({error.strerror}); choose another"

@@ -358,7 +358,8 @@ def changes(out: Path) -> tuple[tuple[str, int], ...]:
 def offspring(fork: Fork) -> list[psutil.Process]:
     """The processes that a command has started."""
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(fork.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(fork.pid).children(recursive=True)
+        return children
     return []
 
 
