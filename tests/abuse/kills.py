@@ -28,6 +28,7 @@ import psutil
 
 from netlists import load, load_placement
 from netlists.errors import SettingsError
+from netlists.runtime.interrupts import INTERRUPTED, SIGNALS, STOPPED
 from netlists.runtime.output import STAGED, complete
 
 GONE_S = 60.0
@@ -79,12 +80,16 @@ def _work(work: Callable[[], object], log: Path) -> NoReturn:
         null, output = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for target, source in ((0, null), (1, output), (2, output)):
             os.dup2(source, target)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False, buffering=1) for number in (1, 2))
         work()
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0
+    except KeyboardInterrupt:  # before or after the command
+        code = INTERRUPTED
+        print(STOPPED)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -370,7 +375,7 @@ def judge(fork: Fork, how: int, tally: Tally) -> None:
     elif how != signal.SIGKILL:
         text = fork.log.read_text(errors="replace")
         tally.states[f"exit code {fork.returncode}"] += 1
-        if "Traceback" in text or fork.returncode not in (0, 130) or (fork.returncode and "stopped" not in text):
+        if "Traceback" in text or fork.returncode not in (0, INTERRUPTED) or not text.strip():
             tally.faults.append(f"exit code {fork.returncode}: {text.strip()[-800:]}")
 
 
