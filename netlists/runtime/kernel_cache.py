@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PACKAGES = ("netlists", "placer", "dse")
 
 def find_cache() -> None:
     """Let numba keep kernels in a private temporary folder, or nowhere, if it could write to no usual one."""
-    if os.environ.get(VARIABLE) or writes_beside_sources() or is_writable(user_cache()):
+    if os.environ.get(VARIABLE) or writes_beside_sources() or writes_at_home():
         return
     stack = ExitStack()
     try:
@@ -39,19 +40,19 @@ def writes_beside_sources() -> bool:
     """Whether kernels can be kept in `__pycache__` of all folders of the packages."""
     top = Path(__file__).parents[2]
     folders = [folder for package in PACKAGES for folder, _, files in os.walk(top / package) if "__init__.py" in files]
-    return all(is_writable(Path(folder) / "__pycache__") for folder in folders)
+    caches = [os.path.join(folder, "__pycache__") for folder in folders]
+    return all(os.access(cache if os.path.isdir(cache) else os.path.dirname(cache), os.W_OK) for cache in caches)
 
 
-def user_cache() -> Path:
-    """Where numba keeps kernels in the home folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(cache) / "numba"
-
-
-def is_writable(folder: Path) -> bool:
-    """Whether a folder, or the one in which it would have to be made, can be written to."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+def writes_at_home() -> bool:
+    """Whether numba can keep kernels in the home folder: it tries in the same way."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "numba")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache).close()
+    except OSError:
+        return False
+    return True
 
 
 def compile_in_memory() -> None:

@@ -33,7 +33,7 @@ def replaced(target: Path) -> Iterator[Path]:
         yield part
         os.replace(part, target)
     except OSError as error:
-        if error.filename in (None, str(part)):  # a write that fails names no file
+        if error.errno and error.filename in (None, part, str(part)):  # a write that fails names no file
             error.filename, error.filename2 = str(target), None
         raise
     finally:
