@@ -69,13 +69,21 @@ def nothing_to_save() -> Iterator[None]:
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """In this short block, which saves a result, the signals wait: they take effect after it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+def undisturbed() -> Iterator[list[int]]:
+    """In this short block, which saves a result, signals wait: `KeyboardInterrupt` is raised after it.
+
+    The block gets the list of those that have come; if it clears the list, they have no further effect.
+    """
+    came = list[int]()
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS} if main else {}
+    heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in heeded:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
-        yield
+        yield came
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in heeded:
+            signal.signal(number, before[number])
+    if came:
+        raise KeyboardInterrupt

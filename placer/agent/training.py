@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
@@ -163,13 +163,17 @@ class Training:
                 self._iterate(start, board, progress)
             except KeyboardInterrupt:
                 if self.history:
-                    self.save()
+                    with suppress(KeyboardInterrupt):  # another one, which is raised after the save
+                        self.save()
                 return True
             except ChipscapeError:
                 if self.history:
                     self.save()
                 raise
-        self.save()
+        try:
+            self.save()
+        except KeyboardInterrupt:  # after the save
+            return True
         return False
 
     def _iterate(self, start: float, board: SummaryWriter, progress: Listener | None) -> None:

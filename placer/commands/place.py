@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,9 +113,11 @@ def place_into(
         earlier = None if force else read_earlier_run(out, chip)
         with live_line() as show:
             result = place(chip, settings, progress=lambda progress: show(progress.line))
-    with undisturbed():
-        kept = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
-        finished = None if kept else write_run(out, result, source, command_line("placer"), tcl)
+            with undisturbed() as came:
+                kept = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
+                finished = None if kept else write_run(out, result, source, command_line("placer"), tcl)
+                result = replace(result, interrupted=result.interrupted or bool(came))
+                came.clear()
     if finished:
         write_pages(finished)
     return result, kept
