@@ -233,7 +233,7 @@ def check_train(out: Path) -> str:
 def explore(out: Path, number: int) -> list[str]:
     """Goes on with the exploration in the folder, the first time in this process and later on Ray."""
     cluster = ["--workers", "1"] if number % 2 else []
-    options = ["--search", "nsga2", "--budget", str(2000 + 100 * number), "--resume", *cluster]
+    options = ["--search", "nsga2", "--budget", str(2000 + 300 * number), "--resume", *cluster]
     return ["dse", "explore", "qiu_xc7z045", "--out", str(out), *options]
 
 
