@@ -1,5 +1,22 @@
-"""`python -m dse` is the command `dse`."""
+"""The command `dse`, also as `python -m dse`: from the first moment on, signals end it with one line."""
 
-from dse.cli import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Run the command in `sys.argv`."""
+    # The signals wait until they are handled: as exceptions they could get lost in libraries that are being loaded.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    from netlists.runtime.interrupts import loading
+
+    with loading():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        from dse import cli
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from netlists.errors import (
 from netlists.formats.files import load, load_placement, save, save_placement
 from netlists.netlist import Kind, Netlist
 from netlists.placement import Placement
+from netlists.runtime.kernel_cache import find_cache
 
 __all__ = [
     "CheckpointError",
@@ -33,3 +34,5 @@ __all__ = [
     "save",
     "save_placement",
 ]
+
+find_cache()  # before numba is loaded

@@ -1,4 +1,4 @@
-"""The command `placer`, also as `python -m placer`: from the first moment on, Ctrl-C ends it with one line."""
+"""The command `placer`, also as `python -m placer`: from the first moment on, signals end it with one line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import signal
 
 def main() -> None:
     """Run the command in `sys.argv`."""
-    # Ctrl-C waits until it is handled: as an exception it could get lost in libraries that are being loaded.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # The signals wait until they are handled: as exceptions they could get lost in libraries that are being loaded.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     from netlists.runtime.interrupts import loading
 
     with loading():
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         from placer import cli
     cli.main()
 

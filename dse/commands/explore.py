@@ -90,12 +90,12 @@ def explore(
     except KeyboardInterrupt:  # during the search, Ctrl-C ends that and returns what it has; this came before or after
         if complete := is_complete(out):
             warn(f"complete; without its report, which `dse report {shlex.quote(str(out))}` writes")
-            raise typer.Exit(INTERRUPTED) from None
+            raise SystemExit(INTERRUPTED) from None
     if not complete:
         options = {"--budget": budget, "--chunk": chunk, "--batch": batch, "--place": place, "--wires": wires}
         lists = {"--size": size, "--skip": skip}
         warn(f"stopped; continue with {write_command(space, out, search, seed, options, lists)} --resume")
-        raise typer.Exit(INTERRUPTED)
+        raise SystemExit(INTERRUPTED)
     if placer and placer.loops:
         link_floorplans(result, compare_loops(result, placer.folder, placer.loops))
     elif place and result.front:
@@ -130,12 +130,13 @@ def link_floorplans(result: Result, whole: bool) -> None:
 
 
 def print_result(result: Result, space: DesignSpace, out: Path) -> None:
-    """Print the front and the counts of an exploration, and write its report."""
+    """Write the report of an exploration, and print its front and its counts."""
     from dse.commands.pages import write_exploration
     from dse.commands.printing import print_notes
     from dse.reports.tables import print_table
     from dse.validation.baselines import evaluate_baselines
 
+    write_exploration(result, out / "report.html")
     if result.front:
         print_table(tabulate_front(result, evaluate_baselines(space)))
     say(
@@ -146,7 +147,6 @@ def print_result(result: Result, space: DesignSpace, out: Path) -> None:
         if sentence:
             say(sentence)
     print_notes([network for network, _ in space.networks])
-    write_exploration(result, out / "report.html")
     say(f"report: {out / 'report.html'}")
 
 

@@ -11,7 +11,9 @@ import typer
 from dse.commands.placing import FAILED, FLOORPLANS, Subject, link_exploration, place_front, place_netlist
 from dse.floorplan.settings import GRANULARITIES, FloorplanSettings
 from netlists.errors import SettingsError
-from netlists.runtime.command import command_line, say
+from netlists.runtime.command import command_line, say, warn
+from netlists.runtime.interrupts import INTERRUPTED, STOPPED, nothing_to_save
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES, LOCAL
@@ -55,11 +57,12 @@ def floorplan(
     check_out(folder)
     place_settings = PlaceSettings(method, budget, seed, workers, iterations=iterations)
     settings = FloorplanSettings(granularity, utilization)
-    if which == FRONT:
-        if not place_front(subject, folder, place_settings, settings, ray):
-            raise typer.Exit(FAILED)
-    else:
-        _place_one(subject, folder, place_settings, settings)
+    with hold_folder(folder):
+        if which == FRONT:
+            if not place_front(subject, folder, place_settings, settings, ray):
+                raise typer.Exit(FAILED)
+        else:
+            _place_one(subject, folder, place_settings, settings)
 
 
 def _load_subject(name: str, which: str) -> Subject:
@@ -96,8 +99,11 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     from dse.reports.tables import print_table
 
     ((name, design),) = subject.designs
-    with live_line() as show:
-        placer = partial(place_netlist, place_settings, lambda progress: show(progress.line))
+    stops = list[bool]()
+    with nothing_to_save(), live_line() as show:
+        placer = partial(
+            place_netlist, place_settings, lambda progress: show(progress.line), on_stop=lambda: stops.append(True)
+        )
         loop = close_loop(design, placer, place_settings.seed, name=name, workload=subject.workload, settings=settings)
     folder.mkdir(parents=True, exist_ok=True)
     command, links = command_line("dse"), link_exploration(subject.result, folder)
@@ -106,3 +112,6 @@ def _place_one(subject: Subject, folder: Path, place_settings: PlaceSettings, se
     for table in (tabulate_wires(loop), tabulate_prices(loop)):
         print_table(table)
     say(list_loop_notes(loop)[0], f"report: {folder / 'report.html'}")
+    if stops:
+        warn(STOPPED)
+        raise SystemExit(INTERRUPTED)

@@ -20,6 +20,8 @@ from dse.reports.floorplan import (
     tabulate_prices,
     tabulate_wires,
 )
+from netlists.runtime.interrupts import undisturbed
+from netlists.runtime.output import replaced_together
 from netlists.runtime.versions import read_versions
 from placer.cost import summary
 from plots import agreement, page, pareto, report, style, traffic
@@ -37,11 +39,17 @@ PLACEMENT_PAGE = "placement.html"
 
 
 def write_loop(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str, str]) -> None:
-    """Write netlist, placement, floorplan.png, metrics.json and report.html of a design, each whole or not at all.
+    """Write netlist, placement, floorplan.png, metrics.json and report.html of a design, all of them or none.
 
     Raises `OSError` or `NetlistError` if a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with undisturbed(), replaced_together(folder) as part:
+        write_files(part, loop, command, links)
+
+
+def write_files(folder: Path, loop: ClosedLoop, command: str, links: Mapping[str, str]) -> None:
+    """Write the files of a design one by one."""
     write_floorplan(folder, loop.placement)
     title = f"Floorplan of design {loop.name} ({loop.design.template})"
     picture = style.png(traffic.draw(loop.placement, loop.net_traffic, TITLES, title))

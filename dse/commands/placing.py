@@ -13,6 +13,7 @@ import numpy as np
 
 from dse.floorplan.settings import FloorplanSettings
 from netlists.runtime.command import command_line, say, warn
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.progress import live_bar
 from netlists.runtime.ray_connection import CORES
 
@@ -45,12 +46,20 @@ class Subject(NamedTuple):
 
 
 def place_netlist(
-    settings: PlaceSettings, listener: Callable[[RunProgress], None] | None, netlist: Netlist, *, seed: int
+    settings: PlaceSettings,
+    listener: Callable[[RunProgress], None] | None,
+    netlist: Netlist,
+    *,
+    seed: int,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> Placement:
-    """Place the netlist of a design by `placer.place`."""
+    """Place the netlist of a design by `placer.place`; `on_stop` is called if Ctrl-C ended that early."""
     from placer.runs.pipeline import place
 
-    return place(netlist, settings, seed=seed, progress=listener).placement
+    result = place(netlist, settings, seed=seed, progress=listener)
+    if result.interrupted:
+        on_stop()
+    return result.placement
 
 
 def place_front(
@@ -128,7 +137,8 @@ def place_promising(result: Result, space: DesignSpace, count: int, seed: int, r
 
     designs = [(str(row["id"]), rebuild_design(space, row)) for row in result.thin_front(count)]
     subject, folder = Subject(designs, space.networks, result), result.folder / FLOORPLANS
-    return place_front(subject, folder, quick_settings(seed, workers), FloorplanSettings(QUICK_GRANULARITY), ray)
+    with hold_folder(folder):
+        return place_front(subject, folder, quick_settings(seed, workers), FloorplanSettings(QUICK_GRANULARITY), ray)
 
 
 class SearchPlacer:

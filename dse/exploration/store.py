@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
@@ -27,12 +27,13 @@ import numpy as np
 import yaml
 
 from dse.exploration.integrity import FLAGS, TABLES, demand_rows, demand_tables, quote, read_meta
-from dse.exploration.lock import hold_lock
 from dse.exploration.summary import Points, Summary, bin_edges, in_sample
 from dse.search import demand_extension
 from dse.space.space import TEMPLATE, DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, DesignError, SettingsError
+from netlists.runtime.lock import hold_lock, remove_empty
+from netlists.runtime.output import remove_abandoned
 
 FILE = "results.sqlite"
 """Name of the database in the folder of an exploration."""
@@ -329,6 +330,7 @@ def open_store(folder: Path, space: DesignSpace, run: Run, resume: bool, fractio
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(folder / LOCK), closing(Store(folder, space)) as store:
+            remove_abandoned(folder, "*", 0.0)
             try:
                 store.begin(run, resume, fraction)
                 yield store
@@ -343,9 +345,7 @@ def open_store(folder: Path, space: DesignSpace, run: Run, resume: bool, fractio
             advice = "choose another folder"
         raise ChipscapeError(f"{folder / FILE}: {error}; {advice}") from None
     finally:
-        with suppress(OSError):  # of folders that are in use
-            for path in missing:
-                path.rmdir()
+        remove_empty(missing)
 
 
 def _keys(index: Ints) -> list[tuple[int]]:

@@ -126,7 +126,7 @@ def write_texts(files: Mapping[Path, str]) -> None:
                 part = unfinished.enter_context(replaced(path))
                 part.write_bytes(gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
-        file = error.filename2 or path
+        file = error.filename or path
         raise file_error(file, None, f"cannot be written ({error.strerror}), expected a folder to write to") from None
 
 

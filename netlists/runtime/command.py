@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from typing import NoReturn, cast
+from typing import NoReturn, TextIO, cast
 
 import typer
 
-from netlists.errors import ChipscapeError, printable
+from netlists.errors import ChipscapeError, first_line, printable
+from netlists.runtime.interrupts import INTERRUPTED, STOPPED, handle_signals
 
 WRONG = 2
 """The exit code of a command that was used wrongly, or whose input is wrong."""
@@ -17,9 +19,18 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
 
 def run(app: typer.Typer) -> NoReturn:
-    """Run the command in `sys.argv` and exit; an error that the user can mend is one line and exit code 2."""
+    """Run the command in `sys.argv` and exit; an error that the user can mend is one line and exit code 2.
+
+    Commands that stop before their end on purpose raise `SystemExit`.
+    """
+    handle_signals()
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        if sys.stdout:  # None if it is closed
+            sys.stdout.flush()
+        if code == INTERRUPTED:  # Ctrl-C where no command expected it
+            warn(STOPPED)
+        sys.exit(code)
     except _UsageError as error:
         message = error.format_message()
         if not message:  # the command has no arguments, and its help is already printed
@@ -31,9 +42,14 @@ def run(app: typer.Typer) -> NoReturn:
     except ChipscapeError as error:
         message = str(error)
     except OSError as error:
-        message = str(error)
+        if isinstance(error, BrokenPipeError):  # whoever read the output has enough
+            _discard(sys.stdout)
+            sys.exit(1)
+        message = error.strerror or str(error)
         if error.filename:
             message = f"{error.filename}: {error.strerror}, expected a file or folder that can be used"
+    except MemoryError as error:
+        message = f"memory does not suffice ({first_line(error)}); give the job more, or choose a smaller one"
     warn(f"error: {' '.join(message.split())}")
     sys.exit(WRONG)
 
@@ -50,6 +66,16 @@ def say(*lines: str) -> None:
 
 
 def warn(*lines: str) -> None:
-    """Print lines on stderr in the same way."""
-    for line in lines:
-        print(printable(line), file=sys.stderr)
+    """Print lines on stderr in the same way, at once; if nobody reads them any more, work goes on."""
+    try:
+        for line in lines:
+            print(printable(line), file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """From now on throw away what is written to a stream, also what is still in its buffer."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

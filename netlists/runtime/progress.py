@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from netlists.errors import printable
+from netlists.runtime.command import warn
 
 STARTING = "starting; the first time kernels are compiled, for about a minute"
 """The first line of work that begins with loading kernels."""
@@ -41,7 +41,7 @@ def live_bar(starting: str = STARTING) -> Iterator[Callable[[str, int, int], Non
             task = bar.add_task(printable(starting), total=None)
             yield lambda line, done, total: bar.update(task, completed=done, total=total, description=printable(line))
     else:
-        print(printable(starting), file=sys.stderr, flush=True)
+        warn(starting)
         plain = _plain_lines()
         yield lambda line, done, total: plain(line)
 
@@ -54,6 +54,6 @@ def _plain_lines() -> Callable[[str], None]:
         nonlocal last
         if time.monotonic() - last >= PLAIN_LINE_S:
             last = time.monotonic()
-            print(printable(line), file=sys.stderr, flush=True)
+            warn(line)
 
     return plain

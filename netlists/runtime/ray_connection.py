@@ -8,10 +8,12 @@ import os
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from netlists.errors import SettingsError, first_line
+from netlists.runtime.scratch import private_folder
 
 LOCAL = "local"
 """The address that stands for a cluster of this machine's processors."""
@@ -21,6 +23,8 @@ RETRIES = 3
 """How often work is repeated if its worker or node is lost."""
 POLL_S = 1.0
 """Seconds between two looks at a cluster that may have grown."""
+STORE_BYTES = 2 * 2**30
+"""Most bytes of memory for the objects of a cluster of this machine; more of them go to files."""
 ANSWER_S = 10.0
 """Seconds within which a cluster has to answer."""
 
@@ -43,28 +47,36 @@ def connected(address: str = LOCAL, cores: int | None = None, *, needed: int = 0
         _demand_processors(needed)
         yield
         return
-    with _private_token() if address == LOCAL else nullcontext():
+    with ExitStack() as stack:
+        folder = None
+        if address == LOCAL:
+            folder = stack.enter_context(private_folder(has_sockets=True))
+            stack.enter_context(_private_token())
         try:
-            _connect(address, cores or max(CORES, needed))
+            _connect(address, cores or max(CORES, needed), folder)
             _demand_processors(needed)
             yield
         finally:
             ray.shutdown()
 
 
-def _connect(address: str, cores: int) -> None:
-    """Connect to a cluster, or start one of this machine with some processors; raises `SettingsError`."""
+def _connect(address: str, cores: int, folder: Path | None) -> None:
+    """Connect to a cluster, or start one of this machine with some processors and a folder; raises `SettingsError`."""
     import ray
 
     # Ray's own lines would tear the progress line.
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     try:
         if address == LOCAL:
-            with _loopback():
-                ray.init(address=LOCAL, num_cpus=cores, include_dashboard=False, **quiet)
+            with _loopback(), _own_signals():
+                ray.init(
+                    address=LOCAL, num_cpus=cores, include_dashboard=False, object_store_memory=choose_store_bytes(),
+                    _temp_dir=str(folder), **quiet,
+                )  # fmt: skip
         else:
             _reach(address)
-            ray.init(address=address, **quiet)
+            with _own_signals():
+                ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         remedy = "try again when this machine is less busy"
         if address != LOCAL:
@@ -72,6 +84,30 @@ def _connect(address: str, cores: int) -> None:
         raise SettingsError(f"--ray {address}: {first_line(error)}; {remedy}") from None
     if address == LOCAL:
         _demand_loopback()
+
+
+def choose_store_bytes() -> int:
+    """Bytes for the objects of a cluster of this machine: Ray's fraction of the memory, but at most STORE_BYTES.
+
+    Ray refuses to start with more than 10 GB if `/dev/shm` is smaller, as it is in containers.
+    """
+    from ray._common.utils import get_system_memory
+    from ray._private.ray_constants import DEFAULT_OBJECT_STORE_MEMORY_PROPORTION
+
+    return min(STORE_BYTES, int(DEFAULT_OBJECT_STORE_MEMORY_PROPORTION * get_system_memory()))
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """In this block Ray does not replace the handler of SIGTERM by one that saves nothing."""
+    from ray._private import utils
+
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import os
 import shutil
 import struct
 from collections.abc import Mapping, Sequence
+from errno import EIO
 from math import inf, isfinite, nan, prod
 from pathlib import Path
 from types import GenericAlias
@@ -95,7 +96,7 @@ def save_policy(folder: Path, weights: Tensors, sizes: PolicySettings, meta: Map
     """Write `weights.safetensors` and `weights.json`, each completely or not at all; raises `OSError`."""
     header = {"policy": json.dumps(sizes.as_dict())}
     with replaced(folder / WEIGHTS) as part:
-        save_file(weights, part, header)
+        _write(weights, part, header)
     with replaced(folder / META) as part:
         part.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
@@ -114,8 +115,8 @@ def save(
         part.mkdir()
         try:
             save_policy(part, weights, sizes, meta)
-            save_file({f"{k}/{name}": t for k, state in enumerate(learners) for name, t in state.items()},
-                      part / LEARNERS)  # fmt: skip
+            _write({f"{k}/{name}": t for k, state in enumerate(learners) for name, t in state.items()},
+                   part / LEARNERS)  # fmt: skip
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -124,6 +125,14 @@ def save(
     for old in folder.glob(PREFIX + "*"):
         if old != target:
             shutil.rmtree(old)
+
+
+def _write(tensors: Tensors, file: Path, header: dict[str, str] | None = None) -> None:
+    """Write tensors to a file; raises `OSError`."""
+    try:
+        save_file(tensors, file, header)
+    except SafetensorError as error:  # of the system: the disk is full, for example
+        raise OSError(EIO, first_line(error), str(file)) from None
 
 
 def load_policy(path: str | Path) -> PlacementPolicy:

@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from netlists.errors import CheckpointError, ChipscapeError, DivergedError, SettingsError, demand_seed
 from netlists.netlist import Netlist
 from netlists.runtime import device
+from netlists.runtime.interrupts import undisturbed
 from netlists.runtime.output import write_file
 from netlists.runtime.versions import read_versions
 from netlists.synthetic.tiny import pile_up, tiny_netlist
@@ -142,8 +143,15 @@ class Training:
 
         A policy that diverges returns to the last whole iteration, see `LastGood`.  Raises `SettingsError` if the Ray
         cluster cannot be used, and `ChipscapeError` if it is lost or the policy diverges again and again; the last
-        whole iteration is saved then, too.
+        whole iteration is saved then, too.  Raises `CheckpointError` if a file cannot be written.
         """
+        try:
+            return self._run(progress)
+        except OSError as error:
+            raise CheckpointError(f"{error.filename or self.out}: {error.strerror or error}; checkpoints that were "
+                                  "written before stay: make room, and continue with --resume") from None  # fmt: skip
+
+    def _run(self, progress: Listener | None) -> bool:
         start = time.perf_counter()
         with ExitStack() as stack:
             if self.settings.ray:
@@ -158,13 +166,17 @@ class Training:
                 self._iterate(start, board, progress)
             except KeyboardInterrupt:
                 if self.history:
-                    self.save()
+                    with suppress(KeyboardInterrupt):  # another one, which is raised after the save
+                        self.save()
                 return True
             except ChipscapeError:
                 if self.history:
                     self.save()
                 raise
-        self.save()
+        try:
+            self.save()
+        except KeyboardInterrupt:  # after the save
+            return True
         return False
 
     def _iterate(self, start: float, board: SummaryWriter, progress: Listener | None) -> None:
@@ -194,7 +206,14 @@ class Training:
             self.ended = f"the next iteration would not fit: it takes {longest:.0f} s, {max(left, 0):.0f} s are left"
 
     def save(self) -> None:
-        """Write a checkpoint, the weights and `history.csv` of the last whole iteration; raises `OSError`."""
+        """Write a checkpoint, the weights and `history.csv` of the last whole iteration; raises `OSError`.
+
+        Ctrl-C waits until they are written.
+        """
+        with undisturbed():
+            self._save()
+
+    def _save(self) -> None:
         s = self.snapshot
         meta = {
             "iteration": s.iteration,

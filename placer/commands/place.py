@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netlists.formats.lefdef.writer import demand_tool, write_tcl
+from netlists.formats.lefdef.writer import demand_tool
 from netlists.runtime.command import command_line, say
-from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
+from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save, undisturbed
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES
@@ -38,8 +40,10 @@ from placer.runs.methods import METHOD_NAMES, METHODS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from netlists.netlist import Netlist
     from placer.runs.pipeline import Result
     from placer.runs.run_folder import FinishedRun, Source
+    from placer.runs.settings import PlaceSettings
 
 FORCE_HELP = "Replace a finished run in the folder that is of another netlist or better; otherwise it stays"
 """About `--force`."""
@@ -77,8 +81,6 @@ def run(
     Example: placer place harbor --out run --budget 240
     """
     with loading():
-        from placer.runs.pipeline import place
-        from placer.runs.run_folder import read_earlier_run, reason_to_keep
         from placer.runs.settings import PlaceSettings
 
         if method in METHODS and METHODS[method].uses_torch:
@@ -91,17 +93,36 @@ def run(
     with nothing_to_save():
         chip = load_netlist(source, follow_outside)
         check_out(out)
+    with hold_folder(out):
+        result, kept = place_into(out, chip, settings, source, force, tcl)
+    print_result(result)
+    if kept:
+        say(f"kept the finished run in {out}: {kept}, which was not written; --force writes it in any case")
+    else:
+        print_closing(result, out)
+    if result.interrupted:
+        raise SystemExit(INTERRUPTED)
+
+
+def place_into(
+    out: Path, chip: Netlist, settings: PlaceSettings, source: Source, force: bool, tcl: str
+) -> tuple[Result, str]:
+    """Place a netlist and write the result to a folder, unless a better one is there; returns why that is kept."""
+    from placer.runs.pipeline import place
+    from placer.runs.run_folder import read_earlier_run, reason_to_keep, write_run
+
+    with nothing_to_save():
         earlier = None if force else read_earlier_run(out, chip)
         with live_line() as show:
             result = place(chip, settings, progress=lambda progress: show(progress.line))
-    reason = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
-    print_result(result)
-    if reason:
-        say(f"kept the finished run in {out}: {reason}, which was not written; --force writes it in any case")
-    else:
-        write_result(result, source, out, tcl)
-    if result.interrupted:
-        raise typer.Exit(INTERRUPTED)
+            with undisturbed() as came:
+                kept = reason_to_keep(earlier, result.metrics, chip) if earlier else ""
+                finished = None if kept else write_run(out, result, source, command_line("placer"), tcl)
+                result = replace(result, interrupted=result.interrupted or bool(came))
+                came.clear()
+    if finished:
+        write_pages(finished)
+    return result, kept
 
 
 def print_result(result: Result) -> None:
@@ -111,17 +132,6 @@ def print_result(result: Result) -> None:
     cost = {key: result.metrics[key] for key in (*COSTS, "seconds", "cpu_seconds")}
     title = f"{result.placement.netlist.name} · {result.settings.method}"
     print_cost_table(title, cost, select_rows(cost), result.metrics["lower_bounds"])
-
-
-def write_result(result: Result, source: Source, out: Path, tcl: str) -> None:
-    """Write the files of a run and say where they are; raises `OSError` and `NetlistError`."""
-    from placer.runs.run_folder import write_run
-
-    finished = write_run(out, result, source, command_line("placer"))
-    if result.placement.netlist.def_file:
-        write_tcl(result.placement, out / "macros.tcl", tcl)
-    write_pages(finished)
-    print_closing(result, out)
 
 
 def print_closing(result: Result, out: Path) -> None:
@@ -134,11 +144,13 @@ def print_closing(result: Result, out: Path) -> None:
 def write_pages(finished: FinishedRun) -> None:
     """Write `placement.png` and `report.html` beside the other files of a run; raises `OSError`."""
     from placer.commands.report_pages import link_origins, report_run, write_png
+    from placer.runs.run_folder import PAGES
     from plots import report
 
     page = report_run(finished)
     assert page.view
-    write_png(finished.folder / "placement.png", page.view.still)
+    picture, html = PAGES
+    write_png(finished.folder / picture, page.view.still)
     title = f"{finished.placement.netlist.name}: placement by {finished.metrics['method']}"
     links = link_origins(finished.metrics["source"]["path"], finished.folder)
-    report.write(finished.folder / "report.html", [page], title=title, links=links)
+    report.write(finished.folder / html, [page], title=title, links=links)

@@ -9,6 +9,7 @@ import typer
 
 from netlists.runtime.command import command_line, say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import LOCAL
@@ -56,18 +57,19 @@ def run(
 
     settings = PlaceSettings(budget_s=budget, workers=workers, weights=weights, device=device)
     check_out(out)
-    with nothing_to_save():
-        with live_line() as show:
-            result = sweep(
-                [parse_source(name, unfix=unfix, lef=lef) for name in netlists], out, methods=methods.split(","),
-                seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line("placer"),
-                load=partial(load_netlist, follow_outside=follow_outside),
-                progress=lambda progress: show(progress.line),
-            )  # fmt: skip
-        if result.interrupted and not result.outcomes:
-            raise KeyboardInterrupt
-    write_sweep_report(out, result)
+    with hold_folder(out):
+        with nothing_to_save():
+            with live_line() as show:
+                result = sweep(
+                    [parse_source(name, unfix=unfix, lef=lef) for name in netlists], out, methods=methods.split(","),
+                    seeds=seeds, settings=settings, address=ray, resume=resume, command=command_line("placer"),
+                    load=partial(load_netlist, follow_outside=follow_outside),
+                    progress=lambda progress: show(progress.line),
+                )  # fmt: skip
+            if result.interrupted and not result.outcomes:
+                raise KeyboardInterrupt
+        write_sweep_report(out, result)
     say(f"{len(result.outcomes)} runs, {result.resumed} of them finished before, {result.failed} failed")
     say(f"report: {out / 'report.html'}")
     if result.interrupted or result.failed:
-        raise typer.Exit(INTERRUPTED if result.interrupted else FAILED)
+        raise SystemExit(INTERRUPTED if result.interrupted else FAILED)

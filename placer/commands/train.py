@@ -11,6 +11,7 @@ import typer
 
 from netlists.runtime.command import say
 from netlists.runtime.interrupts import INTERRUPTED, loading, nothing_to_save
+from netlists.runtime.lock import hold_folder
 from netlists.runtime.output import check_out
 from netlists.runtime.progress import live_line
 from netlists.runtime.ray_connection import CORES
@@ -64,18 +65,20 @@ def run(
     with nothing_to_save():
         chips = [load_netlist(parse_source(name, unfix=unfix, lef=lef), follow_outside) for name in netlists]
         check_out(out)
-        training = Training(chips, PPOSettings(**learner), out, settings)
-        with live_line() as show:
-            interrupted = training.run(lambda progress: show(progress.line))
-        if interrupted and not training.history:
-            raise KeyboardInterrupt
-    if training.history:
-        write_curves(training, chips[0].name)
+    with hold_folder(out):
+        with nothing_to_save():
+            training = Training(chips, PPOSettings(**learner), out, settings)
+            with live_line() as show:
+                interrupted = training.run(lambda progress: show(progress.line))
+            if interrupted and not training.history:
+                raise KeyboardInterrupt
+        if training.history:
+            write_curves(training, chips[0].name)
     if training.ended:
         say(training.ended)
     say(f"weights: {out / 'weights.safetensors'} (iteration {training.snapshot.iteration})")
     if interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise SystemExit(INTERRUPTED)
 
 
 def write_curves(training: Training, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from netlists.netlist import Netlist
 from netlists.placement import Placement
+from netlists.runtime.interrupts import undisturbed
 from placer.annealing.ray_searches import Fleet
 from placer.cost import evaluate
 from placer.incumbent import Incumbent, Listener
@@ -91,6 +92,16 @@ class Job:
             if not self.incumbent.pool:
                 raise
             self.interrupted = True
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """In this short block Ctrl-C only marks the job as interrupted."""
+        with undisturbed() as came:
+            try:
+                yield
+            finally:
+                self.interrupted = self.interrupted or bool(came)
+                came.clear()
 
     def measure(self) -> float:
         """Note the proxy of the placement as the cost after the stage, and return it."""

@@ -89,17 +89,32 @@ def place(
         if settings.ray:
             job.fleet = Fleet(job.netlist)
         place_macros(job)
-    expand_clusters(job, clustering)
+    with job.undisturbed():
+        expand_clusters(job, clustering)
     if flat:
         place_standard_cells(job)
-    job.placement = job.placement.rounded()
-    demand_legal(job.placement)
-    metrics = collect_metrics(job)
+    with job.undisturbed():
+        job.placement = job.placement.rounded()
+        demand_legal(job.placement)
+        metrics = collect_metrics(job)
     return Result(job.placement, settings, metrics, job.stages, job.incumbent.history, job.interrupted)
 
 
 def place_macros(job: Job) -> None:
-    """Find a legal placement of the macros, hard and soft: the stages from search to refinement."""
+    """Find a legal placement of the macros, hard and soft; Ctrl-C at any moment keeps the best of them so far."""
+    try:
+        find_macros(job)
+    except KeyboardInterrupt:  # between two stages, or before a stage has begun to search
+        if job.incumbent.placement is None:
+            raise
+        job.interrupted = True
+        with job.undisturbed():
+            job.placement = getattr(job, "placement", job.incumbent.placement)
+            legalize_macros(job)
+
+
+def find_macros(job: Job) -> None:
+    """The stages from search to refinement."""
     if job.settings.keeps_input:
         job.placement = read_input(job.netlist)
     else:

@@ -19,12 +19,13 @@ from netlists import load, load_placement, save_placement
 from netlists.errors import PlacementError, SettingsError
 from netlists.formats.constraints_file import constrain, halo_and_channel, read_constraints
 from netlists.formats.files import is_bundled
+from netlists.formats.lefdef.writer import write_tcl
 from netlists.formats.registry import native_format
 from netlists.formats.unfix import fix
 from netlists.legality.verdict import COUNTS
 from netlists.netlist import Floats, Netlist, cached_view
 from netlists.placement import Placement
-from netlists.runtime.output import write_file
+from netlists.runtime.output import complete, replaced_together, write_file
 from netlists.runtime.stored_files import read_json
 from netlists.runtime.versions import read_versions
 from placer.cells.place import has_cells
@@ -33,6 +34,10 @@ from placer.runs.pipeline import Result
 from placer.runs.stored_metrics import StoredMetrics
 
 METRICS = "metrics.json"
+PAGES = ("placement.png", "report.html")
+"""The picture and the page of a run, which are drawn after it has been written."""
+TCL = "macros.tcl"
+"""The macros of a DEF design, as commands for other tools."""
 COSTS = ("proxy", "wirelength", "density", "congestion", "hpwl_um", "legal", *COUNTS)
 """Keys of `metrics.json` that say how good a placement is."""
 DIGESTS = 8
@@ -108,8 +113,11 @@ def convergence(metrics: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     return [seconds for seconds, _ in history], [cost for _, cost in history]
 
 
-def write_run(folder: Path, result: Result, source: Source, command: str) -> FinishedRun:
-    """Write the placement and `metrics.json`, each whole or not at all; raises `OSError` and `NetlistError`."""
+def write_run(folder: Path, result: Result, source: Source, command: str, tool: str = "openroad") -> FinishedRun:
+    """Write the placement and `metrics.json`, and for DEF designs `macros.tcl` for a tool: all of them or none.
+
+    The pages of an earlier run are removed.  Raises `OSError` and `NetlistError`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     name = f"placement{native_format(result.placement.netlist).placement_suffix}"
     metrics = result.metrics | {
@@ -124,8 +132,13 @@ def write_run(folder: Path, result: Result, source: Source, command: str) -> Fin
         "versions": read_versions(),
     }
     costs = {key: float(metrics[key]) for key in ("wirelength", "density", "congestion")}
-    save_placement(result.placement, folder / name, costs)
-    write_file(folder / METRICS, json.dumps(metrics, indent=1) + "\n")
+    with replaced_together(folder) as part:
+        save_placement(result.placement, part / name, costs)
+        write_file(part / METRICS, json.dumps(metrics, indent=1) + "\n")
+        if result.placement.netlist.def_file:
+            write_tcl(result.placement, part / TCL, tool)
+        for page in PAGES:
+            (folder / page).unlink(missing_ok=True)
     return FinishedRun(folder, result.placement, metrics)
 
 
@@ -141,6 +154,7 @@ def read_run(folder: Path, follow_outside: bool = False) -> FinishedRun:
 
 def read_metrics(folder: Path) -> dict[str, Any]:
     """The `metrics.json` that `write_run` wrote to a folder; raises `PlacementError` if it is missing or damaged."""
+    complete(folder)
     file = folder / METRICS
     try:
         return read_json(file, StoredMetrics)

@@ -16,6 +16,7 @@ from typing import Any
 from netlists.errors import ChipscapeError, SettingsError
 from netlists.netlist import Netlist
 from netlists.placement import Placement
+from netlists.runtime.lock import LOCK
 from netlists.runtime.ray_connection import LOCAL, POLL_S, RETRIES, connected, processors, wait_for
 from placer.runs.pipeline import Result, place
 from placer.runs.run_folder import Source
@@ -85,7 +86,7 @@ def sweep(
     `resume`, or the cluster cannot be used; `NetlistError` as `netlists.load` does.
     """
     variants = vary(settings, methods, seeds)
-    if not resume and out.is_dir() and any(out.iterdir()):
+    if not resume and out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
         raise SettingsError(f"{out} is not empty; choose another folder, or go on with what it holds by --resume")
     chips, origin = load_all(sources, load)
     runs = [SweepRun(name, variant) for name in chips for variant in variants]

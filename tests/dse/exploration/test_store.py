@@ -108,7 +108,7 @@ def contents(folder: Path) -> list[Any]:
 
 def test_two_writers_at_once_are_refused(tmp_path: Path) -> None:
     with open_store(tmp_path, SPACE, RUN, resume=False):
-        with pytest.raises(SettingsError, match=r"another exploration \(process \d+\) writes"):
+        with pytest.raises(SettingsError, match=r"another run \(process \d+\) writes"):
             filled(tmp_path)
         assert load_results(tmp_path).evaluated == 0  # reading is possible
     filled(tmp_path / "other")
@@ -262,8 +262,8 @@ def test_a_lock_that_its_owner_deletes_is_held(tmp_path: Path, monkeypatch: pyte
     def late(descriptor: int, how: int) -> None:
         (tmp_path / LOCK).unlink()
 
-    monkeypatch.setattr("dse.exploration.lock.fcntl.flock", late)
-    with pytest.raises(SettingsError, match="another exploration"):
+    monkeypatch.setattr("netlists.runtime.lock.fcntl.flock", late)
+    with pytest.raises(SettingsError, match="another run"):
         filled(tmp_path)
 
 

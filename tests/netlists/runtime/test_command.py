@@ -33,10 +33,12 @@ def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> objec
         (None, 0, ""),
         (typer.Exit(), 0, ""),
         (typer.Exit(3), 3, ""),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "stopped by Ctrl-C or a signal; what is written is whole\n"),
+        (MemoryError("3 GB"), 2, r"error: memory does not suffice \(3 GB\); give the job more, .*\n"),
         (typer.Abort(), 1, ""),
         (DesignError("no such\n  thing"), 2, "error: no such thing\n"),
         (OSError("broken"), 2, "error: broken\n"),
+        (OSError(28, "No space"), 2, "error: No space\n"),
         (
             FileNotFoundError(2, "Not found", "x/y"),
             2,

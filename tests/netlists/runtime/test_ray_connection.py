@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import re
+import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,30 +16,13 @@ import pytest
 from netlists.errors import SettingsError
 from netlists.runtime.ray_connection import LOCAL, _demand_loopback, connected
 from tests import ROOT
+from tests.abuse.sockets import is_loopback, listening
 
 # Ray's clients leave log files and sockets to the garbage collector.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-def listening(process: psutil.Process) -> list[tuple[str, str, int]]:
-    """Name, address and port of every TCP socket on which a process and all that it started listen."""
-    sockets = []
-    for each in (process, *process.children(recursive=True)):
-        try:
-            connections, name = each.net_connections("tcp"), each.name()
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-        sockets += [(name, c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN]
-    return sockets
-
-
-def is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
 
 
 def test_addresses_that_only_this_machine_reaches() -> None:
@@ -73,8 +59,11 @@ def variables() -> dict[str, str]:
 def test_an_embedded_cluster_is_closed_to_others() -> None:
     import ray
 
-    before = variables()
+    before, handler = variables(), signal.getsignal(signal.SIGTERM)
     with connected(LOCAL, cores=1):
+        session = Path(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
+        private = session.parent.stat()
+        assert signal.getsignal(signal.SIGTERM) is handler
         token = ray.get(ray.remote(os.getenv).remote("RAY_AUTH_TOKEN"))
         assert token
         sockets = listening(psutil.Process())
@@ -84,6 +73,9 @@ def test_an_embedded_cluster_is_closed_to_others() -> None:
     assert refusal.startswith("refused:")
     assert "token" in refusal
     assert variables() == before
+    assert (stat.S_IMODE(private.st_mode), private.st_uid) == (0o700, os.getuid())
+    assert re.fullmatch(r"chipscape-\w{8}", session.parent.name)
+    assert not session.parent.exists()
     assert {"gcs_server", "raylet"} <= {name for name, _, _ in sockets}
     assert len(sockets) >= 5
     assert [entry for entry in sockets if not is_loopback(entry[1])] == []
@@ -95,3 +87,9 @@ def test_a_ray_that_ignores_the_loopback_address_is_not_used(monkeypatch: pytest
     monkeypatch.setattr(ray, "nodes", lambda: [{"NodeManagerAddress": "192.0.2.2"}])
     with pytest.raises(SettingsError, match=r"other machines reach .* 192\.0\.2\.2; install"):
         _demand_loopback()
+
+
+def test_every_cluster_is_started_in_one_place() -> None:
+    sources = [path for package in ("netlists", "placer", "dse", "plots") for path in (ROOT / package).rglob("*.py")]
+    starters = {path.relative_to(ROOT).as_posix() for path in sources if "ray.init(" in path.read_text()}
+    assert starters == {"netlists/runtime/ray_connection.py"}

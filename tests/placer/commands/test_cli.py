@@ -218,10 +218,10 @@ def test_without_arguments_there_is_help(placer) -> None:  # type: ignore[no-unt
 
 
 def test_a_folder_that_cannot_be_made(placer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("netlists.runtime.output.tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("netlists.runtime.output.Path.mkdir", refuse)
     code, _, err = placer("place", "jetty", "--out", tmp_path / "new" / "run", *QUICK)
     assert (code, list(tmp_path.iterdir())) == (2, [])
     assert re.fullmatch(r"error: --out [^\n]+ can be written to \(Permission denied\); choose another\n", err), err
