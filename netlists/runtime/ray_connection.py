@@ -50,7 +50,8 @@ def connected(address: str = LOCAL, cores: int | None = None, *, needed: int = 0
     with ExitStack() as stack:
         folder = None
         if address == LOCAL:
-            folder = stack.enter_context(private_folder(has_sockets=True))
+            # Ray opens its folder to everyone, so it gets one in a folder that is closed.
+            folder = stack.enter_context(private_folder(has_sockets=True)) / "ray"
             stack.enter_context(_private_token())
         try:
             _connect(address, cores or max(CORES, needed), folder)

@@ -13,7 +13,7 @@ import torch
 from dse.workloads.scalesim import load_topology
 from netlists import Placement, load, save
 from netlists.errors import ChipscapeError, DesignError, LegalizationError, NetlistError, PlacementError
-from netlists.netlist import Kind, Routing
+from netlists.netlist import Routing
 from netlists.runtime.yaml_file import MAX_VALUES, read_yaml
 from netlists.synthetic.tiny import tiny_netlist, tiny_netlist_with_rows
 from placer.cells.global_placement import _Descent, place_globally
@@ -155,7 +155,7 @@ def test_global_placement_whose_positions_are_no_numbers(monkeypatch: pytest.Mon
     monkeypatch.setattr(_Descent, "_gradient", lambda self, forces: forces.pull * np.nan)
     netlist = tiny_netlist_with_rows()
     with pytest.raises(LegalizationError, match="global placement has diverged: positions are no longer finite"):
-        place_globally(Placement.given(netlist), netlist.kind == Kind.CELL, seed=0)
+        place_globally(Placement.given(netlist), netlist.cells, seed=0)
 
 
 def test_grids_and_canvases() -> None:
