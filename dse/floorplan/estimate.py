@@ -1,6 +1,7 @@
 """Lengths of wires fitted to placed designs: the model of `dse.model.wires.WireModel`.
 
-Slopes are held back by a ridge, as they can hardly be told apart if designs differ little.
+Slopes are held back by a ridge, as they can hardly be told apart if designs differ little: those of the sizes, which
+explain most, less than those of the bits per cycle of DRAM and of the parameters, which tell what sizes do not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from dse.model.wires import LONGEST, TRAFFIC, Traffic, WireModel, Wires, describ
 from dse.templates.base import Floats
 from netlists.errors import SettingsError
 
-RIDGE = 0.5  # weight of the squares of the slopes, beside the sum of squared errors
+RIDGE = 0.03  # weight of the squares of the slopes of sizes, beside the sum of squared errors
+OTHER_RIDGE = 2.0  # the same of all others
+SIZES = 4  # features that are sizes; they follow the first, which is 1
 FEWEST = 5  # designs to fit
 FOLDS = 5  # of a cross-validation
 
@@ -60,7 +63,8 @@ def _fit(features: Floats, values: Floats) -> Floats:
     """Coefficients [F] of values [S] in features [S, F], the first of which is 1 and takes no part in the ridge."""
     center = features[:, 1:].mean(axis=0)
     spread = features[:, 1:] - center
-    slopes = np.linalg.solve(spread.T @ spread + RIDGE * np.eye(spread.shape[1]), spread.T @ (values - values.mean()))
+    ridge = np.where(np.arange(spread.shape[1]) < SIZES, RIDGE, OTHER_RIDGE)
+    slopes = np.linalg.solve(spread.T @ spread + np.diag(ridge), spread.T @ (values - values.mean()))
     return np.concatenate([[values.mean() - center @ slopes], slopes])
 
 
