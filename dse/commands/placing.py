@@ -69,10 +69,7 @@ def place_front(
 
     Returns whether all have a floorplan.
     """
-    from dse.floorplan.loop import close_loops
-
     assert subject.result
-    placer = partial(place_netlist, replace(place_settings, workers=1), None)
     total, done = len(subject.designs), list[str]()
     with live_bar() as show:
 
@@ -81,11 +78,22 @@ def place_front(
             done.append(loop.name)
             show(f"{len(done)} of {total} designs", len(done), total)
 
-        loops = close_loops(
-            subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
-            workers=place_settings.workers, on_done=keep,
-        )  # fmt: skip
+        loops = _close_all(subject, place_settings, settings, ray, keep)
     return compare_loops(subject.result, folder, loops)
+
+
+def _close_all(
+    subject: Subject, place_settings: PlaceSettings, settings: FloorplanSettings, ray: str,
+    on_done: Callable[[ClosedLoop | FailedLoop], None],
+) -> list[ClosedLoop | FailedLoop]:  # fmt: skip
+    """The loops of all designs, side by side, each placed on one thread."""
+    from dse.floorplan.loop import close_loops
+
+    placer = partial(place_netlist, replace(place_settings, workers=1), None)
+    return close_loops(
+        subject.designs, placer, place_settings.seed, workload=subject.workload, settings=settings, ray=ray,
+        workers=place_settings.workers, on_done=on_done,
+    )  # fmt: skip
 
 
 def _keep_loop(folder: Path, loop: ClosedLoop | FailedLoop) -> None:
@@ -156,16 +164,13 @@ class SearchPlacer:
 
         Raises `KeyboardInterrupt` if Ctrl-C has ended the placements.
         """
-        from dse.floorplan.loop import STOPPED, ClosedLoop, close_loops
+        from dse.floorplan.loop import STOPPED, ClosedLoop
         from dse.model.design import Design
 
         designs = [(str(number), Design.model_validate(self.space.describe(number))) for number in numbers.tolist()]
-        settings = quick_settings(self.seed, self.workers)
-        placer = partial(place_netlist, replace(settings, workers=1), None)
-        loops = close_loops(
-            designs, placer, self.seed, workload=self.space.networks, settings=FloorplanSettings(QUICK_GRANULARITY),
-            ray=self.ray, workers=self.workers, on_done=partial(_keep_loop, self.folder),
-        )  # fmt: skip
+        subject, settings = Subject(designs, self.space.networks, None), quick_settings(self.seed, self.workers)
+        keep = partial(_keep_loop, self.folder)
+        loops = _close_all(subject, settings, FloorplanSettings(QUICK_GRANULARITY), self.ray, keep)
         if any(not isinstance(loop, ClosedLoop) and loop.reason == STOPPED for loop in loops):
             raise KeyboardInterrupt
         self.loops += loops
@@ -174,10 +179,11 @@ class SearchPlacer:
     def _sign_objectives(self, number: int, loop: ClosedLoop | FailedLoop) -> list[float]:
         """Objectives [K] of a design; those that wires do not change, as accuracy, are those of its evaluation."""
         from dse.floorplan.loop import ClosedLoop
+        from dse.search.pareto import signs
 
         if not isinstance(loop, ClosedLoop):
             return [np.inf] * len(self.space.objectives)
         own = self.space.evaluate(np.array([number])).metrics
         values = [loop.after.metrics.get(name, float(own[name][0])) for name, _ in self.space.objectives]
-        signs = [1.0 if better == "min" else -1.0 for _, better in self.space.objectives]
-        return [sign * value for sign, value in zip(signs, values, strict=True)]
+        signed: list[float] = (np.array(values) * signs(self.space.objectives)).tolist()
+        return signed

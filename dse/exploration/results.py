@@ -16,6 +16,7 @@ import numpy as np
 from dse.exploration.integrity import demand_rows, read_meta
 from dse.exploration.recommendation import decides, recommend
 from dse.exploration.store import FILE, WAIT_S, Run
+from dse.search.pareto import signs
 from dse.templates.base import Floats
 from netlists.errors import DesignError, SettingsError
 from netlists.runtime.output import replaced
@@ -81,10 +82,8 @@ class Result:
 
     def signed_objectives(self, rows: Sequence[StoredDesign]) -> Floats:
         """Objectives [n, K] of designs, signed such that smaller is better; nan if a design has none."""
-        sign = {"min": 1.0, "max": -1.0}
-        values = [[np.nan if row[name] is None else sign[better] * row[name] for name, better in self.objectives]
-                  for row in rows]  # fmt: skip
-        return np.array(values).reshape(len(rows), len(self.objectives))
+        values = [[np.nan if row[name] is None else row[name] for name, _ in self.objectives] for row in rows]
+        return np.array(values, np.float64).reshape(len(rows), len(self.objectives)) * signs(self.objectives)
 
     @property
     def network_weights(self) -> str:

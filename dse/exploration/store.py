@@ -29,6 +29,7 @@ import yaml
 from dse.exploration.integrity import FLAGS, TABLES, demand_rows, demand_tables, quote, read_meta
 from dse.exploration.summary import Points, Summary, bin_edges, in_sample
 from dse.search import demand_extension
+from dse.search.pareto import signs
 from dse.space.space import TEMPLATE, DesignSpace
 from dse.templates.base import Floats, Ints
 from netlists.errors import ChipscapeError, DesignError, SettingsError
@@ -212,8 +213,8 @@ class Store:
         rows = self._db.execute(f"SELECT id, {columns} FROM designs WHERE {flag} ORDER BY id").fetchall()
         metrics = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), len(self.metrics))
         of_objectives = [self.space.metrics.index(name) for name, _ in self.space.objectives]
-        signs = np.array([1.0 if better == "min" else -1.0 for _, better in self.space.objectives])
-        return Points(np.array([row[0] for row in rows], np.int64), metrics[:, of_objectives] * signs, metrics)
+        objectives = metrics[:, of_objectives] * signs(self.space.objectives)
+        return Points(np.array([row[0] for row in rows], np.int64), objectives, metrics)
 
     def _extend(self) -> None:
         """Take the larger budget, if there is one: only once there is a chunk to add, as a run may fail before that."""

@@ -15,7 +15,7 @@ from dse.floorplan.loop import ClosedLoop, FailedLoop
 from dse.model.wires import FITTED, HALF_SIDE, PIPELINED, TITLES, Traffic
 from dse.reports.exploration import DIMENSIONS, measure_volumes
 from dse.reports.tables import Row, Table, format_number
-from dse.search.pareto import non_dominated
+from dse.search.pareto import non_dominated, signs
 from dse.templates.base import Floats, Ints
 
 COMPARED = {
@@ -230,10 +230,9 @@ def format_move(result: Result, move: FrontMove) -> dict[str, str]:
 
 def tabulate_moves(result: Result, move: FrontMove) -> Table:
     """The objectives of placed designs and of both fronts with estimated and with placed wires, at most MOVES."""
-    signs = [1.0 if better == "min" else -1.0 for _, better in result.objectives]
     rows: list[Row] = []
     for row in np.flatnonzero(move.placed | move.before | move.after)[:MOVES].tolist():
-        pairs = zip(signs, move.estimated[row], move.priced[row], strict=True)
+        pairs = zip(signs(result.objectives).tolist(), move.estimated[row], move.priced[row], strict=True)
         values = [sign * float(value) for sign, *both in pairs for value in both]
         state = ("new on the front", "on the front")[int(move.before[row])] if move.after[row] else "dominated"
         rows.append([str(move.index[row]), *values, "placed" if move.placed[row] else "expected", state])
@@ -247,20 +246,20 @@ def _make_plane(result: Result, move: FrontMove) -> FrontPlane | None:
     if len(result.objectives) < 2 or not move.after.any():
         return None
     (first, one), (second, other) = result.objectives[:2]
-    signs = np.array([1.0 if better == "min" else -1.0 for better in (one, other)])
-    before, after = move.estimated[move.before, :2] * signs, move.priced[move.after, :2] * signs
+    both = signs(result.objectives[:2])
+    before, after = move.estimated[move.before, :2] * both, move.priced[move.after, :2] * both
     labels = first.removesuffix("_found"), second.removesuffix("_found")
     return FrontPlane(before, after, labels, (one, other), len(result.objectives) == 2)
 
 
 def _knee(result: Result, index: Ints, objectives: Floats) -> str:
     """The id of the recommended one of the designs [n] of a front with signed objectives [n, K]; – if there is none."""
-    signs = [1.0 if better == "min" else -1.0 for _, better in result.objectives]
+    names = [name for name, _ in result.objectives]
+    values = (objectives * signs(result.objectives)).tolist()
     rows: list[StoredDesign] = [
-        {"id": number, "on_front": 1, **{name: sign * value for (name, _), sign, value in
-                                         zip(result.objectives, signs, values, strict=True)}}
-        for number, values in zip(index.tolist(), objectives.tolist(), strict=True)
-    ]  # fmt: skip
+        {"id": number, "on_front": 1, **dict(zip(names, row, strict=True))}
+        for number, row in zip(index.tolist(), values, strict=True)
+    ]
     knee = replace(result, designs=rows).knee
     return str(knee["id"]) if knee else "–"
 

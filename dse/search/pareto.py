@@ -7,6 +7,7 @@ are they on a front.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,11 @@ SAMPLE = 100
 """Rows whose front all other rows are compared with before any are sorted."""
 STAIRCASE = 3
 """Objectives up to which a sweep over sorted rows is used."""
+
+
+def signs(objectives: Sequence[tuple[str, str]]) -> Floats:
+    """Factors [K] of metrics, named with `min` or `max`, with which smaller is better: 1 or -1."""
+    return np.array([1.0 if better == "min" else -1.0 for _, better in objectives])
 
 
 def non_dominated(objectives: Floats) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from netlists.runtime.lock import LOCK
+from netlists.runtime.lock import LOCK, hold_lock
 
 PREFIX = "chipscape-"
 """Beginning of the names of the folders; random letters follow."""
@@ -36,12 +36,8 @@ def private_folder(has_sockets: bool = False) -> Iterator[Path]:
     remove_left(Path(place))
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with hold_lock(folder / LOCK):
             yield folder
-        finally:
-            os.close(descriptor)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

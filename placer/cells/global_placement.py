@@ -116,8 +116,13 @@ class _Problem:
     pins: Floats  # [K + F] sum of the weights of the connections of each node; 0 for fillers
 
     def clamp(self, point: Floats) -> Floats:
-        """The point with all rectangles moved into the canvas."""
-        return np.minimum(np.maximum(point, self.lowest), self.highest)
+        """The point, or the centers [K, 2] of its nodes alone, with all rectangles moved into the canvas."""
+        return np.minimum(np.maximum(point, self.lowest[: len(point)]), self.highest[: len(point)])
+
+    def density(self, point: Floats) -> Floats:
+        """The density [X, Y] of the movable nodes at a point, or at their centers [K, 2] alone."""
+        count = len(self.moves)
+        return self.bins.density(point[:count], self.rectangles.part(0, count))
 
     def overflow(self, density: Floats) -> float:
         """The area of movable nodes above the density limit, as a fraction of their area.
@@ -184,7 +189,7 @@ class _Descent:
         self.center[p.moves] = point[:count] - p.shift
         pull = np.zeros(self.center.shape)
         hpwl = wirelength_gradient(self.center, p.node, p.offset, p.net_start, p.weight, self.smooth, pull)
-        density = p.bins.density(point[:count], p.rectangles.part(0, count))
+        density = p.density(point)
         fillers = p.bins.density(point[count:], p.rectangles.part(count, len(point)))
         push = -p.bins.force(point, p.rectangles, density + fillers + p.bins.blocked)
         return _Forces(np.vstack([pull[p.moves], np.zeros((len(point) - count, 2))]), push, density, hpwl)
@@ -240,12 +245,10 @@ def overflow(placement: Placement, nodes: Ints) -> float:
     At most `ENOUGH` after a global placement of these nodes, unless it was cut short or found too little room.
     """
     problem = _problem(placement, nodes)
-    count = len(problem.moves)
-    if not count:
+    if not len(problem.moves):
         return 0.0
-    center = placement.position_um[problem.moves] / problem.unit_um + problem.shift
-    center = np.clip(center, problem.lowest[:count], problem.highest[:count])
-    return problem.overflow(problem.bins.density(center, problem.rectangles.part(0, count)))
+    center = problem.clamp(placement.position_um[problem.moves] / problem.unit_um + problem.shift)
+    return problem.overflow(problem.density(center))
 
 
 def _norm(vectors: Floats) -> float:

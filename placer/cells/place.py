@@ -83,6 +83,9 @@ POLL_S = 0.1
 Rank = tuple[int, bool, float]
 """Number of macros off rows, then whether cells still lie on each other, then HPWL in µm; lower is better."""
 
+Worth = tuple[int, float]
+"""The same of a legal placement, in which cells do not overlap."""
+
 
 @dataclass(frozen=True, eq=False)
 class Round:
@@ -153,6 +156,7 @@ class _Search:
         self.began_from_macros = False  # whether a round `FROM_MACROS` has begun
         self.history: list[tuple[float, float]] = []
         self.legal: tuple[Placement, Round | None] | None = None  # the best so far
+        self.worth: Worth | None = None  # of it
         self.stop = Event()
 
     @property
@@ -279,12 +283,18 @@ class _Search:
 
     def _note(self, placement: Placement, source: Round | None) -> None:
         """Keep a legal placement if it is the best so far."""
-        if self.legal is None or _rank(placement) < _rank(self.legal[0]):
-            self.legal = placement, source
-            self.history.append((self.elapsed_s, evaluate(placement).hpwl_um))
+        worth = _worth(placement)
+        if self.worth is None or worth < self.worth:
+            self.legal, self.worth = (placement, source), worth
+            self.history.append((self.elapsed_s, worth[-1]))
+
+
+def _worth(placement: Placement) -> Worth:
+    """What a legal placement is worth."""
+    return macros_off_rows(placement).size, evaluate(placement).hpwl_um
 
 
 def _rank(placement: Placement) -> Rank:
-    """The rank of a placement."""
-    unspread = overflow(placement, placement.netlist.movable_cells) > UNSPREAD
-    return macros_off_rows(placement).size, unspread, evaluate(placement).hpwl_um
+    """The rank of a placement at the end of a round."""
+    off_rows, hpwl_um = _worth(placement)
+    return off_rows, overflow(placement, placement.netlist.movable_cells) > UNSPREAD, hpwl_um

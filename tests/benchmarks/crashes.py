@@ -22,13 +22,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from netlists.runtime.interrupts import SIGNALS
 from tests.abuse.kills import COMMANDS, kill_often, load_libraries
 from tests.abuse.soak import Memory, soak
 from tests.abuse.sockets import RAY_COMMANDS, watch_sockets
 from tests.abuse.surroundings import CASES, run_case
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that stop a command, which saves what it has."""
 GROWTH = 0.05
 """The largest fraction by which memory may grow."""
 
@@ -72,7 +71,7 @@ def keep_on(rounds: int, folder: Path) -> Row:
 def rows(part: str, options: argparse.Namespace) -> Iterator[Work]:
     """The rows of a part."""
     if part in ("kills", "signals"):
-        for how in STOPS if part == "signals" else (signal.SIGKILL,):
+        for how in SIGNALS if part == "signals" else (signal.SIGKILL,):
             yield from (partial(kill, name, how, options) for name in chosen(COMMANDS, options))
     elif part == "limits":
         yield from (partial(limit, name) for name in chosen(CASES, options))

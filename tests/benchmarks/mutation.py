@@ -30,7 +30,6 @@ import pytest
 from tests import ROOT
 
 FOLDERS = ("placer/cost", "dse/model", "dse/templates")
-TESTS = {folder: f"tests/{folder}" for folder in FOLDERS}
 LEAST = 0.9
 """Fraction of the mutants that has to be noticed."""
 
@@ -137,7 +136,7 @@ def draw(root: Path, folders: list[str], count: int, seed: int) -> list[Mutant]:
 
 def test_files(copy: Path, module: str) -> list[str]:
     """The test files of a module's folder, the module's own first."""
-    tests = TESTS[module.rpartition("/")[0]]
+    tests = f"tests/{module.rpartition('/')[0]}"
     files = sorted(file.relative_to(copy).as_posix() for file in (copy / tests).glob("test_*.py"))
     return sorted(files, key=lambda file: file != f"{tests}/test_{Path(module).name}")
 
